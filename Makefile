@@ -1,0 +1,48 @@
+# Every target works on a fresh machine with Python >= 3.11 and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CONFIG ?= config.toml
+
+.PHONY: demo run test lint format soak bench clean
+
+demo: $(VENV)/.run
+	$(BIN)/python -m gateway demo
+
+run: $(VENV)/.run
+	$(BIN)/python -m gateway serve --config $(CONFIG)
+
+test: $(VENV)/.test lint
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not serial and not soak"
+	$(BIN)/python -m pytest -q -m "serial and not soak"
+
+lint: $(VENV)/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+soak: $(VENV)/.test
+	$(BIN)/python -m pytest -q -m soak
+
+bench: $(VENV)/.test
+	$(BIN)/python -m benchmarks
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade pip
+
+$(VENV)/.run: $(VENV)/bin/python setup.cfg pyproject.toml
+	$(BIN)/python -m pip install -q -e .
+	touch $@
+
+$(VENV)/.test: $(VENV)/bin/python setup.cfg pyproject.toml
+	$(BIN)/python -m pip install -q -e ".[test]"
+	touch $@ $(VENV)/.run
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis .coverage

@@ -1,0 +1,1 @@
+"""How clients speak: one folder a dialect."""

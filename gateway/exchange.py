@@ -1,0 +1,261 @@
+"""What travels: one `Exchange` per request, its parts, and the protocols of those who work on it.
+
+The exchange is the only thing middlewares share. Fields without a default are filled by the
+middleware that provides them; the order check at start-up makes an early read impossible.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from gateway.errors import BadRequest, GatewayError
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a license may use; None is without limit."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    requests_per_day: int | None = None
+    concurrent_requests: int | None = None
+    tokens_per_day: int | None = None
+    tokens_per_month: int | None = None
+    usd_per_day: float | None = None
+    usd_per_month: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class License:
+    """Who asks: everything but the secret."""
+
+    id: str
+    owner: str = ""
+    note: str = ""
+    models: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    limits: Limits = Limits()
+    timezone: str = "UTC"
+    expires: datetime | None = None
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """One media part, ready for the body: bytes as base64 in *data*, or an address in *uri*.
+
+    *mime* is the type that Gemini takes; None for addresses whose type Gemini finds out itself.
+    """
+
+    mime: str | None
+    data: str | None = None
+    uri: str | None = None
+
+
+class Notes:
+    """What was dropped or changed on the way, told in the answer's headers."""
+
+    __slots__ = ("adjusted", "dropped")
+
+    def __init__(self) -> None:
+        self.adjusted: dict[str, str] = {}
+        self.dropped: dict[str, None] = {}
+
+    def adjust(self, name: str, to: str, reason: str) -> None:
+        """Note that field *name* went up as *to* because of *reason* (short lower-case words)."""
+        self.adjusted[name] = f"{to};reason={reason}"
+
+    def drop(self, name: str) -> None:
+        """Note that field *name* did not go up."""
+        self.dropped[name] = None
+
+    def refuse_if_any(self) -> None:
+        """Raise `BadRequest` naming the first field: strict mode allows no change."""
+        for name in (*self.dropped, *self.adjusted):
+            raise BadRequest(
+                f"{name!r} cannot be sent to this model as it is, and x-gateway-strict is set.",
+                param=name,
+                code="strict_mode",
+            )
+
+
+@dataclass(slots=True)
+class Usage:
+    """Token counts: *prompt* includes *cached*, *completion* includes *thoughts*."""
+
+    prompt: int = 0
+    completion: int = 0
+    total: int = 0
+    cached: int = 0
+    thoughts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamCall:
+    """One request in Gemini's wire form.
+
+    *copies* is above 1 when the model refuses several candidates: so many equal calls are made.
+    *credential* names the one that owns the files this call refers to.
+    """
+
+    model: str
+    body: Json
+    stream: bool
+    action: str = "generateContent"
+    copies: int = 1
+    credential: str | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the exchange; read by the log line, the ledger and the limits."""
+
+    begun: bool = False
+    first_event_at: float | None = None
+    attempts: int = 0
+    credential: str | None = None
+    model: str | None = None
+    usage: Usage | None = None
+    finish_reason: str | None = None
+    error: GatewayError | None = None
+    client_gone: bool = False
+    status: int = 0
+
+
+class Reply(Protocol):
+    """Translates the events of one upstream reply; holds all the state of doing so.
+
+    A chunk is what varies in one frame of the client's stream: `{"choices": [...]}` or
+    `{"choices": [], "usage": {...}}`. A whole upstream answer has the shape of one event.
+    """
+
+    usage: Usage | None
+    finish_reason: str | None
+
+    def open(self) -> list[Json]:
+        """Give the chunks that go out before the first event: the role. Idempotent with `feed`."""
+
+    def feed(self, event: Json) -> list[Json]:
+        """Translate one upstream event; raise `GatewayError` for an error told in-band."""
+
+    def finish(self) -> list[Json]:
+        """Give the closing chunks; raise `UpstreamTruncated` if upstream never finished."""
+
+    def encode(self, chunks: list[Json]) -> bytes:
+        """Give the frames of *chunks* as bytes."""
+
+    def collect(self, chunks: list[Json]) -> Json:
+        """Fold all chunks of the reply, `finish` included, into the whole answer."""
+
+    def memories(self) -> list[tuple[str, bytes]]:
+        """Give what the next turn of this conversation needs, as key and value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a translation may use besides the payload, gathered by the middlewares before it.
+
+    *media* is keyed by (message index, part index). *memories* holds what `Dialect.recalls` asked
+    for. *refusals* are the features that this model is known to refuse.
+    """
+
+    exchange_id: str
+    media: Mapping[tuple[int, int], Blob] = field(default_factory=dict)
+    memories: Mapping[str, bytes] = field(default_factory=dict)
+    refusals: frozenset[str] = frozenset()
+    image_output: str = "markdown"
+    safety: Mapping[str, str] | None = None
+
+
+class Dialect(Protocol):
+    """How one kind of client speaks. Pure: no I/O, no clock but the one handed in."""
+
+    name: str
+    end: bytes
+    keepalive: bytes
+
+    def check(self, payload: Json) -> None:
+        """Refuse with `BadRequest` and *param* what is missing or of a wrong type, nothing else."""
+
+    def recalls(self, payload: Json) -> list[str]:
+        """Give the keys of the memories that a translation of *payload* would use."""
+
+    def call(self, payload: Json, known: Known, notes: Notes) -> UpstreamCall:
+        """Translate the checked *payload* into the upstream call."""
+
+    def reply(self, call: UpstreamCall, payload: Json, known: Known) -> Reply:
+        """Make the translator for what comes back."""
+
+    def render(self, error: GatewayError) -> Json:
+        """Give the client's error body."""
+
+    def encode_error(self, error: GatewayError) -> bytes:
+        """Give the frame that tells of *error* in mid-stream."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request on its way through the gateway. *started* is monotonic seconds."""
+
+    id: str
+    dialect: Dialect
+    started: float
+    carries_payload: bool = False
+    strict: bool = False
+    license: License = field(init=False)
+    payload: Json = field(init=False)
+    media: dict[tuple[int, int], Blob] = field(default_factory=dict)
+    call: UpstreamCall = field(init=False)
+    reply: Reply = field(init=False)
+    notes: Notes = field(default_factory=Notes)
+    headers: dict[str, str] = field(default_factory=dict)
+    outcome: Outcome = field(default_factory=Outcome)
+
+
+Batches = AsyncIterator[list[Json]]
+
+
+class Upstream(Protocol):
+    """Where calls go. `gateway.upstream.client.GeminiUpstream` is the one that ships."""
+
+    def open(
+        self, call: UpstreamCall, outcome: Outcome, notes: Notes
+    ) -> AbstractAsyncContextManager[Batches]:
+        """Send *call*; entered once the first event is here, gives one batch of events per read.
+
+        Raises `GatewayError`, before as after the first event.
+        """
+
+    async def models(self) -> list[Json]:
+        """Give upstream's model list in Gemini's form; the last good one when upstream is down."""
+
+
+class LicenseBook(Protocol):
+    """All licenses in memory; looking one up never waits."""
+
+    def find(self, key: str) -> License | None:
+        """Give the license whose secret is *key*, disabled and expired ones too."""
+
+
+class Memories(Protocol):
+    """Thought signatures and the like, kept for the next turn of a conversation."""
+
+    async def recall(self, scope: str, keys: list[str]) -> dict[str, bytes]:
+        """Give those of *keys* that are known in *scope* (a license id)."""
+
+    def remember(self, scope: str, entries: list[tuple[str, bytes]]) -> None:
+        """Keep *entries*; never waits."""
+
+
+class Refusals(Protocol):
+    """Features that models were seen to refuse, each remembered for a while."""
+
+    def of(self, model: str) -> frozenset[str]:
+        """Give the names of the features that *model* refuses."""
+
+    def learn(self, model: str, feature: str) -> None:
+        """Remember that *model* refuses *feature*."""

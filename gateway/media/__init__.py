@@ -1,0 +1,1 @@
+"""Media parts: which formats Gemini takes, and how their bytes are got."""

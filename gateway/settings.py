@@ -1,0 +1,197 @@
+"""The typed shape of `config.toml`, with every default. Durations in seconds, sizes in bytes.
+
+Each option is described where users read of it: in the shipped `config.toml`.
+"""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+Seconds = Annotated[float, Meta(gt=0)]
+Bytes = Annotated[int, Meta(gt=0)]
+Count = Annotated[int, Meta(gt=0)]
+Amount = Annotated[int, Meta(ge=0)]
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of `config.toml`: unknown keys are refused."""
+
+
+class Server(Section, frozen=True):
+    """Where the gateway listens and how long it waits for clients."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    workers: Count = 1
+    prefix: Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9_-]+)*$")] = "/gemini"
+    root_aliases: bool = False
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1/32", "::1/128")
+    max_body_bytes: Bytes = 104_857_600
+    max_connections: Amount = 0
+    header_timeout_s: Seconds = 10.0
+    body_timeout_s: Seconds = 60.0
+    send_timeout_s: Seconds = 60.0
+    drain_timeout_s: Seconds = 30.0
+
+
+class Credential(Section, frozen=True):
+    """One upstream key; exactly one of *key*, *key_env*, *key_file* is given."""
+
+    name: str
+    key: str | None = None
+    key_env: str | None = None
+    key_file: str | None = None
+    weight: Annotated[float, Meta(gt=0)] = 1.0
+    project: str | None = None
+
+
+class Upstream(Section, frozen=True):
+    """Gemini's address, limits on waiting for it, and the credentials."""
+
+    base_url: str = "https://generativelanguage.googleapis.com"
+    connect_timeout_s: Seconds = 5.0
+    first_event_timeout_s: Seconds = 120.0
+    idle_timeout_s: Seconds = 60.0
+    deadline_s: Seconds = 600.0
+    max_attempts: Count = 3
+    commit_after_s: Seconds = 10.0
+    keepalive_s: Seconds = 15.0
+    keepalive: Literal["chunk", "comment", "off"] = "chunk"
+    hedge_after_s: Annotated[float, Meta(ge=0)] = 0.0
+    credentials: tuple[Credential, ...] = ()
+
+
+class License(Section, frozen=True):
+    """One fixed license; exactly one of *key*, *key_env*, *key_file*, *key_sha256* is given."""
+
+    id: str
+    key: str | None = None
+    key_env: str | None = None
+    key_file: str | None = None
+    key_sha256: str | None = None
+    owner: str = ""
+    note: str = ""
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+    requests_per_day: Count | None = None
+    concurrent_requests: Count | None = None
+    tokens_per_day: Count | None = None
+    tokens_per_month: Count | None = None
+    usd_per_day: Annotated[float, Meta(gt=0)] | None = None
+    usd_per_month: Annotated[float, Meta(gt=0)] | None = None
+    timezone: str = "UTC"
+    models: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    expires: date | datetime | None = None
+    disabled: bool = False
+
+
+class State(Section, frozen=True):
+    """Where counters, cool-downs and memories live."""
+
+    url: str = "memory://"
+    namespace: str = "gateway"
+
+
+class Database(Section, frozen=True):
+    """Where licenses and the usage ledger live."""
+
+    url: str = "sqlite+aiosqlite:///gateway.db"
+
+
+class LimitPolicy(Section, frozen=True):
+    """What happens to limits and licenses while their stores are down."""
+
+    on_store_failure: Literal["local", "allow", "deny"] = "local"
+    license_max_stale_s: Seconds = 3600.0
+
+
+class Media(Section, frozen=True):
+    """Bounds on what is fetched, decoded and uploaded."""
+
+    timeout_s: Seconds = 10.0
+    max_item_bytes: Bytes = 20_971_520
+    max_request_bytes: Bytes = 62_914_560
+    max_items: Count = 20
+    allow_hosts: tuple[str, ...] = ()
+    url_mode: Literal["fetch", "pass"] = "fetch"
+    upload_above_bytes: Bytes = 15_728_640
+
+
+class Replacement(Section, frozen=True):
+    """What answers for a model that was shut down, and since when."""
+
+    model: str
+    since: date | None = None
+
+
+class Price(Section, frozen=True):
+    """USD per million tokens."""
+
+    input: Annotated[float, Meta(ge=0)]
+    output: Annotated[float, Meta(ge=0)]
+    cached: Annotated[float, Meta(ge=0)] | None = None
+    audio_input: Annotated[float, Meta(ge=0)] | None = None
+
+
+class Models(Section, frozen=True):
+    """Names: aliases, replacements, fallbacks, prices."""
+
+    list_ttl_s: Seconds = 300.0
+    aliases: dict[str, str] = field(default_factory=dict)
+    replacements: dict[str, Replacement] = field(default_factory=dict)
+    fallbacks: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    prices: dict[str, Price] = field(default_factory=dict)
+
+
+class Chat(Section, frozen=True):
+    """Defaults of the chat dialect."""
+
+    image_output: Literal["markdown", "images"] = "markdown"
+    safety: dict[str, str] | None = None
+
+
+class Cors(Section, frozen=True):
+    """Which origins browsers may call from; none by default."""
+
+    origins: tuple[str, ...] = ()
+
+
+class Log(Section, frozen=True):
+    """How loud and in which form the log speaks."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+class Admin(Section, frozen=True):
+    """The port of `/metrics`; 0 is off."""
+
+    host: str = "127.0.0.1"
+    port: Port = 0
+
+
+class Settings(Section, frozen=True):
+    """The whole file. *middlewares* stays raw: each middleware checks its own table."""
+
+    server: Server = Server()
+    upstream: Upstream = Upstream()
+    licenses: tuple[License, ...] = ()
+    state: State = State()
+    database: Database = Database()
+    limits: LimitPolicy = LimitPolicy()
+    media: Media = Media()
+    models: Models = Models()
+    chat: Chat = Chat()
+    cors: Cors = Cors()
+    log: Log = Log()
+    admin: Admin = Admin()
+    middlewares: tuple[dict[str, Any], ...] = (
+        {"use": "middlewares.license:LicenseAuth"},
+        {"use": "middlewares.rate_limit:RateLimit"},
+        {"use": "middlewares.payload:Payload"},
+        {"use": "middlewares.media:MediaFormats"},
+        {"use": "middlewares.translation:Translation"},
+    )

@@ -1,0 +1,1 @@
+"""Gemini, as the gateway calls it: credentials, retries, errors, the connection itself."""
