@@ -46,6 +46,9 @@ class Credential(Section, frozen=True):
     weight: Annotated[float, Meta(gt=0)] = 1.0
     project: str | None = None
 
+    def __repr__(self) -> str:
+        return f"Credential(name={self.name!r})"
+
 
 class Upstream(Section, frozen=True):
     """Gemini's address, limits on waiting for it, and the credentials."""
@@ -84,8 +87,11 @@ class License(Section, frozen=True):
     timezone: str = "UTC"
     models: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
-    expires: date | datetime | None = None
+    expires: datetime | None = None
     disabled: bool = False
+
+    def __repr__(self) -> str:
+        return f"License(id={self.id!r})"
 
 
 class State(Section, frozen=True):
@@ -189,6 +195,7 @@ class Settings(Section, frozen=True):
     log: Log = Log()
     admin: Admin = Admin()
     middlewares: tuple[dict[str, Any], ...] = (
+        {"use": "middlewares.cors:Cors"},
         {"use": "middlewares.license:LicenseAuth"},
         {"use": "middlewares.rate_limit:RateLimit"},
         {"use": "middlewares.payload:Payload"},

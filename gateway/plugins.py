@@ -1,0 +1,165 @@
+"""Turns `[[middlewares]]` into a chain: finds the classes, checks their options and their order.
+
+A middleware is named `package.module:Class`. Its other keys become the class's own `Options`, a
+frozen dataclass; a class without `Options` takes none. `requires` and `provides` name fields of the
+`Exchange`. What ends start-up here is always a `PluginError` that names the place in the file.
+"""
+
+import dataclasses
+import importlib
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from gateway.config import ConfigError, nearest
+from gateway.keys import EXCHANGE
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+Lifespan = Callable[[web.Application], AsyncIterator[None]]
+
+# Fields that every exchange has from the start.
+GIVEN = frozenset({"id", "dialect", "started", "notes", "headers", "outcome"})
+# Fields that only exchanges with a payload come to have.
+OF_PAYLOAD = frozenset({"payload", "media", "call", "reply"})
+
+
+class PluginError(ConfigError):
+    """A middleware cannot be loaded or stands at the wrong place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The middlewares in the order of execution, and what they hold while the app runs."""
+
+    middlewares: tuple[Middleware, ...]
+    lifespans: tuple[Lifespan, ...]
+
+
+def load(tables: tuple[dict[str, Any], ...]) -> Chain:
+    """Make the chain that *tables*, the `[[middlewares]]` of the settings, describe.
+
+    A middleware that requires or provides a field of the payload runs only for exchanges that carry
+    one. Raises `PluginError`.
+    """
+    middlewares: list[Middleware] = []
+    lifespans: list[Lifespan] = []
+    provided = set(GIVEN)
+    for index, table in enumerate(tables):
+        place = f"middlewares[{index}]"
+        middleware: Middleware = _make(table, place)
+        requires, provides = _fields(middleware, place)
+        _check_order(requires, provided, place)
+        provided |= provides
+        if hasattr(middleware, "lifespan"):
+            lifespans.append(middleware.lifespan)
+        payload_only = bool(OF_PAYLOAD & (requires | provides))
+        middlewares.append(_adapted(middleware, payload_only=payload_only))
+    return Chain(tuple(middlewares), tuple(lifespans))
+
+
+def _make(table: dict[str, Any], place: str) -> Middleware:
+    name = table.get("use")
+    if not isinstance(name, str) or name.count(":") != 1:
+        raise PluginError(f"{place}.use: must be 'package.module:Class', not {name!r}")
+    found = _find(name, f"{place}.use")
+    options = {key: value for key, value in table.items() if key != "use"}
+    if not inspect.isclass(found):
+        return _plain(found, options, place)
+    arguments = _options(found, options, place)
+    try:
+        made: Any = found(*arguments)
+    except Exception as error:
+        raise PluginError(f"{place}: {name} cannot be made: {error}") from error
+    if not callable(made):
+        raise PluginError(f"{place}: {name} is no middleware: it has no __call__(request, handler)")
+    middleware: Middleware = made
+    return middleware
+
+
+def _find(name: str, place: str) -> Any:
+    """Import what *name* stands for; whatever third-party code raises on import is reported."""
+    module_name, attribute = name.split(":")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise PluginError(f"{place}: {module_name!r} cannot be imported: {reason}") from error
+    if not hasattr(module, attribute):
+        public = [key for key in vars(module) if not key.startswith("_")]
+        raise PluginError(
+            f"{place}: no {attribute!r} in {module_name}; {nearest(attribute, public)}"
+        )
+    return getattr(module, attribute)
+
+
+def _plain(found: Any, options: dict[str, Any], place: str) -> Middleware:
+    """Take a function made by `@web.middleware`; its table holds nothing but `use`."""
+    if getattr(found, "__middleware_version__", None) != 1:
+        raise PluginError(f"{place}.use: neither a class nor a function made by @web.middleware")
+    for key in options:
+        raise PluginError(f"{place}: unknown option {key!r}; a plain function takes none")
+    middleware: Middleware = found
+    return middleware
+
+
+def _options(found: Any, options: dict[str, Any], place: str) -> tuple[Any, ...]:
+    """Give the arguments of the class *found*: its checked `Options`, or nothing."""
+    kind = getattr(found, "Options", None)
+    if kind is None:
+        for key in options:
+            raise PluginError(f"{place}: unknown option {key!r}; it takes none")
+        return ()
+    known = [field.name for field in dataclasses.fields(kind)]
+    for key in options:
+        if key not in known:
+            listed = ", ".join(known) or "none"
+            raise PluginError(f"{place}: unknown option {key!r}; known: {listed}")
+    try:
+        return (msgspec.convert(options, kind, strict=True),)
+    except msgspec.ValidationError as error:
+        reason, _, where = str(error).partition(" - at `$")
+        raise PluginError(f"{place}{where.rstrip('`')}: {reason}") from None
+
+
+def _fields(middleware: Middleware, place: str) -> tuple[frozenset[str], frozenset[str]]:
+    lifespan = getattr(middleware, "lifespan", None)
+    if lifespan is not None and not inspect.isasyncgenfunction(lifespan):
+        raise PluginError(f"{place}: its lifespan must be an async generator with one yield")
+    named = (getattr(middleware, "requires", ()), getattr(middleware, "provides", ()))
+    for fields in named:
+        # A forgotten comma makes a text of ("payload"), which would read as seven fields.
+        if isinstance(fields, str):
+            raise PluginError(f"{place}: requires and provides are tuples of texts, not a text")
+    return frozenset(named[0]), frozenset(named[1])
+
+
+def _check_order(requires: frozenset[str], provided: set[str], place: str) -> None:
+    for missing in sorted(requires - provided):
+        raise PluginError(
+            f"{place}: requires {missing!r}, which nothing before it provides; "
+            "put it behind a middleware that does"
+        )
+
+
+def _adapted(middleware: Middleware, *, payload_only: bool) -> Middleware:
+    """Make *middleware* one that aiohttp takes as it is, without another coroutine in the way."""
+    if not payload_only:
+        if getattr(middleware, "__middleware_version__", None) == 1:
+            return middleware
+
+        def always(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
+            return middleware(request, handler)
+
+        return web.middleware(always)
+
+    def with_payload(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
+        if request[EXCHANGE].carries_payload:
+            return middleware(request, handler)
+        return handler(request)
+
+    return web.middleware(with_payload)

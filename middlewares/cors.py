@@ -1,0 +1,68 @@
+"""Cors: lets pages of the configured origins call the gateway from a browser.
+
+Browsers send OPTIONS without a license, so this middleware stands before the one that asks for it.
+What a page asks to send is reflected, never listed: a fixed list misses the next SDK's headers, and
+`*` does not cover `Authorization` (Fetch standard).
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from aiohttp import hdrs, web
+
+from gateway.keys import EXCHANGE, SETTINGS
+
+EXPOSED = (
+    "x-request-id, retry-after, retry-after-ms, x-gateway-model, x-gateway-adjusted, "
+    "x-gateway-dropped, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
+    "x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, "
+    "x-ratelimit-reset-tokens"
+)
+METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+MAX_AGE_S = "86400"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Cors:
+    """Answer OPTIONS, and allow the origins of `[cors]` to read answers; `*` means every origin."""
+
+    requires = ()
+    provides = ()
+
+    def __init__(self) -> None:
+        self._origins: frozenset[str] = frozenset()
+
+    async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
+        """Take the origins from the settings."""
+        self._origins = frozenset(app[SETTINGS].cors.origins)
+        yield
+
+    async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer OPTIONS at once; mark every other answer as readable by allowed origins."""
+        headers = self._headers(request.headers.get(hdrs.ORIGIN))
+        if request.method == hdrs.METH_OPTIONS:
+            return web.Response(status=204, headers=_preflight(request, headers))
+        request[EXCHANGE].headers.update(headers)
+        return await handler(request)
+
+    def _headers(self, origin: str | None) -> dict[str, str]:
+        """Give what allows *origin* to read the answer; nothing for those not configured."""
+        if origin is None or not ({origin, "*"} & self._origins):
+            return {}
+        return {
+            hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: origin,
+            hdrs.ACCESS_CONTROL_EXPOSE_HEADERS: EXPOSED,
+            hdrs.VARY: hdrs.ORIGIN,
+        }
+
+
+def _preflight(request: web.Request, headers: dict[str, str]) -> dict[str, str]:
+    if not headers:
+        return {hdrs.ALLOW: METHODS}
+    asked = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS, hdrs.AUTHORIZATION)
+    return headers | {
+        hdrs.ALLOW: METHODS,
+        hdrs.ACCESS_CONTROL_ALLOW_METHODS: METHODS,
+        hdrs.ACCESS_CONTROL_ALLOW_HEADERS: asked,
+        hdrs.ACCESS_CONTROL_MAX_AGE: MAX_AGE_S,
+    }
