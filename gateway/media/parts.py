@@ -1,0 +1,98 @@
+"""Find the media parts of a chat payload: what OpenAI's clients and their cousins send.
+
+{"type": "image_url", "image_url": {"url": ...} | "..."}      image, sound, video, PDF
+{"type": "input_image", "image_url": "..."}                   the same
+{"type": "input_audio", "input_audio": {"data", "format"}}    sound
+{"type": "audio_url", "audio_url": {"url": ...}}              sound
+{"type": "video_url", "video_url": {"url": ...}}              video
+{"type": "input_video", "input_video": {"data" | "url", "format"}}
+{"type": "file", "file": {"file_data" | "file_id" | "file_url", "filename", "format"}}
+{"type": "input_file", ...}                                   the same, fields in the part
+"""
+
+from dataclasses import dataclass
+
+from gateway.errors import BadRequest
+from gateway.exchange import Json
+from gateway.media.formats import Claim
+
+# Sound recorded by browsers comes in video containers: no part may refuse the one for the other.
+_IMAGE = ("image", "audio", "video", "document")
+_AUDIO = ("audio", "video")
+_VIDEO = ("video", "audio")
+_FILE = ("document", "text", "image", "audio", "video")
+
+# Type of the part: the field that holds the media, and what it may hold.
+_FIELDS = {
+    "image_url": ("image_url", _IMAGE),
+    "input_image": ("image_url", _IMAGE),
+    "input_audio": ("input_audio", _AUDIO),
+    "audio_url": ("audio_url", _AUDIO),
+    "video_url": ("video_url", _VIDEO),
+    "input_video": ("input_video", _VIDEO),
+    "file": ("file", _FILE),
+    "input_file": ("input_file", _FILE),
+}
+_SOURCES = ("url", "data", "file_data", "file_url", "file_id")
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPart:
+    """One media part: where it stands, what it claims, and where its source is found.
+
+    *at* is (message index, part index). The source, an address or base64, is *holder[key]*.
+    """
+
+    at: tuple[int, int]
+    claim: Claim
+    holder: Json
+    key: str
+
+    @property
+    def source(self) -> str:
+        """Give the address, data URL or base64 as the client sent it."""
+        source: str = self.holder[self.key]
+        return source
+
+
+def find(payload: Json) -> list[MediaPart]:
+    """Give all media parts of *payload* in order.
+
+    Raises `BadRequest` naming the part that has no usable source.
+    """
+    messages = payload.get("messages")
+    if not isinstance(messages, list):
+        return []
+    found = []
+    for index, message in enumerate(messages):
+        content = message.get("content") if isinstance(message, dict) else None
+        if isinstance(content, list):
+            found += [
+                _read(part, (index, at))
+                for at, part in enumerate(content)
+                if isinstance(part, dict) and part.get("type") in _FIELDS
+            ]
+    return found
+
+
+def _read(part: Json, at: tuple[int, int]) -> MediaPart:
+    field, kinds = _FIELDS[part["type"]]
+    param = f"messages[{at[0]}].content[{at[1]}].{field}"
+    holder, key = part, field
+    if field not in part and part["type"] == "input_file":
+        holder, key = part, _source_key(part)
+    elif isinstance(part.get(field), dict):
+        holder = part[field]
+        key = _source_key(holder)
+    if not isinstance(holder.get(key), str):
+        raise BadRequest("This part needs a URL, a data URL or base64 as a string.", param=param)
+    declared = next(
+        (holder[name] for name in ("format", "mime_type") if isinstance(holder.get(name), str)), ""
+    )
+    filename = holder.get("filename")
+    claim = Claim(param, kinds, declared, filename if isinstance(filename, str) else "")
+    return MediaPart(at, claim, holder, key)
+
+
+def _source_key(holder: Json) -> str:
+    return next((key for key in _SOURCES if holder.get(key) is not None), "url")

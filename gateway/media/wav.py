@@ -1,0 +1,28 @@
+"""A WAV header for raw PCM, which Gemini does not take without one."""
+
+import struct
+
+_RATE = 24_000
+
+
+def pcm_header(size: int, declared: str) -> bytes:
+    """Give a header for *size* bytes of 16 bit samples, a multiple of 3 bytes long.
+
+    So its base64 can stand before the base64 of the samples. Rate and channels come from a type
+    such as `audio/L16;rate=16000;channels=2`; without them it is OpenAI's pcm16: 24 kHz, mono.
+    """
+    rate = _parameter(declared, "rate", _RATE, 768_000)
+    channels = _parameter(declared, "channels", 1, 8)
+    layout = struct.pack("<HHIIHH", 1, channels, rate, rate * channels * 2, channels * 2, 16)
+    # The JUNK chunk's two bytes bring the header from 44 to 54.
+    body = b"WAVEfmt " + struct.pack("<I", 16) + layout + b"JUNK\x02\0\0\0\0\0"
+    whole, samples = struct.pack("<I", len(body) + 8 + size), struct.pack("<I", size)
+    return b"RIFF" + whole + body + b"data" + samples
+
+
+def _parameter(declared: str, name: str, default: int, largest: int) -> int:
+    for entry in declared.lower().split(";")[1:]:
+        key, _, value = entry.partition("=")
+        if key.strip() == name and value.strip().isdecimal() and 0 < int(value[:9]) <= largest:
+            return int(value[:9])
+    return default
