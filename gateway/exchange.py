@@ -112,7 +112,10 @@ class UpstreamCall:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the exchange; read by the log line, the ledger and the limits."""
+    """What became of the exchange; read by the log line, the ledger and the limits.
+
+    *cost* is in USD, an estimate; None where no price is known.
+    """
 
     begun: bool = False
     first_event_at: float | None = None
@@ -120,6 +123,7 @@ class Outcome:
     credential: str | None = None
     model: str | None = None
     usage: Usage | None = None
+    cost: float | None = None
     finish_reason: str | None = None
     error: GatewayError | None = None
     client_gone: bool = False

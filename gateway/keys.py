@@ -4,6 +4,7 @@ from aiohttp import web
 
 from gateway.exchange import Exchange, LicenseBook, Memories, Refusals, Upstream
 from gateway.settings import Settings
+from gateway.state.store import StateStore
 
 EXCHANGE = web.RequestKey("exchange", Exchange)
 
@@ -12,3 +13,4 @@ LICENSES = web.AppKey("licenses", LicenseBook)
 UPSTREAM = web.AppKey("upstream", Upstream)
 MEMORIES = web.AppKey("memories", Memories)
 REFUSALS = web.AppKey("refusals", Refusals)
+STATE = web.AppKey("state", StateStore)

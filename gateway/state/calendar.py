@@ -1,0 +1,47 @@
+"""The days and months of a time zone, for quotas that begin anew at the operator's midnight."""
+
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+
+class Windows(NamedTuple):
+    """The day and the month that a moment lies in; Unix seconds, ends excluded."""
+
+    day_start: int
+    day_end: int
+    month_start: int
+    month_end: int
+
+
+def windows(zone: ZoneInfo, now: float) -> Windows:
+    """Give the day and month of *now* in *zone*; days of a clock change have 23 or 25 hours."""
+    today = datetime.fromtimestamp(now, zone).date()
+    first = today.replace(day=1)
+    # The 1st plus 31 days is always in the next month.
+    next_first = (first + timedelta(days=31)).replace(day=1)
+    days = (today, today + timedelta(days=1), first, next_first)
+    return Windows(*(_midnight(day, zone) for day in days))
+
+
+def _midnight(day: date, zone: ZoneInfo) -> int:
+    # Of two midnights this is the first; a midnight that is skipped is the moment of the skip.
+    return int(datetime.combine(day, time(), zone).timestamp())
+
+
+class Calendar:
+    """Gives the windows of one zone; looks them up only when the day is over."""
+
+    __slots__ = ("_windows", "_zone")
+
+    def __init__(self, timezone: str) -> None:
+        self._zone = ZoneInfo(timezone)
+        self._windows = Windows(0, 0, 0, 0)
+
+    def at(self, now: float) -> Windows:
+        """Give the windows of *now*, in Unix seconds."""
+        known = self._windows
+        if known.day_start <= now < known.day_end:
+            return known
+        self._windows = windows(self._zone, now)
+        return self._windows

@@ -1,0 +1,79 @@
+"""A license's limits as rules, which every binding of the store counts in the same way.
+
+A *rate* is a leaky bucket (GCRA): up to *limit* units at once, which flow off evenly over a minute.
+A *day* or *month* counts up to *limit* and begins anew with the calendar of the license. *slots*
+are held and given back.
+
+All rules of a license are checked before any is counted. A rule admits while at least one unit is
+left, and counts what the request is expected to use, at most the whole limit; what it really used
+is set right when it ends. So a large request never starves, and pays by a longer wait.
+"""
+
+from typing import Final, Literal, NamedTuple
+
+from gateway.exchange import Limits
+from gateway.state.calendar import Calendar
+
+Kind = Literal["rate", "day", "month", "slots"]
+
+REQUESTS, TOKENS, USD, SLOTS = range(4)
+
+MINUTE_US: Final = 60_000_000
+NANOS_PER_USD: Final = 1_000_000_000
+# Nobody can know when a slot comes free; a second is what a short reply takes.
+SLOT_WAIT_US: Final = 1_000_000
+# Rates flow off in fractions: this much of a unit may be missing from a whole one.
+SLACK: Final = 1e-6
+
+_KINDS: tuple[tuple[str, int, Kind], ...] = (
+    ("requests_per_minute", REQUESTS, "rate"),
+    ("tokens_per_minute", TOKENS, "rate"),
+    ("requests_per_day", REQUESTS, "day"),
+    ("tokens_per_day", TOKENS, "day"),
+    ("tokens_per_month", TOKENS, "month"),
+    ("usd_per_day", USD, "day"),
+    ("usd_per_month", USD, "month"),
+    ("concurrent_requests", SLOTS, "slots"),
+)
+
+
+class Demand(NamedTuple):
+    """What a request takes, indexed by unit; 0 leaves the rules of that unit alone.
+
+    *usd* is in billionths, so that sums stay whole numbers.
+    """
+
+    requests: int = 1
+    tokens: int = 0
+    usd: int = 0
+    slots: int = 0
+
+
+class Rule(NamedTuple):
+    """One limit: *name* as in `Limits`, *unit* as index of `Demand`."""
+
+    name: str
+    unit: int
+    kind: Kind
+    limit: int
+
+
+class Plan:
+    """The rules of one license and its calendar."""
+
+    __slots__ = ("calendar", "license_id", "rules")
+
+    def __init__(self, license_id: str, limits: Limits, timezone: str) -> None:
+        self.license_id = license_id
+        self.rules = _rules(limits)
+        self.calendar = Calendar(timezone)
+
+
+def _rules(limits: Limits) -> tuple[Rule, ...]:
+    rules = []
+    for name, unit, kind in _KINDS:
+        limit = getattr(limits, name)
+        if limit is not None:
+            scale = NANOS_PER_USD if unit == USD else 1
+            rules.append(Rule(name, unit, kind, max(1, round(limit * scale))))
+    return tuple(rules)

@@ -1,0 +1,256 @@
+"""The chain's guard of limits, with the store in memory and a real aiohttp server around it."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from gateway.errors import GatewayError
+from gateway.exchange import Exchange, License, Limits, Usage
+from gateway.keys import EXCHANGE, STATE
+from gateway.state.memory import MemoryStore
+from middlewares.rate_limit import Habit, RateLimit, duration
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, now: float = 1_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class House:
+    """An application with nothing in its chain but `RateLimit`, and one license."""
+
+    def __init__(self, clock: Clock, **limits: Any) -> None:
+        self.license = License("alice", limits=Limits(**limits))
+        self.usage: Usage | None = None
+        self.cost: float | None = None
+        self.gate: asyncio.Event | None = None
+        self.inside = 0
+        self.entered, self.left = asyncio.Event(), asyncio.Event()
+        self.app = web.Application(
+            middlewares=[self.edge, web.middleware(RateLimit(RateLimit.Options()))]
+        )
+        self.app[STATE] = MemoryStore(clock, clock)
+        self.app.router.add_get("/models", self.handler)
+        self.app.router.add_post("/chat", self.handler)
+
+    @web.middleware
+    async def edge(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        exchange = Exchange("x", None, 0.0, carries_payload=request.method == "POST")
+        exchange.license = self.license
+        request[EXCHANGE] = exchange
+        try:
+            response = await handler(request)
+        except asyncio.CancelledError:
+            self.left.set()
+            raise
+        except GatewayError as error:
+            response = web.json_response(
+                {"kind": type(error).__name__, "message": error.message, "wait": error.retry_after},
+                status=error.status,
+            )
+        response.headers.update(exchange.headers)
+        return response
+
+    async def handler(self, request: web.Request) -> web.Response:
+        self.inside += 1
+        self.entered.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        request[EXCHANGE].outcome.usage = self.usage
+        request[EXCHANGE].outcome.cost = self.cost
+        return web.Response()
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+async def serve():
+    clients = []
+
+    async def start(house: House) -> TestClient:
+        client = TestClient(TestServer(house.app))
+        await client.start_server()
+        clients.append(client)
+        return client
+
+    yield start
+    for client in clients:
+        await client.close()
+
+
+async def test_exactly_the_limit_of_many_requests_in_one_minute_is_admitted(clock, serve):
+    client = await serve(House(clock, requests_per_minute=7))
+    answers = await asyncio.gather(*(client.post("/chat") for _ in range(70)))
+    assert sorted(answer.status for answer in answers) == [200] * 7 + [429] * 63
+
+
+async def test_requests_flow_back_evenly_over_the_minute(clock, serve):
+    client = await serve(House(clock, requests_per_minute=60))
+    for _ in range(60):
+        assert (await client.get("/models")).status == 200
+    refused = await client.get("/models")
+    assert await refused.json() == {
+        "kind": "RateLimited",
+        "message": "The license 'alice' may use 60 requests per minute; try again in 1s.",
+        "wait": pytest.approx(1.0),
+    }
+    clock.now += 1.0
+    assert [(await client.get("/models")).status for _ in range(2)] == [200, 429]
+
+
+async def test_headers_tell_limit_remaining_and_reset_in_the_form_openai_uses(clock, serve):
+    house = House(clock, requests_per_minute=60, tokens_per_minute=60_000)
+    house.usage = Usage(prompt=10, completion=10, total=20)
+    client = await serve(house)
+    first = await client.post("/chat", data=b"x" * 400)
+    assert {k: v for k, v in first.headers.items() if k.lower().startswith("x-ratelimit")} == {
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-remaining-requests": "59",
+        "x-ratelimit-reset-requests": "1s",
+        "x-ratelimit-limit-tokens": "60000",
+        "x-ratelimit-remaining-tokens": str(60_000 - 1_124),
+        "x-ratelimit-reset-tokens": "1.124s",
+    }
+    models = await client.get("/models")
+    assert models.headers["x-ratelimit-remaining-tokens"] == str(60_000 - 20)
+
+
+async def test_refusals_carry_the_same_headers(clock, serve):
+    client = await serve(House(clock, requests_per_minute=1))
+    await client.get("/models")
+    refused = await client.get("/models")
+    assert refused.status == 429
+    assert refused.headers["x-ratelimit-remaining-requests"] == "0"
+    assert refused.headers["x-ratelimit-reset-requests"] == "1m0s"
+
+
+async def test_only_the_allowed_number_runs_at_once_and_an_end_makes_room(clock, serve):
+    house = House(clock, concurrent_requests=3)
+    house.gate = asyncio.Event()
+    client = await serve(house)
+    running = {asyncio.ensure_future(client.post("/chat")) for _ in range(30)}
+    refused = []
+    while len(running) > 3:
+        done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        refused += [task.result() for task in done]
+    assert {answer.status for answer in refused} == {429}
+    assert "wait for one of them to end" in (await refused[0].json())["message"]
+    assert house.inside == 3
+    house.gate.set()
+    assert [answer.status for answer in await asyncio.gather(*running)] == [200] * 3
+    assert (await client.post("/chat")).status == 200
+
+
+async def test_a_client_that_leaves_gives_its_slot_back(clock, serve):
+    house = House(clock, concurrent_requests=1)
+    house.gate = asyncio.Event()
+    client = await serve(house)
+    task = asyncio.ensure_future(client.post("/chat"))
+    await house.entered.wait()
+    task.cancel()
+    await house.left.wait()
+    house.gate = None
+    assert (await client.post("/chat")).status == 200
+
+
+async def test_lists_of_models_need_neither_a_slot_nor_tokens(clock, serve):
+    house = House(clock, concurrent_requests=1, tokens_per_minute=10)
+    house.usage = Usage(total=1_000)
+    client = await serve(house)
+    await client.post("/chat")
+    assert (await client.post("/chat")).status == 429
+    assert (await client.get("/models")).status == 200
+
+
+async def test_tokens_are_settled_by_real_usage(clock, serve):
+    house = House(clock, tokens_per_minute=100)
+    house.usage = Usage(prompt=10, completion=20, total=30)
+    client = await serve(house)
+    statuses = [(await client.post("/chat")).status for _ in range(5)]
+    assert statuses == [200, 200, 200, 200, 429]
+
+
+async def test_a_failed_request_costs_no_tokens(clock, serve):
+    client = await serve(House(clock, tokens_per_minute=100))
+    assert [(await client.post("/chat")).status for _ in range(5)] == [200] * 5
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"requests_per_day": 1}, "1 requests per day"),
+        ({"tokens_per_day": 30}, "30 tokens per day"),
+        ({"tokens_per_month": 30}, "30 tokens per month"),
+        ({"usd_per_day": 0.5}, "0.5 USD per day"),
+        ({"usd_per_month": 0.5}, "0.5 USD per month"),
+    ],
+)
+async def test_a_spent_quota_is_told_without_retry_after(clock, serve, limits, words):
+    house = House(clock, **limits)
+    house.usage, house.cost = Usage(prompt=10, completion=20, total=30), 0.5
+    client = await serve(house)
+    assert (await client.post("/chat")).status == 200
+    refused = await (await client.post("/chat")).json()
+    assert (refused["kind"], refused["wait"]) == ("QuotaSpent", None)
+    assert words in refused["message"]
+
+
+async def test_of_several_refusals_the_longest_wait_is_told(clock, serve):
+    client = await serve(House(clock, requests_per_minute=1, requests_per_day=1))
+    await client.get("/models")
+    assert (await (await client.get("/models")).json())["kind"] == "QuotaSpent"
+
+
+async def test_a_reload_changes_limits_and_keeps_the_count(clock, serve):
+    house = House(clock, requests_per_minute=2)
+    client = await serve(house)
+    for _ in range(2):
+        await client.get("/models")
+    house.license = replace(house.license, limits=Limits(requests_per_minute=5))
+    assert [(await client.get("/models")).status for _ in range(4)] == [200, 200, 200, 429]
+
+
+async def test_a_license_without_limits_gets_no_headers(clock, serve):
+    client = await serve(House(clock))
+    answer = await client.post("/chat")
+    assert not [name for name in answer.headers if name.lower().startswith("x-ratelimit")]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-1, "0s"),
+        (0, "0s"),
+        (0.0004, "0s"),
+        (0.02, "20ms"),
+        (0.9996, "1s"),
+        (1, "1s"),
+        (8.64, "8.64s"),
+        (59.9999, "1m0s"),
+        (86.4, "1m26.4s"),
+        (360, "6m0s"),
+        (3600, "1h0m0s"),
+        (86_399.5, "23h59m59.5s"),
+    ],
+)
+def test_durations_are_written_as_openai_does(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_habit_follows_a_rise_faster_than_a_fall():
+    rising, falling = Habit(100), Habit(100)
+    rising.learn(200, 0)
+    falling.learn(0, 0)
+    assert rising.output_tokens - 100 > 100 - falling.output_tokens > 0
