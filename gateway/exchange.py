@@ -99,7 +99,8 @@ class UpstreamCall:
     """One request in Gemini's wire form.
 
     *copies* is above 1 when the model refuses several candidates: so many equal calls are made.
-    *credential* names the one that owns the files this call refers to.
+    *credential* names the one that owns the files this call refers to. *names* gives the client's
+    name of each function whose name Gemini would not take.
     """
 
     model: str
@@ -108,6 +109,7 @@ class UpstreamCall:
     action: str = "generateContent"
     copies: int = 1
     credential: str | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -137,8 +139,13 @@ class Reply(Protocol):
     `{"choices": [], "usage": {...}}`. A whole upstream answer has the shape of one event.
     """
 
-    usage: Usage | None
-    finish_reason: str | None
+    @property
+    def usage(self) -> Usage | None:
+        """The counts so far, also of a reply that was cut."""
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the first choice ended, in the client's word; None before `finish`."""
 
     def open(self) -> list[Json]:
         """Give the chunks that go out before the first event: the role. Idempotent with `feed`."""
@@ -164,10 +171,12 @@ class Known:
     """What a translation may use besides the payload, gathered by the middlewares before it.
 
     *media* is keyed by (message index, part index). *memories* holds what `Dialect.recalls` asked
-    for. *refusals* are the features that this model is known to refuse.
+    for. *refusals* are the features that this model is known to refuse. *created* is the answer's
+    time in seconds since 1970.
     """
 
     exchange_id: str
+    created: int = 0
     media: Mapping[tuple[int, int], Blob] = field(default_factory=dict)
     memories: Mapping[str, bytes] = field(default_factory=dict)
     refusals: frozenset[str] = frozenset()

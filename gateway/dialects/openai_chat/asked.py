@@ -1,0 +1,61 @@
+"""What the client asked of the answer's form, read once before the first event."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.exchange import Json, Known, UpstreamCall
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The answer's form.
+
+    *names* restores the client's function names, *customs* are its free-text tools, *legacy* is
+    true for `functions` in place of `tools`. *taken* holds the ids of the calls made before.
+    """
+
+    exchange_id: str
+    created: int
+    model: str
+    thoughts: bool
+    usage: bool
+    images: str
+    audio: str
+    names: Mapping[str, str]
+    customs: frozenset[str]
+    legacy: bool
+    taken: frozenset[str]
+
+
+def asked(call: UpstreamCall, payload: Json, known: Known) -> Asked:
+    """Read the answer's form from the *call* that goes up and the *payload* that came."""
+    config = call.body.get("generationConfig") or {}
+    thinking = config.get("thinkingConfig") or {}
+    google = payload.get("google") or (payload.get("extra_body") or {}).get("google") or {}
+    return Asked(
+        exchange_id=known.exchange_id,
+        created=known.created,
+        model=payload["model"],
+        thoughts=bool(thinking.get("includeThoughts")),
+        usage=bool((payload.get("stream_options") or {}).get("include_usage")),
+        images=google.get("image_output") or google.get("imageOutput") or known.image_output,
+        audio=(payload.get("audio") or {}).get("format") or "wav",
+        names=call.names,
+        customs=_custom_tools(payload),
+        legacy=bool(payload.get("functions")) and not payload.get("tools"),
+        taken=_call_ids(payload),
+    )
+
+
+def _custom_tools(payload: Json) -> frozenset[str]:
+    tools = payload.get("tools") or ()
+    return frozenset(tool["custom"]["name"] for tool in tools if tool.get("type") == "custom")
+
+
+def _call_ids(payload: Json) -> frozenset[str]:
+    return frozenset(
+        call["id"]
+        for message in payload["messages"]
+        for call in message.get("tool_calls") or ()
+        if call.get("id")
+    )

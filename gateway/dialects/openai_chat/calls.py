@@ -1,0 +1,68 @@
+"""Function calls: Gemini's `functionCall` parts as OpenAI's tool calls."""
+
+from hashlib import blake2b
+
+import orjson
+
+from gateway.dialects.openai_chat.choice import Choice
+from gateway.exchange import Json
+
+
+def function_call(choice: Choice, part: Json) -> list[Json]:
+    """Give the delta of one call: index, id, name and whole arguments at once.
+
+    Clients join what has the same index, start a new call at every id and drop a call without one.
+    """
+    choice.add_part(part)
+    call = part["functionCall"]
+    name = choice.asked.names.get(call["name"], call["name"])
+    arguments = call.get("args") or {}
+    if choice.asked.legacy and not choice.calls:
+        choice.calls.append({"function": name})
+        text = orjson.dumps(arguments).decode()
+        return [{"function_call": {"name": name, "arguments": text}}]
+    tool_call: Json = {
+        "index": len(choice.calls),
+        "id": _call_id(choice, call.get("id")),
+        **_typed(choice, name, arguments),
+    }
+    signature = part.get("thoughtSignature")
+    if signature:
+        tool_call["extra_content"] = {"google": {"thought_signature": signature}}
+    choice.calls.append(tool_call)
+    return [{"tool_calls": [tool_call]}]
+
+
+def _typed(choice: Choice, name: str, arguments: Json) -> Json:
+    if name in choice.asked.customs:
+        return {"type": "custom", "custom": {"name": name, "input": _free_text(arguments)}}
+    text = orjson.dumps(arguments).decode()
+    return {"type": "function", "function": {"name": name, "arguments": text}}
+
+
+def _free_text(arguments: Json) -> str:
+    """Give the one string that a free-text tool was called with."""
+    values = list(arguments.values())
+    if len(values) == 1 and isinstance(values[0], str):
+        return values[0]
+    return orjson.dumps(arguments).decode()
+
+
+def _call_id(choice: Choice, native: str | None) -> str:
+    """Give *native* if no other call of the conversation has it, else an id of our own.
+
+    Made from the exchange, not from chance: the same events always give the same answer. The
+    number of earlier calls counts, because a client may send one request id again and again.
+    """
+    used = {call.get("id") for call in choice.calls}
+    taken = choice.asked.taken
+    if native and native not in used and native not in taken:
+        return native
+    seed = f"{choice.asked.exchange_id}/{choice.asked.created}/{len(taken)}"
+    number = len(choice.calls)
+    while True:
+        digest = blake2b(f"{seed}/{choice.index}/{number}".encode(), digest_size=12)
+        made = f"call_{digest.hexdigest()}"
+        if made not in used and made not in taken:
+            return made
+        number += 1

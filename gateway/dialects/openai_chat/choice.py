@@ -1,0 +1,88 @@
+"""What is known of one candidate of a reply while its events come in."""
+
+from io import StringIO
+from typing import Any
+
+from gateway.dialects.openai_chat.asked import Asked
+from gateway.exchange import Json
+
+
+class Choice:
+    """One candidate: what it said so far and what must wait for its end.
+
+    *parts* are Gemini's own, thoughts left out and neighbouring plain texts joined: the model's
+    turn as the next request must repeat it. *pieces* are the texts of `content`, each with whether
+    Gemini wrote it (true) or the gateway inserted it (false). *finish_reason* is Gemini's word,
+    *ended* OpenAI's.
+    """
+
+    __slots__ = (
+        "asked",
+        "audio",
+        "calls",
+        "citations",
+        "draft",
+        "ended",
+        "finish_message",
+        "finish_reason",
+        "grounding",
+        "images",
+        "index",
+        "parts",
+        "pending",
+        "pieces",
+        "ratings",
+        "run",
+    )
+
+    def __init__(self, index: int, asked: Asked) -> None:
+        self.index = index
+        self.asked = asked
+        self.finish_reason: str | None = None
+        self.ended: str | None = None
+        self.finish_message: str | None = None
+        self.ratings: list[Json] = []
+        self.calls: list[Json] = []
+        self.pending: Json | None = None
+        self.parts: list[Json] = []
+        self.pieces: list[tuple[str, bool]] = []
+        self.images = 0
+        self.draft: Json | None = None
+        self.audio: Any = None
+        self.grounding: Json = {}
+        self.citations: dict[tuple[Any, ...], Json] = {}
+        # The plain text since the last part of another kind. A text buffer, because one string
+        # per event would cost a long stream twice its text.
+        self.run = StringIO()
+
+    def add_part(self, part: Json) -> None:
+        """Keep *part* for the next turn, behind the text that came before it."""
+        self.end_run()
+        self.parts.append(part)
+
+    def insert(self, text: str) -> Json:
+        """Give the delta that puts *text*, which Gemini did not write, into `content`."""
+        self.end_run()
+        self.pieces.append((text, False))
+        return {"content": text}
+
+    def end_run(self) -> None:
+        """Close the run of plain text, so that something else can follow it."""
+        text = self.run.getvalue()
+        if text:
+            self.parts.append({"text": text})
+            self.pieces.append((text, True))
+            self.run = StringIO()
+
+    def break_before(self) -> str:
+        """Give what must be inserted so that a block starts on a line of its own."""
+        self.end_run()
+        last = next((text for text, _ in reversed(self.pieces) if text), "\n\n")
+        if last.endswith("\n\n"):
+            return ""
+        return "\n" if last.endswith("\n") else "\n\n"
+
+    def content(self) -> str:
+        """Give all of `content` so far."""
+        self.end_run()
+        return "".join(text for text, _ in self.pieces)

@@ -1,0 +1,66 @@
+"""Fold the chunks of a reply into one answer."""
+
+from typing import Any
+
+from gateway.exchange import Json
+
+_JOINED = ("content", "reasoning_content", "refusal")
+# Deltas whose lists follow one another.
+_LISTED = ("tool_calls", "images", "annotations", "code_execution", "native_parts")
+# What makes up for the lack of content.
+_SPEECHLESS = frozenset({"tool_calls", "function_call", "audio"})
+
+
+def choices(chunks: list[Json]) -> list[Json]:
+    """Give the choices of the whole answer, in order of their index."""
+    folds: dict[int, _Fold] = {}
+    for chunk in chunks:
+        for choice in chunk["choices"]:
+            index = choice["index"]
+            if index not in folds:
+                folds[index] = _Fold()
+            folds[index].add(choice)
+    return [{"index": index, **folds[index].choice()} for index in sorted(folds)]
+
+
+class _Fold:
+    """The deltas of one choice, gathered by name."""
+
+    __slots__ = ("_deltas", "_logprobs", "_others")
+
+    def __init__(self) -> None:
+        self._deltas: dict[str, list[Any]] = {}
+        self._logprobs: list[Json] = []
+        self._others: Json = {}
+
+    def add(self, choice: Json) -> None:
+        for name, value in choice["delta"].items():
+            self._deltas.setdefault(name, []).append(value)
+        for name, value in choice.items():
+            if name == "logprobs":
+                self._logprobs += value["content"]
+            elif name not in {"index", "delta"}:
+                self._others[name] = value
+
+    def choice(self) -> Json:
+        logprobs = {"content": self._logprobs, "refusal": None} if self._logprobs else None
+        return {"message": self._message(), "logprobs": logprobs, **self._others}
+
+    def _message(self) -> Json:
+        message: Json = {"role": "assistant", "content": "", "refusal": None}
+        for name, values in self._deltas.items():
+            if name in _JOINED:
+                message[name] = "".join(values)
+            elif name in _LISTED:
+                message[name] = [item for value in values for item in value]
+            else:
+                message[name] = values[-1]
+        if "tool_calls" in message:
+            message["tool_calls"] = [_without_index(call) for call in message["tool_calls"]]
+        if not message["content"] and (message["refusal"] or not _SPEECHLESS.isdisjoint(message)):
+            message["content"] = None
+        return message
+
+
+def _without_index(call: Json) -> Json:
+    return {name: value for name, value in call.items() if name != "index"}

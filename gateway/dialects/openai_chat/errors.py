@@ -1,0 +1,52 @@
+"""Errors in OpenAI's form, and the errors that Gemini tells within an event."""
+
+import re
+
+import orjson
+
+from gateway.errors import (
+    BadRequest,
+    GatewayError,
+    RateLimited,
+    UpstreamError,
+    UpstreamOverloaded,
+    UpstreamTimeout,
+)
+from gateway.exchange import Json
+from gateway.sse import frame
+
+_BY_STATUS: dict[str, type[GatewayError]] = {
+    "INVALID_ARGUMENT": BadRequest,
+    "RESOURCE_EXHAUSTED": RateLimited,
+    "UNAVAILABLE": UpstreamOverloaded,
+    "DEADLINE_EXCEEDED": UpstreamTimeout,
+}
+_MAX_MESSAGE = 2048
+# Google repeats the key in some messages ("Consumer 'api_key:AIza...' has been suspended").
+_KEY = re.compile(r"\b(?:AIza|AQ\.)[\w.-]{10,}")
+
+
+def render(error: GatewayError) -> Json:
+    """Give the body that tells a client of *error*."""
+    return {
+        "error": {
+            "message": error.message,
+            "type": error.type,
+            "param": error.param,
+            "code": error.code,
+        }
+    }
+
+
+def encode_error(error: GatewayError) -> bytes:
+    """Give the frame that tells of *error* in mid-stream; SDKs raise on it."""
+    return frame(orjson.dumps(render(error)))
+
+
+def told_in_event(body: object) -> GatewayError:
+    """Give the error that *body*, the `error` of an event, tells of."""
+    told = body if isinstance(body, dict) else {"message": body}
+    status = str(told.get("status") or told.get("code") or "UNKNOWN")
+    message = _KEY.sub("[redacted]", str(told.get("message") or "no reason given"))[:_MAX_MESSAGE]
+    kind = _BY_STATUS.get(status, UpstreamError)
+    return kind(f"Gemini ended the reply with an error ({status}): {message}")

@@ -1,0 +1,111 @@
+"""Why Gemini ended, in OpenAI's words."""
+
+from gateway.exchange import Json
+
+# The numbers are those of the API's protocol buffers; a client of the API may ask for them.
+_NAMES: dict[object, str] = {
+    1: "STOP",
+    2: "MAX_TOKENS",
+    3: "SAFETY",
+    4: "RECITATION",
+    5: "OTHER",
+    6: "LANGUAGE",
+    7: "BLOCKLIST",
+    8: "PROHIBITED_CONTENT",
+    9: "SPII",
+    10: "MALFORMED_FUNCTION_CALL",
+    11: "IMAGE_SAFETY",
+    12: "UNEXPECTED_TOOL_CALL",
+    13: "TOO_MANY_TOOL_CALLS",
+}
+_UNSET = frozenset({None, 0, "", "FINISH_REASON_UNSPECIFIED"})
+
+_LENGTH = frozenset({"MAX_TOKENS", "CONTINUATION"})
+_FILTERED = frozenset(
+    {
+        "SAFETY",
+        "RECITATION",
+        "LANGUAGE",
+        "BLOCKLIST",
+        "PROHIBITED_CONTENT",
+        "SPII",
+        "ESCALATION",
+        "IMAGE_SAFETY",
+        "IMAGE_PROHIBITED_CONTENT",
+        "IMAGE_RECITATION",
+        "MODEL_ARMOR",
+        "PUP_LIMITED_DISABLED",
+    }
+)
+# Gemini gave up without blaming anybody; without content there is nothing to relay.
+_FAILED = frozenset({"OTHER", "IMAGE_OTHER", "NO_IMAGE"})
+# The model slipped; the same request asked again often succeeds.
+_SLIPPED = frozenset(
+    {
+        "MALFORMED_FUNCTION_CALL",
+        "UNEXPECTED_TOOL_CALL",
+        "TOO_MANY_TOOL_CALLS",
+        "MALFORMED_RESPONSE",
+        "MISSING_THOUGHT_SIGNATURE",
+    }
+)
+
+
+def native_reason(value: object) -> str | None:
+    """Give Gemini's finish reason as a word; None where *value* says nothing."""
+    return None if value in _UNSET else _NAMES.get(value, str(value))
+
+
+def finish_reason(native: str, *, calls: bool) -> str:
+    """Give OpenAI's word for *native*; *calls* tells whether the candidate called functions."""
+    if native in _FILTERED:
+        return "content_filter"
+    if native in _LENGTH:
+        return "length"
+    return "tool_calls" if calls and native not in _SLIPPED else "stop"
+
+
+def is_filtered(native: str) -> bool:
+    """Tell whether Gemini withheld the answer or its rest."""
+    return native in _FILTERED
+
+
+def is_failed(native: str) -> bool:
+    """Tell whether *native* is an error when the candidate has no content."""
+    return native in _FAILED
+
+
+def refusal(native: str, message: object, ratings: list[Json]) -> str:
+    """Say in one sentence or two why Gemini withheld an answer."""
+    blamed = [
+        str(rating.get("category", "")).removeprefix("HARM_CATEGORY_")
+        for rating in ratings
+        if rating.get("blocked")
+    ]
+    text = f"Gemini withheld the answer: {native}"
+    if blamed:
+        text += f" ({', '.join(blamed)})"
+    return f"{text}. {message}" if message else f"{text}."
+
+
+def worth_retrying(event: Json) -> str | None:
+    """Tell why the reply that consists of *event* alone is worth one more try; None if it is not.
+
+    Such a reply is empty although Gemini says it is complete, or ended by a slip of the model.
+    """
+    candidates = event.get("candidates")
+    if not candidates or len(candidates) != 1:
+        return None
+    native = native_reason(candidates[0].get("finishReason"))
+    if native in _SLIPPED:
+        return native.lower()
+    parts = (candidates[0].get("content") or {}).get("parts") or ()
+    if any(_says_something(part) for part in parts):
+        return None
+    return "empty_answer" if native == "STOP" or native in _FAILED else None
+
+
+def _says_something(part: Json) -> bool:
+    if part.get("thought") and "text" in part:
+        return False
+    return part.get("text") != "" if "text" in part else True

@@ -1,0 +1,42 @@
+"""One part of Gemini's answer as deltas; one function per kind of part."""
+
+from collections.abc import Callable
+
+from gateway.dialects.openai_chat.calls import function_call
+from gateway.dialects.openai_chat.choice import Choice
+from gateway.exchange import Json
+
+Translator = Callable[[Choice, Json], list[Json]]
+
+
+def translate(choice: Choice, part: Json) -> list[Json]:
+    """Give the deltas of *part*; a kind that nobody knows goes out as it came."""
+    for key in part:
+        translator = _TRANSLATORS.get(key)
+        if translator is not None:
+            return translator(choice, part)
+    return _native(choice, part)
+
+
+def _text(choice: Choice, part: Json) -> list[Json]:
+    text = part["text"]
+    if part.get("thought"):
+        return [{"reasoning_content": text}] if choice.asked.thoughts and text else []
+    if "thoughtSignature" in part:
+        # Kept with its own text: a signature must go back on the part it came on.
+        choice.add_part(part)
+        choice.pieces.append((text, True))
+    else:
+        choice.run.write(text)
+    return [{"content": text}] if text else []
+
+
+def _native(choice: Choice, part: Json) -> list[Json]:
+    choice.add_part(part)
+    return [{"native_parts": [part]}]
+
+
+_TRANSLATORS: dict[str, Translator] = {
+    "text": _text,
+    "functionCall": function_call,
+}

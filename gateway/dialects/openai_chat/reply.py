@@ -1,0 +1,178 @@
+"""The reply as a state machine: events in, chunks out.
+
+A whole answer has the shape of one event, so there is one path: `feed` and `finish` give the same
+chunks for both, and `collect` folds them. What ends an answer (finish reason, citations, usage) is
+decided in `finish`, for Gemini may say STOP and go on (seen in recorded code executions).
+"""
+
+from itertools import chain
+from zlib import crc32
+
+import orjson
+
+from gateway.dialects.openai_chat import collect, usage
+from gateway.dialects.openai_chat.asked import Asked, asked
+from gateway.dialects.openai_chat.choice import Choice
+from gateway.dialects.openai_chat.closing import closing, note
+from gateway.dialects.openai_chat.errors import told_in_event
+from gateway.dialects.openai_chat.parts import translate
+from gateway.errors import UpstreamError, UpstreamTruncated
+from gateway.exchange import Json, Known, UpstreamCall, Usage
+
+_SHAPE_FAULTS = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
+
+
+class ChatReply:
+    """Translate the events of one reply into chat.completion chunks.
+
+    *sunset* is the time at which Gemini retires the model, as it says it in `modelStatus`.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_block",
+        "_choices",
+        "_copies",
+        "_facts",
+        "_head",
+        "_usage_head",
+        "_usages",
+        "sunset",
+    )
+
+    def __init__(self, call: UpstreamCall, payload: Json, known: Known) -> None:
+        self._asked: Asked = asked(call, payload, known)
+        self._copies = call.copies
+        self._choices: dict[int, Choice] = {}
+        self._usages: dict[int, Json] = {}
+        self._block: Json | None = None
+        self.sunset: str | None = None
+        self._facts: Json = {
+            "id": f"chatcmpl-{known.exchange_id}",
+            "created": known.created,
+            "model": self._asked.model,
+            "system_fingerprint": f"fp_{crc32(call.model.encode()):08x}",
+        }
+        # All chunks begin with the same bytes; only what varies is encoded for each.
+        facts = orjson.dumps({**self._facts, "object": "chat.completion.chunk"})
+        self._usage_head = b"data: " + facts[:-1] + b","
+        self._head = self._usage_head + (b'"usage":null,' if self._asked.usage else b"")
+
+    @property
+    def usage(self) -> Usage | None:
+        """The counts of the last event, also of a stream that was cut; None before the first."""
+        return usage.add(map(usage.count, self._usages.values())) if self._usages else None
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the first choice ended, in OpenAI's word; None before `finish`."""
+        return next((choice.ended for choice in self._choices.values()), None)
+
+    def open(self) -> list[Json]:
+        """Give the chunk that goes out before the first event: the role of the first choice."""
+        chunks: list[Json] = []
+        if not self._choices:
+            self._open(0, chunks)
+        return chunks
+
+    def feed(self, event: Json) -> list[Json]:
+        """Translate one event; raise the `GatewayError` that it tells of or amounts to."""
+        try:
+            return self._feed(event)
+        except _SHAPE_FAULTS as error:
+            raise UpstreamError("Gemini sent an event that cannot be understood.") from error
+
+    def finish(self) -> list[Json]:
+        """Give the closing chunks of every choice, then the usage if it was asked for.
+
+        Raises `UpstreamTruncated` when a choice has no finish reason, `UpstreamEmpty` when Gemini
+        gave up on one that is empty.
+        """
+        chunks = self.open() if self._block else []
+        if not self._choices:
+            raise UpstreamTruncated("Gemini's reply ended before it began.")
+        for choice in self._choices.values():
+            if choice.finish_reason is None and not self._block:
+                raise UpstreamTruncated("Gemini's reply ended without a finish reason.")
+            try:
+                chunks += closing(choice, self._block)
+            except _SHAPE_FAULTS as error:
+                raise UpstreamError("Gemini sent an event that cannot be understood.") from error
+        if self._asked.usage:
+            chunks.append({"choices": [], **self._totals()})
+        return chunks
+
+    def encode(self, chunks: list[Json]) -> bytes:
+        """Give the frames of *chunks* as bytes."""
+        frames = (
+            (self._usage_head if "usage" in chunk else self._head, orjson.dumps(chunk)[1:], b"\n\n")
+            for chunk in chunks
+        )
+        return b"".join(chain.from_iterable(frames))
+
+    def collect(self, chunks: list[Json]) -> Json:
+        """Fold all chunks of the reply, those of `finish` included, into the whole answer."""
+        return {
+            **self._facts,
+            "object": "chat.completion",
+            "choices": collect.choices(chunks),
+            **self._totals(),
+        }
+
+    def memories(self) -> list[tuple[str, bytes]]:
+        """Give what the next turn of this conversation needs, as key and value."""
+        return []
+
+    def _feed(self, event: Json) -> list[Json]:
+        chunks: list[Json] = []
+        candidates = event.get("candidates")
+        if candidates:
+            for candidate in candidates:
+                self._candidate(candidate, chunks)
+        metadata = event.get("usageMetadata")
+        if metadata:
+            copy = candidates[0].get("index") or 0 if candidates and self._copies > 1 else 0
+            self._usages[copy] = metadata
+        if "error" in event:
+            raise told_in_event(event["error"])
+        if "promptFeedback" in event:
+            feedback = event["promptFeedback"] or {}
+            if feedback.get("blockReason") or feedback.get("blockReasonMessage"):
+                self._block = feedback
+        if "modelStatus" in event:
+            self.sunset = (event["modelStatus"] or {}).get("retirementTime") or self.sunset
+        return chunks
+
+    def _candidate(self, candidate: Json, chunks: list[Json]) -> None:
+        index = candidate.get("index") or 0
+        choice = self._choices.get(index)
+        if choice is None:
+            choice = self._open(index, chunks)
+        content = candidate.get("content")
+        for part in (content.get("parts") or ()) if content else ():
+            text = part.get("text")
+            if text and len(part) == 1:
+                # Nearly every part of nearly every stream: plain text and nothing beside it.
+                choice.run.write(text)
+                delta = {"content": text}
+                chunks.append(
+                    {"choices": [{"index": index, "delta": delta, "finish_reason": None}]}
+                )
+            else:
+                chunks += [_chunk(index, delta) for delta in translate(choice, part)]
+        note(choice, candidate)
+
+    def _open(self, index: int, chunks: list[Json]) -> Choice:
+        choice = self._choices[index] = Choice(index, self._asked)
+        chunks.append(_chunk(index, {"role": "assistant", "content": ""}))
+        return choice
+
+    def _totals(self) -> Json:
+        counts = self.usage
+        if counts is None:
+            return {}
+        return {"usage": usage.wire(counts, list(self._usages.values()))}
+
+
+def _chunk(index: int, delta: Json) -> Json:
+    return {"choices": [{"index": index, "delta": delta, "finish_reason": None}]}

@@ -1,0 +1,71 @@
+"""Token counts: Gemini's `usageMetadata` as OpenAI's `usage`."""
+
+from collections.abc import Iterable
+
+from gateway.exchange import Json, Usage
+
+_PROMPT_DETAILS = ("promptTokensDetails", "toolUsePromptTokensDetails")
+_COMPLETION_DETAILS = ("candidatesTokensDetails",)
+# VIDEO and DOCUMENT have no word of OpenAI's; they stay in the sum only.
+_MODALITIES = {"TEXT": "text_tokens", "IMAGE": "image_tokens", "AUDIO": "audio_tokens"}
+
+
+def count(metadata: Json) -> Usage:
+    """Give the counts of one reply.
+
+    The tokens that built-in tools put into the prompt are beside `promptTokenCount`, thoughts are
+    beside `candidatesTokenCount`; cached ones are within the prompt.
+    """
+    prompt = _number(metadata, "promptTokenCount") + _number(metadata, "toolUsePromptTokenCount")
+    thoughts = _number(metadata, "thoughtsTokenCount")
+    completion = _number(metadata, "candidatesTokenCount") + thoughts
+    return Usage(
+        prompt=prompt,
+        completion=completion,
+        total=_number(metadata, "totalTokenCount") or prompt + completion,
+        cached=_number(metadata, "cachedContentTokenCount"),
+        thoughts=thoughts,
+    )
+
+
+def add(counts: Iterable[Usage]) -> Usage:
+    """Give the sum of *counts*: each copy of a call is paid for."""
+    whole = Usage()
+    for one in counts:
+        whole.prompt += one.prompt
+        whole.completion += one.completion
+        whole.total += one.total
+        whole.cached += one.cached
+        whole.thoughts += one.thoughts
+    return whole
+
+
+def wire(usage: Usage, metadata: list[Json]) -> Json:
+    """Give *usage* as OpenAI's object, with the modalities of *metadata* as details."""
+    return {
+        "prompt_tokens": usage.prompt,
+        "completion_tokens": usage.completion,
+        "total_tokens": usage.total,
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cached,
+            **_modalities(metadata, _PROMPT_DETAILS),
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.thoughts,
+            **_modalities(metadata, _COMPLETION_DETAILS),
+        },
+    }
+
+
+def _number(metadata: Json, name: str) -> int:
+    return int(metadata.get(name) or 0)
+
+
+def _modalities(metadata: list[Json], names: tuple[str, ...]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for one in metadata:
+        for detail in (detail for name in names for detail in one.get(name) or ()):
+            word = _MODALITIES.get(detail.get("modality"))
+            if word:
+                counts[word] = counts.get(word, 0) + _number(detail, "tokenCount")
+    return counts

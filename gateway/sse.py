@@ -1,0 +1,125 @@
+"""Server-sent events, read and written.
+
+Reading must survive any cut of the bytes and lines of megabytes (an image is one line of base64),
+in time linear in what was read. So whole events in one read, the common case, are split without
+looking at lines; everything else goes line by line, each read is split once, and an unfinished line
+is kept as a list of pieces that nobody searches again.
+
+Besides the standard (https://html.spec.whatwg.org/multipage/server-sent-events.html) JSON that
+stands bare in the stream is an event too: Gemini's front ends tell of a failure in mid-stream by
+an error body without `data:`.
+"""
+
+import orjson
+
+from gateway.errors import UpstreamError, UpstreamTruncated
+
+_BOM = b"\xef\xbb\xbf"
+_EVENT_END = b"\r\n\r\n"
+_BETWEEN = b"\r\n\r\ndata: "
+_JSON_STARTS = (b"{", b"[")
+
+
+def frame(payload: bytes) -> bytes:
+    """Give *payload*, one line of JSON, as an event."""
+    return b"data: %b\n\n" % payload
+
+
+class SSEDecoder:
+    """Split a stream of bytes into the data of its events.
+
+    *max_event_bytes* bounds what is kept of an event that has not ended yet.
+    """
+
+    __slots__ = ("_bare", "_data", "_kept", "_line", "_max_event_bytes", "_skip_lf", "_started")
+
+    def __init__(self, max_event_bytes: int = 134_217_728) -> None:
+        self._max_event_bytes = max_event_bytes
+        # Pieces of the unfinished line, lines of the unfinished event, lines of bare JSON.
+        self._line: list[bytes] = []
+        self._data: list[bytes] = []
+        self._bare: list[bytes] = []
+        self._kept = 0
+        self._skip_lf = False
+        self._started = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Give the data of every event that *data* completes.
+
+        Raises `UpstreamError` when an event grows beyond the limit.
+        """
+        if not self._kept and data.startswith(b"data: ") and data.endswith(_EVENT_END):
+            events = data[6:-4].split(_BETWEEN)
+            ends = 2 * len(events)
+            # No other line ends inside: these are whole events of one line each.
+            if data.count(b"\n") == ends and data.count(b"\r") == ends:
+                self._started = True
+                self._skip_lf = False
+                return events
+        return self._feed_lines(data)
+
+    def close(self) -> list[bytes]:
+        """Give what the end of the stream completes: an event without its blank line.
+
+        Raises `UpstreamTruncated` when the stream ended within an event.
+        """
+        events: list[bytes] = []
+        if self._line:
+            self._end_line(events)
+        self._dispatch(events)
+        try:
+            for event in events:
+                orjson.loads(event)
+        except orjson.JSONDecodeError as error:
+            raise UpstreamTruncated("Gemini's stream ended within an event.") from error
+        return events
+
+    def _feed_lines(self, data: bytes) -> list[bytes]:
+        if self._skip_lf and data:
+            # The CR before may have been the first half of a line end that was cut in two.
+            data = data.removeprefix(b"\n")
+            self._skip_lf = False
+        events: list[bytes] = []
+        for piece in data.splitlines(keepends=True):
+            self._keep(len(piece))
+            text = piece.rstrip(b"\r\n")
+            self._line.append(text)
+            if len(text) < len(piece):
+                self._end_line(events)
+        self._skip_lf = data.endswith(b"\r")
+        return events
+
+    def _keep(self, size: int) -> None:
+        self._kept += size
+        if self._kept > self._max_event_bytes:
+            raise UpstreamError("Gemini sent an event that is larger than this gateway relays.")
+
+    def _end_line(self, events: list[bytes]) -> None:
+        line = self._line[0] if len(self._line) == 1 else b"".join(self._line)
+        self._line.clear()
+        if not self._started:
+            line = line.removeprefix(_BOM)
+            self._started = True
+        if line.startswith(b"data:"):
+            self._end_bare(events)
+            self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+        elif not line:
+            self._dispatch(events)
+        elif self._bare or line.lstrip().startswith(_JSON_STARTS):
+            self._bare.append(line)
+        elif not self._data:
+            # A comment or a field without meaning here leaves nothing to keep.
+            self._kept = 0
+
+    def _dispatch(self, events: list[bytes]) -> None:
+        self._end_bare(events)
+        payload = b"\n".join(self._data)
+        self._data.clear()
+        if payload:
+            events.append(payload)
+        self._kept = 0
+
+    def _end_bare(self, events: list[bytes]) -> None:
+        if self._bare:
+            events.append(b"\n".join(self._bare))
+            self._bare.clear()
