@@ -1,10 +1,18 @@
 """The typed keys that link the exchange and the services to aiohttp; nothing else does."""
 
+from collections.abc import Awaitable, Callable
+
 from aiohttp import web
 
+from gateway.drain import Drain
 from gateway.exchange import Exchange, LicenseBook, Memories, Refusals, Upstream
 from gateway.settings import Settings
 from gateway.state.store import StateStore
+
+# Gives the reason why the gateway cannot serve now, or None; names no address and no key.
+Check = Callable[[], Awaitable[str | None]]
+# Takes over what may change while running from newly read settings.
+Reloader = Callable[[Settings], Awaitable[None]]
 
 EXCHANGE = web.RequestKey("exchange", Exchange)
 
@@ -14,3 +22,6 @@ UPSTREAM = web.AppKey("upstream", Upstream)
 MEMORIES = web.AppKey("memories", Memories)
 REFUSALS = web.AppKey("refusals", Refusals)
 STATE = web.AppKey("state", StateStore)
+DRAIN = web.AppKey("drain", Drain)
+READINESS = web.AppKey("readiness", list[Check])
+RELOADERS = web.AppKey("reloaders", list[Reloader])

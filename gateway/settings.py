@@ -29,6 +29,7 @@ class Server(Section, frozen=True):
     root_aliases: bool = False
     trusted_proxies: tuple[str, ...] = ("127.0.0.1/32", "::1/128")
     max_body_bytes: Bytes = 104_857_600
+    max_buffered_bytes: Bytes = 1_073_741_824
     max_connections: Amount = 0
     header_timeout_s: Seconds = 10.0
     body_timeout_s: Seconds = 60.0

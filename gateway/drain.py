@@ -1,0 +1,68 @@
+"""How the gateway stops: no new requests, the running ones finish, at the bound they are told to.
+
+`serve` begins the drain and ends it; `edge` and `relay` only look at it and enter it. At the bound
+every entered task is cancelled while `over` is set: whoever catches that `CancelledError` and sees
+`over` tells the client and returns, instead of treating it as a client that left.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gateway.errors import Unavailable
+
+RETRY_AFTER_S = 0.25
+
+
+class Drain:
+    """Whether the gateway is stopping, and which requests still run.
+
+    *begun*: no new request is let in. *over*: the bound has passed, running ones end now.
+    """
+
+    __slots__ = ("_idle", "_running", "begun", "over")
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.over = False
+        self._running: set[asyncio.Task[object]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Count the current task as a running request; raise `Unavailable` once begun."""
+        if self.begun:
+            raise Unavailable("The gateway is restarting; try again.", retry_after=RETRY_AFTER_S)
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._running.discard(task)
+            if not self._running:
+                self._idle.set()
+
+    def begin(self) -> None:
+        """Let no new request in."""
+        self.begun = True
+
+    async def finished(self, timeout_s: float) -> bool:
+        """Wait for the running requests; say whether all ended within *timeout_s*."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def end(self) -> None:
+        """Tell the requests that still run to end now."""
+        self.begun = self.over = True
+        for task in tuple(self._running):
+            task.cancel()

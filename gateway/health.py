@@ -1,0 +1,44 @@
+"""`/healthz` and `/readyz`: outside the chain, without a license, for load balancers.
+
+Whoever holds something that can fail adds a check to `app[READINESS]`.
+"""
+
+import asyncio
+
+from aiohttp import web
+
+from gateway.keys import DRAIN, READINESS, Check
+
+CHECK_TIMEOUT_S = 2.0
+HEADERS = {"Cache-Control": "no-store"}
+
+
+def add_routes(app: web.Application) -> None:
+    """Serve both paths at the root of *app*, which has `DRAIN` and `READINESS`."""
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+
+
+async def healthz(_: web.Request) -> web.Response:
+    """Say that the process is alive."""
+    return web.json_response({"status": "ok"}, headers=HEADERS)
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """Say whether requests can be served: 503 with the reasons when they cannot."""
+    checks = request.app[READINESS]
+    reasons = [reason for reason in await asyncio.gather(*map(_asked, checks)) if reason]
+    if request.app[DRAIN].begun:
+        reasons.insert(0, "draining")
+    if reasons:
+        body = {"status": "unavailable", "reasons": reasons}
+        return web.json_response(body, status=503, headers=HEADERS)
+    return web.json_response({"status": "ok"}, headers=HEADERS)
+
+
+async def _asked(check: Check) -> str | None:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            return await check()
+    except TimeoutError:
+        return "a check did not answer in time"

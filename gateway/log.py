@@ -1,0 +1,249 @@
+"""The log: one line per event, at most 2 KB, without secrets, never in anybody's way.
+
+`structlog` gathers the values, `Line` makes the bytes, `Sink` writes them. A line costs the one who
+logs a few microseconds: it is put into a bounded queue, and a thread of its own does the writing,
+so that neither a full disk nor a pipe that nobody reads holds a request up. Lines that cannot be
+written are dropped, counted, and the count is told in the next line that can.
+"""
+
+import atexit
+import logging
+import os
+import re
+import threading
+from collections import deque
+from collections.abc import Iterable, MutableMapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import structlog
+
+from gateway.settings import Log, Settings
+
+MAX_LINE_BYTES = 2_048
+MAX_VALUE_CHARS = 256
+MAX_QUEUED_LINES = 10_000
+# Lines wait this long for company, so that a busy second costs few writes.
+BATCH_S = 0.02
+# What is kept of a line that is too long even with short values.
+MAIN = ("event", "level", "time", "id")
+REDACTED = b"[redacted]"
+# Shorter texts are no secrets worth the name, and replacing them would garble every line.
+MIN_SECRET_CHARS = 4
+
+# DEL, C1 controls, line separators and direction overrides: orjson leaves them as they are.
+UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# Keys of a known form, also of licenses and credentials that this process does not hold.
+KEY_LIKE = re.compile(rb"AIza[0-9A-Za-z_-]{35}|\bgw-[0-9A-Za-z]+-[0-9A-Za-z]{16,}")
+
+EventDict = MutableMapping[str, Any]
+
+
+class Secrets:
+    """The texts that no line may hold."""
+
+    __slots__ = ("_forms",)
+
+    def __init__(self) -> None:
+        self._forms: tuple[bytes, ...] = ()
+
+    def know(self, secrets: Iterable[str]) -> None:
+        """Redact these from now on, and the ones known before no longer."""
+        forms: set[bytes] = set()
+        for secret in secrets:
+            if len(secret) >= MIN_SECRET_CHARS:
+                # In JSON some characters are escaped.
+                forms |= {secret.encode(), orjson.dumps(secret)[1:-1]}
+        # The longest first: one secret may be part of another.
+        self._forms = tuple(sorted(forms, key=len, reverse=True))
+
+    def redact(self, line: bytes) -> bytes:
+        """Give *line* without any of the secrets."""
+        for form in self._forms:
+            if form in line:
+                line = line.replace(form, REDACTED)
+        return KEY_LIKE.sub(REDACTED, line) if b"AIza" in line or b"gw-" in line else line
+
+
+class Sink:
+    """Writes lines to a file descriptor from a thread of its own; never raises, never waits."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._lines: deque[bytes] = deque()
+        self._wake = threading.Event()
+        self._writing = threading.Lock()
+        self.dropped = 0
+        self._told = 0
+        threading.Thread(target=self._run, name="log", daemon=True).start()
+
+    def put(self, line: bytes) -> None:
+        """Queue *line*, which ends in a newline."""
+        if len(self._lines) >= MAX_QUEUED_LINES:
+            self.dropped += 1
+            return
+        self._lines.append(line)
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def flush(self) -> None:
+        """Write what is queued now, unless the writer is stuck."""
+        if self._writing.acquire(timeout=1.0):
+            try:
+                self._drain()
+            finally:
+                self._writing.release()
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        while True:
+            self._wake.wait()
+            pause.wait(BATCH_S)
+            self._wake.clear()
+            with self._writing:
+                self._drain()
+
+    def _drain(self) -> None:
+        lines: list[bytes] = []
+        while self._lines:
+            lines.append(self._lines.popleft())
+        if self.dropped > self._told:
+            lines.append(b'{"event":"log_lines_dropped","count":%d}\n' % self.dropped)
+        if lines and self._write(b"".join(lines)):
+            self._told = self.dropped
+        else:
+            self.dropped += len(lines)
+
+    def _write(self, data: bytes) -> bool:
+        try:
+            while data:
+                data = data[os.write(self._fd, data) :]
+        except OSError:
+            return False
+        return True
+
+
+class Line:
+    """The last processor: makes one line of bytes from the values of an event."""
+
+    def __init__(self, secrets: Secrets, console: structlog.dev.ConsoleRenderer | None) -> None:
+        self._secrets = secrets
+        self._console = console
+
+    def __call__(self, _: Any, name: str, values: EventDict) -> bytes:
+        """Give the finished line; gives up long values first, then all but the four main ones."""
+        values.setdefault("level", name)
+        values["time"] = datetime.now(UTC).isoformat(timespec="milliseconds")
+        # Redacting comes first: what is cut afterwards may be the middle of a secret.
+        line = self._secrets.redact(_dumps(values))
+        if self._console is not None:
+            return self._shown(self._console, orjson.loads(line))
+        if len(line) > MAX_LINE_BYTES:
+            line = _cut(orjson.loads(line))
+        if not line.isascii() or b"\x7f" in line:
+            line = UNSEEN.sub(_escaped, line.decode()).encode()
+        return line + b"\n"
+
+    def _shown(self, console: structlog.dev.ConsoleRenderer, values: EventDict) -> bytes:
+        level = values["level"]
+        line = console(None, level, {key: _clean(value) for key, value in values.items()})
+        return line.encode(errors="replace")[: MAX_LINE_BYTES - 1] + b"\n"
+
+
+class StandardHandler(logging.Handler):
+    """Brings what libraries log through `logging` into the same log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log the message and the kind of exception; never a traceback, it may hold values."""
+        values = {"logger": record.name, "message": _message(record)}
+        if record.exc_info and record.exc_info[0]:
+            values["error"] = record.exc_info[0].__name__
+        structlog.get_logger().log(record.levelno, "library", **values)
+
+
+class SinkLogger:
+    """What structlog hands finished lines to."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.debug = self.info = self.warning = self.error = self.critical = self.msg = sink.put
+
+
+class Output:
+    """Where the log goes: one per process."""
+
+    def __init__(self, fd: int = 2) -> None:
+        self._fd = fd
+        self.sink = Sink(fd)
+        self.secrets = Secrets()
+        atexit.register(self.sink.flush)
+
+    def configure(self, settings: Log, secrets: Iterable[str]) -> None:
+        """Take over form, level and *secrets*; again after each reload."""
+        self.secrets.know(secrets)
+        terminal = os.isatty(self._fd)
+        console = settings.format == "console" or (settings.format == "auto" and terminal)
+        renderer = structlog.dev.ConsoleRenderer(colors=terminal) if console else None
+        structlog.configure(
+            processors=[Line(self.secrets, renderer)],
+            logger_factory=lambda *_: SinkLogger(self.sink),
+            wrapper_class=structlog.make_filtering_bound_logger(settings.level),
+            # A cached logger would keep its level over a reload.
+            cache_logger_on_first_use=False,
+        )
+        _adopt_standard_logging()
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Give every secret of *settings* whose text is known."""
+    keys = [credential.key for credential in settings.upstream.credentials]
+    keys += [license_.key for license_ in settings.licenses]
+    passwords = [urlsplit(url).password for url in (settings.state.url, settings.database.url)]
+    return [secret for secret in (*keys, *passwords) if secret]
+
+
+def _adopt_standard_logging() -> None:
+    """Bring warnings of libraries into the log, but for loggers that quote requests."""
+    logging.basicConfig(level=logging.WARNING, handlers=[StandardHandler()], force=True)
+    # aiohttp.server quotes the bytes of a malformed request, its licenses and prompts too; what
+    # matters of it is logged by gateway.connections and by the loop's exception handler.
+    for name in ("aiohttp.server", "aiohttp.access", "asyncio"):
+        logging.getLogger(name).disabled = True
+
+
+def _dumps(values: EventDict) -> bytes:
+    return orjson.dumps(values, default=repr, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _cut(values: EventDict) -> bytes:
+    line = _dumps({key: _short(value) for key, value in values.items()})
+    if len(line) <= MAX_LINE_BYTES:
+        return line
+    return _dumps({key: _short(values[key]) for key in MAIN if key in values})
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, (int, float, bool)) or value is None:
+        return value
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= MAX_VALUE_CHARS else f"{text[:MAX_VALUE_CHARS]}…"
+
+
+def _clean(value: Any) -> Any:
+    """Give *value* as a terminal may see it: no control characters, not too long."""
+    if isinstance(value, (int, float)) or value is None:
+        return value
+    shown = (c if c.isprintable() else f"\\u{ord(c):04x}" for c in str(_short(value)))
+    return "".join(shown)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError):
+        return str(record.msg)

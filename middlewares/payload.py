@@ -1,0 +1,139 @@
+"""Payload: reads the body within bounds, parses it, and lets the dialect check its rough shape.
+
+The bounds come before everything else: size, time, encoding and depth. What nests deeper than
+`MAX_DEPTH` would parse but could not be written again, and any recursive walk over it would fail.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import orjson
+from aiohttp import hdrs, web
+
+from gateway.errors import BadRequest, RequestTimedOut, TooLarge, Unavailable, UnsupportedEncoding
+from gateway.exchange import Json
+from gateway.keys import EXCHANGE, SETTINGS
+
+MAX_DEPTH = 64
+# Parsing a megabyte takes milliseconds, in which nobody else would be served.
+THREAD_FROM_BYTES = 1_048_576
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Payload:
+    """Fill `exchange.payload` with the checked JSON object of the body."""
+
+    requires = ()
+    provides = ("payload",)
+
+    def __init__(self) -> None:
+        self._max_bytes = 0
+        self._max_buffered = 0
+        self._timeout_s = 0.0
+        self._buffered = 0
+
+    async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
+        """Take the bounds from the settings."""
+        server = app[SETTINGS].server
+        self._max_bytes, self._timeout_s = server.max_body_bytes, server.body_timeout_s
+        self._max_buffered = server.max_buffered_bytes
+        yield
+
+    async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuse with 400, 408, 413 or 415 what cannot be read, naming what to change."""
+        exchange = request[EXCHANGE]
+        held = _Held()
+        try:
+            exchange.payload = payload = await self._payload(request, held)
+            exchange.dialect.check(payload)
+            return await handler(request)
+        finally:
+            self._buffered -= held.size
+
+    async def _payload(self, request: web.Request, held: "_Held") -> Json:
+        """Read and parse; the raw bytes are free as soon as this returns."""
+        encoding = request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower()
+        if encoding not in {"identity", ""}:
+            raise UnsupportedEncoding("Send the body as it is, without Content-Encoding.")
+        if (request.content_length or 0) > self._max_bytes:
+            raise self._too_large()
+        body = await self._read(request, held)
+        if len(body) < THREAD_FROM_BYTES:
+            return parse(body)
+        return await asyncio.to_thread(parse, body)
+
+    async def _read(self, request: web.Request, held: "_Held") -> bytearray:
+        if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+            await request.writer.write(CONTINUE)
+            # Else aiohttp takes the answer's head for sent already.
+            request.writer.output_size = 0
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._collect(request, held)
+        except TimeoutError:
+            raise RequestTimedOut(
+                f"The body did not arrive within {self._timeout_s:g} seconds."
+            ) from None
+        except web.RequestPayloadError:
+            raise BadRequest("The body ended early or its chunks are malformed.") from None
+
+    async def _collect(self, request: web.Request, held: "_Held") -> bytearray:
+        body = bytearray()
+        async for data in request.content.iter_any():
+            body += data
+            held.size += len(data)
+            self._buffered += len(data)
+            if len(body) > self._max_bytes:
+                raise self._too_large()
+            if self._buffered > self._max_buffered:
+                raise Unavailable("Too many large bodies at once; try again.", retry_after=1.0)
+        return body
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(
+            f"The body is larger than {self._max_bytes:,} bytes; send large media as URLs."
+        )
+
+
+class _Held:
+    """How many bytes of the shared bound one request takes."""
+
+    __slots__ = ("size",)
+
+    def __init__(self) -> None:
+        self.size = 0
+
+
+def parse(body: bytes | bytearray) -> Json:
+    """Give the JSON object in *body*; raise `BadRequest` saying what it is instead."""
+    if not body.strip():
+        raise BadRequest("The body is empty; send a JSON object.")
+    try:
+        payload = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise BadRequest(f"The body is not valid JSON: {error.msg} ({place}).") from None
+    if not isinstance(payload, dict):
+        raise BadRequest('The body must be a JSON object: {"model": ..., "messages": [...]}.')
+    # Few brackets cannot nest deeply: small bodies are not walked.
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and too_deep(payload):
+        raise BadRequest(f"The body nests deeper than {MAX_DEPTH} levels.")
+    return payload
+
+
+def too_deep(payload: Any) -> bool:
+    """Say whether *payload* nests deeper than `MAX_DEPTH`, level by level, without recursion."""
+    level = [payload]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
