@@ -212,7 +212,10 @@ class Dialect(Protocol):
 
 @dataclass(slots=True)
 class Exchange:
-    """One request on its way through the gateway. *started* is monotonic seconds."""
+    """One request on its way through the gateway. *started* is monotonic seconds.
+
+    *media_credential* names the one whose Files API holds some of *media*.
+    """
 
     id: str
     dialect: Dialect
@@ -222,6 +225,7 @@ class Exchange:
     license: License = field(init=False)
     payload: Json = field(init=False)
     media: dict[tuple[int, int], Blob] = field(default_factory=dict)
+    media_credential: str | None = None
     call: UpstreamCall = field(init=False)
     reply: Reply = field(init=False)
     notes: Notes = field(default_factory=Notes)
@@ -245,6 +249,26 @@ class Upstream(Protocol):
 
     async def models(self) -> list[Json]:
         """Give upstream's model list in Gemini's form; the last good one when upstream is down."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilesLease:
+    """A credential lent for the Files API; *key* is kept out of its text form."""
+
+    credential: str
+    key: str = field(repr=False)
+
+
+class FilesUpstream(Protocol):
+    """Where large media go, and with which credential."""
+
+    base_url: str
+
+    def lease(self, credential: str | None = None) -> FilesLease:
+        """Lend *credential*; another one when it is None or cannot be used now.
+
+        Raises `GatewayError` when there is none.
+        """
 
 
 class LicenseBook(Protocol):

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from gateway.drain import Drain
-from gateway.exchange import Exchange, LicenseBook, Memories, Refusals, Upstream
+from gateway.exchange import Exchange, FilesUpstream, LicenseBook, Memories, Refusals, Upstream
 from gateway.settings import Settings
 from gateway.state.store import StateStore
 
@@ -19,6 +19,7 @@ EXCHANGE = web.RequestKey("exchange", Exchange)
 SETTINGS = web.AppKey("settings", Settings)
 LICENSES = web.AppKey("licenses", LicenseBook)
 UPSTREAM = web.AppKey("upstream", Upstream)
+FILES = web.AppKey("files", FilesUpstream)
 MEMORIES = web.AppKey("memories", Memories)
 REFUSALS = web.AppKey("refusals", Refusals)
 STATE = web.AppKey("state", StateStore)

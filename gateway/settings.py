@@ -119,12 +119,19 @@ class Media(Section, frozen=True):
     """Bounds on what is fetched, decoded and uploaded."""
 
     timeout_s: Seconds = 10.0
+    connect_timeout_s: Seconds = 3.0
+    idle_timeout_s: Seconds = 5.0
+    max_redirects: Amount = 3
+    max_fetches: Count = 32
+    max_fetches_per_license: Count = 4
     max_item_bytes: Bytes = 20_971_520
     max_request_bytes: Bytes = 62_914_560
     max_items: Count = 20
     allow_hosts: tuple[str, ...] = ()
+    allow_ports: tuple[Port, ...] = (80, 443)
     url_mode: Literal["fetch", "pass"] = "fetch"
     upload_above_bytes: Bytes = 15_728_640
+    upload_timeout_s: Seconds = 120.0
 
 
 class Replacement(Section, frozen=True):

@@ -1,52 +1,48 @@
-"""Check every media part of the payload and put its bytes, in Gemini's form, on the exchange."""
+"""Check every media part of the payload and put it, in Gemini's form, on the exchange."""
 
-import asyncio
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.errors import BadRequest
-from gateway.exchange import Blob, Exchange
-from gateway.keys import EXCHANGE, SETTINGS
-from gateway.media import data_url, parts
-from gateway.media.parts import MediaPart
-from gateway.settings import Media
-
-# Base64 up to this many characters is checked on the loop: a thread would cost more.
-_SMALL = 131_072
+from gateway.keys import EXCHANGE, FILES, SETTINGS
+from gateway.media import parts
+from gateway.media.fetch import Fetcher
+from gateway.media.files import FilesClient
+from gateway.media.intake import Intake
+from gateway.media.resolver import SystemLookup
 
 
 class MediaFormats:
-    """Fill `exchange.media`: one blob for each media part, by (message index, part index)."""
+    """Fill `exchange.media`: one blob for each media part, by (message index, part index).
 
-    requires = ("payload",)
+    Its bounds are those of `[media]` in the settings. Refused is whatever Gemini does not take,
+    before anything goes upstream.
+    """
+
+    requires = ("license", "payload")
     provides = ("media",)
 
+    def __init__(self) -> None:
+        self._intake: Intake | None = None
+
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse what Gemini does not take before anything goes upstream."""
+        """Take in the media, if there are any, and call on."""
         exchange = request[EXCHANGE]
-        if exchange.carries_payload and (found := parts.find(exchange.payload)):
-            settings = request.config_dict[SETTINGS].media
-            if len(found) > settings.max_items:
-                raise BadRequest(
-                    f"This request has {len(found)} media parts; {settings.max_items} are allowed.",
-                    param=found[settings.max_items].claim.param,
-                    code="too_many_media",
-                )
-            await self._fill(exchange, found, settings)
+        found = parts.find(exchange.payload)
+        if found:
+            assert self._intake is not None
+            await self._intake.fill(exchange, found)
         return await handler(request)
 
-    async def _fill(self, exchange: Exchange, found: list[MediaPart], settings: Media) -> None:
-        for part in found:
-            exchange.media[part.at] = await _inline(part, settings.max_item_bytes)
-
-
-async def _inline(part: MediaPart, max_bytes: int) -> Blob:
-    source = part.source
-    if len(source) <= _SMALL:
-        blob = data_url.to_blob(source, part.claim, max_bytes)
-    else:
-        blob = await asyncio.to_thread(data_url.to_blob, source, part.claim, max_bytes)
-    # The blob has the bytes now; kept here too, they would be in memory twice.
-    part.holder[part.key] = f"data:{blob.mime};base64,"
-    return blob
+    async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
+        """Hold the threads that look up names and the connections of the Files API."""
+        settings = app[SETTINGS]
+        lookup = SystemLookup()
+        files = FilesClient(app[FILES], settings.media.upload_timeout_s) if FILES in app else None
+        fetcher = Fetcher(settings.media, lookup)
+        self._intake = Intake(settings.media, settings.upstream.base_url, fetcher, files)
+        yield
+        lookup.close()
+        if files is not None:
+            await files.close()

@@ -44,6 +44,8 @@ def split(text: str) -> tuple[str, str]:
 
     Raises `InvalidMedia` when the URL has no comma. Data that is not base64 is made so.
     """
+    if text[:1].isspace():
+        text = text.lstrip()
     if text[:5].lower() != "data:":
         return "", text
     comma = text.find(",", 0, _HEADER_CHARACTERS)

@@ -32,12 +32,14 @@ class Claim:
     """What the client says of one media part, and what such a part may hold.
 
     *param* names the part in errors. *declared* is a MIME type, a bare format name, or empty.
+    *served_as* is the type that the server of a URL named; it only tells one text from another.
     """
 
     param: str
     kinds: tuple[str, ...]
     declared: str = ""
     filename: str = ""
+    served_as: str = ""
 
 
 ALLOWED = {
@@ -225,7 +227,7 @@ def is_text(window: Window) -> bool:
 
 def _text(claim: Claim) -> Format:
     extension = claim.filename.rpartition(".")[2] if "." in claim.filename else ""
-    for hint in (named(claim.declared), named(extension)):
+    for hint in map(named, (claim.declared, extension, claim.served_as)):
         if hint is not None and hint.kind == "text":
             return hint
     return _FORMATS["txt"]

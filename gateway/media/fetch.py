@@ -1,0 +1,173 @@
+"""Bounded download of media that clients name by URL.
+
+Every hop has a connector of its own, guarded by `resolver.Guard`: no connection, cookie or name
+lookup is shared with another host, and the address that was checked is the address connected to.
+Redirects are followed by hand and read anew. Limits hold while reading, nothing is decompressed,
+and cancelling the fetch closes the connection at once.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+from yarl import URL
+
+from gateway.errors import InvalidMedia, RateLimited
+from gateway.media.addresses import Policy
+from gateway.media.data_url import check_size
+from gateway.media.resolver import Guard, Lookup
+from gateway.media.spool import Spool
+from gateway.media.web_url import UNREACHABLE, Target, parse
+from gateway.settings import Media
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_HEADERS = {
+    "Accept": "image/*, audio/*, video/*, application/pdf, */*;q=0.5",
+    "Accept-Encoding": "identity",
+    "User-Agent": "gateway-media/1",
+}
+
+
+class Budget:
+    """The bytes that all media of one request may have together."""
+
+    __slots__ = ("_left", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._left = self._limit = limit
+
+    def take(self, size: int) -> None:
+        """Count *size* bytes; raise `InvalidMedia` (code `media_too_large`) above the limit."""
+        self._left -= size
+        if self._left < 0:
+            raise InvalidMedia(
+                f"The media of this request are larger than the limit of {self._limit} bytes.",
+                code="media_too_large",
+            )
+
+
+class Slots:
+    """Fetches at once: so many for all, fewer of them for one license."""
+
+    __slots__ = ("_all", "_of_license", "_per_license", "_waiting")
+
+    def __init__(self, for_all: int, per_license: int) -> None:
+        self._all = asyncio.Semaphore(for_all)
+        self._per_license = per_license
+        self._of_license: dict[str, asyncio.Semaphore] = {}
+        self._waiting: defaultdict[str, int] = defaultdict(int)
+
+    @asynccontextmanager
+    async def take(self, license_id: str, timeout_s: float) -> AsyncIterator[None]:
+        """Hold one slot; raise `RateLimited` when none comes free in time."""
+        own = self._of_license.setdefault(license_id, asyncio.Semaphore(self._per_license))
+        self._waiting[license_id] += 1
+        try:
+            # The license's slot first: who waits for it must not keep others out.
+            async with _timely(own, timeout_s), _timely(self._all, timeout_s):
+                yield
+        finally:
+            self._waiting[license_id] -= 1
+            if not self._waiting[license_id]:
+                del self._waiting[license_id], self._of_license[license_id]
+
+
+@asynccontextmanager
+async def _timely(semaphore: asyncio.Semaphore, timeout_s: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await semaphore.acquire()
+    except TimeoutError:
+        raise RateLimited(
+            "Too many media URLs are being fetched at once; try again later.", retry_after=timeout_s
+        ) from None
+    try:
+        yield
+    finally:
+        semaphore.release()
+
+
+class Fetcher:
+    """Downloads media for all licenses; *lookup* finds the addresses of a host."""
+
+    def __init__(self, settings: Media, lookup: Lookup) -> None:
+        self._settings = settings
+        self._lookup = lookup
+        self._policy = Policy.of(settings.allow_hosts, settings.allow_ports)
+        self._slots = Slots(settings.max_fetches, settings.max_fetches_per_license)
+
+    def check(self, url: str) -> None:
+        """Refuse with `InvalidMedia` what `fetch` would refuse without asking any server."""
+        parse(url, self._policy)
+
+    async def fetch(self, url: str, license_id: str, budget: Budget, spool: Spool) -> str:
+        """Download *url* into *spool* and give the content type that its server names.
+
+        Raises `InvalidMedia`, and `RateLimited` when no slot comes free.
+        """
+        target = parse(url, self._policy)
+        timeout_s = self._settings.timeout_s
+        async with self._slots.take(license_id, timeout_s):
+            try:
+                async with asyncio.timeout(timeout_s):
+                    return await self._follow(target, budget, spool)
+            except TimeoutError:
+                raise InvalidMedia("The server of this URL was too slow.") from None
+            except (aiohttp.ClientError, OSError, ValueError):
+                # The cause may name an address or a host inside; it stays here.
+                raise InvalidMedia(UNREACHABLE) from None
+
+    async def _follow(self, target: Target, budget: Budget, spool: Spool) -> str:
+        for _ in range(self._settings.max_redirects + 1):
+            async with self._open(target) as response:
+                if response.status not in _REDIRECTS:
+                    self._check_head(response)
+                    await self._read(response, budget, spool)
+                    return response.headers.get("Content-Type", "")
+                target = self._next(target, response)
+        raise InvalidMedia(f"This URL redirects more than {self._settings.max_redirects} times.")
+
+    @asynccontextmanager
+    async def _open(self, target: Target) -> AsyncIterator[aiohttp.ClientResponse]:
+        guard = Guard(target, self._policy, self._lookup)
+        connector = aiohttp.TCPConnector(
+            resolver=guard, socket_factory=guard.socket, use_dns_cache=False, force_close=True
+        )
+        timeout = aiohttp.ClientTimeout(
+            total=None,
+            sock_connect=self._settings.connect_timeout_s,
+            sock_read=self._settings.idle_timeout_s,
+        )
+        async with (
+            aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers=_HEADERS,
+                timeout=timeout,
+                trust_env=False,
+                auto_decompress=False,
+            ) as session,
+            session.get(target.url, allow_redirects=False) as response,
+        ):
+            yield response
+
+    def _next(self, target: Target, response: aiohttp.ClientResponse) -> Target:
+        location = response.headers.get("Location", "")
+        if not location or "\\" in location:
+            raise InvalidMedia(UNREACHABLE)
+        return parse(str(target.url.join(URL(location, encoded=location.isascii()))), self._policy)
+
+    def _check_head(self, response: aiohttp.ClientResponse) -> None:
+        if response.status != 200:
+            raise InvalidMedia(f"The server of this URL answered with status {response.status}.")
+        if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+            raise InvalidMedia("The server of this URL compresses its answer, which is not read.")
+        check_size(response.content_length or 0, self._settings.max_item_bytes)
+
+    async def _read(self, response: aiohttp.ClientResponse, budget: Budget, spool: Spool) -> None:
+        async for data in response.content.iter_any():
+            check_size(spool.size + len(data), self._settings.max_item_bytes)
+            budget.take(len(data))
+            await spool.write(data)

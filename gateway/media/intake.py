@@ -1,0 +1,219 @@
+"""Take in the media of one request: check, fetch, inline or upload them.
+
+Addresses that Gemini reads by itself pass as they are. All other URLs are checked before the first
+of them is asked, then fetched side by side, each URL once. What is large goes through the Files
+API, one item after the other: all files of a request must belong to one credential.
+"""
+
+import asyncio
+import re
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from gateway.errors import BadRequest, GatewayError, InvalidMedia
+from gateway.exchange import Blob, Exchange
+from gateway.media import data_url
+from gateway.media.containers import Window
+from gateway.media.data_url import Base64Window
+from gateway.media.fetch import Budget, Fetcher
+from gateway.media.files import FilesClient
+from gateway.media.formats import Claim, settle
+from gateway.media.parts import MediaPart
+from gateway.media.references import file_reference, mime_of_path, reference
+from gateway.media.spool import Spool
+from gateway.media.wav import pcm_header
+from gateway.settings import Media
+
+# Up to so many bytes are checked and encoded on the loop: a thread would cost more.
+_SMALL = 131_072
+_SCHEME = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]{1,20}:", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Fills `exchange.media`; without *files* everything goes inline."""
+
+    settings: Media
+    base_url: str
+    fetcher: Fetcher
+    files: FilesClient | None = None
+
+    @property
+    def inline_bytes(self) -> int:
+        """Give the size up to which an item is held in memory and sent inside the body."""
+        limit = self.settings.max_item_bytes
+        return limit if self.files is None else min(limit, self.settings.upload_above_bytes)
+
+    async def fill(self, exchange: Exchange, found: list[MediaPart]) -> None:
+        """Give every part in *found* its blob.
+
+        Raises `GatewayError`; its *param* names the part.
+        """
+        limit = self.settings.max_items
+        if len(found) > limit:
+            raise BadRequest(
+                f"This request has {len(found)} media parts; {limit} are allowed.",
+                param=found[limit].claim.param,
+                code="too_many_media",
+            )
+        with ExitStack() as spools:
+            await _Round(self, exchange, spools).run(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Large:
+    """An item that goes through the Files API, and the part that shows it."""
+
+    part: MediaPart
+    window: Window
+    mime: str
+
+
+class _Round:
+    """The work on one request."""
+
+    __slots__ = ("_budget", "_exchange", "_intake", "_large", "_spools")
+
+    def __init__(self, intake: Intake, exchange: Exchange, spools: ExitStack) -> None:
+        self._intake = intake
+        self._exchange = exchange
+        self._spools = spools
+        self._budget = Budget(intake.settings.max_request_bytes)
+        self._large: list[_Large] = []
+
+    async def run(self, found: list[MediaPart]) -> None:
+        """Take in all parts; the cheapest checks come first."""
+        urls: dict[str, list[MediaPart]] = {}
+        inline = []
+        for part in found:
+            with _naming(part.claim):
+                blob = self._refer(part)
+                if blob is not None:
+                    self._exchange.media[part.at] = blob
+                elif _SCHEME.match(part.source):
+                    self._intake.fetcher.check(part.source.strip())
+                    urls.setdefault(part.source.strip(), []).append(part)
+                else:
+                    inline.append(part)
+        for part in inline:
+            with _naming(part.claim):
+                await self._inline(part)
+        if urls:
+            await self._fetch_all(urls)
+        if self._large:
+            await self._upload()
+
+    def _refer(self, part: MediaPart) -> Blob | None:
+        """Give the blob of an address that goes up unread, None for all other sources."""
+        base_url, source = self._intake.base_url, part.source
+        if not _SCHEME.match(source):
+            return self._owned(file_reference(source, base_url)) if part.key == "file_id" else None
+        source = source.strip()
+        blob = reference(source, base_url)
+        if blob is not None:
+            return self._owned(blob)
+        if self._intake.settings.url_mode == "pass" and source.lower().startswith("https:"):
+            self._intake.fetcher.check(source)
+            return Blob(mime_of_path(source), uri=source)
+        return None
+
+    def _owned(self, blob: Blob) -> Blob:
+        """Bind the request to the credential that the file at *blob* belongs to, if it is known."""
+        if self._intake.files is not None and blob.uri is not None:
+            owner = self._intake.files.owner(blob.uri)
+            self._exchange.media_credential = owner or self._exchange.media_credential
+        return blob
+
+    async def _inline(self, part: MediaPart) -> None:
+        """Take in a data URL or bare base64."""
+        source, limit = part.source, self._intake.settings.max_item_bytes
+        if len(source) <= _SMALL:
+            blob = data_url.to_blob(source, part.claim, limit)
+        else:
+            blob = await asyncio.to_thread(data_url.to_blob, source, part.claim, limit)
+        assert blob.data is not None
+        assert blob.mime is not None
+        # The blob has the bytes now; kept here too, they would be in memory twice.
+        part.holder[part.key] = f"data:{blob.mime};base64,"
+        window = Base64Window(blob.data)
+        self._budget.take(len(window))
+        if len(window) > self._intake.inline_bytes:
+            self._large.append(_Large(part, window, blob.mime))
+        else:
+            self._exchange.media[part.at] = blob
+
+    async def _fetch_all(self, urls: dict[str, list[MediaPart]]) -> None:
+        """Take in all *urls* side by side; the first fault ends the others."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for url, parts in urls.items():
+                    group.create_task(self._fetch(url, parts))
+        except BaseExceptionGroup as faults:
+            raise faults.exceptions[0] from None
+
+    async def _fetch(self, url: str, parts: list[MediaPart]) -> None:
+        spool = self._spools.enter_context(closing(Spool(self._intake.inline_bytes)))
+        with _naming(parts[0].claim, url_fault=True):
+            served_as = await self._intake.fetcher.fetch(
+                url, self._exchange.license.id, self._budget, spool
+            )
+        window = await spool.window()
+        data = None
+        for part in parts:
+            claim = _served(part.claim, url, served_as)
+            found = settle(window, claim)
+            assert found.mime is not None
+            if spool.is_large:
+                self._large.append(_Large(part, window, found.mime))
+            elif found.name == "pcm":
+                sample = pcm_header(len(window), claim.declared) + window[:]
+                self._exchange.media[part.at] = Blob(found.mime, await _encode(sample))
+            else:
+                data = data or await _encode(window[:])
+                self._exchange.media[part.at] = Blob(found.mime, data)
+
+    async def _upload(self) -> None:
+        """Store what is large, all of it with one credential."""
+        files = self._intake.files
+        assert files is not None
+        credential = self._exchange.media_credential
+        # A second time only if the credential had to be changed half way.
+        for _ in range(2):
+            owners = set()
+            for item in self._large:
+                with _naming(item.part.claim):
+                    stored = await files.store(item.window, item.mime, credential)
+                credential = stored.credential
+                owners.add(credential)
+                self._exchange.media[item.part.at] = stored.blob
+            if len(owners) == 1:
+                break
+        self._exchange.media_credential = credential
+
+
+@contextmanager
+def _naming(claim: Claim, *, url_fault: bool = False) -> Iterator[None]:
+    """Let faults name the part that *claim* is about; those of a URL have a code of their own."""
+    try:
+        yield
+    except GatewayError as error:
+        error.param = error.param or claim.param
+        if url_fault and error.code == InvalidMedia.default_code:
+            error.code = "invalid_image_url" if "image" in claim.kinds else "invalid_media_url"
+        raise
+
+
+def _served(claim: Claim, url: str, served_as: str) -> Claim:
+    """Add what a URL tells: the file's name in its path, the type named by its server."""
+    filename = claim.filename or urlsplit(url).path.rpartition("/")[2]
+    return replace(claim, filename=filename, served_as=served_as)
+
+
+async def _encode(data: bytes) -> str:
+    if len(data) <= _SMALL:
+        return b64encode(data).decode("ascii")
+    encoded = await asyncio.to_thread(b64encode, data)
+    return encoded.decode("ascii")

@@ -1,0 +1,67 @@
+"""Addresses that Gemini reads by itself: its own files, Cloud Storage, YouTube."""
+
+import re
+from urllib.parse import urlsplit
+
+from gateway.errors import InvalidMedia
+from gateway.exchange import Blob
+from gateway.media.formats import named
+
+_GOOGLE = "https://generativelanguage.googleapis.com"
+_FILE_NAME = re.compile(r"(?:files/)?([a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?)")
+_FILE_URI = re.compile(r"/v1(?:beta|alpha)?/files/([a-z0-9-]{1,64})/?(?:\?.*)?")
+_STORAGE = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}/[^\x00-\x1f]+")
+_YOUTUBE_HOSTS = frozenset(
+    {"youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com", "youtu.be"}
+)
+_YOUTUBE_PATH = re.compile(r"/(?:watch|(?:shorts|live|embed|v)/[\w-]+|[\w-]{11})/?")
+
+
+def reference(text: str, base_url: str) -> Blob | None:
+    """Give the blob for an address that Gemini reads itself, None for any other.
+
+    YouTube goes up without a type (application/octet-stream is a 400 there), a file has its own.
+    """
+    if text.startswith("gs://"):
+        return _storage(text)
+    for base in (base_url, _GOOGLE):
+        if text.startswith(base + "/") and (file := _FILE_URI.fullmatch(text[len(base) :])):
+            # The query is left out: it may hold a key.
+            return Blob(None, uri=f"{base}/v1beta/files/{file[1]}")
+    return _youtube(text)
+
+
+def file_reference(file_id: str, base_url: str) -> Blob:
+    """Give the blob for a `file_id`: `files/abc` or `abc`.
+
+    Raises `InvalidMedia` (code `unknown_file`) for an id that cannot be one of Gemini's.
+    """
+    name = _FILE_NAME.fullmatch(file_id)
+    if name is None:
+        raise InvalidMedia(
+            "This is no id of a file in Gemini's Files API, such as 'files/abc-123'.",
+            code="unknown_file",
+        )
+    return Blob(None, uri=f"{base_url}/v1beta/files/{name[1]}")
+
+
+def mime_of_path(url: str) -> str | None:
+    """Guess the type of an address that is passed on unread, by its extension."""
+    found = named(urlsplit(url).path.rpartition("/")[2].rpartition(".")[2])
+    return found.mime if found else None
+
+
+def _storage(text: str) -> Blob:
+    if not _STORAGE.fullmatch(text):
+        raise InvalidMedia("This is no Cloud Storage address of the form gs://bucket/object.")
+    return Blob(mime_of_path(text), uri=text)
+
+
+def _youtube(text: str) -> Blob | None:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None
+    if parts.netloc.lower() not in _YOUTUBE_HOSTS or not _YOUTUBE_PATH.fullmatch(parts.path):
+        return None
+    return Blob(None, uri=f"https://{text.partition('://')[2]}")

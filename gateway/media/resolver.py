@@ -1,0 +1,96 @@
+"""The guard of one connection: it looks the host up and lets through checked addresses only.
+
+aiohttp asks a resolver for names but not for address literals, and connects through the socket
+factory for both. So the guard is both: it refuses a host when any of its addresses is forbidden,
+and it makes a socket only for an address that passes the check again.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from gateway.media.addresses import Policy
+from gateway.media.web_url import Target
+
+Lookup = Callable[[str, int], Awaitable[list[str]]]
+
+
+class AddressRefusedError(OSError):
+    """A host leads to an address that may not be connected to."""
+
+
+class SystemLookup:
+    """Ask the system's resolver, in threads of its own: a hanging name server blocks no other."""
+
+    __slots__ = ("_threads",)
+
+    def __init__(self, threads: int = 16) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="media-dns")
+
+    async def __call__(self, host: str, port: int) -> list[str]:
+        """Give all addresses of *host*; IPv6 ones with their zone, if any."""
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(
+            self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        )
+        return [_address(entry[4]) for entry in found]
+
+    def close(self) -> None:
+        """Let go of the threads without waiting for lookups that hang."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class Guard(AbstractResolver):
+    """Resolver and socket factory for one hop to one target."""
+
+    def __init__(self, target: Target, policy: Policy, lookup: Lookup) -> None:
+        self._target = target
+        self._policy = policy
+        self._lookup = lookup
+
+    async def resolve(
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 - aiohttp's signature
+    ) -> list[ResolveResult]:
+        """Give the addresses of *host*; raise `AddressRefusedError` if any of them is forbidden."""
+        addresses = await self._lookup(host, port)
+        if not addresses or not all(map(self._admits, addresses)):
+            raise AddressRefusedError
+        return [_result(host, address, port) for address in dict.fromkeys(addresses)]
+
+    def socket(self, info: tuple[Any, ...]) -> socket.socket:
+        """Make the socket for the address in *info*; raise `AddressRefusedError` if forbidden."""
+        family, kind, protocol, _, address = info
+        if not self._admits(_address(address)):
+            raise AddressRefusedError
+        return socket.socket(family, kind, protocol)
+
+    async def close(self) -> None:
+        """Hold nothing."""
+
+    def _admits(self, address: str) -> bool:
+        return self._policy.admits(self._target.host, self._target.port, address)
+
+
+def _address(where: tuple[Any, ...]) -> str:
+    """Give the address of a socket address, with the zone that IPv6 keeps apart."""
+    host = str(where[0])
+    zone = where[3] if len(where) == 4 else 0
+    return f"{host}%{zone}" if zone and "%" not in host else host
+
+
+def _result(hostname: str, address: str, port: int) -> ResolveResult:
+    return ResolveResult(
+        hostname=hostname,
+        host=address,
+        port=port,
+        family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+        proto=socket.IPPROTO_TCP,
+        flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+    )

@@ -1,0 +1,139 @@
+"""The bytes decide what a media part is."""
+
+import pytest
+
+from gateway.errors import InvalidMedia, UnsupportedMedia
+from gateway.media.formats import ALLOWED, Claim, identify, is_text, named, settle
+from tests.gateway.media.samples import PDF, REFUSED, TAKEN, pcm, sample
+
+ANY = ("image", "audio", "video", "document")
+FILE = ("document", "text", "image", "audio", "video")
+PARAM = "messages[0].content[1].image_url"
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_every_taken_format_is_recognised_without_any_declared_type(name: str):
+    assert settle(sample(name), Claim(PARAM, ANY)).mime == TAKEN[name][0]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_every_other_format_is_refused_by_name(name: str):
+    with pytest.raises(UnsupportedMedia) as caught:
+        settle(sample(name), Claim(PARAM, ANY))
+    error = caught.value
+    assert (error.status, error.code, error.param) == (400, "unsupported_media_format", PARAM)
+    assert name in error.message
+    assert any(", ".join(names) in error.message for names in ALLOWED.values())
+
+
+ALIASES = {
+    "png": ("image/png", "png", ".png", "IMAGE/PNG", "image/x-png", "image/png; charset=binary"),
+    "jpeg": ("image/jpeg", "image/jpg", "jpg", "image/pjpeg"),
+    "wav": ("audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave", "wav"),
+    "mp3": ("audio/mp3", "audio/mpeg", "mp3", "audio/mpga", "audio/x-mp3"),
+    "aiff": ("audio/aiff", "audio/x-aiff", "aif"),
+    "aac": ("audio/aac", "audio/x-aac", "audio/aacp"),
+    "m4a": ("audio/m4a", "audio/x-m4a", "audio/mp4", "m4a"),
+    "ogg": ("audio/ogg", "audio/opus", "opus", "audio/ogg; codecs=opus"),
+    "flac": ("audio/flac", "audio/x-flac", "flac"),
+    "mp4": ("video/mp4", "video/m4v", "video/x-m4v", "mp4"),
+    "mpeg": ("video/mpeg", "video/mpg", "mpg", "mpeg"),
+    "mov": ("video/mov", "video/quicktime", "mov"),
+    "avi": ("video/avi", "video/x-msvideo", "avi"),
+    "x-flv": ("video/x-flv", "video/flv", "flv"),
+    "webm": ("video/webm", "audio/webm", "webm"),
+    "wmv": ("video/wmv", "video/x-ms-wmv", "wmv"),
+    "3gpp": ("video/3gpp", "video/3gp", "3gp"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "alias"), [(name, alias) for name, list_ in ALIASES.items() for alias in list_]
+)
+def test_every_alias_names_its_format_and_is_accepted_for_it(name: str, alias: str):
+    hint = named(alias)
+    assert hint is not None
+    assert hint.mime == TAKEN[name][0]
+    assert settle(sample(name), Claim(PARAM, ANY, alias)).mime == TAKEN[name][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "declared"),
+    [
+        ("jpeg", "image/png"),
+        ("png", "application/octet-stream"),
+        ("webp", "image/gif"),
+        ("mp3", "audio/wav"),
+        ("mp4", "audio/mp4"),
+        ("m4a", "video/mp4"),
+        ("webm without pictures", "audio/webm"),
+        ("png", "nonsense"),
+    ],
+)
+def test_a_wrong_type_of_the_same_kind_is_repaired(name: str, declared: str):
+    assert settle(sample(name), Claim(PARAM, ANY, declared)).mime == TAKEN[name][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "declared"),
+    [("mp3", "image/png"), ("png", "audio/mpeg"), ("mp4", "image/jpeg"), ("png", "text/plain")],
+)
+def test_a_type_of_another_kind_is_refused(name: str, declared: str):
+    with pytest.raises(InvalidMedia, match="declared as") as caught:
+        settle(sample(name), Claim(PARAM, ANY, declared))
+    assert (caught.value.code, caught.value.param) == ("media_type_mismatch", PARAM)
+
+
+def test_a_kind_that_the_part_does_not_hold_is_refused_with_its_formats():
+    with pytest.raises(UnsupportedMedia, match=r"png.*Allowed formats: audio: wav, mp3"):
+        settle(sample("png"), Claim("messages[0].content[0].input_audio", ("audio", "video")))
+
+
+def test_raw_samples_are_sound_only_when_they_are_declared_so():
+    assert identify(pcm()) is None
+    assert settle(pcm(), Claim(PARAM, ("audio",), "audio/L16;rate=24000")).name == "pcm"
+    assert settle(sample("wav"), Claim(PARAM, ("audio",), "pcm16")).name == "wav"
+
+
+@pytest.mark.parametrize(
+    ("data", "declared", "filename", "mime"),
+    [
+        (PDF, "", "", "application/pdf"),
+        (PDF, "application/pdf", "a.txt", "application/pdf"),
+        (b"plain words", "", "", "text/plain"),
+        ("grüße".encode(), "", "notes.md", "text/plain"),
+        (b"<p>hi</p>", "text/html", "", "text/html"),
+        (b"a,b\n1,2", "", "table.csv", "text/csv"),
+        (b"BM,GZ\n1,2", "text/csv", "", "text/csv"),
+        (b"b{}", "", "a.css", "text/css"),
+        (b"<a/>", "application/xml", "", "text/xml"),
+        (b"let a", "", "a.js", "text/javascript"),
+        (b'{"a":1}', "application/json", "", "application/json"),
+        (b"{\\rtf1 a}", "", "", "text/rtf"),
+        (b"{\\rtf1 a}", "application/rtf", "", "text/rtf"),
+        (sample("png"), "", "a.pdf", "image/png"),
+    ],
+)
+def test_a_file_part_takes_documents_and_text(data, declared, filename, mime):
+    assert settle(data, Claim(PARAM, FILE, declared, filename)).mime == mime
+
+
+@pytest.mark.parametrize("name", ["zip", "exe", "gif", "no known", "mkv"])
+def test_a_file_part_takes_nothing_else(name: str):
+    with pytest.raises(UnsupportedMedia):
+        settle(sample(name), Claim(PARAM, FILE, "text/plain", "a.txt"))
+
+
+def test_a_character_cut_at_the_end_of_the_head_is_still_text():
+    assert is_text(b"a" * 4095 + "ü".encode() * 10)
+    assert not is_text(b"a" * 100 + b"\xfc")
+    assert not is_text(b"")
+
+
+@pytest.mark.parametrize("name", [*TAKEN, *REFUSED])
+def test_no_cut_or_damage_of_a_file_makes_the_detection_fail(name: str):
+    data = sample(name)
+    for end in (*range(64), *range(64, min(len(data), 4000), 97)):
+        identify(data[:end])
+        identify(data[:end] + b"\xff" * 40)
+        identify(data[:end] + bytes(40) + data[end + 40 :])
