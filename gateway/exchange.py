@@ -145,7 +145,7 @@ class Reply(Protocol):
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the first choice ended, in the client's word; None before `finish`."""
+        """Why the first choice ended, in the client's word; None while it goes on."""
 
     def open(self) -> list[Json]:
         """Give the chunks that go out before the first event: the role. Idempotent with `feed`."""

@@ -58,7 +58,7 @@ class SSEDecoder:
                 return events
         return self._feed_lines(data)
 
-    def close(self) -> list[bytes]:
+    def finish(self) -> list[bytes]:
         """Give what the end of the stream completes: an event without its blank line.
 
         Raises `UpstreamTruncated` when the stream ended within an event.

@@ -4,6 +4,7 @@ from hashlib import blake2b
 
 import orjson
 
+from gateway.dialects.openai_chat import partial
 from gateway.dialects.openai_chat.choice import Choice
 from gateway.exchange import Json
 
@@ -13,6 +14,23 @@ def function_call(choice: Choice, part: Json) -> list[Json]:
 
     Clients join what has the same index, start a new call at every id and drop a call without one.
     """
+    call = part["functionCall"]
+    deltas = last_call(choice) if call.get("name") else []
+    if partial.is_piece(call):
+        if choice.pending is None and not call.get("name"):
+            return [{"native_parts": [part]}] if call else []
+        partial.take(choice, part)
+        return deltas if call.get("willContinue") else last_call(choice)
+    return [*deltas, *_whole(choice, part)]
+
+
+def last_call(choice: Choice) -> list[Json]:
+    """Give the delta of the call whose pieces were still coming in, if there is one."""
+    part, choice.pending = choice.pending, None
+    return [] if part is None else _whole(choice, part)
+
+
+def _whole(choice: Choice, part: Json) -> list[Json]:
     choice.add_part(part)
     call = part["functionCall"]
     name = choice.asked.names.get(call["name"], call["name"])

@@ -1,10 +1,13 @@
 """What is known of one candidate of a reply while its events come in."""
 
 from io import StringIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.dialects.openai_chat.asked import Asked
 from gateway.exchange import Json
+
+if TYPE_CHECKING:
+    from gateway.dialects.openai_chat.audio import Audio
 
 
 class Choice:
@@ -12,8 +15,7 @@ class Choice:
 
     *parts* are Gemini's own, thoughts left out and neighbouring plain texts joined: the model's
     turn as the next request must repeat it. *pieces* are the texts of `content`, each with whether
-    Gemini wrote it (true) or the gateway inserted it (false). *finish_reason* is Gemini's word,
-    *ended* OpenAI's.
+    Gemini wrote it (true) or the gateway inserted it (false). *finish_reason* is Gemini's word.
     """
 
     __slots__ = (
@@ -22,12 +24,12 @@ class Choice:
         "calls",
         "citations",
         "draft",
-        "ended",
         "finish_message",
         "finish_reason",
         "grounding",
         "images",
         "index",
+        "is_blocked",
         "parts",
         "pending",
         "pieces",
@@ -39,8 +41,8 @@ class Choice:
         self.index = index
         self.asked = asked
         self.finish_reason: str | None = None
-        self.ended: str | None = None
         self.finish_message: str | None = None
+        self.is_blocked = False
         self.ratings: list[Json] = []
         self.calls: list[Json] = []
         self.pending: Json | None = None
@@ -48,7 +50,7 @@ class Choice:
         self.pieces: list[tuple[str, bool]] = []
         self.images = 0
         self.draft: Json | None = None
-        self.audio: Any = None
+        self.audio: Audio | None = None
         self.grounding: Json = {}
         self.citations: dict[tuple[Any, ...], Json] = {}
         # The plain text since the last part of another kind. A text buffer, because one string
@@ -82,7 +84,6 @@ class Choice:
             return ""
         return "\n" if last.endswith("\n") else "\n\n"
 
-    def content(self) -> str:
-        """Give all of `content` so far."""
-        self.end_run()
-        return "".join(text for text, _ in self.pieces)
+    def awaits_result(self) -> bool:
+        """Tell whether the last part is code that Gemini has yet to run."""
+        return bool(self.parts) and "executableCode" in self.parts[-1] and not self.run.tell()

@@ -1,19 +1,23 @@
 """What ends a choice: facts beside the parts are noted as they come and told at the end."""
 
 from collections.abc import Callable
+from typing import Any
 
+from gateway.dialects.openai_chat.audio import last_audio
+from gateway.dialects.openai_chat.calls import last_call
 from gateway.dialects.openai_chat.choice import Choice
+from gateway.dialects.openai_chat.citations import annotations, grounding_noter, keep_citations
 from gateway.dialects.openai_chat.finish import (
     finish_reason,
     is_failed,
-    is_filtered,
     native_reason,
     refusal,
 )
-from gateway.errors import UpstreamEmpty
+from gateway.dialects.openai_chat.images import last_draft
+from gateway.errors import UpstreamEmpty, UpstreamTruncated
 from gateway.exchange import Json
 
-Noter = Callable[[Choice, object], None]
+Noter = Callable[[Choice, Any], None]
 
 
 def note(choice: Choice, candidate: Json) -> None:
@@ -24,54 +28,69 @@ def note(choice: Choice, candidate: Json) -> None:
             noter(choice, candidate[key])
 
 
-def closing(choice: Choice, block: Json | None) -> list[Json]:
-    """Give the last chunks of *choice*; *block* is the feedback of a prompt that was refused.
-
-    Raises `UpstreamEmpty` when Gemini gave up and there is nothing to relay.
-    """
-    native, message = choice.finish_reason, choice.finish_message
-    if block:
-        native = str(block.get("blockReason") or "BLOCKED")
-        message = block.get("blockReasonMessage")
-        choice.ratings = block.get("safetyRatings") or choice.ratings
-    assert native is not None
-    empty = not (choice.content() or choice.parts)
-    if empty and is_failed(native):
-        raise UpstreamEmpty(f"Gemini gave no answer: {native}. {message or ''}".rstrip())
-    chunks = []
-    filtered = block is not None or is_filtered(native)
-    if filtered:
-        chunks.append(_chunk(choice, {"refusal": refusal(native, message, choice.ratings)}))
-    choice.ended = "content_filter" if filtered else _ended(choice, native)
-    last = {
-        "index": choice.index,
-        "delta": {},
-        "finish_reason": choice.ended,
-        "native_finish_reason": native,
-    }
-    if empty and native == "STOP" and not message:
-        message = "Gemini ended without any output."
-    if message:
-        last["finish_message"] = message
-    return [*chunks, {"choices": [last]}]
+def block(choice: Choice, feedback: Json) -> None:
+    """Note that Gemini refused the prompt, as the *feedback* on it says."""
+    choice.is_blocked = True
+    choice.finish_reason = str(feedback.get("blockReason") or "BLOCKED")
+    choice.finish_message = feedback.get("blockReasonMessage")
+    choice.ratings = feedback.get("safetyRatings") or []
 
 
-def _ended(choice: Choice, native: str) -> str:
-    word = finish_reason(native, calls=bool(choice.calls))
+def ended(choice: Choice) -> str | None:
+    """Give OpenAI's word for why *choice* ended; None if it did not."""
+    native = choice.finish_reason
+    if native is None or (native == "STOP" and choice.awaits_result()):
+        return None
+    if choice.is_blocked:
+        return "content_filter"
+    word = finish_reason(native, calls=bool(choice.calls or choice.pending))
     return "function_call" if word == "tool_calls" and choice.asked.legacy else word
 
 
-def _note_reason(choice: Choice, value: object) -> None:
+def closing(choice: Choice) -> list[Json]:
+    """Give the last chunks of *choice*.
+
+    Raises `UpstreamTruncated` when it did not end, `UpstreamEmpty` when Gemini gave up on it and
+    there is nothing to relay.
+    """
+    native, message, word = choice.finish_reason, choice.finish_message, ended(choice)
+    if native is None or word is None:
+        raise UpstreamTruncated("Gemini's reply ended without a finish reason.")
+    deltas = [*last_call(choice), *last_draft(choice), *_evidence(choice), *last_audio(choice)]
+    if word == "content_filter":
+        deltas.append({"refusal": refusal(native, message, choice.ratings)})
+    elif not (choice.pieces or choice.parts or choice.audio):
+        if is_failed(native):
+            raise UpstreamEmpty(f"Gemini gave no answer: {native}. {message or ''}".rstrip())
+        message = message or "Gemini ended without any output."
+    last = {"delta": {}, "finish_reason": word, "native_finish_reason": native}
+    if message:
+        last["finish_message"] = message
+    chunks = [_chunk(choice, delta) for delta in deltas]
+    return [*chunks, {"choices": [{"index": choice.index, **last}]}]
+
+
+def _evidence(choice: Choice) -> list[Json]:
+    """Give the deltas of the citations and of the metadata that they were made of."""
+    choice.end_run()
+    found = annotations(choice)
+    deltas: list[Json] = [{"annotations": found}] if found else []
+    metadata = dict(choice.grounding)
+    if choice.citations:
+        metadata["citationMetadata"] = {"citationSources": list(choice.citations.values())}
+    return [*deltas, {"grounding": metadata}] if metadata else deltas
+
+
+def _note_reason(choice: Choice, value: Any) -> None:
     # The last one wins: code executions were recorded with a STOP in mid-stream.
     choice.finish_reason = native_reason(value) or choice.finish_reason
 
 
-def _note_message(choice: Choice, value: object) -> None:
+def _note_message(choice: Choice, value: Any) -> None:
     choice.finish_message = str(value)
 
 
-def _note_ratings(choice: Choice, value: object) -> None:
-    assert isinstance(value, list)
+def _note_ratings(choice: Choice, value: Any) -> None:
     choice.ratings = value
 
 
@@ -83,4 +102,7 @@ _NOTERS: dict[str, Noter] = {
     "finishReason": _note_reason,
     "finishMessage": _note_message,
     "safetyRatings": _note_ratings,
+    "citationMetadata": keep_citations,
+    "groundingMetadata": grounding_noter("groundingMetadata"),
+    "urlContextMetadata": grounding_noter("urlContextMetadata"),
 }

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gateway.dialects.openai_chat import audio
 from gateway.exchange import Json
 
 _JOINED = ("content", "reasoning_content", "refusal")
@@ -53,6 +54,8 @@ class _Fold:
                 message[name] = "".join(values)
             elif name in _LISTED:
                 message[name] = [item for value in values for item in value]
+            elif name == "audio":
+                message[name] = audio.join(values)
             else:
                 message[name] = values[-1]
         if "tool_calls" in message:

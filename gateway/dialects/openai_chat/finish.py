@@ -65,11 +65,6 @@ def finish_reason(native: str, *, calls: bool) -> str:
     return "tool_calls" if calls and native not in _SLIPPED else "stop"
 
 
-def is_filtered(native: str) -> bool:
-    """Tell whether Gemini withheld the answer or its rest."""
-    return native in _FILTERED
-
-
 def is_failed(native: str) -> bool:
     """Tell whether *native* is an error when the candidate has no content."""
     return native in _FAILED

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 
+from gateway.dialects.openai_chat.audio import audio
 from gateway.dialects.openai_chat.calls import function_call
 from gateway.dialects.openai_chat.choice import Choice
+from gateway.dialects.openai_chat.code import executable_code, execution_result
+from gateway.dialects.openai_chat.images import image
 from gateway.exchange import Json
 
 Translator = Callable[[Choice, Json], list[Json]]
@@ -36,7 +39,25 @@ def _native(choice: Choice, part: Json) -> list[Json]:
     return [{"native_parts": [part]}]
 
 
+def _inline_data(choice: Choice, part: Json) -> list[Json]:
+    mime = part["inlineData"]["mimeType"]
+    if mime.startswith("image/"):
+        return image(choice, part)
+    return audio(choice, part) if mime.startswith("audio/") else _native(choice, part)
+
+
+def _file_data(choice: Choice, part: Json) -> list[Json]:
+    file = part["fileData"]
+    if (file.get("mimeType") or "").startswith("image/"):
+        return image(choice, part)
+    return _native(choice, part)
+
+
 _TRANSLATORS: dict[str, Translator] = {
     "text": _text,
     "functionCall": function_call,
+    "executableCode": executable_code,
+    "codeExecutionResult": execution_result,
+    "inlineData": _inline_data,
+    "fileData": _file_data,
 }

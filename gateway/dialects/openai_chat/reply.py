@@ -10,10 +10,10 @@ from zlib import crc32
 
 import orjson
 
-from gateway.dialects.openai_chat import collect, usage
+from gateway.dialects.openai_chat import collect, logprobs, usage
 from gateway.dialects.openai_chat.asked import Asked, asked
 from gateway.dialects.openai_chat.choice import Choice
-from gateway.dialects.openai_chat.closing import closing, note
+from gateway.dialects.openai_chat.closing import block, closing, ended, note
 from gateway.dialects.openai_chat.errors import told_in_event
 from gateway.dialects.openai_chat.parts import translate
 from gateway.errors import UpstreamError, UpstreamTruncated
@@ -30,22 +30,18 @@ class ChatReply:
 
     __slots__ = (
         "_asked",
-        "_block",
         "_choices",
-        "_copies",
         "_facts",
         "_head",
+        "_metadata",
         "_usage_head",
-        "_usages",
         "sunset",
     )
 
     def __init__(self, call: UpstreamCall, payload: Json, known: Known) -> None:
         self._asked: Asked = asked(call, payload, known)
-        self._copies = call.copies
         self._choices: dict[int, Choice] = {}
-        self._usages: dict[int, Json] = {}
-        self._block: Json | None = None
+        self._metadata: Json = {}
         self.sunset: str | None = None
         self._facts: Json = {
             "id": f"chatcmpl-{known.exchange_id}",
@@ -61,12 +57,13 @@ class ChatReply:
     @property
     def usage(self) -> Usage | None:
         """The counts of the last event, also of a stream that was cut; None before the first."""
-        return usage.add(map(usage.count, self._usages.values())) if self._usages else None
+        return usage.count(self._metadata) if self._metadata else None
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the first choice ended, in OpenAI's word; None before `finish`."""
-        return next((choice.ended for choice in self._choices.values()), None)
+        """Why the first choice ended, in OpenAI's word; None while any choice goes on."""
+        ends = [ended(choice) for choice in self._choices.values()]
+        return ends[0] if ends and all(ends) else None
 
     def open(self) -> list[Json]:
         """Give the chunk that goes out before the first event: the role of the first choice."""
@@ -88,16 +85,12 @@ class ChatReply:
         Raises `UpstreamTruncated` when a choice has no finish reason, `UpstreamEmpty` when Gemini
         gave up on one that is empty.
         """
-        chunks = self.open() if self._block else []
         if not self._choices:
             raise UpstreamTruncated("Gemini's reply ended before it began.")
-        for choice in self._choices.values():
-            if choice.finish_reason is None and not self._block:
-                raise UpstreamTruncated("Gemini's reply ended without a finish reason.")
-            try:
-                chunks += closing(choice, self._block)
-            except _SHAPE_FAULTS as error:
-                raise UpstreamError("Gemini sent an event that cannot be understood.") from error
+        try:
+            chunks = [chunk for choice in self._choices.values() for chunk in closing(choice)]
+        except _SHAPE_FAULTS as error:
+            raise UpstreamError("Gemini sent an event that cannot be understood.") from error
         if self._asked.usage:
             chunks.append({"choices": [], **self._totals()})
         return chunks
@@ -131,14 +124,13 @@ class ChatReply:
                 self._candidate(candidate, chunks)
         metadata = event.get("usageMetadata")
         if metadata:
-            copy = candidates[0].get("index") or 0 if candidates and self._copies > 1 else 0
-            self._usages[copy] = metadata
+            self._metadata = metadata
         if "error" in event:
             raise told_in_event(event["error"])
         if "promptFeedback" in event:
             feedback = event["promptFeedback"] or {}
             if feedback.get("blockReason") or feedback.get("blockReasonMessage"):
-                self._block = feedback
+                block(self._choices.get(0) or self._open(0, chunks), feedback)
         if "modelStatus" in event:
             self.sunset = (event["modelStatus"] or {}).get("retirementTime") or self.sunset
         return chunks
@@ -160,6 +152,8 @@ class ChatReply:
                 )
             else:
                 chunks += [_chunk(index, delta) for delta in translate(choice, part)]
+        if "logprobsResult" in candidate:
+            _attach(chunks, index, logprobs.wire(candidate["logprobsResult"] or {}))
         note(choice, candidate)
 
     def _open(self, index: int, chunks: list[Json]) -> Choice:
@@ -171,7 +165,14 @@ class ChatReply:
         counts = self.usage
         if counts is None:
             return {}
-        return {"usage": usage.wire(counts, list(self._usages.values()))}
+        return {"usage": usage.wire(counts, self._metadata)}
+
+
+def _attach(chunks: list[Json], index: int, told: Json) -> None:
+    """Put the log probabilities *told* beside the text they are of."""
+    if not (chunks and chunks[-1]["choices"][0]["delta"].get("content")):
+        chunks.append(_chunk(index, {}))
+    chunks[-1]["choices"][0]["logprobs"] = told
 
 
 def _chunk(index: int, delta: Json) -> Json:

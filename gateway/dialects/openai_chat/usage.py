@@ -1,7 +1,5 @@
 """Token counts: Gemini's `usageMetadata` as OpenAI's `usage`."""
 
-from collections.abc import Iterable
-
 from gateway.exchange import Json, Usage
 
 _PROMPT_DETAILS = ("promptTokensDetails", "toolUsePromptTokensDetails")
@@ -28,19 +26,7 @@ def count(metadata: Json) -> Usage:
     )
 
 
-def add(counts: Iterable[Usage]) -> Usage:
-    """Give the sum of *counts*: each copy of a call is paid for."""
-    whole = Usage()
-    for one in counts:
-        whole.prompt += one.prompt
-        whole.completion += one.completion
-        whole.total += one.total
-        whole.cached += one.cached
-        whole.thoughts += one.thoughts
-    return whole
-
-
-def wire(usage: Usage, metadata: list[Json]) -> Json:
+def wire(usage: Usage, metadata: Json) -> Json:
     """Give *usage* as OpenAI's object, with the modalities of *metadata* as details."""
     return {
         "prompt_tokens": usage.prompt,
@@ -61,11 +47,10 @@ def _number(metadata: Json, name: str) -> int:
     return int(metadata.get(name) or 0)
 
 
-def _modalities(metadata: list[Json], names: tuple[str, ...]) -> dict[str, int]:
+def _modalities(metadata: Json, names: tuple[str, ...]) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for one in metadata:
-        for detail in (detail for name in names for detail in one.get(name) or ()):
-            word = _MODALITIES.get(detail.get("modality"))
-            if word:
-                counts[word] = counts.get(word, 0) + _number(detail, "tokenCount")
+    for detail in (detail for name in names for detail in metadata.get(name) or ()):
+        word = _MODALITIES.get(detail.get("modality"))
+        if word:
+            counts[word] = counts.get(word, 0) + _number(detail, "tokenCount")
     return counts

@@ -16,7 +16,7 @@ def replies():
     for path in sorted((SHARED / "recordings").glob("*.json")):
         recording = json.loads(path.read_bytes())
         if recording["status"] == 200 and "generate" in recording["tags"]:
-            found.append((recording["id"], _events(recording), recording))
+            found.append((recording["id"], _events(recording)))
     return found
 
 

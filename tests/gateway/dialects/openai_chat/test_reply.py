@@ -71,7 +71,7 @@ def outcome(pieces):
         for piece in pieces:
             for data in decoder.feed(piece):
                 chunks += reply.feed(orjson.loads(data))
-        for data in decoder.close():
+        for data in decoder.finish():
             chunks += reply.feed(orjson.loads(data))
         chunks += reply.finish()
     except GatewayError as error:
@@ -83,7 +83,7 @@ def outcome(pieces):
 def test_every_recorded_reply_comes_out_the_same_however_it_is_cut(capsys):
     """Whole, byte by byte and with random cuts; one finish reason a choice, all text, right usage."""
     rng, whole_ones, failed = random.Random(7), 0, 0
-    for name, events, recording in replies():
+    for name, events in replies():
         data = wire(events)
         first = outcome([data])
         sizes = [rng.randint(1, 4000) for _ in range(len(data) // 2000 + 1)]

@@ -1,0 +1,103 @@
+"""Sound that Gemini speaks: `audio` of a message, piece by piece in a stream."""
+
+import wave
+from base64 import b64decode, b64encode
+from io import BytesIO
+
+from gateway.dialects.openai_chat.choice import Choice
+from gateway.dialects.openai_chat.encoders import ENCODERS, Encoder, Pcm, Sound, sealed
+from gateway.exchange import Json
+
+_PCM = frozenset({"audio/l16", "audio/pcm"})
+# What a file of these types is in OpenAI's words: no need to encode it when that is asked for.
+_FORMATS = {
+    "audio/wav": "wav",
+    "audio/x-wav": "wav",
+    "audio/mpeg": "mp3",
+    "audio/mp3": "mp3",
+    "audio/aac": "aac",
+    "audio/flac": "flac",
+}
+# What Gemini's speech models announce (recorded: `audio/L16;codec=pcm;rate=24000`).
+_RATE = 24_000
+
+
+class Audio:
+    """The sound of one choice on its way into the client's format, *unit* bytes at a time."""
+
+    __slots__ = ("_encoder", "_rest", "_unit", "_waiting", "id")
+
+    def __init__(self, name: str, encoder: Encoder, unit: int) -> None:
+        self.id = name
+        self._encoder = encoder
+        self._unit = unit
+        self._waiting = b""
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[Json]:
+        """Give the delta of *data*, which may end within a sample."""
+        data = self._waiting + data
+        whole = len(data) // self._unit * self._unit
+        self._waiting = data[whole:]
+        encoded = self._rest + (self._encoder.encode(data[:whole]) if whole else b"")
+        # Whole groups of three bytes, so that the pieces may be joined before they are decoded.
+        whole = len(encoded) // 3 * 3
+        self._rest = encoded[whole:]
+        if not whole:
+            return []
+        return [{"audio": {"id": self.id, "data": b64encode(encoded[:whole]).decode()}}]
+
+    def end(self) -> Json:
+        """Give the last `audio` delta."""
+        last = b64encode(self._rest + self._encoder.end()).decode()
+        return {"id": self.id, "data": last}
+
+
+def audio(choice: Choice, part: Json) -> list[Json]:
+    """Give the delta of a sound part; a format that cannot be had goes out as it came."""
+    blob = part["inlineData"]
+    kind, _, parameters = blob["mimeType"].lower().partition(";")
+    data = b64decode(blob["data"])
+    sound, data = _samples(kind, parameters, data)
+    if choice.audio is None:
+        asked = choice.asked
+        name = f"audio_{asked.exchange_id}_{choice.index}"
+        if sound is not None:
+            choice.audio = Audio(name, ENCODERS[asked.audio](sound), 2 * sound.channels)
+        elif _FORMATS.get(kind) == asked.audio:
+            choice.audio = Audio(name, Pcm(), 1)
+        else:
+            return [{"native_parts": [part]}]
+    return choice.audio.feed(data)
+
+
+def last_audio(choice: Choice) -> list[Json]:
+    """Give the delta that ends the sound of *choice*: what was written is its transcript.
+
+    Nothing is kept here that a later request could refer to, so it expires at once.
+    """
+    if choice.audio is None:
+        return []
+    transcript = "".join(text for text, is_written in choice.pieces if is_written)
+    facts = {"transcript": transcript, "expires_at": choice.asked.created}
+    return [{"audio": {**choice.audio.end(), **facts}}]
+
+
+def join(deltas: list[Json]) -> Json:
+    """Give the `audio` of the whole message that came as *deltas*."""
+    whole = {name: value for delta in deltas for name, value in delta.items()}
+    data = b64decode("".join(delta["data"] for delta in deltas))
+    return {**whole, "data": b64encode(sealed(data)).decode()}
+
+
+def _samples(kind: str, parameters: str, data: bytes) -> tuple[Sound | None, bytes]:
+    """Give how the 16 bit samples in *data* are to be read, and them; None if it holds none."""
+    if kind in _PCM:
+        told = dict(item.strip().split("=", 1) for item in parameters.split(";") if "=" in item)
+        return Sound(int(told.get("rate", _RATE)), int(told.get("channels", 1))), data
+    if _FORMATS.get(kind) == "wav":
+        with wave.open(BytesIO(data)) as file:
+            if file.getsampwidth() == 2:
+                sound = Sound(file.getframerate(), file.getnchannels())
+                return sound, file.readframes(file.getnframes())
+    return None, data

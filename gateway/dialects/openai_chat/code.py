@@ -1,0 +1,48 @@
+"""Code that Gemini wrote and ran: fenced blocks in `content`, and the same as a list."""
+
+import re
+
+from gateway.dialects.openai_chat.choice import Choice
+from gateway.exchange import Json
+
+_TICKS = re.compile(r"`{3,}")
+_HEADINGS = {
+    "OUTCOME_FAILED": "Code execution failed:\n\n",
+    "OUTCOME_DEADLINE_EXCEEDED": "Code execution took too long:\n\n",
+}
+
+
+def executable_code(choice: Choice, part: Json) -> list[Json]:
+    """Give the delta that shows the code of *part*."""
+    told = part["executableCode"]
+    code, language = told.get("code") or "", (told.get("language") or "python").lower()
+    item = {"type": "code", **_id(told), "language": language, "code": code}
+    return _shown(choice, part, _fenced(language, code), item)
+
+
+def execution_result(choice: Choice, part: Json) -> list[Json]:
+    """Give the delta that shows what came of running the code, failures too."""
+    told = part["codeExecutionResult"]
+    output, outcome = told.get("output") or "", told.get("outcome") or "OUTCOME_UNSPECIFIED"
+    word = outcome.removeprefix("OUTCOME_").lower()
+    item = {"type": "result", **_id(told), "outcome": word, "output": output}
+    block = _HEADINGS.get(outcome, "") + _fenced("output", output)
+    return _shown(choice, part, block, item)
+
+
+def _shown(choice: Choice, part: Json, block: str, item: Json) -> list[Json]:
+    text = choice.break_before() + block
+    choice.add_part(part)
+    return [{**choice.insert(text), "code_execution": [item]}]
+
+
+def _fenced(info: str, text: str) -> str:
+    """Give *text* as a fenced block whose fence is longer than any run of backticks in it."""
+    longest = max(map(len, _TICKS.findall(text)), default=2)
+    fence = "`" * (longest + 1)
+    body = text if not text or text.endswith("\n") else f"{text}\n"
+    return f"{fence}{info}\n{body}{fence}\n"
+
+
+def _id(told: Json) -> Json:
+    return {"id": told["id"]} if told.get("id") else {}

@@ -1,0 +1,38 @@
+"""Images that Gemini drew, in `content` as markdown or beside it."""
+
+from gateway.dialects.openai_chat.choice import Choice
+from gateway.exchange import Json
+
+
+def image(choice: Choice, part: Json) -> list[Json]:
+    """Give the delta that shows the image in *part*; a draft waits for the end.
+
+    Thinking image models draw drafts as thoughts. They are hidden, unless nothing else comes.
+    """
+    if part.get("thought"):
+        choice.draft = part
+        return []
+    url = _url(part)
+    choice.images += 1
+    if choice.asked.images == "images":
+        choice.add_part(part)
+        shown = {"type": "image_url", "index": choice.images - 1, "image_url": {"url": url}}
+        return [{"images": [shown]}]
+    text = f"{choice.break_before()}![image]({url})\n"
+    choice.add_part(part)
+    return [choice.insert(text)]
+
+
+def last_draft(choice: Choice) -> list[Json]:
+    """Give the delta of the last draft if no other image came."""
+    if choice.draft is None or choice.images:
+        return []
+    part = {name: value for name, value in choice.draft.items() if name != "thought"}
+    return image(choice, part)
+
+
+def _url(part: Json) -> str:
+    if "fileData" in part:
+        return str(part["fileData"]["fileUri"])
+    blob = part["inlineData"]
+    return f"data:{blob['mimeType']};base64,{blob['data']}"

@@ -1,0 +1,34 @@
+"""Log probabilities: `logprobsResult` as OpenAI's `logprobs`."""
+
+import re
+
+from gateway.exchange import Json
+
+# A token that is no text by itself is told as its one byte.
+_BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+
+
+def wire(result: Json) -> Json:
+    """Give the `logprobs` of a choice, each token with its UTF-8 bytes and its rivals."""
+    tops = result.get("topCandidates") or []
+    chosen = result.get("chosenCandidates") or []
+    content = [
+        {**_token(one), "top_logprobs": _rivals(tops[place]) if place < len(tops) else []}
+        for place, one in enumerate(chosen)
+    ]
+    return {"content": content, "refusal": None}
+
+
+def _rivals(top: Json) -> list[Json]:
+    return [_token(one) for one in top.get("candidates") or ()]
+
+
+def _token(one: Json) -> Json:
+    token = one.get("token") or ""
+    # Zero is left out on the wire: the token was certain.
+    return {"token": token, "logprob": one.get("logProbability") or 0.0, "bytes": _bytes(token)}
+
+
+def _bytes(token: str) -> list[int]:
+    lone = _BYTE.fullmatch(token)
+    return [int(lone[1], 16)] if lone else list(token.encode())
