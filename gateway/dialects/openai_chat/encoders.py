@@ -95,8 +95,9 @@ class Av:
         self._sound = sound
         self._file = BytesIO()
         self._container: Any = av.open(self._file, "w", format=container)
-        self._stream: Any = self._container.add_stream(codec, rate=sound.rate)
-        self._stream.layout = _layout(sound)
+        stream: Any = self._container.add_stream(codec, rate=sound.rate)
+        stream.layout = _layout(sound)
+        self._stream = stream
 
     def encode(self, pcm: bytes) -> bytes:
         """Give the bytes of the container that *pcm* completes."""
