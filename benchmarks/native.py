@@ -14,8 +14,8 @@ class Unfit(Exception):
     """This machine cannot measure; the message says what is missing."""
 
 
-def compiled(name: str) -> Path:
-    """Give the program made of `<name>.c`, compiled when it or `wire.h` has changed.
+def compiled(name: str, *flags: str) -> Path:
+    """Give what `cc` with *flags* makes of `<name>.c`, compiled when it or `wire.h` has changed.
 
     Raises `Unfit` without a C compiler: a generator in Python would measure itself.
     """
@@ -32,6 +32,6 @@ def compiled(name: str) -> Path:
     if not compiler:
         raise Unfit("A C compiler (cc) is needed: load made in Python would be the limit itself.")
     fresh = program.with_suffix(f".{os.getpid()}")
-    subprocess.run([compiler, "-O2", "-o", fresh, sources[0]], check=True)
+    subprocess.run([compiler, "-O2", *flags, "-o", fresh, sources[0]], check=True)
     fresh.rename(program)
     return program

@@ -1,0 +1,168 @@
+"""The gateway in one process without sockets: real requests in, real answers out, nothing waits.
+
+Both aiohttp's server and its client talk to transports that live in memory, so the same bytes take
+the same way in every run and only the gateway's own work is counted.
+"""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from aiohttp.client_proto import ResponseHandler
+
+from benchmarks import scenarios, targets
+from benchmarks.scenarios import Scenario
+
+EVENT = (
+    b'{"candidates": [{"content": {"parts": [{"text": "The quick \\"brown\\" fox\\njumps over the '
+    b'lazy dog, word by word as a model would write it."}],"role": "model"},%b"index": 0}],'
+    b'"usageMetadata": {"promptTokenCount": 120,"candidatesTokenCount": 240,'
+    b'"totalTokenCount": 360,"promptTokensDetails": [{"modality": "TEXT","tokenCount": 120}]},'
+    b'"modelVersion": "gemini-2.5-flash","responseId": "hq8jacn2E7-qz7IPmc_XwQ0"}'
+)
+LAST = EVENT % b'"finishReason": "STOP",'
+MIDDLE = EVENT % b""
+
+
+def http_chunk(data: bytes) -> bytes:
+    """Give *data* as one HTTP chunk."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def whole_reply() -> list[bytes]:
+    """Give upstream's whole answer as one read."""
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    return [head + http_chunk(LAST) + b"0\r\n\r\n"]
+
+
+def streamed_reply(events: int, per_read: int) -> list[bytes]:
+    """Give upstream's stream of *events*, *per_read* of them in each read after the head."""
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    frames = [http_chunk(b"data: %b\r\n\r\n" % event) for event in [MIDDLE] * (events - 1) + [LAST]]
+    reads = [b"".join(frames[at : at + per_read]) for at in range(0, events, per_read)]
+    return [head, *reads, b"0\r\n\r\n"]
+
+
+class Wire(asyncio.Transport):
+    """A connection in memory: what is written goes to *sink*."""
+
+    __slots__ = ("_closing", "_sink")
+
+    def __init__(self, sink: Callable[[bytes], None]) -> None:
+        super().__init__({"peername": ("127.0.0.1", 50000), "sockname": ("127.0.0.1", 8080)})
+        self._sink = sink
+        self._closing = False
+
+    def write(self, data: Any) -> None:
+        self._sink(bytes(data))
+
+    def writelines(self, list_of_data: Any) -> None:
+        self._sink(b"".join(list_of_data))
+
+    def is_closing(self) -> bool:
+        return self._closing
+
+    def close(self) -> None:
+        self._closing = True
+
+    def pause_reading(self) -> None:
+        """Do nothing: each read is small and was asked for."""
+
+    def resume_reading(self) -> None:
+        """Do nothing, see `pause_reading`."""
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Do nothing: nothing is buffered."""
+
+
+class Canned(aiohttp.TCPConnector):
+    """A connector whose connections answer each request with the reads in *script*."""
+
+    script: list[bytes]
+
+    async def _create_connection(self, *_: Any, **__: Any) -> ResponseHandler:
+        loop = asyncio.get_running_loop()
+        protocol: ResponseHandler = self._factory()
+
+        def asked(data: bytes) -> None:
+            # The client writes head and body of these small requests in one piece or in two.
+            if data.endswith(b"}"):
+                answer(list(Canned.script))
+
+        def answer(reads: list[bytes]) -> None:
+            protocol.data_received(reads.pop(0))
+            if reads:
+                loop.call_soon(loop.call_soon, answer, reads)
+
+        protocol.connection_made(Wire(asked))
+        return protocol
+
+
+class Client:
+    """One kept connection to the gateway."""
+
+    __slots__ = ("_answered", "_protocol", "_received", "_requests")
+
+    def __init__(self, server: "web.Server[Any]") -> None:
+        self._received: list[bytes] = []
+        self._answered = asyncio.Event()
+        self._protocol = server()
+        self._protocol.connection_made(Wire(self._take))
+
+    def _take(self, data: bytes) -> None:
+        self._received.append(data)
+        if data.endswith((b"0\r\n\r\n", b"}")):
+            self._answered.set()
+
+    async def ask(self, request: bytes) -> bytes:
+        """Send *request*; give the bytes of the answer."""
+        self._answered.clear()
+        self._received.clear()
+        self._protocol.data_received(request)
+        await self._answered.wait()
+        return b"".join(self._received)
+
+
+def request_bytes(scenario: Scenario) -> bytes:
+    """Give the HTTP request of *scenario*."""
+    body = scenarios.body(scenario)
+    head = (
+        f"POST {targets.GATEWAY_PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Content-Type: application/json\r\n{targets.GATEWAY_HEADERS[0]}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+@asynccontextmanager
+async def client() -> AsyncIterator[Client]:
+    """Run the gateway with its full default chain; give a connection to it."""
+    from gateway.app import build_app
+    from gateway.log import configure
+
+    from gateway.config import read
+
+    with tempfile.TemporaryDirectory() as name, Path(os.devnull).open("w") as nowhere:
+        place = targets.Place(8080, Path(name), 8081)
+        command = targets.gateway()(place)
+        settings = read(Path(command[-1]))
+        configure(settings.log, nowhere)
+        runner = web.AppRunner(build_app(settings), access_log=None, handle_signals=False)
+        real, aiohttp.TCPConnector = aiohttp.TCPConnector, Canned  # type: ignore[misc]
+        try:
+            await runner.setup()
+            assert runner.server
+            yield Client(runner.server)
+        finally:
+            aiohttp.TCPConnector = real  # type: ignore[misc]
+            await runner.cleanup()
