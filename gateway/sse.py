@@ -1,9 +1,9 @@
 """Server-sent events, read and written.
 
 Reading must survive any cut of the bytes and lines of megabytes (an image is one line of base64),
-in time linear in what was read. So whole events in one read, the common case, are split without
-looking at lines; everything else goes line by line, each read is split once, and an unfinished line
-is kept as a list of pieces that nobody searches again.
+in time linear in what was read. So the whole events of a read, the common case, are split without
+looking at lines; everything else goes line by line, and an unfinished line is kept as a list of
+pieces that nobody searches again.
 
 Besides the standard (https://html.spec.whatwg.org/multipage/server-sent-events.html) JSON that
 stands bare in the stream is an event too: Gemini's front ends tell of a failure in mid-stream by
@@ -48,15 +48,13 @@ class SSEDecoder:
 
         Raises `UpstreamError` when an event grows beyond the limit.
         """
-        if not self._kept and data.startswith(b"data: ") and data.endswith(_EVENT_END):
-            events = data[6:-4].split(_BETWEEN)
-            ends = 2 * len(events)
-            # No other line ends inside: these are whole events of one line each.
-            if data.count(b"\n") == ends and data.count(b"\r") == ends:
-                self._started = True
-                self._skip_lf = False
-                return events
-        return self._feed_lines(data)
+        if not self._kept:
+            return self._feed_events(data)
+        # An event that was cut ends with the first blank line; those behind it are whole again.
+        end = data.find(_EVENT_END) + len(_EVENT_END)
+        if end < len(_EVENT_END):
+            return self._feed_lines(data)
+        return self._feed_lines(data[:end]) + self._feed_events(data[end:])
 
     def finish(self) -> list[bytes]:
         """Give what the end of the stream completes: an event without its blank line.
@@ -73,6 +71,21 @@ class SSEDecoder:
         except orjson.JSONDecodeError as error:
             raise UpstreamTruncated("Gemini's stream ended within an event.") from error
         return events
+
+    def _feed_events(self, data: bytes) -> list[bytes]:
+        """Split *data*, which begins with an event, at once if all are whole and of one line."""
+        end = data.rfind(_EVENT_END) + len(_EVENT_END)
+        whole = data if end == len(data) else data[:end]
+        if not (whole.startswith(b"data: ") and whole.endswith(_EVENT_END)):
+            return self._feed_lines(data)
+        events = whole[6:-4].split(_BETWEEN)
+        ends = 2 * len(events)
+        # Another line end inside would be a part of some event, an empty event is none.
+        if whole.count(b"\n") != ends or whole.count(b"\r") != ends or b"" in events:
+            return self._feed_lines(data)
+        self._started = True
+        self._skip_lf = False
+        return events if end == len(data) else events + self._feed_lines(data[end:])
 
     def _feed_lines(self, data: bytes) -> list[bytes]:
         if self._skip_lf and data:
