@@ -26,6 +26,7 @@ TICK_S = 0.001
 WIDTH, ROW = 1200, 17
 # Narrower boxes say nothing and only make the file bigger.
 NARROWEST = 1.5
+FONT = 'font-family="monospace" font-size="11"'
 COLOURS = {"gateway": "#f2a65a", "middlewares": "#eddd8e", "aiohttp": "#8ecae6", "": "#cfcfcf"}
 
 
@@ -103,8 +104,7 @@ def draw(counts: Counter[Stack], title: str) -> str:
     laid = list(boxes(root, 0.0, 0, max(root.total, 1)))
     height = ROW * (max(box.depth for box in laid) + 3)
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
-        'font-family="monospace" font-size="11">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" {FONT}>',
         f'<text x="4" y="14" font-size="13">{html.escape(title)}</text>',
         *(_drawn(box, root.total) for box in laid),
         "</svg>",
@@ -119,9 +119,10 @@ def _drawn(box: Box, whole: int) -> str:
     short = ".".join(name.split(".")[-2:])[: int(width / 6.8)]
     told = html.escape(f"{name}: {box.node.total / whole:.1%}")
     text = html.escape(short) if width > 25 else ""
+    size = f'width="{max(width - 0.5, 0.5):.1f}" height="{ROW - 1}"'
     return (
-        f'<g><title>{told}</title><rect x="{x:.1f}" y="{y:.1f}" width="{max(width - 0.5, 0.5):.1f}" '
-        f'height="{ROW - 1}" fill="{colour}"/><text x="{x + 2:.1f}" y="{y + 12:.1f}">{text}</text></g>'
+        f'<g><title>{told}</title><rect x="{x:.1f}" y="{y:.1f}" {size} fill="{colour}"/>'
+        f'<text x="{x + 2:.1f}" y="{y + 12:.1f}">{text}</text></g>'
     )
 
 
