@@ -148,9 +148,9 @@ def request_bytes(scenario: Scenario) -> bytes:
 async def client() -> AsyncIterator[Client]:
     """Run the gateway with its full default chain; give a connection to it."""
     from gateway.app import build_app
-    from gateway.log import configure
 
     from gateway.config import read
+    from gateway.log import configure
 
     with tempfile.TemporaryDirectory() as name, Path(os.devnull).open("w") as nowhere:
         place = targets.Place(8080, Path(name), 8081)

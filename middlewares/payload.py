@@ -109,7 +109,7 @@ class _Held:
 
 def parse(body: bytes | bytearray) -> Json:
     """Give the JSON object in *body*; raise `BadRequest` saying what it is instead."""
-    if not body.strip():
+    if not body or body.isspace():
         raise BadRequest("The body is empty; send a JSON object.")
     try:
         payload = orjson.loads(body)
