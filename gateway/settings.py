@@ -13,6 +13,7 @@ Seconds = Annotated[float, Meta(gt=0)]
 Bytes = Annotated[int, Meta(gt=0)]
 Count = Annotated[int, Meta(gt=0)]
 Amount = Annotated[int, Meta(ge=0)]
+OnStoreFailure = Literal["local", "allow", "deny"]
 
 
 class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -111,7 +112,7 @@ class Database(Section, frozen=True):
 class LimitPolicy(Section, frozen=True):
     """What happens to limits and licenses while their stores are down."""
 
-    on_store_failure: Literal["local", "allow", "deny"] = "local"
+    on_store_failure: OnStoreFailure = "local"
     license_max_stale_s: Seconds = 3600.0
 
 

@@ -124,7 +124,7 @@ class RateLimit:
             return known
         # A reload gave the license new limits: what is counted stays, in the store and in habit.
         habit = known.habit if known else Habit(self._options.output_tokens)
-        plan = Plan(license_.id, license_.limits, license_.timezone)
+        plan = Plan.of(license_)
         account = self._accounts[license_.id] = Account(license_, plan, habit)
         return account
 
@@ -146,6 +146,8 @@ def _settle(store: StateStore, grant: Grant, habit: Habit, outcome: Outcome) -> 
 
 
 def _tell(headers: dict[str, str], grant: Grant) -> None:
+    if grant.degraded:
+        headers["x-gateway-degraded"] = "limits"
     for unit, limit, remaining, reset in _HEADERS:
         tightest, left = None, 0.0
         for rule, used in zip(grant.plan.rules, grant.used, strict=True):

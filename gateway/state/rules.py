@@ -9,9 +9,10 @@ left, and counts what the request is expected to use, at most the whole limit; w
 is set right when it ends. So a large request never starves, and pays by a longer wait.
 """
 
+from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
 
-from gateway.exchange import Limits
+from gateway.exchange import License, Limits
 from gateway.state.calendar import Calendar
 
 Kind = Literal["rate", "day", "month", "slots"]
@@ -24,6 +25,8 @@ NANOS_PER_USD: Final = 1_000_000_000
 SLOT_WAIT_US: Final = 1_000_000
 # Rates flow off in fractions: this much of a unit may be missing from a whole one.
 SLACK: Final = 1e-6
+
+WINDOWED: Final = frozenset({"day", "month"})
 
 _KINDS: tuple[tuple[str, int, Kind], ...] = (
     ("requests_per_minute", REQUESTS, "rate"),
@@ -61,12 +64,30 @@ class Rule(NamedTuple):
 class Plan:
     """The rules of one license and its calendar."""
 
-    __slots__ = ("calendar", "license_id", "rules")
+    __slots__ = ("_share", "calendar", "has_slots", "license_id", "rules")
 
-    def __init__(self, license_id: str, limits: Limits, timezone: str) -> None:
+    def __init__(self, license_id: str, rules: tuple[Rule, ...], calendar: Calendar) -> None:
         self.license_id = license_id
-        self.rules = _rules(limits)
-        self.calendar = Calendar(timezone)
+        self.rules = rules
+        self.calendar = calendar
+        self.has_slots = any(rule.kind == "slots" for rule in rules)
+        self._share: tuple[int, Plan] = (1, self)
+
+    @classmethod
+    def of(cls, license_: License) -> "Plan":
+        """Make the plan of *license_*."""
+        return cls(license_.id, _rules(license_.limits), Calendar(license_.timezone))
+
+    def share(self, nodes: int) -> "Plan":
+        """Give what one of *nodes* may admit when each counts alone; never less than 1."""
+        if self._share[0] != nodes:
+            rules = tuple(rule._replace(limit=max(1, rule.limit // nodes)) for rule in self.rules)
+            self._share = nodes, Plan(self.license_id, rules, self.calendar)
+        return self._share[1]
+
+    def without_rules(self) -> "Plan":
+        """Give a plan that admits everything."""
+        return Plan(self.license_id, (), self.calendar)
 
 
 def _rules(limits: Limits) -> tuple[Rule, ...]:
@@ -77,3 +98,12 @@ def _rules(limits: Limits) -> tuple[Rule, ...]:
             scale = NANOS_PER_USD if unit == USD else 1
             rules.append(Rule(name, unit, kind, max(1, round(limit * scale))))
     return tuple(rules)
+
+
+def changes(plan: Plan, demand: Demand, final: Demand) -> Iterator[tuple[Rule, int]]:
+    """Give what settling adds to each rule that *demand* was taken from: *final* less *demand*."""
+    for rule in plan.rules:
+        taken = min(demand[rule.unit], rule.limit)
+        more = final[rule.unit] - taken
+        if taken and more:
+            yield rule, more

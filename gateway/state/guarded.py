@@ -1,0 +1,137 @@
+"""The state server, and what holds while it is down.
+
+Three failures in a row open the breaker: from then on nobody waits, and the policy decides. *local*
+lets this node admit its share, the limit divided by the last known number of nodes; *allow* admits
+everybody; *deny* nobody. One task for the whole process asks each second whether the server is
+back, renews slots, and pulls what other processes published.
+"""
+
+import asyncio
+import time
+from contextlib import suppress
+from itertools import count
+from typing import Final
+
+import structlog
+
+from gateway.errors import Unavailable
+from gateway.settings import OnStoreFailure
+from gateway.state.breaker import Breaker
+from gateway.state.memory import MemoryStore
+from gateway.state.rules import Demand, Plan
+from gateway.state.store import Grant, News, Publish, Spent, StoreDown
+from gateway.state.valkey import ValkeyStore
+
+TICK_S: Final = 1.0
+LOG_EVERY_S: Final = 60.0
+RETRY_AFTER_S: Final = 1.0
+
+_log = structlog.get_logger("gateway.state")
+
+
+class GuardedStore:
+    """Counts in *shared* while that answers, by *policy* while it does not."""
+
+    def __init__(self, shared: ValkeyStore, policy: OnStoreFailure) -> None:
+        self._shared = shared
+        self._policy = policy
+        self._local = MemoryStore()
+        self._breaker = Breaker()
+        self._logged_at = -LOG_EVERY_S
+        self._told_down = False
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def degraded(self) -> bool:
+        """Tell whether this process counts alone, or not at all, for now."""
+        return self._breaker.open
+
+    async def open(self) -> None:
+        """Connect, and keep watch from now on."""
+        await self._tick(renew=True)
+        self._watch = asyncio.create_task(self._keep_watch())
+
+    async def close(self) -> None:
+        """End the watch and disconnect."""
+        if self._watch:
+            self._watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watch
+        await self._shared.close()
+
+    async def take(self, plan: Plan, demand: Demand) -> Grant:
+        """Take from the shared counters; while they are away do as the policy says."""
+        if not self._breaker.open:
+            try:
+                grant = await self._shared.take(plan, demand)
+            except StoreDown as error:
+                self._breaker.failed(time.monotonic())
+                self._tell(str(error))
+            else:
+                self._breaker.worked()
+                return grant
+        return await self._take_alone(plan, demand)
+
+    def settle(self, grant: Grant, spent: Spent) -> None:
+        """Settle where *grant* was given."""
+        store = self._local if grant.degraded else self._shared
+        store.settle(grant, spent)
+
+    async def get(self, keys: list[str]) -> list[bytes | None]:
+        """Give the values of *keys*; None for all of them while the server is away."""
+        if not self._breaker.open:
+            with suppress(StoreDown):
+                return await self._shared.get(keys)
+        return [None] * len(keys)
+
+    def put(self, key: str, value: bytes, ttl_s: float) -> None:
+        """Keep *value*, unless the server is away."""
+        if not self._breaker.open:
+            self._shared.put(key, value, ttl_s)
+
+    def table(self, name: str, news: News, /) -> Publish:
+        """Join the table *name*."""
+        return self._shared.table(name, news)
+
+    async def _take_alone(self, plan: Plan, demand: Demand) -> Grant:
+        if self._policy == "deny":
+            raise Unavailable(
+                "Limits cannot be checked now, and this gateway refuses requests meanwhile.",
+                retry_after=RETRY_AFTER_S,
+            )
+        plan = plan.share(self._shared.nodes) if self._policy == "local" else plan.without_rules()
+        grant = await self._local.take(plan, demand)
+        return grant._replace(degraded=True)
+
+    async def _keep_watch(self) -> None:
+        ticks_per_renewal = max(1, int(self._shared.slot_ttl_s / 3 / TICK_S))
+        for tick in count(1):
+            await asyncio.sleep(TICK_S)
+            await self._tick(renew=self._breaker.open or not tick % ticks_per_renewal)
+
+    async def _tick(self, *, renew: bool) -> None:
+        try:
+            await self._shared.probe()
+            if renew:
+                await self._shared.tend()
+            await self._shared.pull()
+        except StoreDown as error:
+            self._breaker.trip()
+            self._tell(str(error))
+        else:
+            self._breaker.worked()
+            self._tell_back()
+
+    def _tell(self, reason: str) -> None:
+        now = time.monotonic()
+        if now - self._logged_at >= LOG_EVERY_S:
+            self._logged_at = now
+            self._told_down = True
+            _log.error(
+                "state_server_down", reason=reason, policy=self._policy, nodes=self._shared.nodes
+            )
+
+    def _tell_back(self) -> None:
+        if self._told_down:
+            self._told_down = False
+            _log.info("state_server_back")

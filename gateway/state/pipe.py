@@ -1,0 +1,93 @@
+"""One connection's worth of commands, sent in batches.
+
+What is asked while one batch is on its way makes the next one: alone a command goes out at once,
+under load many share one round trip, and nothing overtakes: a slot given back is free for whoever
+asks later.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from gateway.state.store import StoreDown
+
+Command = tuple[Any, ...]
+# Commands that belong together, and who waits for their replies.
+Errand = tuple[tuple[Command, ...], asyncio.Future[list[Any]] | None]
+Send = Callable[[list[Command]], Awaitable[list[Any]]]
+
+# Commands nobody waits for are dropped beyond this: the server is slower than what is told to it.
+MAX_QUEUE: Final = 20_000
+
+
+class Pipe:
+    """Batches commands for *send*, which answers a list or raises `StoreDown`."""
+
+    __slots__ = ("_queue", "_send", "_task", "_timeout_s")
+
+    def __init__(self, send: Send, timeout_s: float) -> None:
+        self._send = send
+        self._timeout_s = timeout_s
+        self._queue: list[Errand] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def ask(self, *commands: Command) -> list[Any]:
+        """Give the replies to *commands*; raise `StoreDown` after the timeout at the latest."""
+        future = asyncio.get_running_loop().create_future()
+        self._enqueue((commands, future))
+        replies: list[Any] = await future
+        return replies
+
+    def tell(self, *commands: Command) -> None:
+        """Send *commands* and forget them."""
+        if len(self._queue) < MAX_QUEUE:
+            self._enqueue((commands, None))
+
+    async def close(self) -> None:
+        """Wait until everything is sent or has failed."""
+        while self._task:
+            await self._task
+
+    def _enqueue(self, errand: Errand) -> None:
+        self._queue.append(errand)
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while self._queue:
+                batch, self._queue = self._queue, []
+                try:
+                    async with asyncio.timeout(self._timeout_s):
+                        replies = await self._send([one for errand in batch for one in errand[0]])
+                except (StoreDown, TimeoutError) as error:
+                    # Those who wait behind would wait as long once more, and as much in vain.
+                    batch, self._queue = batch + self._queue, []
+                    _fail(batch, str(error) or "no answer in time")
+                else:
+                    _answer(batch, replies)
+        finally:
+            self._task = None
+
+
+def _answer(batch: list[Errand], replies: list[Any]) -> None:
+    start = 0
+    for commands, future in batch:
+        end = start + len(commands)
+        if future and not future.done():
+            _resolve(future, replies[start:end])
+        start = end
+
+
+def _resolve(future: asyncio.Future[list[Any]], replies: list[Any]) -> None:
+    for reply in replies:
+        if isinstance(reply, Exception):
+            future.set_exception(StoreDown(str(reply)))
+            return
+    future.set_result(replies)
+
+
+def _fail(batch: list[Errand], reason: str) -> None:
+    for _, future in batch:
+        if future and not future.done():
+            future.set_exception(StoreDown(reason))

@@ -1,0 +1,198 @@
+"""The store on a Valkey or Redis server, alone, behind Sentinels or as a Cluster.
+
+All counters of a license are one hash and one sorted set that share a cluster slot; one Lua call
+takes from all of them by the server's clock. Two pipes, so that large values never hold up a take.
+A slot lives for `SLOT_TTL_S` and is renewed by `tend`, so those of a killed process free
+themselves.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any, Final
+from uuid import uuid4
+
+from gateway.state.calendar import Windows
+from gateway.state.client import Client
+from gateway.state.pipe import Command, Pipe
+from gateway.state.rules import Demand, Plan, Rule, changes
+from gateway.state.store import Grant, News, Publish, Spent
+from gateway.state.table import RemoteTable
+
+TIMEOUT_S: Final = 0.05
+# A probe opens connections, which takes several round trips and perhaps a TLS handshake.
+PROBE_TIMEOUT_S: Final = 1.0
+SLOT_TTL_S: Final = 30.0
+# Counters outlive their windows by this, for nodes whose clocks differ and for overdrawn rates.
+KEEP_S: Final = 86_400
+
+SCRIPT: Final = (files("gateway.state") / "counters.lua").read_text("utf-8")
+SHA: Final = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
+
+
+class ValkeyStore:
+    """Counts on the server at *url*; `StoreDown` is raised whenever it does not answer in time.
+
+    With *clock* (Unix seconds) counting goes by that instead of by the server's own.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        namespace: str,
+        *,
+        slot_ttl_s: float = SLOT_TTL_S,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self.nodes = 1
+        self._client = Client(url, PROBE_TIMEOUT_S, {SHA: SCRIPT})
+        self._counts = Pipe(self._client.send, TIMEOUT_S)
+        self._values = Pipe(self._client.send, TIMEOUT_S)
+        self._namespace = namespace
+        self.slot_ttl_s = slot_ttl_s
+        self._clock = clock
+        self._ahead_s = time.time() - time.monotonic()
+        self._node = uuid4().hex[:12]
+        self._slots_given = 0
+        self._held: defaultdict[str, set[str]] = defaultdict(set)
+        self._tables: list[RemoteTable] = []
+
+    def now(self) -> float:
+        """Give the server's time in Unix seconds, going on from when it was last seen."""
+        return self._clock() if self._clock else time.monotonic() + self._ahead_s
+
+    async def probe(self) -> None:
+        """Connect, or find out that the server still does not answer; learn its time."""
+        probing = Pipe(self._client.send, PROBE_TIMEOUT_S)
+        [(seconds, micros)] = await probing.ask(("TIME",))
+        self._ahead_s = int(seconds) + int(micros) / 1e6 - time.monotonic()
+
+    async def tend(self) -> None:
+        """Renew the slots held here and this node's place among the nodes.
+
+        To be called several times in a slot's life. A slot that was given back is not renewed: the
+        pipe keeps the order.
+        """
+        now = self.now()
+        until = now + self.slot_ttl_s
+        for license_id, slots in self._held.items():
+            entries = [entry for slot in slots for entry in (round(until * 1e6), slot)]
+            self._counts.tell(("ZADD", self._key("slots", license_id), *entries))
+        nodes = self._key("nodes")
+        _, _, count = await self._counts.ask(
+            ("ZADD", nodes, until, self._node),
+            ("ZREMRANGEBYSCORE", nodes, "-inf", now),
+            ("ZCARD", nodes),
+        )
+        self.nodes = max(1, count)
+
+    async def close(self) -> None:
+        """Leave the nodes, send what is to be sent, and disconnect."""
+        self._counts.tell(("ZREM", self._key("nodes"), self._node))
+        await self._counts.close()
+        await self._values.close()
+        await self._client.close()
+
+    async def take(self, plan: Plan, demand: Demand) -> Grant:
+        """Check all rules of *plan*, then take *demand* from all of them, in one call."""
+        windows = plan.calendar.at(self.now())
+        slot = self._new_slot() if demand.slots and plan.has_slots else ""
+        amounts = ((rule, min(demand[rule.unit], rule.limit)) for rule in plan.rules)
+        try:
+            [reply] = await self._counts.ask(self._call("take", plan, slot, windows, amounts))
+        except asyncio.CancelledError:
+            # The client left, the command is on its way: what it takes is given back behind it.
+            self.settle(Grant(plan, demand, windows, 0.0, (), slot=slot), Spent())
+            raise
+        number, wait_us, now_us, *used = reply
+        now = float(now_us) / 1e6
+        self._ahead_s = now - time.monotonic()
+        refused = plan.rules[number - 1] if number else None
+        if slot and not refused:
+            self._held[plan.license_id].add(slot)
+        counts = tuple(map(float, used))
+        return Grant(plan, demand, windows, now, counts, refused, float(wait_us), slot)
+
+    def settle(self, grant: Grant, spent: Spent) -> None:
+        """Book what the request really used and give back its slot; never waits."""
+        plan, slot = grant.plan, grant.slot
+        final = Demand(grant.demand.requests, spent.tokens, spent.usd, 0)
+        more = [
+            change for change in changes(plan, grant.demand, final) if change[0].kind != "slots"
+        ]
+        if slot:
+            self._release(plan.license_id, slot)
+        if slot or more:
+            self._counts.tell(self._call("settle", plan, slot, grant.windows, more))
+
+    async def get(self, keys: list[str]) -> list[bytes | None]:
+        """Give the values of *keys*; None for each that is unknown."""
+        return await self._values.ask(*(("GET", self._key("value", key)) for key in keys))
+
+    def put(self, key: str, value: bytes, ttl_s: float) -> None:
+        """Keep *value* for *ttl_s* seconds; never waits."""
+        milliseconds = max(1, round(ttl_s * 1000))
+        self._values.tell(("SET", self._key("value", key), value, "PX", milliseconds))
+
+    def table(self, name: str, news: News, /) -> Publish:
+        """Join the table *name*; `pull` brings the news."""
+        table = RemoteTable(self._key("table", name), self._values, news, self.now)
+        self._tables.append(table)
+        return table.publish
+
+    async def pull(self) -> None:
+        """Hear what the other processes published in the tables that were joined."""
+        for table in self._tables:
+            await table.pull()
+
+    def _call(
+        self,
+        what: str,
+        plan: Plan,
+        slot: str,
+        windows: Windows,
+        amounts: Iterable[tuple[Rule, float]],
+    ) -> Command:
+        license_id = plan.license_id
+        arguments: list[Any] = []
+        for rule, amount in amounts:
+            start, end = _window(rule, windows)
+            arguments += (rule.name, rule.kind, rule.limit, amount, start, end)
+        return (
+            "EVALSHA",
+            SHA,
+            2,
+            self._key("counters", license_id),
+            self._key("slots", license_id),
+            what,
+            repr(self._clock() * 1e6) if self._clock else "",
+            slot,
+            round(self.slot_ttl_s * 1e6),
+            windows.month_end - windows.day_start + KEEP_S,
+            *arguments,
+        )
+
+    def _key(self, kind: str, name: str = "") -> str:
+        # The braces make all keys of one license fall into one slot of a Cluster.
+        return f"{self._namespace}:{kind}:{{{name}}}"
+
+    def _new_slot(self) -> str:
+        self._slots_given += 1
+        return f"{self._node}:{self._slots_given}"
+
+    def _release(self, license_id: str, slot: str) -> None:
+        slots = self._held[license_id]
+        slots.discard(slot)
+        if not slots:
+            del self._held[license_id]
+
+
+def _window(rule: Rule, windows: Windows) -> tuple[int, int]:
+    if rule.kind == "day":
+        return windows.day_start, windows.day_end
+    if rule.kind == "month":
+        return windows.month_start, windows.month_end
+    return 0, 0

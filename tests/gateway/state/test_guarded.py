@@ -1,0 +1,146 @@
+"""A real Valkey killed, hung and restarted under the store: waits are short, the policy holds."""
+
+import asyncio
+import time
+
+import pytest
+import structlog
+
+from gateway.errors import Unavailable
+from gateway.exchange import License, Limits
+from gateway.state.guarded import GuardedStore
+from gateway.state.rules import Demand, Plan
+from gateway.state.store import Spent
+from gateway.state.valkey import ValkeyStore
+
+# What one wait may take on a busy machine, where 50 ms is configured.
+SHORT_S = 0.5
+
+
+def plan(**limits):
+    return Plan.of(License("alice", limits=Limits(**limits)))
+
+
+@pytest.fixture
+async def guarded(own_valkey):
+    stores = []
+
+    async def make(policy="local", **options):
+        store = GuardedStore(ValkeyStore(own_valkey.url, "test", **options), policy)
+        await store.open()
+        stores.append(store)
+        return store
+
+    yield make
+    for store in stores:
+        await store.close()
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def take_until_degraded(store, limited):
+    """Take until the store has given up on the server; give the longest single wait."""
+    longest = 0.0
+    while not store.degraded:
+        began = time.monotonic()
+        await store.take(limited, Demand())
+        longest = max(longest, time.monotonic() - began)
+    return longest
+
+
+@pytest.mark.parametrize("fault", ["kill", "hang"])
+async def test_a_dead_or_hung_server_costs_little_then_nothing_and_comes_back(
+    own_valkey, guarded, fault
+):
+    store = await guarded()
+    limited = plan(requests_per_minute=1_000_000)
+    assert not (await store.take(limited, Demand())).degraded
+    getattr(own_valkey, fault)()
+    assert await take_until_degraded(store, limited) < SHORT_S
+    began = time.monotonic()
+    grants = [await store.take(limited, Demand()) for _ in range(100)]
+    assert time.monotonic() - began < SHORT_S
+    assert all(grant.degraded and grant.refused is None for grant in grants)
+    own_valkey.start() if fault == "kill" else own_valkey.resume()
+    await until(lambda: not store.degraded)
+    assert not (await store.take(limited, Demand())).degraded
+
+
+async def test_many_who_wait_for_a_hung_server_wait_together(own_valkey, guarded):
+    store = await guarded()
+    limited = plan(requests_per_minute=1_000_000)
+    own_valkey.hang()
+    began = time.monotonic()
+    grants = await asyncio.gather(*(store.take(limited, Demand()) for _ in range(300)))
+    assert time.monotonic() - began < SHORT_S
+    assert all(grant.degraded for grant in grants)
+    own_valkey.resume()
+
+
+async def test_alone_a_node_admits_its_share_of_the_limit(own_valkey, guarded):
+    first, _ = await guarded(), await guarded()
+    await first._tick(renew=True)
+    own_valkey.kill()
+    limited = plan(requests_per_minute=10)
+    await take_until_degraded(first, plan(requests_per_day=10**9))
+    grants = [await first.take(limited, Demand()) for _ in range(10)]
+    assert sum(grant.refused is None for grant in grants) == 5
+
+
+async def test_allow_admits_everybody(own_valkey, guarded):
+    store = await guarded("allow")
+    own_valkey.kill()
+    grants = [await store.take(plan(requests_per_minute=1), Demand()) for _ in range(10)]
+    assert all(grant.refused is None and grant.degraded for grant in grants)
+    store.settle(grants[0], Spent())
+
+
+async def test_deny_admits_nobody_and_says_when_to_come_again(own_valkey, guarded):
+    store = await guarded("deny")
+    own_valkey.kill()
+    with pytest.raises(Unavailable) as raised:
+        await store.take(plan(requests_per_minute=1), Demand())
+    assert raised.value.retry_after == 1.0
+
+
+async def test_a_server_that_is_down_at_the_start_is_no_error(own_valkey, guarded):
+    own_valkey.kill()
+    store = await guarded()
+    assert store.degraded
+    assert await store.get(["key"]) == [None]
+    store.put("key", b"value", 10)
+    own_valkey.start()
+    await until(lambda: not store.degraded)
+    store.put("key", b"value", 10)
+    assert await store.get(["key"]) == [b"value"]
+
+
+async def test_slots_taken_before_a_restart_are_counted_again_after_it(own_valkey, guarded):
+    store = await guarded()
+    limited = plan(concurrent_requests=1)
+    grant = await store.take(limited, Demand(slots=1))
+    own_valkey.kill()
+    own_valkey.start()
+    # The first finds the old connection dead.
+    await store._tick(renew=True)
+    await store._tick(renew=True)
+    assert (await store.take(limited, Demand(slots=1))).refused
+    store.settle(grant, Spent())
+    assert (await store.take(limited, Demand(slots=1))).refused is None
+
+
+async def test_going_down_is_logged_once_a_minute_and_coming_back_once(own_valkey, guarded):
+    with structlog.testing.capture_logs() as lines:
+        store = await guarded()
+        own_valkey.kill()
+        for _ in range(5):
+            await store.take(plan(requests_per_minute=100), Demand())
+        own_valkey.start()
+        await until(lambda: not store.degraded)
+        await store._tick(renew=False)
+    assert [line["event"] for line in lines] == ["state_server_down", "state_server_back"]
+    assert (lines[0]["policy"], lines[0]["nodes"]) == ("local", 1)

@@ -1,0 +1,207 @@
+"""What only several processes show: exact limits across them, and slots of the dead."""
+
+import asyncio
+import sys
+from contextlib import asynccontextmanager
+
+import pytest
+
+from gateway.exchange import License, Limits
+from gateway.state.rules import Demand, Plan
+from gateway.state.store import Spent, StoreDown
+from gateway.state.valkey import ValkeyStore
+from tests.conftest import Valkey
+
+# Another process of the gateway: takes when told to, says how many were admitted, holds them.
+TAKER = """
+import asyncio, sys
+from gateway.exchange import License, Limits
+from gateway.state.rules import Demand, Plan
+from gateway.state.valkey import ValkeyStore
+
+async def main(url, tries, limit):
+    plan = Plan.of(License("alice", limits=Limits(**{limit: 20})))
+    store = ValkeyStore(url, "test", slot_ttl_s=1.0)
+    await store.probe()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    grants = await asyncio.gather(*(store.take(plan, Demand(slots=1)) for _ in range(tries)))
+    print(sum(grant.refused is None for grant in grants), flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
+"""
+
+
+def plan(license_id="alice", **limits):
+    return Plan.of(License(license_id, limits=Limits(**limits)))
+
+
+@asynccontextmanager
+async def takers(url, count, tries, limit):
+    processes = [
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", TAKER, url, str(tries), limit),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        for _ in range(count)
+    ]
+    try:
+        for process in processes:
+            assert await process.stdout.readline() == b"ready\n"
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            await process.communicate()
+
+
+@pytest.fixture
+async def connect():
+    stores = []
+
+    def make(url, namespace="test"):
+        stores.append(ValkeyStore(url, namespace, slot_ttl_s=1.0))
+        return stores[-1]
+
+    yield make
+    for store in stores:
+        await store.close()
+
+
+@pytest.fixture
+def store(valkey, connect):
+    return connect(valkey.url)
+
+
+@pytest.fixture
+def serve(tmp_path):
+    servers = []
+
+    def start(**config):
+        servers.append(Valkey(tmp_path, **config))
+        servers[-1].start()
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+@pytest.mark.parametrize("limit", ["requests_per_day", "concurrent_requests"])
+async def test_several_processes_together_admit_exactly_the_limit(valkey, limit):
+    async with takers(valkey.url, 3, 70, limit) as processes:
+        for process in processes:
+            process.stdin.write(b"\n")
+        admitted = [int(await process.stdout.readline()) for process in processes]
+    assert sum(admitted) == 20
+
+
+async def test_slots_of_a_killed_process_free_themselves(valkey, store):
+    limited = plan(concurrent_requests=20)
+    async with takers(valkey.url, 1, 20, "concurrent_requests") as [process]:
+        process.stdin.write(b"\n")
+        assert await process.stdout.readline() == b"20\n"
+        assert (await store.take(limited, Demand(slots=1))).refused
+    async with asyncio.timeout(10):
+        while (await store.take(limited, Demand(slots=1))).refused:
+            await asyncio.sleep(0.05)
+
+
+async def test_slots_that_are_renewed_outlive_their_time(store):
+    limited = plan(concurrent_requests=1)
+    grant = await store.take(limited, Demand(slots=1))
+    for _ in range(4):
+        await asyncio.sleep(0.4)
+        await store.tend()
+    assert (await store.take(limited, Demand(slots=1))).refused
+    store.settle(grant, Spent())
+    await store.tend()
+    assert (await store.take(limited, Demand(slots=1))).refused is None
+
+
+async def test_a_client_that_leaves_while_a_slot_is_taken_holds_none(store):
+    limited = plan(concurrent_requests=1, tokens_per_day=100)
+    task = asyncio.ensure_future(store.take(limited, Demand(tokens=10, slots=1)))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    grant = await store.take(limited, Demand(tokens=5, slots=1))
+    assert (grant.refused, grant.used) == (None, (5, 1))
+
+
+async def test_nodes_count_each_other_and_those_that_leave_are_gone(valkey, store):
+    other = ValkeyStore(valkey.url, "test")
+    await other.tend()
+    await store.tend()
+    assert store.nodes == 2
+    await other.close()
+    await store.tend()
+    assert store.nodes == 1
+
+
+async def test_counting_goes_by_the_servers_clock_whatever_ours_says(store, monkeypatch):
+    limited = plan(requests_per_minute=1)
+    await store.take(limited, Demand())
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    monkeypatch.setattr("time.monotonic", lambda: 5.0)
+    grant = await store.take(limited, Demand())
+    assert grant.refused
+    assert grant.now > 1_700_000_000
+
+
+async def test_namespaces_keep_deployments_apart(valkey, store, connect):
+    other = connect(valkey.url, "other")
+    await other.take(plan(requests_per_day=1), Demand())
+    assert (await store.take(plan(requests_per_day=1), Demand())).refused is None
+
+
+async def test_a_script_the_server_has_forgotten_is_sent_again(valkey, store):
+    await store.take(plan(requests_per_day=9), Demand())
+    await store._values.ask(("SCRIPT", "FLUSH"))
+    assert (await store.take(plan(requests_per_day=9), Demand())).used == (2,)
+
+
+async def test_what_the_server_refuses_is_a_server_that_is_down(serve, connect):
+    server = serve(maxmemory="1", **{"maxmemory-policy": "noeviction"})
+    store = connect(server.url)
+    with pytest.raises(StoreDown, match="maxmemory"):
+        await store.take(plan(requests_per_day=9), Demand())
+
+
+async def test_a_cluster_is_spoken_to_as_one(serve, connect, unused_tcp_port_factory):
+    port, bus_port = unused_tcp_port_factory(), unused_tcp_port_factory()
+    server = serve(**{"cluster-enabled": "yes", "port": str(port), "cluster-port": str(bus_port)})
+    server.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+    async with asyncio.timeout(20):
+        while b"cluster_state:ok" not in server.command("CLUSTER", "INFO"):
+            await asyncio.sleep(0.05)
+    store = connect(f"redis+cluster://127.0.0.1:{port}")
+    await store.probe()
+    for name in ("a", "b", "c"):
+        one = plan(name, requests_per_day=1, concurrent_requests=1)
+        grant = await store.take(one, Demand(slots=1))
+        assert grant.refused is None
+        assert (await store.take(one, Demand(slots=1))).refused
+        store.settle(grant, Spent())
+        store.put(name, name.encode(), 60)
+    assert await store.get(["a", "b", "c"]) == [b"a", b"b", b"c"]
+    await store.tend()
+
+
+async def test_tables_bring_the_news_of_other_processes_once(valkey, store, connect):
+    heard, others = [], connect(valkey.url)
+    publish = others.table("rests", lambda *_: None)
+    store.table("rests", lambda *news: heard.append(news))
+    publish("main/gemini", b"busy", 60.0)
+    publish("spare/gemini", b"over", 0.01)
+    await asyncio.sleep(0.05)
+    await others.pull()
+    await store.pull()
+    await store.pull()
+    assert heard == [("main/gemini", b"busy", pytest.approx(60, abs=1))]
+    publish("main/gemini", b"spent", 60.0)
+    await others.pull()
+    await store.pull()
+    assert heard[1][:2] == ("main/gemini", b"spent")
