@@ -4,7 +4,7 @@ The exchange is the only thing middlewares share. Fields without a default are f
 middleware that provides them; the order check at start-up makes an early read impossible.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -264,8 +264,8 @@ class FilesUpstream(Protocol):
 
     base_url: str
 
-    def lease(self, credential: str | None = None) -> FilesLease:
-        """Lend *credential*; another one when it is None or cannot be used now.
+    def lease(self, credential: str | None, avoid: Collection[str]) -> FilesLease:
+        """Lend *credential*; another one when it is None, in *avoid* or cannot be used now.
 
         Raises `GatewayError` when there is none.
         """

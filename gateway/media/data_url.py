@@ -7,7 +7,8 @@ steps of `STEP` characters: a caller's thread gives the interpreter lock back be
 
 import binascii
 from base64 import b64encode
-from urllib.parse import unquote, unquote_to_bytes
+from dataclasses import replace
+from urllib.parse import unquote_to_bytes
 
 from gateway.errors import InvalidMedia
 from gateway.exchange import Blob
@@ -16,8 +17,11 @@ from gateway.media.wav import pcm_header
 
 STEP = 1_048_576
 
-_HEADER_CHARACTERS = 1024
+_HEAD_CHARACTERS = 1024
+_BROKEN = "invalid_base64"
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+_SPACE = b" \t\r\n\f\v"
+_ESCAPES = {"%2B": "+", "%2F": "/", "%3D": "=", "%0A": "", "%0D": "", "%20": ""}
 
 
 class Base64Window:
@@ -39,38 +43,35 @@ class Base64Window:
         return binascii.a2b_base64(text)[start - first * 3 : stop - first * 3]
 
 
-def split(text: str) -> tuple[str, str]:
-    """Split a data URL into its media type and the base64 after it; bare base64 has no type.
+def head(text: str) -> tuple[str, int, bool]:
+    """Read the head of a data URL: its media type, where the data begin, whether they are base64.
 
-    Raises `InvalidMedia` when the URL has no comma. Data that is not base64 is made so.
+    Bare base64 has no head. Raises `InvalidMedia` when the URL has no comma.
     """
-    if text[:1].isspace():
-        text = text.lstrip()
-    if text[:5].lower() != "data:":
-        return "", text
-    comma = text.find(",", 0, _HEADER_CHARACTERS)
+    start = len(text) - len(text.lstrip()) if text[:1].isspace() else 0
+    if text[start : start + 5].lower() != "data:":
+        return "", 0, True
+    comma = text.find(",", start, start + _HEAD_CHARACTERS)
     if comma < 0:
-        raise InvalidMedia(
-            "This data URL has no comma after its media type.", code="invalid_base64"
-        )
-    header = text[5:comma].strip()
-    if header[-7:].lower() == ";base64":
-        return header[:-7], text[comma + 1 :]
-    return header, b64encode(unquote_to_bytes(text[comma + 1 :])).decode()
+        raise InvalidMedia("This data URL has no comma after its media type.", code=_BROKEN)
+    declared = text[start + 5 : comma].strip()
+    if declared[-7:].lower() == ";base64":
+        return declared[:-7], comma + 1, True
+    return declared, comma + 1, False
 
 
-def standard(text: str) -> str:
-    """Give *text* as right base64: the same string when it is already.
+def standard(text: str, start: int = 0) -> str:
+    """Give *text* from *start* on as right base64: the same string when it is already.
 
     Raises `InvalidMedia`: code `empty_media` or `invalid_base64`.
     """
-    if not _is_right(text):
-        text = _repair(text)
-        if not _is_right(text):
-            raise InvalidMedia("This is not valid base64.", code="invalid_base64")
-    if not text:
+    if not _is_right(text, start):
+        text, start = _repair(text, start), 0
+        if not _is_right(text, 0):
+            raise InvalidMedia("This is not valid base64.", code=_BROKEN)
+    if len(text) == start:
         raise InvalidMedia("This media part is empty.", code="empty_media")
-    return text
+    return text[start:]
 
 
 def to_blob(text: str, claim: Claim, max_bytes: int) -> Blob:
@@ -80,14 +81,16 @@ def to_blob(text: str, claim: Claim, max_bytes: int) -> Blob:
     `UnsupportedMedia`, both with *claim.param*.
     """
     try:
-        declared, data = split(text)
-        check_size(len(data) * 3 // 4, max_bytes)
-        data = standard(data)
+        declared, start, is_base64 = head(text)
+        check_size((len(text) - start) * 3 // 4, max_bytes)
+        if not is_base64:
+            text, start = b64encode(unquote_to_bytes(text[start:])).decode(), 0
+        data = standard(text, start)
     except InvalidMedia as error:
         error.param = claim.param
         raise
     if declared:
-        claim = Claim(claim.param, claim.kinds, declared, claim.filename)
+        claim = replace(claim, declared=declared)
     window = Base64Window(data)
     found = settle(window, claim)
     if found.name == "pcm":
@@ -104,27 +107,30 @@ def check_size(size: int, max_bytes: int) -> None:
         )
 
 
-def _is_right(text: str) -> bool:
-    padding = len(text) - 2
-    if len(text) % 4 or not text.isascii() or text.find("=", 0, max(padding, 0)) >= 0:
+def _is_right(text: str, start: int) -> bool:
+    size = len(text) - start
+    if size % 4 or not text.isascii() or text.find("=", start, max(len(text) - 2, start)) >= 0:
         return False
     try:
-        for at in range(0, len(text), STEP):
+        for at in range(start, len(text), STEP):
             binascii.a2b_base64(text[at : at + STEP], strict_mode=True)
     except binascii.Error:
         return False
     return True
 
 
-def _repair(text: str) -> str:
+def _repair(text: str, start: int) -> str:
     if "%" in text:
-        text = unquote(text)
+        for escape, character in _ESCAPES.items():
+            text = text.replace(escape, character).replace(escape.lower(), character)
     try:
         pieces = [
-            text[at : at + STEP].encode("ascii").translate(_TO_STANDARD, b" \t\r\n\f\v")
-            for at in range(0, len(text), STEP)
+            text[at : at + STEP].encode("ascii").translate(_TO_STANDARD, _SPACE).decode("ascii")
+            for at in range(start, len(text), STEP)
         ]
     except UnicodeEncodeError:
-        raise InvalidMedia("This is not valid base64.", code="invalid_base64") from None
-    clean = b"".join(pieces).rstrip(b"=")
-    return (clean + b"=" * (-len(clean) % 4)).decode("ascii")
+        raise InvalidMedia("This is not valid base64.", code=_BROKEN) from None
+    while pieces and not (last := pieces.pop().rstrip("=")):
+        continue
+    size = sum(map(len, pieces)) + len(last)
+    return "".join([*pieces, last, "=" * (-size % 4)])

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain, repeat
 
@@ -36,6 +36,7 @@ _KEEP_S = 47 * 3600
 _MAX_KNOWN = 4096
 # Upstream names this as the granularity of steps.
 _STEP = 8_388_608
+_SLICE = 196_608
 _HASH_STEP = 1_048_576
 _ATTEMPTS = 3
 _POLL_S = (0.2, 0.4, 0.8, 1.5, 2.0)
@@ -112,7 +113,18 @@ class FilesClient:
         """
         content = (await asyncio.to_thread(_digest, window), mime)
         known = self._shelf.find(content, credential)
-        lease = self._upstream.lease(known.credential if known else credential)
+        wanted = known.credential if known else credential
+        refused: list[str] = []
+        while True:
+            lease = self._upstream.lease(wanted, refused)
+            try:
+                return await self._store(window, content, lease)
+            except (UpstreamAuth, RateLimited):
+                refused.append(lease.credential)
+                if len(refused) == _ATTEMPTS:
+                    raise
+
+    async def _store(self, window: Window, content: Content, lease: FilesLease) -> StoredFile:
         key = (content, lease.credential)
         lock = self._uploading.setdefault(key, asyncio.Lock())
         try:
@@ -121,7 +133,7 @@ class FilesClient:
                 known = self._shelf.find(content, lease.credential)
                 if known is not None:
                     return known
-                uri = await self._upload(window, mime, lease)
+                uri = await self._upload(window, content[1], lease)
                 return self._shelf.add(content, lease.credential, uri)
         finally:
             if not lock.locked():
@@ -176,7 +188,7 @@ class _Upload:
                 faults += 1
                 if faults == _ATTEMPTS or isinstance(error, UpstreamAuth):
                     raise
-                offset = await self._arrived(address)
+                offset = min(await self._arrived(address), len(window))
                 continue
             if file is not None:
                 return file
@@ -196,22 +208,30 @@ class _Upload:
         raise AssertionError("the pauses never end")
 
     async def _step(self, window: Window, address: URL, offset: int) -> Json | None:
-        data = await asyncio.to_thread(window.__getitem__, slice(offset, offset + _STEP))
-        last = offset + len(data) >= len(window)
+        end = min(offset + _STEP, len(window))
+        last = end == len(window)
         headers = {
+            "Content-Length": str(end - offset),
             "X-Goog-Upload-Offset": str(offset),
             "X-Goog-Upload-Command": "upload, finalize" if last else "upload",
         }
-        _, answer = await self._ask("POST", address, headers, data)
-        return answer.get("file", {}) if last else None
+        _, answer = await self._ask("POST", address, headers, _slices(window, offset, end))
+        if not last:
+            return None
+        file = answer.get("file")
+        return file if isinstance(file, dict) else {}
 
     async def _arrived(self, address: URL) -> int:
-        headers, _ = await self._ask("POST", address, {"X-Goog-Upload-Command": "query"}, b"")
+        headers, _ = await self._ask("POST", address, {"X-Goog-Upload-Command": "query"}, None)
         received = headers.get("X-Goog-Upload-Size-Received", "0")
         return int(received) if received.isdecimal() else 0
 
     async def _ask(
-        self, method: str, url: URL, headers: dict[str, str], body: Json | bytes | None
+        self,
+        method: str,
+        url: URL,
+        headers: dict[str, str],
+        body: Json | AsyncIterator[bytes] | None,
     ) -> tuple[Mapping[str, str], Json]:
         data = orjson.dumps(body) if isinstance(body, dict) else body
         if isinstance(body, dict):
@@ -225,6 +245,12 @@ class _Upload:
             while not response.content.at_eof() and len(text) < _MAX_ANSWER:
                 text += await response.content.read(_MAX_ANSWER)
             return response.headers, _object(text)
+
+
+async def _slices(window: Window, start: int, end: int) -> AsyncIterator[bytes]:
+    """Give the bytes in slices small enough to be decoded between two others' turns."""
+    for at in range(start, end, _SLICE):
+        yield window[at : min(at + _SLICE, end)]
 
 
 def _object(text: bytes) -> Json:
