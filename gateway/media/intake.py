@@ -89,7 +89,7 @@ class _Round:
         urls: dict[str, list[MediaPart]] = {}
         inline = []
         for part in found:
-            with _naming(part.claim):
+            with _naming(part.claim, url_fault=True):
                 blob = self._refer(part)
                 if blob is not None:
                     self._exchange.media[part.at] = blob
