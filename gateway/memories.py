@@ -1,0 +1,50 @@
+"""Memories kept in the process: what the next turn of a conversation needs of this one."""
+
+from collections import OrderedDict
+
+_OVERHEAD = 200
+
+
+class LocalMemories:
+    """The most recently used entries, bounded by *max_entries* and *max_bytes*.
+
+    One entry may take a quarter of all bytes; a larger one is not kept. Scopes do not see one
+    another.
+    """
+
+    __slots__ = ("_bytes", "_entries", "_max_bytes", "_max_entries")
+
+    def __init__(self, max_entries: int = 100_000, max_bytes: int = 134_217_728) -> None:
+        self._entries: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._bytes = 0
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+
+    async def recall(self, scope: str, keys: list[str]) -> dict[str, bytes]:
+        """Give those of *keys* that are known in *scope*."""
+        found = {}
+        for key in keys:
+            value = self._entries.get((scope, key))
+            if value is not None:
+                self._entries.move_to_end((scope, key))
+                found[key] = value
+        return found
+
+    def remember(self, scope: str, entries: list[tuple[str, bytes]]) -> None:
+        """Keep *entries*, and let go of those longest unused where there is no room."""
+        for key, value in entries:
+            self._forget((scope, key))
+            if _size((scope, key), value) <= self._max_bytes // 4:
+                self._entries[scope, key] = value
+                self._bytes += _size((scope, key), value)
+        while self._bytes > self._max_bytes or len(self._entries) > self._max_entries:
+            self._forget(next(iter(self._entries)))
+
+    def _forget(self, key: tuple[str, str]) -> None:
+        value = self._entries.pop(key, None)
+        if value is not None:
+            self._bytes -= _size(key, value)
+
+
+def _size(key: tuple[str, str], value: bytes) -> int:
+    return len(key[0]) + len(key[1]) + len(value) + _OVERHEAD
