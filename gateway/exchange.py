@@ -172,11 +172,12 @@ class Known:
 
     *media* is keyed by (message index, part index). *memories* holds what `Dialect.recalls` asked
     for. *refusals* are the features that this model is known to refuse. *created* is the answer's
-    time in seconds since 1970.
+    time in seconds since 1970, *model* is what an alias or replacement made of the name asked for.
     """
 
     exchange_id: str
     created: int = 0
+    model: str | None = None
     media: Mapping[tuple[int, int], Blob] = field(default_factory=dict)
     memories: Mapping[str, bytes] = field(default_factory=dict)
     refusals: frozenset[str] = frozenset()
@@ -185,11 +186,14 @@ class Known:
 
 
 class Dialect(Protocol):
-    """How one kind of client speaks. Pure: no I/O, no clock but the one handed in."""
+    """How one kind of client speaks. Pure: no I/O, no clock but the one handed in.
+
+    *end* closes a stream, *keepalive* is a chunk that says nothing.
+    """
 
     name: str
     end: bytes
-    keepalive: bytes
+    keepalive: Json
 
     def check(self, payload: Json) -> None:
         """Refuse with `BadRequest` and *param* what is missing or of a wrong type, nothing else."""

@@ -121,7 +121,7 @@ _TABLE: tuple[tuple[str, dict[str, Any]], ...] = (
         {**_OLD, "refuses": _UP_TO_25 | {"system", "functions", "builtins", "json"}},
     ),
     (r"gemma-", {"levels": ("MINIMAL", "HIGH"), "signed_calls": False}),
-    (r"gemini-[12]\.[05]-(?!.*(?:pro|flash))|gemini-(?:1|2\.0)|learnlm", _OLD),
+    (r"gemini-(?:1|2\.0)|learnlm", _OLD),
     (
         r"gemini-2\.5-pro",
         {**_OLD, "thinking": "budget", "budgets": (128, 32_768), "thinking_off": False},

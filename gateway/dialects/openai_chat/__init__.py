@@ -1,1 +1,46 @@
 """OpenAI's chat completions."""
+
+from gateway.dialects.openai_chat import request
+from gateway.dialects.openai_chat.checks import check
+from gateway.dialects.openai_chat.errors import encode_error, render
+from gateway.dialects.openai_chat.reply import ChatReply
+from gateway.errors import GatewayError
+from gateway.exchange import Dialect, Json, Known, Notes, Reply, UpstreamCall
+
+
+class OpenAIChat:
+    """The dialect of `/v1/chat/completions`."""
+
+    __slots__ = ("end", "keepalive", "name")
+
+    def __init__(self) -> None:
+        self.name = "openai_chat"
+        self.end = b"data: [DONE]\n\n"
+        self.keepalive: Json = {"choices": [{"index": 0, "delta": {}, "finish_reason": None}]}
+
+    def check(self, payload: Json) -> None:
+        """Refuse with `BadRequest` and *param* what is missing or of a wrong type."""
+        check(payload)
+
+    def recalls(self, payload: Json) -> list[str]:
+        """Give the keys of the memories that a translation of *payload* would use."""
+        return request.recalls(payload)
+
+    def call(self, payload: Json, known: Known, notes: Notes) -> UpstreamCall:
+        """Translate the checked *payload* into the upstream call."""
+        return request.call(payload, known, notes)
+
+    def reply(self, call: UpstreamCall, payload: Json, known: Known) -> Reply:
+        """Make the translator for what comes back."""
+        return ChatReply(call, payload, known)
+
+    def render(self, error: GatewayError) -> Json:
+        """Give the client's error body."""
+        return render(error)
+
+    def encode_error(self, error: GatewayError) -> bytes:
+        """Give the frame that tells of *error* in mid-stream."""
+        return encode_error(error)
+
+
+DIALECT: Dialect = OpenAIChat()

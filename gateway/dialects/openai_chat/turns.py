@@ -19,9 +19,6 @@ import orjson
 
 from gateway.exchange import Json
 
-# Documented by Google for histories of other models (ai.google.dev: thought-signatures).
-BYPASS = "skip_thought_signature_validator"
-
 _THOUGHT_ID = "__thought__"
 
 

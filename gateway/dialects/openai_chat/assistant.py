@@ -1,0 +1,135 @@
+"""An assistant message as a turn of the model, as close as possible to what the model wrote."""
+
+from typing import Any
+
+from gateway.dialects.openai_chat import content, results, turns
+from gateway.dialects.openai_chat.names import wire_name
+from gateway.dialects.openai_chat.translating import Translating
+from gateway.exchange import Json
+from gateway.features import BYPASS
+
+
+def turn(translating: Translating, message: Json, index: int) -> list[Json]:
+    """Give the parts of the assistant *message* at *index*.
+
+    What the gateway remembers of the turn comes first, then what the client carries, then the
+    bypass where Gemini would refuse a call without a signature.
+    """
+    calls: list[Json] = []
+    signature = None
+    if message.keys() - _PLAIN:
+        by_call, signature = turns.carried_by_message(message)
+        calls = function_calls(translating, message, by_call)
+    parts = _restored(translating, message, index, calls)
+    if parts is None:
+        parts = _visible(translating, message, index)
+        if signature and parts and "text" in parts[-1]:
+            parts[-1] = {**parts[-1], "thoughtSignature": signature}
+        elif signature and calls and "thoughtSignature" not in calls[0]["functionCall"]:
+            calls[0].setdefault("thoughtSignature", signature)
+        parts += calls
+    if calls and translating.can.signed_calls:
+        _bypass(parts)
+    return parts
+
+
+_PLAIN = frozenset({"role", "content", "name", "refusal"})
+
+
+def function_calls(translating: Translating, message: Json, by_call: dict[str, str]) -> list[Json]:
+    """Give the calls of *message* as parts; *by_call* holds the signatures carried beside them."""
+    made = [_call(translating, call, by_call) for call in message.get("tool_calls") or ()]
+    legacy = message.get("function_call")
+    if legacy and not made:
+        made.append(_call(translating, {"function": legacy}, by_call))
+    return made
+
+
+def text_of(message: Json) -> str:
+    """Give all the visible text of an assistant *message*."""
+    body = message.get("content")
+    return body if isinstance(body, str) else "".join(content.texts(body))
+
+
+def memory_key(call: Json) -> str:
+    """Give the key under which the tool *call* of a client is remembered."""
+    call_id = call.get("id")
+    if call_id:
+        return turns.call_key(turns.split_id(call_id)[0])
+    function = call.get("function") or {}
+    return turns.legacy_key(function.get("name", ""), _arguments(function.get("arguments")))
+
+
+def _call(translating: Translating, call: Json, by_call: dict[str, str]) -> Json:
+    if call.get("type") == "custom":
+        name, args = call["custom"]["name"], {"input": call["custom"].get("input") or ""}
+    else:
+        name, args = call["function"]["name"], _arguments(call["function"].get("arguments"))
+    memory = turns.read(translating.known.memories, memory_key(call))
+    call_id = turns.split_id(call.get("id") or "")[0]
+    native: Json = {"name": wire_name(name), "args": args}
+    # An id goes back exactly when the call came with one; when that is not known, to models whose
+    # calls all have one.
+    told = memory.get("i") if memory is not None else call_id if translating.can.call_ids else None
+    if told:
+        native = {"id": told, **native}
+    made: Json = {"functionCall": native}
+    signature = (memory or {}).get("s") or turns.carried(call) or by_call.get(call_id)
+    if signature:
+        made["thoughtSignature"] = signature
+    return made
+
+
+def _arguments(told: Any) -> Json:
+    """Give the arguments of a call, which Gemini wants as an object."""
+    if isinstance(told, dict):
+        return told if results.is_shallow(told) else {"input": str(told)}
+    if not told:
+        return {}
+    if not isinstance(told, str):
+        return {"input": told}
+    value = results.parse_object(told)
+    if value is not None:
+        return value
+    return {"input": told} if told.strip() else {}
+
+
+def _restored(
+    translating: Translating, message: Json, index: int, calls: list[Json]
+) -> list[Json] | None:
+    memories = translating.known.memories
+    if not memories:
+        return None
+    entry = turns.read(memories, turns.text_key(text_of(message)))
+    if not isinstance(entry, list):
+        return None
+    images = [p for p in _visible(translating, message, index) if "inlineData" in p]
+    return turns.restore(entry, calls, images)
+
+
+def _visible(translating: Translating, message: Json, index: int) -> list[Json]:
+    """Give the parts that the client sees and sends back: texts and images."""
+    body = message.get("content")
+    if isinstance(body, str):
+        # A plain text is by far the most frequent.
+        parts = list(content.split_images(body)) if "](data:image/" in body else [{"text": body}]
+        parts = parts if body else []
+    else:
+        parts = content.parts(translating, body, index)
+    if message.get("refusal"):
+        parts.append({"text": message["refusal"]})
+    for image in message.get("images") or ():
+        url = image.get("image_url")
+        made = content.data_image(url.get("url") if isinstance(url, dict) else url)
+        if made is not None:
+            parts.append(made)
+    return parts
+
+
+def _bypass(parts: list[Json]) -> None:
+    """Put the bypass on the first call of the turn if it has no signature."""
+    for at, part in enumerate(parts):
+        if "functionCall" in part:
+            if "thoughtSignature" not in part:
+                parts[at] = {**part, "thoughtSignature": BYPASS}
+            return

@@ -1,0 +1,215 @@
+"""What a chat payload may look like: one table of all fields that are known.
+
+Only presence, types and counts are checked here; what a value means to the model is decided where
+it is translated.
+"""
+
+from gateway import models
+from gateway.dialects.openai_chat.shapes import (
+    a,
+    anything,
+    fields,
+    integer,
+    items,
+    kinds,
+    number,
+    tagged,
+    word,
+)
+from gateway.exchange import Json
+
+MAX_MESSAGES = 2_048
+MAX_PARTS = 64
+# OpenAI takes 128, Gemini 512; who sends more than OpenAI allows means Gemini.
+MAX_TOOLS = 512
+
+_text = a(str)
+_name = a(str, blank=False)
+_flag = a(bool)
+_object = a(dict)
+_strings = items(_text)
+_objects = items(_object)
+
+# Whether a media part has a source at all is the business of the media check.
+_url = kinds(
+    {str: anything, dict: fields({"url": _text, "detail": _text})}, "a string or an object"
+)
+_SOURCES = ("data", "url", "file_data", "file_id", "file_url", "filename", "format", "mime_type")
+_source = kinds(
+    {str: anything, dict: fields(dict.fromkeys(_SOURCES, _text))}, "a string or an object"
+)
+_BESIDE_MEDIA = {"video_metadata": _object, "detail": _text, "media_resolution": _text}
+
+
+_part = tagged(
+    "type",
+    {
+        "text": fields({"text": _text}, required=("text",)),
+        "input_text": fields({"text": _text}, required=("text",)),
+        "output_text": fields({"text": _text}, required=("text",)),
+        "refusal": fields({"refusal": _text}, required=("refusal",)),
+        "image_url": fields({"image_url": _url, **_BESIDE_MEDIA}, required=("image_url",)),
+        "input_image": fields({"image_url": _url, **_BESIDE_MEDIA}, required=("image_url",)),
+        "input_audio": fields({"input_audio": _source, **_BESIDE_MEDIA}, required=("input_audio",)),
+        "audio_url": fields({"audio_url": _url, **_BESIDE_MEDIA}, required=("audio_url",)),
+        "video_url": fields({"video_url": _url, **_BESIDE_MEDIA}, required=("video_url",)),
+        "input_video": fields({"input_video": _source, **_BESIDE_MEDIA}, required=("input_video",)),
+        "file": fields({"file": _source, **_BESIDE_MEDIA}, required=("file",)),
+        "input_file": fields(
+            {"file_data": _text, "file_id": _text, "file_url": _text, **_BESIDE_MEDIA}
+        ),
+        "thinking": _object,
+        "redacted_thinking": _object,
+        "reasoning": _object,
+    },
+)
+_content = kinds(
+    {str: anything, list: items(_part, most=MAX_PARTS)}, "a string or an array of parts"
+)
+_called = fields({"name": _name}, required=("name",))
+_tool_call = tagged(
+    "type",
+    {
+        "custom": fields(
+            {"id": _text, "custom": fields({"name": _name, "input": _text}, required=("name",))},
+            required=("custom",),
+        ),
+    },
+    other=fields({"id": _text, "function": _called}, required=("function",)),
+)
+_plain = {"content": _content, "name": _text}
+_assistant = fields(
+    {
+        **_plain,
+        "refusal": _text,
+        "reasoning_content": _text,
+        "tool_calls": items(_tool_call, most=MAX_TOOLS),
+        "function_call": _called,
+        "audio": _object,
+        "images": _objects,
+        "reasoning_details": _objects,
+        "thinking_blocks": _objects,
+    }
+)
+_asking = fields(_plain, required=("content",))
+_message = tagged(
+    "role",
+    {
+        "system": _asking,
+        "developer": _asking,
+        "user": _asking,
+        "assistant": _assistant,
+        "tool": fields({**_plain, "tool_call_id": _text}),
+        "function": fields(_plain),
+    },
+)
+
+_schema = kinds({dict: anything, bool: anything}, "an object")
+_function = fields(
+    {"name": _name, "description": _text, "parameters": _schema, "strict": _flag},
+    required=("name",),
+)
+_tool = tagged(
+    "type",
+    {
+        "function": fields({"function": _function}, required=("function",)),
+        "custom": fields(
+            {
+                "custom": fields(
+                    {"name": _name, "description": _text, "format": _object}, required=("name",)
+                )
+            },
+            required=("custom",),
+        ),
+    },
+    other=_object,
+)
+_choice = fields(
+    {
+        "type": _text,
+        "name": _text,
+        "function": _called,
+        "custom": _called,
+        "mode": word("auto", "required"),
+        "tools": _objects,
+        "allowed_tools": fields({"mode": word("auto", "required"), "tools": _objects}),
+    }
+)
+_tool_choice = kinds(
+    {str: word("none", "auto", "required", "any", "validated"), dict: _choice},
+    "a string or an object",
+)
+_response_format = tagged(
+    "type",
+    {
+        "text": _object,
+        "json_object": _object,
+        "json_schema": fields(
+            {"json_schema": fields({"name": _text, "schema": _object, "strict": _flag})},
+            required=("json_schema",),
+        ),
+    },
+)
+
+FIELDS = {
+    "model": _name,
+    "messages": items(_message, least=1, most=MAX_MESSAGES),
+    "stream": _flag,
+    "stream_options": fields({"include_usage": _flag, "include_obfuscation": _flag}),
+    "temperature": number,
+    "top_p": number,
+    "top_k": integer,
+    "n": integer,
+    "stop": kinds({str: anything, list: _strings}, "a string or an array of strings"),
+    "seed": integer,
+    "max_tokens": integer,
+    "max_completion_tokens": integer,
+    "presence_penalty": number,
+    "frequency_penalty": number,
+    "logprobs": _flag,
+    "top_logprobs": integer,
+    "logit_bias": _object,
+    "response_format": _response_format,
+    "tools": items(_tool, most=MAX_TOOLS),
+    "tool_choice": _tool_choice,
+    "parallel_tool_calls": _flag,
+    "functions": items(_function, most=MAX_TOOLS),
+    "function_call": kinds({str: word("none", "auto"), dict: _called}, "a string or an object"),
+    "reasoning_effort": word("none", "minimal", "low", "medium", "high", "xhigh", "max"),
+    "reasoning": fields(
+        {"effort": _text, "max_tokens": integer, "enabled": _flag, "exclude": _flag}
+    ),
+    "thinking": fields(
+        {"type": word("enabled", "disabled", "adaptive", "auto"), "budget_tokens": integer}
+    ),
+    "modalities": items(word("text", "audio", "image")),
+    "audio": fields(
+        {
+            "voice": kinds({str: anything, dict: fields({"id": _name})}, "a string or an object"),
+            "format": word("wav", "aac", "mp3", "flac", "opus", "pcm16"),
+        }
+    ),
+    "image_config": _object,
+    "web_search_options": fields({"search_context_size": _text, "user_location": _object}),
+    "service_tier": word("auto", "default", "standard", "flex", "priority", "fast", "scale"),
+    "extra_body": fields({"google": _object}),
+    "google": _object,
+    "user": _text,
+    "metadata": _object,
+    "store": _flag,
+    "prediction": _object,
+    "verbosity": _text,
+    "safety_identifier": _text,
+    "prompt_cache_key": _text,
+    "prompt_cache_retention": _text,
+}
+_payload = fields(FIELDS, required=("model", "messages"))
+
+
+def check(payload: Json) -> None:
+    """Refuse what is missing, of a wrong type or too much.
+
+    Raises `BadRequest` whose *param* is the path to the culprit.
+    """
+    _payload(payload)
+    models.parse(payload["model"])

@@ -1,0 +1,127 @@
+"""The content of a message as Gemini's parts."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from gateway.dialects.openai_chat import native
+from gateway.dialects.openai_chat.translating import Translating
+from gateway.errors import InvalidMedia
+from gateway.exchange import Blob, Json
+
+_MARK = "](data:image/"
+_MAX_ALT = 1_024
+
+_TEXTS = {"text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal"}
+_THOUGHTS = frozenset({"thinking", "redacted_thinking", "reasoning"})
+_LEVELS = {
+    "low": "MEDIA_RESOLUTION_LOW",
+    "medium": "MEDIA_RESOLUTION_MEDIUM",
+    "high": "MEDIA_RESOLUTION_HIGH",
+    "original": "MEDIA_RESOLUTION_ULTRA_HIGH",
+    "ultra_high": "MEDIA_RESOLUTION_ULTRA_HIGH",
+}
+
+
+def texts(content: Any) -> list[str]:
+    """Give the texts of *content* that are not empty."""
+    if isinstance(content, str):
+        return [content] if content else []
+    found = (part.get(_TEXTS.get(part["type"], "")) for part in content or ())
+    return [text for text in found if text]
+
+
+def parts(translating: Translating, content: Any, index: int) -> list[Json]:
+    """Give the parts of *content* of the message at *index*; empty texts are left out."""
+    if isinstance(content, str):
+        return [{"text": content}] if content else []
+    made = []
+    for at, part in enumerate(content or ()):
+        field = _TEXTS.get(part["type"])
+        if field is not None:
+            if part[field]:
+                made.append({"text": part[field]})
+        elif part["type"] not in _THOUGHTS:
+            made.append(_media(translating, part, (index, at)))
+    return made
+
+
+def has_media(content: Any) -> bool:
+    """Say whether *content* holds anything but texts."""
+    return isinstance(content, list) and any(
+        part["type"] not in _TEXTS and part["type"] not in _THOUGHTS for part in content
+    )
+
+
+def split_images(text: str) -> Iterator[Json]:
+    """Give *text* as parts, with each Markdown image that holds its data as an image."""
+    position = 0
+    while True:
+        mark = text.find(_MARK, position)
+        end = text.find(")", mark) if mark >= 0 else -1
+        if end < 0:
+            break
+        # Bounded, so that a text of nothing but marks takes linear time.
+        start = text.rfind("![", max(position, mark - _MAX_ALT), mark)
+        image = data_image(text[mark + 2 : end]) if start >= 0 else None
+        if image is None:
+            yield from _text(text[position : mark + 2])
+            position = mark + 2
+            continue
+        yield from _text(text[position:start])
+        yield image
+        position = end + 1
+    yield from _text(text[position:])
+
+
+def data_image(url: Any) -> Json | None:
+    """Give the part of a data URL that holds an image in base64; None for all else."""
+    if not isinstance(url, str) or not url.startswith("data:image/"):
+        return None
+    head, comma, data = url.partition(",")
+    mime, _, encoding = head[5:].partition(";")
+    if not comma or not data or encoding.strip() != "base64":
+        return None
+    return {"inlineData": {"mimeType": mime, "data": data.strip()}}
+
+
+def _text(text: str) -> Iterator[Json]:
+    if text.strip():
+        yield {"text": text}
+
+
+def inline(blob: Blob) -> Json:
+    """Give *blob* as a part."""
+    if blob.uri is None:
+        return {"inlineData": {"mimeType": blob.mime, "data": blob.data}}
+    if blob.mime is None:
+        return {"fileData": {"fileUri": blob.uri}}
+    return {"fileData": {"mimeType": blob.mime, "fileUri": blob.uri}}
+
+
+def _media(translating: Translating, part: Json, at: tuple[int, int]) -> Json:
+    path = f"messages[{at[0]}].content[{at[1]}]"
+    blob = translating.known.media.get(at)
+    if blob is None:
+        raise InvalidMedia("This part has no media that can be read.", param=path)
+    made = inline(blob)
+    holder = part.get(part["type"]) if part["type"] != "input_image" else part
+    beside = holder if isinstance(holder, dict) else part
+    metadata = part.get("video_metadata") or beside.get("video_metadata")
+    if metadata is not None:
+        made["videoMetadata"] = native.fit(
+            metadata, native.VIDEO_METADATA, f"{path}.video_metadata", translating.notes
+        )
+    detail = part.get("media_resolution") or part.get("detail") or beside.get("detail")
+    if isinstance(detail, str):
+        _set_resolution(translating, made, detail.lower())
+    return made
+
+
+def _set_resolution(translating: Translating, made: Json, detail: str) -> None:
+    level = _LEVELS.get(detail.removeprefix("media_resolution_"))
+    if level is None:
+        return
+    if translating.can.part_resolution:
+        made["mediaResolution"] = {"level": level}
+    else:
+        translating.details.append(level)

@@ -1,0 +1,139 @@
+"""Messages as Gemini's contents and system instruction.
+
+Gemini wants turns of the user and the model, and right after each turn with function calls one
+response to each of them. So results are told where the calls stand, wherever the client put them;
+a call without a result gets one that says so, a result without a call becomes text.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Callable
+
+from gateway.dialects.openai_chat import assistant, content, results
+from gateway.dialects.openai_chat.translating import Translating
+from gateway.exchange import Json
+
+_CONTINUE = "Continue exactly where your last message ends."
+
+
+def conversation(translating: Translating) -> tuple[list[Json], list[Json]]:
+    """Give the parts of the system instruction, and the contents."""
+    walk = _Walk(translating)
+    for index, message in enumerate(translating.payload["messages"]):
+        _ROLES[message["role"]](walk, message, index)
+    return walk.end()
+
+
+class _Walk:
+    """The conversation so far. *turns* are closed for merging when they hold responses."""
+
+    __slots__ = ("_answered", "_by_id", "_by_name", "_open", "contents", "system", "translating")
+
+    def __init__(self, translating: Translating) -> None:
+        self.translating = translating
+        self.contents: list[Json] = []
+        self.system: list[Json] = []
+        self._open: str | None = None
+        self._answered: set[int] = set()
+        self._by_id: defaultdict[str, deque[int]] = defaultdict(deque)
+        self._by_name: defaultdict[str, deque[int]] = defaultdict(deque)
+        for index, message in enumerate(translating.payload["messages"]):
+            if message["role"] == "tool" and message.get("tool_call_id"):
+                self._by_id[message["tool_call_id"]].append(index)
+            elif message["role"] in _RESULTS:
+                self._by_name[message.get("name") or ""].append(index)
+
+    def add(self, role: str, parts: list[Json]) -> None:
+        """Add *parts* to the turn of *role*, a new one if the last is another's."""
+        if not parts:
+            return
+        if self._open == role:
+            self.contents[-1]["parts"] += parts
+        else:
+            self.contents.append({"role": role, "parts": parts})
+            self._open = role
+
+    def instruct(self, message: Json, index: int) -> None:
+        """Take a message that tells the model what to do."""
+        self.system += [{"text": text} for text in content.texts(message["content"])]
+        if content.has_media(message["content"]):
+            self.translating.notes.drop(f"messages[{index}].content")
+
+    def ask(self, message: Json, index: int) -> None:
+        """Take a message of the user."""
+        self.add("user", content.parts(self.translating, message["content"], index))
+
+    def answer(self, message: Json, index: int) -> None:
+        """Take a message of the model, and all results of its calls."""
+        parts = assistant.turn(self.translating, message, index)
+        self.add("model", parts)
+        calls = [part for part in parts if "functionCall" in part]
+        if not calls:
+            return
+        ids = [call.get("id") for call in message.get("tool_calls") or [{}]]
+        told, after = [], []
+        for at, call in enumerate(calls):
+            call_id = ids[at] if at < len(ids) else None
+            name = self._client_name(message, at)
+            found = self._result(call_id, name, index)
+            answer = self.translating.payload["messages"][found] if found is not None else None
+            if answer is None:
+                self.translating.notes.adjust(
+                    f"messages[{index}].tool_calls[{at}]", "answered", "no_result"
+                )
+            part, media = results.function_response(self.translating, call, answer, found or 0)
+            told.append(part)
+            after += media
+        self.contents.append({"role": "user", "parts": told})
+        self._open = None
+        self.add("user", after)
+
+    def result(self, message: Json, index: int) -> None:
+        """Take a result that no call of an earlier message has claimed."""
+        if index in self._answered:
+            return
+        self.translating.notes.adjust(f"messages[{index}]", "text", "no_call")
+        self.add("user", results.as_text(self.translating, message, index))
+
+    def end(self) -> tuple[list[Json], list[Json]]:
+        """Close the conversation: it must begin and end with the user."""
+        if not self.contents and self.system:
+            self.contents, self.system = [{"role": "user", "parts": self.system}], []
+        if not self.contents or self.contents[0]["role"] == "model":
+            self.contents.insert(0, {"role": "user", "parts": [{"text": " "}]})
+        if self.contents[-1]["role"] == "model":
+            # Gemini refuses to continue a text of its own without being asked to.
+            self.contents.append({"role": "user", "parts": [{"text": _CONTINUE}]})
+            last = len(self.translating.payload["messages"]) - 1
+            self.translating.notes.adjust(f"messages[{last}]", "continued", "ends_with_assistant")
+        return self.system, self.contents
+
+    def _result(self, call_id: str | None, name: str, index: int) -> int | None:
+        """Give the index of the first result after *index* that answers the call."""
+        queues = [self._by_id[call_id]] if call_id and call_id in self._by_id else []
+        queues += [self._by_name[key] for key in (name, "") if key in self._by_name]
+        for queue in queues:
+            while queue and queue[0] < index:
+                queue.popleft()
+            if queue:
+                self._answered.add(queue[0])
+                return queue.popleft()
+        return None
+
+    @staticmethod
+    def _client_name(message: Json, at: int) -> str:
+        calls = message.get("tool_calls") or [{"function": message.get("function_call") or {}}]
+        call = calls[at] if at < len(calls) else {}
+        told = call.get("function") or call.get("custom") or {}
+        name: str = told.get("name") or ""
+        return name
+
+
+_RESULTS = frozenset({"tool", "function"})
+_ROLES: dict[str, Callable[[_Walk, Json, int], None]] = {
+    "system": _Walk.instruct,
+    "developer": _Walk.instruct,
+    "user": _Walk.ask,
+    "assistant": _Walk.answer,
+    "tool": _Walk.result,
+    "function": _Walk.result,
+}

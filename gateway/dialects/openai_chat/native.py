@@ -1,0 +1,162 @@
+"""Gemini's own fields as clients give them: snake_case or camelCase, known ones only.
+
+The gateway sends what it knows: one unknown name makes Gemini refuse a whole request. The shapes
+are those of the API's discovery document of 2026-09. In a shape, a type stands for itself, a
+string set for an enumeration, a dict for an object, a list for an array, ANY for anything.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.errors import BadRequest
+from gateway.exchange import Json, Notes
+
+ANY = object
+Shape = Any
+
+_UNDERSCORE = re.compile(r"_([a-z0-9])")
+_TYPES = {str: "a string", bool: "a boolean", int: "an integer", float: "a number"}
+
+_RESOLUTIONS = frozenset(
+    {
+        "MEDIA_RESOLUTION_UNSPECIFIED",
+        "MEDIA_RESOLUTION_LOW",
+        "MEDIA_RESOLUTION_MEDIUM",
+        "MEDIA_RESOLUTION_HIGH",
+    }
+)
+_CATEGORIES = frozenset(
+    f"HARM_CATEGORY_{name}"
+    for name in (
+        "HARASSMENT",
+        "HATE_SPEECH",
+        "SEXUALLY_EXPLICIT",
+        "DANGEROUS_CONTENT",
+        "CIVIC_INTEGRITY",
+        "JAILBREAK",
+    )
+)
+THRESHOLDS = frozenset(
+    {
+        "HARM_BLOCK_THRESHOLD_UNSPECIFIED",
+        "BLOCK_LOW_AND_ABOVE",
+        "BLOCK_MEDIUM_AND_ABOVE",
+        "BLOCK_ONLY_HIGH",
+        "BLOCK_NONE",
+        "OFF",
+    }
+)
+VIDEO_METADATA: Shape = {"startOffset": str, "endOffset": str, "fps": float}
+SAFETY_SETTINGS: Shape = [{"category": _CATEGORIES, "threshold": THRESHOLDS}]
+THINKING_CONFIG: Shape = {
+    "includeThoughts": bool,
+    "thinkingBudget": int,
+    "thinkingLevel": str,
+}
+IMAGE_CONFIG: Shape = {"aspectRatio": str, "imageSize": str}
+_VOICE: Shape = {"prebuiltVoiceConfig": {"voiceName": str}}
+SPEECH_CONFIG: Shape = {
+    "languageCode": str,
+    "voiceConfig": _VOICE,
+    "multiSpeakerVoiceConfig": {"speakerVoiceConfigs": [{"speaker": str, "voiceConfig": _VOICE}]},
+}
+RETRIEVAL_CONFIG: Shape = {
+    "languageCode": str,
+    "latLng": {"latitude": float, "longitude": float},
+}
+_SEARCH: Shape = {
+    "searchTypes": {"webSearch": {}, "imageSearch": {}},
+    "timeRangeFilter": {"startTime": str, "endTime": str},
+}
+BUILTINS: Mapping[str, Shape] = {
+    "codeExecution": {},
+    "googleSearch": _SEARCH,
+    "googleSearchRetrieval": {"dynamicRetrievalConfig": {"mode": str, "dynamicThreshold": float}},
+    "urlContext": {},
+    "googleMaps": {"enableWidget": bool},
+    "fileSearch": {"fileSearchStoreNames": [str], "topK": int, "metadataFilter": str},
+    "computerUse": {
+        "environment": str,
+        "excludedPredefinedFunctions": [str],
+        "disabledSafetyPolicies": [str],
+        "enablePromptInjectionDetection": bool,
+    },
+}
+GENERATION_CONFIG: Mapping[str, Shape] = {
+    "temperature": float,
+    "topP": float,
+    "topK": int,
+    "candidateCount": int,
+    "maxOutputTokens": int,
+    "stopSequences": [str],
+    "seed": int,
+    "presencePenalty": float,
+    "frequencyPenalty": float,
+    "responseLogprobs": bool,
+    "logprobs": int,
+    "responseMimeType": str,
+    "responseSchema": ANY,
+    "responseJsonSchema": ANY,
+    "responseModalities": [frozenset({"TEXT", "IMAGE", "AUDIO"})],
+    "mediaResolution": _RESOLUTIONS,
+    "thinkingConfig": THINKING_CONFIG,
+    "imageConfig": IMAGE_CONFIG,
+    "speechConfig": SPEECH_CONFIG,
+    "enableAffectiveDialog": bool,
+    "enableEnhancedCivicAnswers": bool,
+}
+
+
+def camel(name: str) -> str:
+    """Give *name* in Gemini's own spelling."""
+    return _UNDERSCORE.sub(lambda found: found[1].upper(), name) if "_" in name else name
+
+
+def fit(value: Any, shape: Shape, path: str, notes: Notes) -> Any:
+    """Give *value* in the form of *shape*; what is unknown in it is left out and noted.
+
+    Raises `BadRequest` naming the place within *path* whose type or word is wrong.
+    """
+    if shape is ANY:
+        return value
+    if isinstance(shape, Mapping):
+        return _fit_object(value, shape, path, notes)
+    if isinstance(shape, list):
+        if not isinstance(value, list):
+            raise _wrong(path, "an array")
+        return [fit(one, shape[0], f"{path}[{at}]", notes) for at, one in enumerate(value)]
+    if isinstance(shape, frozenset):
+        if not isinstance(value, str) or value.upper() not in shape:
+            raise _wrong(path, "one of " + ", ".join(sorted(shape)))
+        return value.upper()
+    return _fit_plain(value, shape, path)
+
+
+def _fit_object(value: Any, shape: Mapping[str, Shape], path: str, notes: Notes) -> Json:
+    if not isinstance(value, dict):
+        raise _wrong(path, "an object")
+    fitted = {}
+    for name, one in value.items():
+        known = shape.get(camel(name))
+        if known is None:
+            notes.drop(f"{path}.{name}")
+        elif one is not None:
+            fitted[camel(name)] = fit(one, known, f"{path}.{name}", notes)
+    return fitted
+
+
+def _fit_plain(value: Any, kind: type, path: str) -> Any:
+    if kind is float:
+        fits = isinstance(value, int | float) and not isinstance(value, bool)
+    elif kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    else:
+        fits = type(value) is kind
+    if not fits:
+        raise _wrong(path, _TYPES[kind])
+    return value
+
+
+def _wrong(path: str, wanted: str) -> BadRequest:
+    return BadRequest(f"Expected {wanted}.", param=path, code="invalid_type")

@@ -1,0 +1,146 @@
+"""What kinds of output are wanted: modalities, voices, image settings."""
+
+from typing import Any
+
+from gateway.dialects.openai_chat import native
+from gateway.dialects.openai_chat.translating import Translating
+from gateway.errors import BadRequest
+from gateway.exchange import Json
+
+_VOICES = [
+    "Zephyr",
+    "Puck",
+    "Charon",
+    "Kore",
+    "Fenrir",
+    "Leda",
+    "Orus",
+    "Aoede",
+    "Callirrhoe",
+    "Autonoe",
+    "Enceladus",
+    "Iapetus",
+    "Umbriel",
+    "Algieba",
+    "Despina",
+    "Erinome",
+    "Algenib",
+    "Rasalgethi",
+    "Laomedeia",
+    "Achernar",
+    "Alnilam",
+    "Schedar",
+    "Gacrux",
+    "Pulcherrima",
+    "Achird",
+    "Zubenelgenubi",
+    "Vindemiatrix",
+    "Sadachbia",
+    "Sadaltager",
+    "Sulafat",
+]
+# OpenAI's voices by the Gemini ones that sound most alike, as other gateways map them.
+_BY_NAME = {
+    **{voice.lower(): voice for voice in _VOICES},
+    "alloy": "Kore",
+    "ash": "Iapetus",
+    "ballad": "Algieba",
+    "cedar": "Achird",
+    "coral": "Sulafat",
+    "echo": "Charon",
+    "fable": "Umbriel",
+    "marin": "Despina",
+    "nova": "Aoede",
+    "onyx": "Orus",
+    "sage": "Vindemiatrix",
+    "shimmer": "Achernar",
+    "verse": "Puck",
+}
+
+
+def put_into(config: Json, translating: Translating) -> None:
+    """Put modalities, voice and image settings into *config*."""
+    modalities = _modalities(translating)
+    if modalities:
+        config["responseModalities"] = modalities
+    if "AUDIO" in (modalities or ()):
+        speech = _speech(translating)
+        if speech:
+            config["speechConfig"] = speech
+    elif "speechConfig" in translating.google:
+        translating.note_drop("google.speech_config")
+    image = _image(translating)
+    if image:
+        config["imageConfig"] = image
+
+
+def _modalities(translating: Translating) -> list[str] | None:
+    """Give the modalities within what the model can do; None for plain text."""
+    outputs = translating.can.outputs
+    google = translating.google.get("responseModalities")
+    if google is not None:
+        shape = native.GENERATION_CONFIG["responseModalities"]
+        asked = native.fit(google, shape, "google.response_modalities", translating.notes)
+        field = "google.response_modalities"
+    else:
+        asked = [one.upper() for one in translating.payload.get("modalities") or ()]
+        field = "modalities"
+    # A model of sound speaks every text: asking it for text too asks for the transcript.
+    can = [one for one in outputs if one in asked] or list(outputs)
+    refused = [one for one in asked if one not in outputs and one != "TEXT"]
+    if refused:
+        told = "+".join(can).lower()
+        translating.notes.adjust(field, told, "model")
+    return None if can == ["TEXT"] else can
+
+
+def _speech(translating: Translating) -> Json | None:
+    told = translating.google.get("speechConfig")
+    if told is not None:
+        speech = native.fit(told, native.SPEECH_CONFIG, "google.speech_config", translating.notes)
+        _name_voices(speech)
+        several = speech.get("multiSpeakerVoiceConfig")
+        if several and len(several.get("speakerVoiceConfigs") or ()) != 2:
+            raise BadRequest(
+                "Exactly two speakers are possible.",
+                param="google.speech_config.multi_speaker_voice_config",
+                code="invalid_value",
+            )
+        result: Json = speech
+        return result
+    voice = (translating.payload.get("audio") or {}).get("voice")
+    if isinstance(voice, dict):
+        voice = voice["id"] if voice.get("id") else None
+    if not voice:
+        return None
+    return {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": _voice(voice)}}}
+
+
+def _name_voices(speech: Json) -> None:
+    several = (speech.get("multiSpeakerVoiceConfig") or {}).get("speakerVoiceConfigs") or ()
+    for holder in (speech, *several):
+        prebuilt = (holder.get("voiceConfig") or {}).get("prebuiltVoiceConfig") or {}
+        if "voiceName" in prebuilt:
+            prebuilt["voiceName"] = _voice(prebuilt["voiceName"])
+
+
+def _voice(name: str) -> str:
+    # An unknown voice may be a new one: Gemini decides.
+    return _BY_NAME.get(name.lower(), name)
+
+
+def _image(translating: Translating) -> Json | None:
+    told: Any = translating.payload.get("image_config")
+    path = "image_config"
+    if translating.google.get("imageConfig") is not None:
+        told, path = translating.google["imageConfig"], "google.image_config"
+    if told is None:
+        return None
+    image: Json = native.fit(told, native.IMAGE_CONFIG, path, translating.notes)
+    if "imageSize" in image:
+        # Gemini takes 1K but not 1k.
+        image["imageSize"] = image["imageSize"].upper()
+    if image and "IMAGE" not in translating.can.outputs:
+        translating.note_drop(path)
+        return None
+    return image

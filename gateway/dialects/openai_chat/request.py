@@ -1,0 +1,133 @@
+"""The whole payload as the call that goes up."""
+
+from typing import Any
+
+from gateway import features, models
+from gateway.dialects.openai_chat import assistant, messages, native, options, tools, turns
+from gateway.dialects.openai_chat.checks import FIELDS
+from gateway.dialects.openai_chat.tools import Tools
+from gateway.dialects.openai_chat.translating import Translating
+from gateway.errors import BadRequest
+from gateway.exchange import Json, Known, Notes, UpstreamCall
+
+# Known fields without a counterpart upstream; their neutral values mean nothing.
+_UNSENT = frozenset(
+    [
+        "logit_bias",
+        "user",
+        "metadata",
+        "store",
+        "prediction",
+        "verbosity",
+        "safety_identifier",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+    ]
+)
+_NEUTRAL: tuple[Any, ...] = (None, False, "", [], {})
+
+
+def call(payload: Json, known: Known, notes: Notes) -> UpstreamCall:
+    """Translate the checked *payload*; all that is lost or changed goes into *notes*.
+
+    Raises `BadRequest` naming the field that cannot be carried out.
+    """
+    translating = _begin(payload, known, notes)
+    system, contents = messages.conversation(translating)
+    body: Json = {"contents": contents}
+    if system:
+        body["systemInstruction"] = {"parts": system}
+    offered = tools.translate(translating)
+    offered.put_into(body, translating)
+    config = options.generation_config(translating)
+    if config:
+        body["generationConfig"] = config
+    body["safetySettings"] = options.safety_settings(translating)
+    tier = options.service_tier(translating)
+    if tier is not None:
+        body["serviceTier"] = tier
+    body = _settled(body, offered, translating)
+    made = UpstreamCall(
+        model=translating.model,
+        body=body,
+        stream=payload.get("stream") is True,
+        names=offered.names,
+    )
+    _note_unsent(translating)
+    refused = (
+        translating.can.refuses | known.refusals if known.refusals else (translating.can.refuses)
+    )
+    return features.without(made, sorted(refused), notes) if refused else made
+
+
+def recalls(payload: Json) -> list[str]:
+    """Give the keys of what the gateway may remember of the turns in *payload*."""
+    keys = []
+    for message in payload["messages"]:
+        if message["role"] == "assistant":
+            keys += [assistant.memory_key(one) for one in message.get("tool_calls") or ()]
+            if message.get("function_call"):
+                keys.append(assistant.memory_key({"function": message["function_call"]}))
+            key = turns.text_key(assistant.text_of(message))
+            if key is not None:
+                keys.append(key)
+    return keys
+
+
+def _begin(payload: Json, known: Known, notes: Notes) -> Translating:
+    name = models.parse(payload["model"])
+    model = known.model or name.base
+    return Translating(
+        payload, known, notes, model, name, models.capabilities(model), _google(payload), []
+    )
+
+
+def _google(payload: Json) -> Json:
+    """Give the native fields in Gemini's spelling; those at the top count before `extra_body`'s."""
+    top, extra = payload.get("google"), payload.get("extra_body")
+    if top is None and extra is None:
+        return {}
+    inner = (extra or {}).get("google") or {}
+    return {native.camel(name): value for name, value in {**inner, **(top or {})}.items()}
+
+
+def _settled(body: Json, offered: Tools, translating: Translating) -> Json:
+    """Give *body* with what does not go together told apart."""
+    hint = tools.one_at_a_time(translating, offered)
+    if hint is not None:
+        body = features.instruct(body, hint)
+    calling = (body.get("toolConfig") or {}).get("functionCallingConfig") or {}
+    config = body.get("generationConfig") or {}
+    if calling.get("mode") == "ANY" and "responseMimeType" in config:
+        # Refused by every model, and without effect: the answer will be a call.
+        translating.notes.adjust("response_format", "dropped", "tool_choice")
+        config.pop("responseMimeType")
+        config.pop("responseJsonSchema", None)
+        if not config:
+            del body["generationConfig"]
+    cached = translating.google.get("cachedContent")
+    return body if cached is None else _cached(body, cached, translating)
+
+
+def _cached(body: Json, cached: Any, translating: Translating) -> Json:
+    """Give *body* on top of cached content, which has instruction and tools of its own."""
+    if not isinstance(cached, str) or not cached:
+        raise BadRequest("Expected the name of cached content.", param="google.cached_content")
+    for name, field in (
+        ("systemInstruction", "system"),
+        ("tools", "tools"),
+        ("toolConfig", "tool_choice"),
+    ):
+        if body.pop(name, None) is not None:
+            translating.notes.adjust(field, "dropped", "cached_content")
+    body["cachedContent"] = cached
+    return body
+
+
+def _note_unsent(translating: Translating) -> None:
+    payload, notes = translating.payload, translating.notes
+    for name in payload.keys() - FIELDS.keys() | payload.keys() & _UNSENT:
+        if payload[name] not in _NEUTRAL or (name not in FIELDS and payload[name] is not None):
+            notes.drop(name)
+    for name in (payload.get("extra_body") or {}).keys() - {"google"}:
+        notes.drop(f"extra_body.{name}")

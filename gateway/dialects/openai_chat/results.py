@@ -1,0 +1,82 @@
+"""The results of function calls as Gemini's function responses."""
+
+from typing import Any
+
+import orjson
+
+from gateway.dialects.openai_chat import content
+from gateway.dialects.openai_chat.translating import Translating
+from gateway.exchange import Json
+
+# Deeper values are rare, and no writer of JSON takes them without end.
+MAX_DEPTH = 64
+
+
+def parse_object(text: str) -> Json | None:
+    """Give the JSON object that *text* is; None if it is none, or nested too deeply."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) and is_shallow(value) else None
+
+
+def is_shallow(value: Any, limit: int = MAX_DEPTH) -> bool:
+    """Say whether *value* is nested at most *limit* deep."""
+    level = [value]
+    while level and limit >= 0:
+        limit -= 1
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return not level
+
+
+def response(text: str) -> Json:
+    """Give the object that tells *text*, the output of a function.
+
+    A JSON object is told as it is, all else under "output", and so is an object with a `$ref`,
+    which Gemini would take for a reference to a file.
+    """
+    if text.lstrip()[:1] == "{" and '"$ref"' not in text:
+        value = parse_object(text)
+        if value is not None:
+            return value
+    return {"output": text}
+
+
+def function_response(
+    translating: Translating, call: Json, message: Json | None, index: int
+) -> tuple[Json, list[Json]]:
+    """Give the response part to *call*, and what of its media must follow in a turn of its own.
+
+    *message* is the result at *index*; None where the client sent no result.
+    """
+    native = call["functionCall"]
+    told: Json = {"name": native["name"], "response": {"error": "no result"}}
+    if "id" in native:
+        told = {"id": native["id"], **told}
+    if message is None:
+        return {"functionResponse": told}, []
+    body = message.get("content")
+    media: list[Json] = []
+    if content.has_media(body):
+        media = [p for p in content.parts(translating, body, index) if "text" not in p]
+    text = "\n".join(content.texts(body))
+    told["response"] = response(text) if text or not media else {}
+    if media and translating.can.result_media:
+        inline = [{"inlineData": part["inlineData"]} for part in media if "inlineData" in part]
+        if inline:
+            told["parts"] = inline
+        media = [part for part in media if "inlineData" not in part]
+    return {"functionResponse": told}, media
+
+
+def as_text(translating: Translating, message: Json, index: int) -> list[Json]:
+    """Give a result that belongs to no call as parts of an ordinary turn of the user."""
+    name = message.get("name") or message.get("tool_call_id") or "a tool"
+    found = content.parts(translating, message.get("content"), index)
+    return [{"text": f"Result of {name}:"}, *found]

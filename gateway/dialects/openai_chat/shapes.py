@@ -1,0 +1,160 @@
+"""Small checkers of JSON shapes, put together into tables.
+
+A checker takes a value and raises `BadRequest`. Paths are only made when something is wrong: the
+checker of a field or an item puts its own name in front while the error passes.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gateway.errors import BadRequest
+
+Check = Callable[[Any], None]
+
+_WORDS = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a boolean",
+    int: "an integer",
+    float: "a number",
+    type(None): "null",
+}
+
+
+def prefixed(error: BadRequest, name: str) -> BadRequest:
+    """Give *error* with *name* in front of the path to its culprit."""
+    rest = error.param or ""
+    dot = "" if not rest or rest.startswith("[") else "."
+    error.param = f"{name}{dot}{rest}"
+    return error
+
+
+def wrong(value: object, wanted: str) -> BadRequest:
+    """Give the error of a *value* that is not what was *wanted*."""
+    told = _WORDS.get(type(value), type(value).__name__)
+    return BadRequest(f"Expected {wanted}, got {told}.", code="invalid_type")
+
+
+def a(kind: type, *, blank: bool = True) -> Check:
+    """Make the checker of one JSON type; without *blank* a string must have characters."""
+    name = _WORDS[kind]
+
+    def check(value: Any) -> None:
+        if type(value) is not kind:
+            raise wrong(value, name)
+        if not blank and not value:
+            raise BadRequest("This must not be empty.", code="invalid_value")
+
+    return check
+
+
+def number(value: Any) -> None:
+    """Check a number; true and false are none."""
+    if type(value) not in (int, float):
+        raise wrong(value, "a number")
+
+
+def integer(value: Any) -> None:
+    """Check a whole number; some languages write it as 100.0."""
+    if type(value) is not int and not (type(value) is float and value.is_integer()):
+        raise wrong(value, "an integer")
+
+
+def kinds(checks: Mapping[type, Check], wanted: str) -> Check:
+    """Make the checker of a value that may be of several JSON types, each with its own check."""
+
+    def check(value: Any) -> None:
+        one = checks.get(type(value))
+        if one is None:
+            raise wrong(value, wanted)
+        one(value)
+
+    return check
+
+
+def anything(_value: Any) -> None:
+    """Take any value."""
+
+
+def word(*words: str) -> Check:
+    """Make the checker of one of *words*."""
+    known = frozenset(words)
+
+    def check(value: Any) -> None:
+        if type(value) is not str:
+            raise wrong(value, "a string")
+        if value not in known:
+            raise BadRequest(
+                f"{value[:64]!r} is not one of {', '.join(words)}.", code="invalid_value"
+            )
+
+    return check
+
+
+def items(item: Check, *, most: int | None = None, least: int = 0) -> Check:
+    """Make the checker of an array with *least* to *most* items."""
+
+    def check(value: Any) -> None:
+        if type(value) is not list:
+            raise wrong(value, "an array")
+        if len(value) < least:
+            raise BadRequest("This must not be empty.", code="empty_array")
+        if most is not None and len(value) > most:
+            raise BadRequest(
+                f"This has {len(value)} items; {most} are allowed.", code="array_too_long"
+            )
+        index = 0
+        try:
+            for index, one in enumerate(value):  # noqa: B007 - the handler below tells the index
+                item(one)
+        except BadRequest as error:
+            raise prefixed(error, f"[{index}]") from None
+
+    return check
+
+
+def fields(known: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> Check:
+    """Make the checker of an object. Null is unset; fields that nobody knows pass."""
+
+    def check(value: Any) -> None:
+        if type(value) is not dict:
+            raise wrong(value, "an object")
+        name = ""
+        try:
+            for name, field in value.items():
+                one = known.get(name)
+                if one is not None and field is not None:
+                    one(field)
+        except BadRequest as error:
+            raise prefixed(error, name) from None
+        for name in required:
+            if value.get(name) is None:
+                raise BadRequest(f"{name!r} is missing.", param=name, code="missing_field")
+
+    return check
+
+
+def tagged(tag: str, variants: Mapping[str, Check], other: Check | None = None) -> Check:
+    """Make the checker of an object whose field *tag* says what else it holds.
+
+    *other* checks those with a tag that is not among *variants*; without it they are refused.
+    """
+    known = ", ".join(variants)
+
+    def check(value: Any) -> None:
+        if type(value) is not dict:
+            raise wrong(value, "an object")
+        told = value.get(tag)
+        if told is None and other is None:
+            raise BadRequest(f"{tag!r} is missing.", param=tag, code="missing_field")
+        if told is not None and type(told) is not str:
+            raise prefixed(wrong(told, "a string"), tag)
+        one = variants.get(told, other) if told is not None else other
+        if one is None:
+            raise BadRequest(
+                f"{str(told)[:64]!r} is not one of {known}.", param=tag, code="invalid_value"
+            )
+        one(value)
+
+    return check

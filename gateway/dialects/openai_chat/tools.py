@@ -1,0 +1,249 @@
+"""Tools: functions, free-text tools, Gemini's built-in ones, and the choice among them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.dialects.openai_chat import native, schema
+from gateway.dialects.openai_chat.names import wire_name
+from gateway.dialects.openai_chat.translating import Translating
+from gateway.errors import BadRequest
+from gateway.exchange import Json
+
+# How clients call Gemini's built-in tools.
+_BUILTIN_NAMES = {
+    "codeExecution": "codeExecution",
+    "code_execution": "codeExecution",
+    "code_interpreter": "codeExecution",
+    "googleSearch": "googleSearch",
+    "google_search": "googleSearch",
+    "web_search": "googleSearch",
+    "web_search_preview": "googleSearch",
+    "googleSearchRetrieval": "googleSearchRetrieval",
+    "google_search_retrieval": "googleSearchRetrieval",
+    "urlContext": "urlContext",
+    "url_context": "urlContext",
+    "googleMaps": "googleMaps",
+    "google_maps": "googleMaps",
+    "fileSearch": "fileSearch",
+    "file_search": "fileSearch",
+    "computerUse": "computerUse",
+    "computer_use": "computerUse",
+}
+# Those that do nothing without being told where, so that a bare name cannot mean them.
+_NEEDS = {"fileSearch": "fileSearchStoreNames", "computerUse": "environment"}
+_FREE_TEXT: Json = {
+    "type": "object",
+    "properties": {"input": {"type": "string"}},
+    "required": ["input"],
+}
+_MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY", "any": "ANY", "validated": "VALIDATED"}
+_ONE_AT_A_TIME = "Call at most one function at a time, and wait for its result."
+
+
+@dataclass(slots=True)
+class Tools:
+    """What goes up: *declarations* by wire name, *builtins* by native name, the *choice*.
+
+    *names* gives the client's name of each function that has another one upstream.
+    """
+
+    declarations: dict[str, Json] = field(default_factory=dict)
+    builtins: dict[str, Json] = field(default_factory=dict)
+    choice: Json | None = None
+    names: dict[str, str] = field(default_factory=dict)
+
+    def put_into(self, body: Json, translating: Translating) -> None:
+        """Add the tools and their configuration to *body*."""
+        tools: list[Json] = []
+        if self.declarations:
+            tools.append({"functionDeclarations": list(self.declarations.values())})
+        tools += [{name: told} for name, told in self.builtins.items()]
+        config: Json = {}
+        if self.declarations and self.choice is not None:
+            config["functionCallingConfig"] = self.choice
+        both = self.declarations and self.builtins
+        if both and "builtins_with_functions" not in translating.can.refuses:
+            # AUTO is refused where both are allowed (ai.google.dev: tool-combination).
+            config["includeServerSideToolInvocations"] = True
+            if self.choice is None or self.choice["mode"] == "AUTO":
+                config["functionCallingConfig"] = {"mode": "VALIDATED"}
+        retrieval = translating.google.get("retrievalConfig")
+        if retrieval is not None:
+            config["retrievalConfig"] = native.fit(
+                retrieval, native.RETRIEVAL_CONFIG, "google.retrieval_config", translating.notes
+            )
+        if tools:
+            body["tools"] = tools
+            if config:
+                body["toolConfig"] = config
+
+
+def translate(translating: Translating) -> Tools:
+    """Give all tools of the payload. Raises `BadRequest` for a choice of a tool that is not there.
+
+    `functions` and `function_call` count where there are no `tools`.
+    """
+    payload, tools = translating.payload, Tools()
+    for index, tool in enumerate(payload.get("tools") or ()):
+        _take(tools, translating, tool, f"tools[{index}]")
+    if not payload.get("tools"):
+        for index, function in enumerate(payload.get("functions") or ()):
+            _declare(tools, translating, function, f"functions[{index}]")
+    for index, tool in enumerate(_listed(translating.google.get("tools"))):
+        _take_native(tools, translating, tool, f"google.tools[{index}]")
+    _search(tools, translating)
+    choice = payload.get("tool_choice")
+    if choice is None:
+        choice = payload.get("function_call")
+        choice = {"type": "function", **choice} if isinstance(choice, dict) else choice
+    if choice is not None:
+        _choose(tools, translating, choice)
+    return tools
+
+
+def one_at_a_time(translating: Translating, tools: Tools) -> str | None:
+    """Give the instruction that stands for `parallel_tool_calls: false`, if it is needed."""
+    if translating.payload.get("parallel_tool_calls") is not False or not tools.declarations:
+        return None
+    translating.notes.adjust("parallel_tool_calls", "instruction", "no_counterpart")
+    return _ONE_AT_A_TIME
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise BadRequest("Expected an array of objects.", param="google.tools")
+    return value
+
+
+def _take(tools: Tools, translating: Translating, tool: Json, path: str) -> None:
+    kind = tool.get("type")
+    if kind == "function":
+        function = tool["function"]
+        builtin = _BUILTIN_NAMES.get(function["name"])
+        if builtin is not None and schema.is_empty(function.get("parameters")):
+            _add_builtin(tools, translating, builtin, {}, path)
+        else:
+            _declare(tools, translating, function, f"{path}.function")
+    elif kind == "custom":
+        _declare_custom(tools, translating, tool["custom"], path)
+    elif kind in _BUILTIN_NAMES:
+        name = _BUILTIN_NAMES[kind]
+        given = tool.get(kind) if isinstance(tool.get(kind), dict) else tool
+        _add_builtin(tools, translating, name, _hosted(name, given or {}), path)
+    else:
+        _take_native(tools, translating, tool, path)
+
+
+def _hosted(name: str, tool: Json) -> Json:
+    """Give those settings of a hosted *tool* that Gemini's own knows."""
+    known = native.BUILTINS[name]
+    told = {native.camel(key): value for key, value in tool.items()}
+    if name == "fileSearch" and "vectorStoreIds" in told:
+        told["fileSearchStoreNames"] = told["vectorStoreIds"]
+    return {key: value for key, value in told.items() if key in known}
+
+
+def _take_native(tools: Tools, translating: Translating, tool: Json, path: str) -> None:
+    """Take a tool in Gemini's own form: its name is the key."""
+    found = False
+    for key, value in tool.items():
+        name = _BUILTIN_NAMES.get(key)
+        if name is not None:
+            found = True
+            told = value if value is not None else {}
+            _add_builtin(tools, translating, name, told, f"{path}.{key}")
+    if not found:
+        translating.notes.drop(path)
+
+
+def _add_builtin(tools: Tools, translating: Translating, name: str, told: Any, path: str) -> None:
+    fitted = native.fit(told, native.BUILTINS[name], path, translating.notes)
+    if _NEEDS.get(name, "") not in ("", *fitted):
+        if name == "computerUse":
+            fitted["environment"] = "ENVIRONMENT_BROWSER"
+        else:
+            raise BadRequest(f"{name} needs {_NEEDS[name]}.", param=path, code="missing_field")
+    tools.builtins[name] = fitted
+
+
+def _declare(tools: Tools, translating: Translating, function: Json, path: str) -> None:
+    name = wire_name(function["name"])
+    if name in tools.declarations:
+        translating.notes.drop(path)
+        return
+    declaration: Json = {"name": name}
+    if function.get("description"):
+        declaration["description"] = function["description"]
+    parameters = function.get("parameters")
+    if not schema.is_empty(parameters):
+        normal, lost = schema.normalise(parameters, f"{path}.parameters")
+        declaration["parametersJsonSchema"] = normal
+        if lost:
+            translating.notes.adjust(f"{path}.parameters", "without_" + "+".join(lost), "schema")
+    tools.declarations[name] = declaration
+    if name != function["name"]:
+        tools.names[name] = function["name"]
+
+
+def _declare_custom(tools: Tools, translating: Translating, custom: Json, path: str) -> None:
+    description = custom.get("description") or ""
+    grammar = (custom.get("format") or {}).get("grammar") or custom.get("format") or {}
+    if isinstance(grammar, dict) and isinstance(grammar.get("definition"), str):
+        # Gemini cannot be held to a grammar, but it can be told.
+        description += f"\nThe input must match this grammar:\n{grammar['definition']}"
+        translating.notes.adjust(f"{path}.custom.format", "description", "no_counterpart")
+    function = {"name": custom["name"], "description": description, "parameters": _FREE_TEXT}
+    _declare(tools, translating, function, f"{path}.custom")
+
+
+def _search(tools: Tools, translating: Translating) -> None:
+    options = translating.payload.get("web_search_options")
+    if options is None:
+        return
+    tools.builtins.setdefault("googleSearch", {})
+    for name, value in options.items():
+        if value is not None:
+            translating.notes.drop(f"web_search_options.{name}")
+
+
+def _choose(tools: Tools, translating: Translating, choice: Any) -> None:
+    if isinstance(choice, str):
+        _choose_mode(tools, _MODES[choice])
+        return
+    kind = choice.get("type")
+    if kind in _MODES:
+        _choose_mode(tools, _MODES[kind])
+        return
+    if kind == "allowed_tools":
+        allowed = choice.get("allowed_tools") or choice
+        names = [_chosen(tool) for tool in allowed.get("tools") or ()]
+        mode = "ANY" if allowed.get("mode") == "required" else "VALIDATED"
+    else:
+        names, mode = [_chosen(choice)], "ANY"
+    functions = [name for name in names if wire_name(name) in tools.declarations]
+    others = [name for name in names if name not in functions]
+    unknown = [name for name in others if name not in _BUILTIN_NAMES]
+    if unknown or not names:
+        raise BadRequest(
+            f"There is no tool named {(unknown or [''])[0][:64]!r}.", param="tool_choice"
+        )
+    if others:
+        # A built-in tool cannot be demanded; it is there to be used.
+        translating.notes.adjust("tool_choice", "auto", "builtin")
+    if functions:
+        tools.choice = {"mode": mode, "allowedFunctionNames": [wire_name(n) for n in functions]}
+
+
+def _choose_mode(tools: Tools, mode: str) -> None:
+    if mode == "NONE":
+        # The declarations stay: the history may hold calls.
+        tools.builtins.clear()
+    tools.choice = {"mode": mode}
+
+
+def _chosen(tool: Json) -> str:
+    told = tool.get("function") or tool.get("custom") or tool
+    name = told.get("name") or tool.get("type") or ""
+    return name if isinstance(name, str) else ""

@@ -1,0 +1,28 @@
+"""What all parts of one translation share."""
+
+from dataclasses import dataclass
+
+from gateway.exchange import Json, Known, Notes
+from gateway.models import Capabilities, ModelName
+
+
+@dataclass(slots=True)
+class Translating:
+    """One request being translated.
+
+    *google* holds the client's native fields as they came; *details* are the media resolutions
+    that were asked for where they cannot be set for one part.
+    """
+
+    payload: Json
+    known: Known
+    notes: Notes
+    model: str
+    name: ModelName
+    can: Capabilities
+    google: Json
+    details: list[str]
+
+    def note_drop(self, name: str) -> None:
+        """Note that the model cannot do what field *name* asks for."""
+        self.notes.adjust(name, "dropped", "model")

@@ -1,0 +1,173 @@
+"""Mend a call that the model refused: Google's message tells the feature, the feature the change.
+
+The messages are Google's own, as reported for these refusals by many; a message that nobody knows
+mends nothing.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.exchange import Json, Notes, UpstreamCall
+from gateway.features import BYPASS, CHANGES, config_of, map_parts, with_config
+
+REMEMBER_S = 86_400.0
+MAX_LEARNED = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """A mended *call*. *feature* is what the model refuses, None if that says nothing of it."""
+
+    call: UpstreamCall
+    feature: str | None
+
+
+Mend = Callable[[UpstreamCall, Notes, "re.Match[str]"], UpstreamCall]
+
+
+def heal(call: UpstreamCall, message: str, notes: Notes) -> Healed | None:
+    """Give *call* without what upstream's *message* complains of; None if nothing would change."""
+    for pattern, feature in _REFUSALS:
+        if pattern.search(message):
+            healed = CHANGES[feature](call, notes)
+            if healed is not call:
+                return Healed(healed, feature)
+    for pattern, mend in _FAULTS:
+        found = pattern.search(message)
+        if found is not None and (healed := mend(call, notes, found)) is not call:
+            return Healed(healed, None)
+    return None
+
+
+class LearnedRefusals:
+    """Features that models were seen to refuse, each for a day. *clock* is monotonic seconds."""
+
+    __slots__ = ("_clock", "_until")
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._until: dict[str, dict[str, float]] = {}
+
+    def of(self, model: str) -> frozenset[str]:
+        """Give the names of the features that *model* refuses."""
+        until = self._until.get(model)
+        if until is None:
+            return frozenset()
+        now = self._clock()
+        return frozenset(feature for feature, end in until.items() if end > now)
+
+    def learn(self, model: str, feature: str) -> None:
+        """Remember that *model* refuses *feature*."""
+        if model not in self._until and len(self._until) >= MAX_LEARNED:
+            del self._until[next(iter(self._until))]
+        self._until.setdefault(model, {})[feature] = self._clock() + REMEMBER_S
+
+
+def _bypass(call: UpstreamCall, notes: Notes, _found: "re.Match[str]") -> UpstreamCall:
+    """Put the documented bypass where a signature stands, or where a call needs one."""
+    notes.adjust("thought_signature", "bypass", "invalid")
+    first = True
+
+    def change(part: Json) -> Json:
+        nonlocal first
+        leads, first = first and "functionCall" in part, "functionCall" not in part
+        if part.get("thoughtSignature", BYPASS) != BYPASS or (
+            leads and "thoughtSignature" not in part
+        ):
+            return {**part, "thoughtSignature": BYPASS}
+        return part
+
+    return map_parts(call, change)
+
+
+def _clamp_tokens(call: UpstreamCall, notes: Notes, found: "re.Match[str]") -> UpstreamCall:
+    config = config_of(call)
+    most = int(found["end"]) - 1
+    if config.get("maxOutputTokens", 0) <= most:
+        return call
+    notes.adjust("max_tokens", str(most), "model")
+    return with_config(call, {**config, "maxOutputTokens": most})
+
+
+def _clamp_budget(call: UpstreamCall, notes: Notes, found: "re.Match[str]") -> UpstreamCall:
+    config = config_of(call)
+    thinking = config.get("thinkingConfig") or {}
+    budget = thinking.get("thinkingBudget")
+    if budget is None:
+        return call
+    clamped = min(max(budget, int(found["least"])), int(found["most"]))
+    if clamped == budget:
+        return call
+    notes.adjust("thinking", str(clamped), "model")
+    return with_config(call, {**config, "thinkingConfig": {**thinking, "thinkingBudget": clamped}})
+
+
+def _drop_schema(call: UpstreamCall, notes: Notes, _found: "re.Match[str]") -> UpstreamCall:
+    return CHANGES["json"](call, notes)
+
+
+def _compiled(pattern: str) -> "re.Pattern[str]":
+    return re.compile(pattern, re.IGNORECASE | re.DOTALL)
+
+
+_REFUSALS = tuple(
+    (_compiled(pattern), feature)
+    for pattern, feature in (
+        (r"penalty is not (?:enabled|supported)", "penalties"),
+        (r"(?:presence|frequency).?penalty.{0,80}not (?:enabled|supported)", "penalties"),
+        (r"multiple candidates is not (?:enabled|supported)", "candidates"),
+        (r"candidate.?count.{0,80}(?:not (?:enabled|supported)|must be 1|only)", "candidates"),
+        (r"(?:temperature|top_?[pk])\b.{0,80}(?:not supported|not enabled|removed)", "sampling"),
+        (r"sampling parameters?.{0,80}not (?:supported|allowed)", "sampling"),
+        (r"logprobs?.{0,80}not (?:enabled|supported)", "logprobs"),
+        (r"\bseed\b.{0,40}not (?:enabled|supported)", "seed"),
+        (r"thinking level minimal is not supported", "thinking_minimal"),
+        (r"budget 0 is invalid|only works in thinking mode", "thinking_off"),
+        (r"thinking level.{0,60}not supported", "thinking_amount"),
+        (
+            r"thinking budget is not supported|thinking_?budget.{0,40}not supported",
+            "thinking_amount",
+        ),
+        (r"thinking.{0,60}(?:not (?:supported|enabled)|unsupported)", "thinking"),
+        (r"unknown name \"thinking", "thinking"),
+        (r"forced function calling.{0,60}response mime type", "json_with_tools"),
+        (r"(?:function calling|tool use) with a response mime type", "json_with_tools"),
+        (
+            r"(?:tool use|built-in tools?).{0,60}function calling.{0,40}(?:unsupported|not)",
+            "builtins_with_functions",
+        ),
+        (r"multiple tools are supported only when", "builtins_with_functions"),
+        (r"function calling is not enabled|function calling is not supported", "functions"),
+        (
+            r"(?:search grounding|google search|code execution|tool use).{0,60}not (?:en|supp)",
+            "builtins",
+        ),
+        (r"(?:developer|system) instruction.{0,60}not (?:enabled|supported)", "system"),
+        (
+            r"json mode is not (?:enabled|supported)|response.?mime.?type.{0,80}not supported",
+            "json",
+        ),
+        (r"image.?size.{0,80}not (?:supported|enabled)", "image_size"),
+        (r"threshold.{0,80}(?:not supported|invalid)|invalid value.{0,60}\"OFF\"", "safety_off"),
+        (r"unknown name \"id\"", "call_ids"),
+        (
+            r"unknown name \"mediaResolution\" at 'contents|per-part media resolution",
+            "part_resolution",
+        ),
+        (r"media.?resolution.{0,80}not (?:supported|enabled)", "media_resolution"),
+        (r"service.?tier.{0,80}not (?:supported|enabled|available)", "service_tier"),
+    )
+)
+_FAULTS: tuple[tuple["re.Pattern[str]", Mend], ...] = (
+    (_compiled(r"(?:corrupted )?thought.?signature"), _bypass),
+    (_compiled(r"max.?output.?tokens?.{0,120}to (?P<end>\d+) \(exclusive"), _clamp_tokens),
+    (
+        _compiled(
+            r"thinking.?budget.{0,120}(?:between|from) (?P<least>\d+) (?:and|to) "
+            r"(?P<most>\d+)"
+        ),
+        _clamp_budget,
+    ),
+    (_compiled(r"(?:schema|response_format).{0,120}(?:too many states|too complex)"), _drop_schema),
+)
