@@ -29,7 +29,9 @@ class Drain:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """How many requests run."""
         return len(self._running)
 
     @contextmanager

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from gateway.drain import Drain
 from gateway.exchange import Exchange, FilesUpstream, LicenseBook, Memories, Refusals, Upstream
+from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.state.store import StateStore
 
@@ -26,3 +27,4 @@ STATE = web.AppKey("state", StateStore)
 DRAIN = web.AppKey("drain", Drain)
 READINESS = web.AppKey("readiness", list[Check])
 RELOADERS = web.AppKey("reloaders", list[Reloader])
+METRICS = web.AppKey("metrics", Metrics)

@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import threading
+import traceback
 from collections import deque
 from collections.abc import Iterable, MutableMapping
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ BATCH_S = 0.02
 # What is kept of a line that is too long even with short values.
 MAIN = ("event", "level", "time", "id")
 REDACTED = b"[redacted]"
+MAX_FRAMES = 5
 # Shorter texts are no secrets worth the name, and replacing them would garble every line.
 MIN_SECRET_CHARS = 4
 
@@ -135,6 +137,8 @@ class Line:
     def __call__(self, _: Any, name: str, values: EventDict) -> bytes:
         """Give the finished line; gives up long values first, then all but the four main ones."""
         values.setdefault("level", name)
+        if isinstance(error := values.pop("exc_info", None), BaseException):
+            values.update(error=type(error).__name__, at=place(error))
         values["time"] = datetime.now(UTC).isoformat(timespec="milliseconds")
         # Redacting comes first: what is cut afterwards may be the middle of a secret.
         line = self._secrets.redact(_dumps(values))
@@ -201,6 +205,15 @@ def secrets_of(settings: Settings) -> list[str]:
     keys += [license_.key for license_ in settings.licenses]
     passwords = [urlsplit(url).password for url in (settings.state.url, settings.database.url)]
     return [secret for secret in (*keys, *passwords) if secret]
+
+
+def place(error: BaseException) -> str:
+    """Give where *error* was raised, the innermost of `MAX_FRAMES` calls first.
+
+    Its text is left out: it may quote the request.
+    """
+    frames = traceback.extract_tb(error.__traceback__)[-MAX_FRAMES:]
+    return " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))
 
 
 def _adopt_standard_logging() -> None:

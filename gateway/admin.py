@@ -1,0 +1,29 @@
+"""The operator's port: `/metrics`, on loopback unless configured otherwise."""
+
+from aiohttp import web
+
+from gateway.keys import METRICS
+from gateway.metrics import CONTENT_TYPE
+from gateway.settings import Admin
+from gateway.sockets import listen
+
+
+async def start(app: web.Application, settings: Admin, worker: int) -> web.AppRunner:
+    """Serve the metrics of *app*; each *worker* (1, 2, ...) has the next port.
+
+    Raises `StartError` when the port is taken.
+    """
+    metrics = app[METRICS]
+
+    async def exposition(_: web.Request) -> web.Response:
+        return web.Response(body=await metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+
+    own = web.Application()
+    own.router.add_get("/metrics", exposition)
+    runner = web.AppRunner(own, access_log=None)
+    await runner.setup()
+    if settings.port:
+        port = settings.port + max(0, worker - 1)
+        for sock in listen(settings.host, port):
+            await web.SockSite(runner, sock).start()
+    return runner

@@ -1,0 +1,61 @@
+"""The commands, one a module, each imported only when it is asked for."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+
+import click
+
+from gateway import __version__
+from gateway.config import ConfigError
+from gateway.sockets import StartError
+from gateway.supervisor import FATAL_STATUS
+
+COMMANDS = {
+    "serve": "gateway.commands.serve:serve",
+    "demo": "gateway.commands.demo:demo",
+    "doctor": "gateway.commands.doctor:doctor",
+    "license": "gateway.commands.license:license_",
+    "usage": "gateway.commands.usage:usage",
+}
+DEFAULT = "serve"
+OWN_OPTIONS = {"--help", "-h", "--version"}
+
+
+class Commands(click.Group):
+    """The group of `COMMANDS`; without a command's name its arguments are those of `serve`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Give the names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the command named *cmd_name*."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the default command before options that are not the group's own."""
+        if not args or (args[0].startswith("-") and args[0] not in OWN_OPTIONS):
+            args = [DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gateway")
+def main() -> None:
+    """Let programs written for OpenAI's API use Google's Gemini."""
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn what keeps a command from starting into one line on standard error and a status."""
+    try:
+        yield
+    except (ConfigError, StartError) as error:
+        click.echo(f"gateway: {error}", err=True)
+        sys.exit(FATAL_STATUS)

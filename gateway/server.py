@@ -1,0 +1,233 @@
+"""Runs one process: its sockets, its signals, its start, drain, reload and end.
+
+SIGTERM and SIGINT begin the drain: `/readyz` says so, listening ends, running requests finish up to
+`drain_timeout_s`, then they are told to end. A second signal ends them at once. SIGHUP reads the
+configuration anew; one that is wrong is refused and the old one stays.
+"""
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from gateway import __version__, admin, config
+from gateway.connections import (
+    Bounds,
+    ConnectionServer,
+    Paths,
+    connection_cap,
+    raise_descriptor_limit,
+)
+from gateway.drain import Drain
+from gateway.keys import DRAIN, RELOADERS
+from gateway.log import Output, place, secrets_of
+from gateway.settings import Settings
+from gateway.sockets import BACKLOG, where
+
+# What requests that were told to end, and what the app holds, get for ending.
+END_GRACE_S = 5.0
+CLEANUP_TIMEOUT_S = 10.0
+# At most one line a second for each kind of error of the event loop.
+LOOP_ERROR_PAUSE_S = 1.0
+RELOADED = ("licenses", "models", "limits", "log")
+
+log = structlog.get_logger()
+
+
+def run(service: "Service") -> int:
+    """Run *service* to its end on the fastest event loop there is; give the exit status."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(service.run())
+
+
+@dataclass(slots=True)
+class Service:
+    """One gateway process from start to end.
+
+    *build* makes the app from the settings, *reread* gives the settings anew at a reload. *worker*
+    is 1, 2, ... where a parent process started several, else 0.
+    """
+
+    settings: Settings
+    sockets: list[socket.socket]
+    output: Output
+    build: Callable[[Settings], web.Application]
+    reread: Callable[[], Settings]
+    worker: int = 0
+    _stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _now: asyncio.Event = field(default_factory=asyncio.Event)
+    _reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def run(self) -> int:
+        """Serve until told to stop, then drain; give the exit status."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(LoopErrors())
+        app = self.build(self.settings)
+        runner = _Runner(app, self.settings)
+        try:
+            await runner.setup()
+            admin_runner = await admin.start(app, self.settings.admin, self.worker)
+            self._handle_signals(loop, app)
+            for sock in self.sockets:
+                await web.SockSite(runner, sock, backlog=BACKLOG).start()
+            self._announce()
+            # What lives from here on to the end need not be looked at by each collection.
+            gc.collect()
+            gc.freeze()
+            await self._stop.wait()
+            await self._drain(runner, app[DRAIN])
+            await admin_runner.cleanup()
+        finally:
+            await _cleaned(runner)
+        log.info("stopped")
+        return 0
+
+    def terminate(self) -> None:
+        """Begin to stop; asked again, stop now."""
+        if self._stop.is_set():
+            self._now.set()
+        self._stop.set()
+
+    async def _drain(self, runner: "_Runner", drain: Drain) -> None:
+        log.info("draining", running=drain.count)
+        drain.begin()
+        for site in runner.sites:
+            await site.stop()
+        runner.connections.close_idle()
+        finished = asyncio.create_task(drain.finished(self.settings.server.drain_timeout_s))
+        now = asyncio.create_task(self._now.wait())
+        await asyncio.wait({finished, now}, return_when=asyncio.FIRST_COMPLETED)
+        now.cancel()
+        finished.cancel()
+        if drain.count:
+            log.warning("ending_requests", running=drain.count)
+            drain.end()
+            await drain.finished(END_GRACE_S)
+
+    def _handle_signals(self, loop: asyncio.AbstractEventLoop, app: web.Application) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.terminate)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_soon, app)
+        if self.worker:
+            # A worker's standard input is a pipe from its parent: at its end the parent is gone.
+            loop.add_reader(sys.stdin.fileno(), self._orphaned, loop)
+
+    def _orphaned(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.remove_reader(sys.stdin.fileno())
+        self.terminate()
+
+    def _reload_soon(self, app: web.Application) -> None:
+        task = asyncio.create_task(self._reload(app))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _reload(self, app: web.Application) -> None:
+        """Take over a changed configuration, or refuse it whole."""
+        async with self._reloading:
+            try:
+                settings = await asyncio.to_thread(self.reread)
+            except config.ConfigError as error:
+                log.error("reload_refused", reason=str(error))  # noqa: TRY400 - no trace needed
+                return
+            self.output.configure(settings.log, secrets_of(settings))
+            for reloader in app[RELOADERS]:
+                await reloader(settings)
+            pending = restart_needed(self.settings, settings)
+            self.settings = settings
+            log.info(
+                "reloaded",
+                credentials=len(settings.upstream.credentials),
+                licenses=len(settings.licenses),
+                restart_needed_for=pending,
+            )
+
+    def _announce(self) -> None:
+        settings = self.settings
+        log.info(
+            "worker_started" if self.worker else "started",
+            listen=where(self.sockets, settings.server.prefix),
+            credentials=len(settings.upstream.credentials),
+            licenses=len(settings.licenses),
+            version=__version__,
+            pid=os.getpid(),
+        )
+
+
+def restart_needed(old: Settings, new: Settings) -> list[str]:
+    """Name the sections that differ and are read only at start."""
+    old = msgspec.structs.replace(
+        old,
+        upstream=msgspec.structs.replace(old.upstream, credentials=new.upstream.credentials),
+    )
+    names = [field.name for field in msgspec.structs.fields(Settings)]
+    return [
+        name for name in names if name not in RELOADED and getattr(old, name) != getattr(new, name)
+    ]
+
+
+class LoopErrors:
+    """The event loop's exception handler: few lines, none of them quoting a request."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+        self._hidden = 0
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """Log what went wrong, unless the same was logged just now."""
+        error = context.get("exception")
+        kind = type(error).__name__ if error is not None else ""
+        message = str(context.get("message", ""))[:100]
+        now = loop.time()
+        if now - self._last.get(kind + message, -LOOP_ERROR_PAUSE_S) < LOOP_ERROR_PAUSE_S:
+            self._hidden += 1
+            return
+        if len(self._last) > 100:
+            self._last.clear()
+        self._last[kind + message] = now
+        at = place(error) if isinstance(error, BaseException) else ""
+        log.error("loop_error", message=message, error=kind, at=at, hidden=self._hidden)
+
+
+class _Runner(web.AppRunner):
+    """An `AppRunner` whose server is a `ConnectionServer`."""
+
+    connections: ConnectionServer
+
+    def __init__(self, app: web.Application, settings: Settings) -> None:
+        super().__init__(app, shutdown_timeout=1.0)
+        self._server_settings = settings.server
+
+    async def _make_server(self) -> web.Server:
+        # Starts and freezes the app; the server made along with it is not used.
+        await super()._make_server()
+        server = self._server_settings
+        cap = connection_cap(server.max_connections, raise_descriptor_limit())
+        bounds = Bounds(server.header_timeout_s, server.send_timeout_s, cap)
+        paths = Paths(server.prefix, server.root_aliases)
+        self.connections = ConnectionServer(self.app, self.app[DRAIN], bounds, paths)
+        return self.connections
+
+
+async def _cleaned(runner: _Runner) -> None:
+    try:
+        async with asyncio.timeout(CLEANUP_TIMEOUT_S):
+            await runner.cleanup()
+    except TimeoutError:
+        log.warning("cleanup_cut", after_s=CLEANUP_TIMEOUT_S)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

@@ -1,0 +1,44 @@
+"""Listening sockets, made before anything else runs: a taken port ends the start clearly."""
+
+import socket
+from collections.abc import Iterable
+
+# Listening queues of this length take a burst of new clients.
+BACKLOG = 512
+
+
+class StartError(Exception):
+    """The gateway cannot start; the text says why and what to do."""
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Give the listening sockets of all addresses of *host*; raise `StartError` if one is taken."""
+    sockets: list[socket.socket] = []
+    try:
+        flags = socket.AI_PASSIVE
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+        for family, kind, proto, _, address in found:
+            sock = socket.socket(family, kind, proto)
+            sockets.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            chosen = sockets[0].getsockname()[1] if len(sockets) > 1 else port
+            # All addresses share the port that the first one was given.
+            sock.bind((address[0], chosen, *address[2:]))
+            sock.listen(BACKLOG)
+            sock.setblocking(False)
+    except OSError as error:
+        for sock in sockets:
+            sock.close()
+        raise StartError(f"cannot listen on {host} port {port}: {error.strerror}") from None
+    return sockets
+
+
+def where(sockets: Iterable[socket.socket], prefix: str) -> list[str]:
+    """Give the base URLs under which *sockets* are reached."""
+    urls = []
+    for sock in sockets:
+        host, port = sock.getsockname()[:2]
+        urls.append(f"http://{f'[{host}]' if ':' in host else host}:{port}{prefix}")
+    return urls

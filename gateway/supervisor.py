@@ -1,0 +1,113 @@
+"""The parent of several gateway processes on one port: starts, restarts, tells and ends them.
+
+The parent binds the sockets and hands them down, so that a connection waiting in the queue outlives
+the worker that dies. A worker's standard input is a pipe from the parent: at its end the worker
+drains, so that none is left behind when the parent is killed.
+"""
+
+import asyncio
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+import structlog
+
+# A worker that ends with this status found something wrong that a restart will not mend.
+FATAL_STATUS = 78
+# A worker that lived this long was well; the next restart is quick again.
+WELL_AFTER_S = 60.0
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+
+log = structlog.get_logger()
+
+
+def pause_s(deaths: int) -> float:
+    """Give how long to wait after so many quick *deaths* in a row."""
+    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (deaths - 1))
+
+
+class Supervisor:
+    """Keeps *count* workers running; each is *command* with `--worker N` and the sockets."""
+
+    def __init__(
+        self, command: Sequence[str], sockets: Sequence[socket.socket], count: int
+    ) -> None:
+        self._command = command
+        self._sockets = sockets
+        self._count = count
+        self._workers: dict[int, asyncio.subprocess.Process] = {}
+        self._stopping = asyncio.Event()
+        self._status = 0
+
+    async def run(self) -> int:
+        """Run until told to stop; give the exit status."""
+        loop = asyncio.get_running_loop()
+        for ending in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(ending, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, self._tell, signal.SIGHUP)
+        async with asyncio.TaskGroup() as group:
+            for number in range(1, self._count + 1):
+                group.create_task(self._keep(number))
+        return self._status
+
+    async def _keep(self, number: int) -> None:
+        """Start worker *number*, and start it again whenever it dies."""
+        deaths = 0
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            status = await self._live(number)
+            if self._stopping.is_set():
+                break
+            if status == FATAL_STATUS:
+                self._status = status
+                self._stop()
+                break
+            deaths = 1 if time.monotonic() - started > WELL_AFTER_S else deaths + 1
+            log.error("worker_died", worker=number, status=status, restart_in_s=pause_s(deaths))
+            await self._pause(pause_s(deaths))
+
+    async def _live(self, number: int) -> int:
+        """Run worker *number* to its end; give its exit status."""
+        descriptors = [sock.fileno() for sock in self._sockets]
+        listening = [f"--listen-fd={descriptor}" for descriptor in descriptors]
+        # A session of its own: Ctrl-C reaches the parent alone, which tells the workers once.
+        worker = await asyncio.create_subprocess_exec(
+            *self._command,
+            f"--worker={number}",
+            *listening,
+            stdin=asyncio.subprocess.PIPE,
+            pass_fds=descriptors,
+            start_new_session=True,
+        )
+        self._workers[number] = worker
+        if self._stopping.is_set():
+            worker.send_signal(signal.SIGTERM)
+        try:
+            return await worker.wait()
+        finally:
+            del self._workers[number]
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        self._tell(signal.SIGTERM)
+
+    def _tell(self, number: signal.Signals) -> None:
+        for worker in tuple(self._workers.values()):
+            with suppress(ProcessLookupError):
+                worker.send_signal(number)
+
+
+def worker_command(arguments: Sequence[str]) -> list[str]:
+    """Give the command that starts a worker with the *arguments* of `serve`."""
+    return [sys.executable, "-m", "gateway", "serve", *arguments]

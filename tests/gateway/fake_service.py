@@ -1,0 +1,93 @@
+"""A `Service` with a small app of its own, run as a process by the tests of stopping and reloading.
+
+Arguments: the configuration's path, then those that a `Supervisor` adds.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from gateway import config, health
+from gateway.drain import Drain
+from gateway.keys import DRAIN, METRICS, READINESS, RELOADERS
+from gateway.log import Output
+from gateway.metrics import Metrics
+from gateway.server import Service, run
+from gateway.sockets import listen
+
+
+@web.middleware
+async def entered(request: web.Request, handler):
+    drain = request.app[DRAIN]
+    if request.path == "/readyz":
+        return await handler(request)
+    with drain.running():
+        try:
+            return await handler(request)
+        except asyncio.CancelledError:
+            if drain.over:
+                return web.Response(status=503, text="told to end")
+            raise
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    """Send a dot every 20 ms, as many as asked for."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    try:
+        for _ in range(int(request.query["n"])):
+            await response.write(b".")
+            await asyncio.sleep(0.02)
+        await response.write(b"whole")
+    except asyncio.CancelledError:
+        if not request.app[DRAIN].over:
+            raise
+        await response.write(b"told to end")
+    return response
+
+
+async def wait(_: web.Request) -> web.Response:
+    await asyncio.sleep(3600)
+    return web.Response()
+
+
+async def pid(_: web.Request) -> web.Response:
+    return web.Response(text=str(os.getpid()))
+
+
+def build(settings) -> web.Application:
+    async def taken_over(new) -> None:
+        structlog.get_logger().info("took_over", port=new.server.port)
+
+    app = web.Application(middlewares=[entered])
+    app[DRAIN], app[READINESS], app[METRICS] = Drain(), [], Metrics()
+    app[RELOADERS] = [taken_over]
+    health.add_routes(app)
+    for handler in (stream, wait, pid):
+        app.router.add_get(f"/{handler.__name__}", handler)
+    return app
+
+
+def main(path: Path, *rest: str) -> int:
+    options = dict(argument.lstrip("-").split("=") for argument in rest)
+    settings = config.load(path)
+    output = Output()
+    output.configure(settings.log, ())
+    if "listen-fd" in options:
+        sockets = [socket.socket(fileno=int(options["listen-fd"]))]
+    else:
+        sockets = listen(settings.server.host, settings.server.port)
+    worker = int(options.get("worker", 0))
+    service = Service(settings, sockets, output, build, lambda: config.load(path), worker)
+    status = run(service)
+    output.sink.flush()
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))

@@ -1,0 +1,292 @@
+import asyncio
+import gzip
+
+import orjson
+import pytest
+import structlog
+from aiohttp import web
+
+from gateway import connections
+from gateway.connections import Bounds, Paths, connection_cap, raise_descriptor_limit
+from gateway.drain import Drain
+
+SECRET = b"gw-license-that-must-not-be-logged"
+
+
+def app_of(handler) -> web.Application:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    return app
+
+
+async def echo(request: web.Request) -> web.Response:
+    return web.json_response({"path": request.raw_path, "rel_url": str(request.rel_url)})
+
+
+async def answered(reader: asyncio.StreamReader) -> tuple[int, dict, bytes]:
+    """Read one answer: its status, its headers, its body."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    return int(head[0].split()[1]), headers, body
+
+
+@pytest.mark.parametrize(
+    ("target", "forgiven"),
+    [
+        ("/gemini/v1/models", "/gemini/v1/models"),
+        ("/gemini//v1///models/", "/gemini/v1/models"),
+        ("//gemini/v1/models", "/gemini/v1/models"),
+        ("/gemini/v1/models/?key=a//b/", "/gemini/v1/models?key=a//b/"),
+        ("/gemini/v1/models/a%2Fb%2f/", "/gemini/v1/models/a%2Fb%2f"),
+        ("/", "/"),
+        ("//", "/"),
+        ("*", "*"),
+        ("http://evil//x", "http://evil//x"),
+        ("/v1/models", "/v1/models"),
+    ],
+)
+def test_paths_are_forgiven_and_nothing_else_is_changed(target, forgiven):
+    assert Paths("/gemini", aliases=False).forgive(target) == forgiven
+
+
+@pytest.mark.parametrize(
+    ("target", "forgiven"),
+    [
+        ("/v1/models", "/gemini/v1/models"),
+        ("/v1beta/models/a:b?key=x", "/gemini/v1beta/models/a:b?key=x"),
+        ("//v1//models/", "/gemini/v1/models"),
+        ("/v1", "/gemini/v1"),
+        ("/v1x/models", "/v1x/models"),
+        ("/healthz", "/healthz"),
+        ("/gemini/v1/models", "/gemini/v1/models"),
+    ],
+)
+def test_with_aliases_the_bare_paths_lead_to_the_prefix(target, forgiven):
+    assert Paths("/gemini", aliases=True).forgive(target) == forgiven
+
+
+async def test_the_app_sees_the_forgiven_path(serve_app, dial):
+    port, _ = await serve_app(app_of(echo))
+    reader, _ = await dial(port, b"GET /gemini//v1/models/?a=%2F HTTP/1.1\r\nHost: x\r\n\r\n")
+    _, _, body = await answered(reader)
+    path = "/gemini/v1/models?a=%2F"
+    assert orjson.loads(body) == {"path": path, "rel_url": path}
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET / HTTP/1.1\nHost: x\nAuthorization: " + SECRET + b"\n\n",
+        b"\x16\x03\x01\x02\x00" + SECRET + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 9000 + SECRET + b"\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\nA: "
+        + SECRET
+        + b"\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n" + SECRET,
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\x0bchunked\r\n\r\n" + SECRET,
+        b"GET / HTTP/1.1\r\nHost : x\r\nA: " + SECRET + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\nA: " + SECRET + b"\r\n\r\n",
+    ],
+)
+async def test_malformed_http_is_refused_in_json_and_never_quoted(
+    serve_app, dial, request_bytes, caplog
+):
+    with structlog.testing.capture_logs() as lines:
+        port, _ = await serve_app(app_of(echo))
+        reader, _ = await dial(port, request_bytes)
+        status, headers, body = await answered(reader)
+    assert status == 400
+    assert headers["content-type"].startswith("application/json")
+    assert headers["x-request-id"]
+    assert headers["connection"] == "close"
+    assert orjson.loads(body)["error"]["type"] == "invalid_request_error"
+    assert SECRET.decode() not in f"{lines}{caplog.text}{body}"
+    assert await reader.read() == b""
+
+
+async def test_what_no_one_caught_is_a_500_in_json_logged_without_its_text(serve_app, dial):
+    async def fail(_):
+        raise RuntimeError(SECRET.decode())
+
+    with structlog.testing.capture_logs() as lines:
+        port, _ = await serve_app(app_of(fail))
+        reader, _ = await dial(port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        status, _, body = await answered(reader)
+    assert status == 500
+    assert orjson.loads(body)["error"]["type"] == "server_error"
+    assert [line["error"] for line in lines] == ["RuntimeError"]
+    assert "test_connections.py" in lines[0]["at"]
+    assert SECRET.decode() not in f"{lines}{body}"
+
+
+async def test_a_compressed_body_is_not_inflated(serve_app, dial):
+    async def size(request):
+        return web.json_response(len(await request.read()))
+
+    data = gzip.compress(b"x" * 1_000_000)
+    port, _ = await serve_app(app_of(size))
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: {len(data)}"
+    reader, _ = await dial(port, head.encode() + b"\r\n\r\n" + data)
+    _, _, body = await answered(reader)
+    assert int(body) == len(data)
+
+
+@pytest.mark.parametrize("begun", [b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX-"])
+async def test_a_head_that_does_not_end_in_time_is_given_up(serve_app, dial, begun):
+    port, _ = await serve_app(app_of(echo), Bounds(0.2, 5, 100))
+    reader, _ = await dial(port, begun)
+    status, headers, body = await answered(reader)
+    assert (status, headers["connection"]) == (408, "close")
+    assert orjson.loads(body)["error"]["code"] == "request_timeout"
+    assert await reader.read() == b""
+
+
+async def test_the_second_head_on_a_connection_is_bounded_too(serve_app, dial):
+    port, _ = await serve_app(app_of(echo), Bounds(0.2, 5, 100))
+    reader, writer = await dial(port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (await answered(reader))[0] == 200
+    writer.write(b"GET /")
+    assert (await answered(reader))[0] == 408
+
+
+async def test_a_head_in_pieces_and_a_slow_handler_are_fine(serve_app, dial):
+    async def slow(_):
+        await asyncio.sleep(0.5)
+        return web.Response(text="done")
+
+    port, _ = await serve_app(app_of(slow), Bounds(0.3, 5, 100))
+    reader, writer = await dial(port)
+    for byte in b"GET / HTTP/1.1\r\nHost: x\r\n\r\n":
+        writer.write(bytes([byte]))
+        await writer.drain()
+    assert (await answered(reader))[2] == b"done"
+
+
+async def test_above_the_cap_a_connection_is_told_to_come_again(serve_app, dial, monkeypatch):
+    monkeypatch.setattr(connections, "TOLD_ABOVE_CAP", 1)
+    port, server = await serve_app(app_of(echo), Bounds(5, 5, 2))
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    for _ in range(2):
+        reader, _ = await dial(port, request)
+        assert (await answered(reader))[0] == 200
+    reader, told = await dial(port, request)
+    status, headers, _ = await answered(reader)
+    assert (status, headers["retry-after"], headers["connection"]) == (503, "1", "close")
+    told.close()
+    while len(server.connections) > 2:
+        await asyncio.sleep(0.01)
+    await dial(port)
+    while len(server.connections) < 3:
+        await asyncio.sleep(0.01)
+    reader, _ = await dial(port, request)
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+        await answered(reader)
+
+
+async def test_a_client_that_does_not_read_is_cut(serve_app, dial):
+    ended = asyncio.Event()
+
+    async def endless(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b"x" * 65_536)
+        finally:
+            ended.set()
+
+    port, _ = await serve_app(app_of(endless), Bounds(5, 0.2, 100))
+    with structlog.testing.capture_logs() as lines:
+        await dial(port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.wait_for(ended.wait(), 10)
+    assert [line["event"] for line in lines] == ["client_stopped_reading"]
+
+
+async def test_a_client_that_reads_slowly_is_not_cut(serve_app):
+    total = 12_000_000
+
+    async def large(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"x" * total)
+        return response
+
+    port, _ = await serve_app(app_of(large), Bounds(5, 0.2, 100))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=65_536)
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    received = 0
+    while data := await reader.read(600_000):
+        received += len(data)
+        await asyncio.sleep(0.005)
+    writer.close()
+    assert received > total
+
+
+async def test_while_draining_an_answer_closes_its_connection(serve_app, dial):
+    drain = Drain()
+    port, _ = await serve_app(app_of(echo), drain=drain)
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    reader, writer = await dial(port, request)
+    _, headers, _ = await answered(reader)
+    assert "connection" not in headers
+    drain.begin()
+    writer.write(request)
+    _, headers, _ = await answered(reader)
+    assert headers["connection"] == "close"
+
+
+async def test_idle_connections_can_be_closed_without_disturbing_busy_ones(serve_app, dial):
+    go_on = asyncio.Event()
+
+    async def wait(_):
+        await go_on.wait()
+        return web.Response(text="done")
+
+    port, server = await serve_app(app_of(wait))
+    idle, _ = await dial(port)
+    busy, _ = await dial(port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    while not any(one._current_request for one in server.connections):
+        await asyncio.sleep(0.01)
+    server.close_idle()
+    assert await idle.read() == b""
+    go_on.set()
+    assert (await answered(busy))[2] == b"done"
+
+
+async def test_a_client_that_leaves_cancels_its_handler(serve_app, dial):
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def wait(_):
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    port, _ = await serve_app(app_of(wait))
+    _, writer = await dial(port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    await begun.wait()
+    writer.close()
+    await asyncio.wait_for(cancelled.wait(), 5)
+
+
+@pytest.mark.parametrize(
+    ("configured", "descriptors", "cap"),
+    [(0, 1000, 450), (100, 1000, 100), (5000, 1000, 450), (0, 1, 1)],
+)
+def test_the_cap_leaves_descriptors_for_upstream(configured, descriptors, cap):
+    assert connection_cap(configured, descriptors) == cap
+
+
+def test_the_limit_on_descriptors_is_raised():
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, soft), hard))
+        assert raise_descriptor_limit() >= soft or hard == resource.RLIM_INFINITY
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= soft
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

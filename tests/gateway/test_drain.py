@@ -1,0 +1,53 @@
+import asyncio
+
+import pytest
+
+from gateway.drain import Drain
+from gateway.errors import Unavailable
+
+
+async def running(drain: Drain, go_on: asyncio.Event) -> str:
+    try:
+        with drain.running():
+            await go_on.wait()
+    except asyncio.CancelledError:
+        return "told to end" if drain.over else "cancelled"
+    return "finished"
+
+
+async def test_requests_that_run_are_waited_for():
+    drain, go_on = Drain(), asyncio.Event()
+    assert await drain.finished(0)
+    task = asyncio.create_task(running(drain, go_on))
+    await asyncio.sleep(0)
+    drain.begin()
+    assert (drain.begun, drain.over, drain.count) == (True, False, 1)
+    assert not await drain.finished(0.01)
+    go_on.set()
+    assert await drain.finished(5)
+    assert await task == "finished"
+
+
+async def test_once_begun_nobody_new_is_let_in():
+    drain = Drain()
+    drain.begin()
+    with pytest.raises(Unavailable) as caught, drain.running():
+        pass
+    assert caught.value.retry_after == 0.25
+
+
+async def test_at_the_end_the_running_ones_are_told():
+    drain, go_on = Drain(), asyncio.Event()
+    tasks = [asyncio.create_task(running(drain, go_on)) for _ in range(3)]
+    await asyncio.sleep(0)
+    drain.end()
+    assert await asyncio.gather(*tasks) == ["told to end"] * 3
+    assert drain.count == 0
+
+
+async def test_a_client_that_leaves_is_no_end_of_the_drain():
+    drain, go_on = Drain(), asyncio.Event()
+    task = asyncio.create_task(running(drain, go_on))
+    await asyncio.sleep(0)
+    task.cancel()
+    assert await task == "cancelled"

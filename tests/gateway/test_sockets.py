@@ -1,0 +1,39 @@
+import socket
+
+import pytest
+
+from gateway.sockets import StartError, listen, where
+
+
+@pytest.fixture
+def taken():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        yield sock.getsockname()[1]
+
+
+def test_a_taken_port_is_told(taken):
+    with pytest.raises(StartError, match=f"cannot listen on 127.0.0.1 port {taken}: Address alr"):
+        listen("127.0.0.1", taken)
+
+
+def test_a_host_that_is_not_here_is_told():
+    with pytest.raises(StartError, match=r"cannot listen on no-such-host\.invalid port 1: "):
+        listen("no-such-host.invalid", 1)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_all_addresses_of_a_host_share_one_port(host):
+    try:
+        sockets = listen(host, 0)
+    except StartError as error:
+        pytest.skip(f"this machine has no such address: {error}")
+    try:
+        assert len({sock.getsockname()[1] for sock in sockets}) == 1
+        for url in where(sockets, "/gemini"):
+            assert url.startswith(("http://127.0.0.1:", "http://[::1]:"))
+            assert url.endswith("/gemini")
+    finally:
+        for sock in sockets:
+            sock.close()

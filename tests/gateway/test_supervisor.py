@@ -1,0 +1,127 @@
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from gateway.sockets import listen, where
+from gateway.supervisor import LONGEST_PAUSE_S, pause_s
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = Path(__file__).with_name("fake_service.py")
+PARENT = """
+import asyncio, sys
+from gateway.supervisor import Supervisor
+from gateway.sockets import listen
+from gateway.log import Output
+from gateway.settings import Log
+Output().configure(Log(format="json"), ())
+sockets = listen("127.0.0.1", int(sys.argv[1]))
+sys.exit(asyncio.run(Supervisor(sys.argv[2:], sockets, 2).run()))
+"""
+
+
+@pytest.fixture
+async def parent(tmp_path):
+    """Start a parent of two workers; gives it and its address."""
+    running = []
+
+    async def start(*command: str):
+        port = _free_port()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-c", PARENT, str(port)),
+            *(command or _service(tmp_path)),
+            stderr=asyncio.subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        running.append(process)
+        return process, f"http://127.0.0.1:{port}"
+
+    yield start
+    for process in running:
+        if process.returncode is None:
+            process.terminate()
+        await asyncio.wait_for(process.wait(), 20)
+
+
+def _free_port() -> int:
+    (sock,) = listen("127.0.0.1", 0)
+    with sock:
+        return int(where([sock], "")[0].rsplit(":", 1)[1])
+
+
+def _service(folder: Path) -> list[str]:
+    path = folder / "config.toml"
+    path.write_text("[log]\nformat = 'json'\n")
+    return [sys.executable, str(SCRIPT), str(path)]
+
+
+async def _pids(url: str, count: int) -> set[int]:
+    """Ask until *count* different workers have answered."""
+    pids: set[int] = set()
+    async with asyncio.timeout(30):
+        while len(pids) < count:
+            try:
+                # A session each: a kept connection stays with its worker.
+                async with aiohttp.ClientSession() as session, session.get(f"{url}/pid") as answer:
+                    pids.add(int(await answer.text()))
+            except aiohttp.ClientError:
+                await asyncio.sleep(0.05)
+    return pids
+
+
+async def test_workers_share_the_port_and_one_that_dies_is_replaced(parent):
+    process, url = await parent()
+    first = await _pids(url, 2)
+    os.kill(killed := min(first), signal.SIGKILL)
+    second = await _pids(url, 2) | await _pids(url, 2)
+    assert len(second - first) == 1
+    assert killed not in second
+    process.terminate()
+    assert await asyncio.wait_for(process.wait(), 20) == 0
+    for pid in first | second:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+async def test_a_stream_ends_whole_when_the_parent_is_told_to_stop(parent):
+    process, url = await parent()
+    await _pids(url, 2)
+    async with aiohttp.ClientSession() as session:
+        answer = await session.get(f"{url}/stream?n=50")
+        await answer.content.readany()
+        process.send_signal(signal.SIGINT)
+        assert (await answer.read()).endswith(b"whole")
+    assert await asyncio.wait_for(process.wait(), 20) == 0
+
+
+async def test_no_worker_outlives_a_parent_that_was_killed(parent):
+    process, url = await parent()
+    pids = await _pids(url, 2)
+    process.kill()
+    async with asyncio.timeout(20):
+        while any(Path(f"/proc/{pid}/cmdline").exists() and _alive(pid) for pid in pids):
+            await asyncio.sleep(0.05)
+
+
+def _alive(pid: int) -> bool:
+    """Say whether the process runs; a zombie that nobody has waited for does not."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
+async def test_a_worker_that_a_restart_will_not_mend_ends_the_parent(parent):
+    process, _ = await parent(sys.executable, "-c", "raise SystemExit(78)")
+    assert await asyncio.wait_for(process.wait(), 20) == 78
+
+
+def test_pauses_grow_up_to_a_bound():
+    pauses = [pause_s(deaths) for deaths in range(1, 20)]
+    assert pauses[:4] == [0.5, 1.0, 2.0, 4.0]
+    assert max(pauses) == pauses[-1] == LONGEST_PAUSE_S
