@@ -100,7 +100,13 @@ def _restored(
     memories = translating.known.memories
     if not memories:
         return None
-    entry = turns.read(memories, turns.text_key(text_of(message)))
+    text = turns.text_key(text_of(message))
+    if text is not None:
+        entry = turns.read(memories, text)
+    elif message.get("tool_calls"):
+        entry = (turns.read(memories, memory_key(message["tool_calls"][0])) or {}).get("t")
+    else:
+        entry = None
     if not isinstance(entry, list):
         return None
     images = [p for p in _visible(translating, message, index) if "inlineData" in p]

@@ -24,9 +24,22 @@ def conversation(translating: Translating) -> tuple[list[Json], list[Json]]:
 
 
 class _Walk:
-    """The conversation so far. *turns* are closed for merging when they hold responses."""
+    """The conversation so far.
 
-    __slots__ = ("_answered", "_by_id", "_by_name", "_open", "contents", "system", "translating")
+    *_open* is the role whose turn may still grow, *_waiting* are the calls of the model's turn:
+    each with the client's id and name of it, and where it stands (message, place).
+    """
+
+    __slots__ = (
+        "_answered",
+        "_by_id",
+        "_by_name",
+        "_open",
+        "_waiting",
+        "contents",
+        "system",
+        "translating",
+    )
 
     def __init__(self, translating: Translating) -> None:
         self.translating = translating
@@ -34,6 +47,7 @@ class _Walk:
         self.system: list[Json] = []
         self._open: str | None = None
         self._answered: set[int] = set()
+        self._waiting: list[tuple[Json, str | None, str, tuple[int, int]]] = []
         self._by_id: defaultdict[str, deque[int]] = defaultdict(deque)
         self._by_name: defaultdict[str, deque[int]] = defaultdict(deque)
         for index, message in enumerate(translating.payload["messages"]):
@@ -46,6 +60,8 @@ class _Walk:
         """Add *parts* to the turn of *role*, a new one if the last is another's."""
         if not parts:
             return
+        if self._waiting and role == "user":
+            self._respond()
         if self._open == role:
             self.contents[-1]["parts"] += parts
         else:
@@ -63,32 +79,18 @@ class _Walk:
         self.add("user", content.parts(self.translating, message["content"], index))
 
     def answer(self, message: Json, index: int) -> None:
-        """Take a message of the model, and all results of its calls."""
+        """Take a message of the model; the results of its calls come before the next turn."""
         parts = assistant.turn(self.translating, message, index)
         self.add("model", parts)
-        calls = [part for part in parts if "functionCall" in part]
-        if not calls:
-            return
-        ids = [call.get("id") for call in message.get("tool_calls") or [{}]]
-        told, after = [], []
-        for at, call in enumerate(calls):
-            call_id = ids[at] if at < len(ids) else None
-            name = self._client_name(message, at)
-            found = self._result(call_id, name, index)
-            answer = self.translating.payload["messages"][found] if found is not None else None
-            if answer is None:
-                self.translating.notes.adjust(
-                    f"messages[{index}].tool_calls[{at}]", "answered", "no_result"
-                )
-            part, media = results.function_response(self.translating, call, answer, found or 0)
-            told.append(part)
-            after += media
-        self.contents.append({"role": "user", "parts": told})
-        self._open = None
-        self.add("user", after)
+        native = [part for part in parts if "functionCall" in part]
+        for at, (call, told) in enumerate(zip(native, _told_calls(message), strict=False)):
+            function = told.get("function") or told.get("custom") or {}
+            self._waiting.append((call, told.get("id"), function.get("name") or "", (index, at)))
 
     def result(self, message: Json, index: int) -> None:
         """Take a result that no call of an earlier message has claimed."""
+        if self._waiting:
+            self._respond()
         if index in self._answered:
             return
         self.translating.notes.adjust(f"messages[{index}]", "text", "no_call")
@@ -96,8 +98,8 @@ class _Walk:
 
     def end(self) -> tuple[list[Json], list[Json]]:
         """Close the conversation: it must begin and end with the user."""
-        if not self.contents and self.system:
-            self.contents, self.system = [{"role": "user", "parts": self.system}], []
+        if self._waiting:
+            self._respond()
         if not self.contents or self.contents[0]["role"] == "model":
             self.contents.insert(0, {"role": "user", "parts": [{"text": " "}]})
         if self.contents[-1]["role"] == "model":
@@ -106,6 +108,25 @@ class _Walk:
             last = len(self.translating.payload["messages"]) - 1
             self.translating.notes.adjust(f"messages[{last}]", "continued", "ends_with_assistant")
         return self.system, self.contents
+
+    def _respond(self) -> None:
+        """Tell the result of each waiting call, in one turn and in the order of the calls."""
+        waiting, self._waiting = self._waiting, []
+        messages, notes = self.translating.payload["messages"], self.translating.notes
+        responses, after = [], []
+        for call, call_id, name, (index, at) in waiting:
+            found = self._result(call_id, name, index)
+            if found is None:
+                notes.adjust(f"messages[{index}].tool_calls[{at}]", "answered", "no_result")
+                result = None
+            else:
+                result = messages[found]
+            part, media = results.function_response(self.translating, call, result, found or 0)
+            responses.append(part)
+            after += media
+        self.contents.append({"role": "user", "parts": responses})
+        self._open = None
+        self.add("user", after)
 
     def _result(self, call_id: str | None, name: str, index: int) -> int | None:
         """Give the index of the first result after *index* that answers the call."""
@@ -119,13 +140,10 @@ class _Walk:
                 return queue.popleft()
         return None
 
-    @staticmethod
-    def _client_name(message: Json, at: int) -> str:
-        calls = message.get("tool_calls") or [{"function": message.get("function_call") or {}}]
-        call = calls[at] if at < len(calls) else {}
-        told = call.get("function") or call.get("custom") or {}
-        name: str = told.get("name") or ""
-        return name
+
+def _told_calls(message: Json) -> list[Json]:
+    legacy = message.get("function_call")
+    return message.get("tool_calls") or ([{"function": legacy}] if legacy else [])
 
 
 _RESULTS = frozenset({"tool", "function"})

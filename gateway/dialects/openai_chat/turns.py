@@ -4,9 +4,11 @@ Gemini wants its own parts back: thought signatures on calls, text, code and ima
 output as code. The reply side makes entries, the request side asks for them by what the client
 sends again: the id of a tool call, or the text of the answer. Entries:
 
-    call/<id>      {"s": signature, "i": native id}       both absent if there were none
-    text/<digest>  [part, ...]   the turn; {"call": n} is the n-th function call,
-                                 {"image": n, "s": ...} the n-th image of the client's own text
+    call/<id>      {"s": signature, "i": native id, "t": turn}, each absent if there was none
+    text/<digest>  turn = [part, ...]; {"call": n} is its n-th function call,
+                   {"image": n, "s": ...} the n-th image of the client's own text
+
+A turn without visible text is kept with its first call.
 
 An answer of plain text without a signature needs no entry.
 """
@@ -48,17 +50,20 @@ def records(parts: Sequence[Json], content: str, calls: Sequence[Json]) -> list[
     *parts* are Gemini's own in order, without thoughts; *content* is all of the visible text that
     the client got; *calls* are its tool calls in the order of the `functionCall` parts.
     """
-    entries = []
+    entries: list[tuple[str, bytes]] = []
+    text = text_key(content)
+    turn = list(_compact(parts)) if any(map(_is_special, parts)) else None
     native_calls = [part for part in parts if "functionCall" in part]
     for part, call in zip(native_calls, calls, strict=False):
         native = part["functionCall"]
         key = call_key(call["id"]) if call.get("id") else None
         key = key or legacy_key(native["name"], native.get("args") or {})
         facts = {"s": part.get("thoughtSignature"), "i": native.get("id")}
+        if text is None and not entries:
+            facts["t"] = turn
         entries.append((key, orjson.dumps({k: v for k, v in facts.items() if v})))
-    key = text_key(content)
-    if key and any(map(_is_special, parts)):
-        entries.append((key, orjson.dumps(list(_compact(parts)))))
+    if text is not None and turn is not None:
+        entries.append((text, orjson.dumps(turn)))
     return entries
 
 
