@@ -147,6 +147,10 @@ class Reply(Protocol):
     def finish_reason(self) -> str | None:
         """Why the first choice ended, in the client's word; None while it goes on."""
 
+    @property
+    def sunset(self) -> str | None:
+        """When upstream retires the model, as an HTTP date; None while it did not say."""
+
     def open(self) -> list[Json]:
         """Give the chunks that go out before the first event: the role. Idempotent with `feed`."""
 

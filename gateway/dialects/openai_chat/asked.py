@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gateway.dialects.openai_chat.encoders import check_format
 from gateway.exchange import Json, Known, UpstreamCall
 
 
@@ -28,10 +29,15 @@ class Asked:
 
 
 def asked(call: UpstreamCall, payload: Json, known: Known) -> Asked:
-    """Read the answer's form from the *call* that goes up and the *payload* that came."""
+    """Read the answer's form from the *call* that goes up and the *payload* that came.
+
+    Raises `BadRequest` for a format of sound that this installation cannot make.
+    """
     config = call.body.get("generationConfig") or {}
     thinking = config.get("thinkingConfig") or {}
     google = payload.get("google") or (payload.get("extra_body") or {}).get("google") or {}
+    audio = (payload.get("audio") or {}).get("format") or "wav"
+    check_format(audio)
     return Asked(
         exchange_id=known.exchange_id,
         created=known.created,
@@ -39,7 +45,7 @@ def asked(call: UpstreamCall, payload: Json, known: Known) -> Asked:
         thoughts=bool(thinking.get("includeThoughts")),
         usage=bool((payload.get("stream_options") or {}).get("include_usage")),
         images=google.get("image_output") or google.get("imageOutput") or known.image_output,
-        audio=(payload.get("audio") or {}).get("format") or "wav",
+        audio=audio,
         names=call.names,
         customs=_custom_tools(payload),
         legacy=bool(payload.get("functions")) and not payload.get("tools"),

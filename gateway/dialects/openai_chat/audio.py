@@ -20,6 +20,7 @@ _FORMATS = {
 }
 # What Gemini's speech models announce (recorded: `audio/L16;codec=pcm;rate=24000`).
 _RATE = 24_000
+_MAX_RATE = 384_000
 
 
 class Audio:
@@ -94,10 +95,20 @@ def _samples(kind: str, parameters: str, data: bytes) -> tuple[Sound | None, byt
     """Give how the 16 bit samples in *data* are to be read, and them; None if it holds none."""
     if kind in _PCM:
         told = dict(item.strip().split("=", 1) for item in parameters.split(";") if "=" in item)
-        return Sound(int(told.get("rate", _RATE)), int(told.get("channels", 1))), data
-    if _FORMATS.get(kind) == "wav":
+        sound = Sound(int(told.get("rate", _RATE)), int(told.get("channels", 1)))
+        if not (0 < sound.rate <= _MAX_RATE and sound.channels in {1, 2}):
+            raise ValueError(f"no sound is like this: {sound}")
+        return sound, data
+    return _wav_samples(data) if _FORMATS.get(kind) == "wav" else (None, data)
+
+
+def _wav_samples(data: bytes) -> tuple[Sound | None, bytes]:
+    try:
         with wave.open(BytesIO(data)) as file:
             if file.getsampwidth() == 2:
                 sound = Sound(file.getframerate(), file.getnchannels())
                 return sound, file.readframes(file.getnframes())
+    except (EOFError, wave.Error):
+        # A kind of WAV that the library cannot read may be one that the client can.
+        pass
     return None, data

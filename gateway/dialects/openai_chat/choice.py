@@ -84,6 +84,11 @@ class Choice:
             return ""
         return "\n" if last.endswith("\n") else "\n\n"
 
+    def content(self) -> str:
+        """Give all of `content` so far."""
+        self.end_run()
+        return "".join(text for text, _ in self.pieces)
+
     def awaits_result(self) -> bool:
         """Tell whether the last part is code that Gemini has yet to run."""
         return bool(self.parts) and "executableCode" in self.parts[-1] and not self.run.tell()

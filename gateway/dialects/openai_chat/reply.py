@@ -5,12 +5,14 @@ chunks for both, and `collect` folds them. What ends an answer (finish reason, c
 decided in `finish`, for Gemini may say STOP and go on (seen in recorded code executions).
 """
 
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from itertools import chain
 from zlib import crc32
 
 import orjson
 
-from gateway.dialects.openai_chat import collect, logprobs, usage
+from gateway.dialects.openai_chat import collect, logprobs, turns, usage
 from gateway.dialects.openai_chat.asked import Asked, asked
 from gateway.dialects.openai_chat.choice import Choice
 from gateway.dialects.openai_chat.closing import block, closing, ended, note
@@ -19,13 +21,13 @@ from gateway.dialects.openai_chat.parts import translate
 from gateway.errors import UpstreamError, UpstreamTruncated
 from gateway.exchange import Json, Known, UpstreamCall, Usage
 
-_SHAPE_FAULTS = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
+_SHAPE_FAULTS = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 
 
 class ChatReply:
     """Translate the events of one reply into chat.completion chunks.
 
-    *sunset* is the time at which Gemini retires the model, as it says it in `modelStatus`.
+    *sunset* is when Gemini retires the model, as an HTTP date.
     """
 
     __slots__ = (
@@ -114,7 +116,11 @@ class ChatReply:
 
     def memories(self) -> list[tuple[str, bytes]]:
         """Give what the next turn of this conversation needs, as key and value."""
-        return []
+        return [
+            entry
+            for choice in self._choices.values()
+            for entry in turns.records(choice.parts, choice.content(), choice.calls)
+        ]
 
     def _feed(self, event: Json) -> list[Json]:
         chunks: list[Json] = []
@@ -132,7 +138,7 @@ class ChatReply:
             if feedback.get("blockReason") or feedback.get("blockReasonMessage"):
                 block(self._choices.get(0) or self._open(0, chunks), feedback)
         if "modelStatus" in event:
-            self.sunset = (event["modelStatus"] or {}).get("retirementTime") or self.sunset
+            self.sunset = http_date((event["modelStatus"] or {}).get("retirementTime"))
         return chunks
 
     def _candidate(self, candidate: Json, chunks: list[Json]) -> None:
@@ -166,6 +172,15 @@ class ChatReply:
         if counts is None:
             return {}
         return {"usage": usage.wire(counts, self._metadata)}
+
+
+def http_date(told: object) -> str | None:
+    """Give the RFC 3339 time *told* in the form of HTTP's headers; None if it is none."""
+    try:
+        when = datetime.fromisoformat(str(told))
+    except ValueError:
+        return None
+    return format_datetime(when.astimezone(UTC), usegmt=True)
 
 
 def _attach(chunks: list[Json], index: int, told: Json) -> None:

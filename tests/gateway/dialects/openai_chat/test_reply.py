@@ -1,36 +1,31 @@
 import random
+from contextlib import suppress
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from gateway.dialects.openai_chat.reply import ChatReply
-from gateway.errors import GatewayError, UpstreamTruncated
-from gateway.exchange import Known, UpstreamCall
+from gateway.dialects.openai_chat import turns
+from gateway.dialects.openai_chat.reply import http_date
+from gateway.errors import (
+    GatewayError,
+    UpstreamError,
+    UpstreamOverloaded,
+    UpstreamTruncated,
+)
 from gateway.sse import SSEDecoder
 
 from .recorded import SHARED, replies
+from .replying import deltas, event, make_reply, message, run, stop, whole
 
-
-def make_reply(payload=None, *, thoughts=True, **call):
-    body = {"generationConfig": {"thinkingConfig": {"includeThoughts": thoughts}}}
-    payload = {"model": "gemini-2.5-flash", "messages": [], **(payload or {})}
-    call = UpstreamCall(**{"model": payload["model"], "body": body, "stream": True, **call})
-    return ChatReply(call, payload, Known("x1", created=1_700_000_000))
-
-
-def run(reply, events):
-    chunks = [chunk for event in events for chunk in reply.feed(event)]
-    return chunks + reply.finish()
-
-
-def text_event(text, **candidate):
-    return {"candidates": [{"content": {"parts": [{"text": text}], "role": "model"}, **candidate}]}
+USAGE = {"stream_options": {"include_usage": True}}
+CALL = {"functionCall": {"name": "f", "args": {"a": 1}}}
 
 
 def test_a_text_reply_begins_with_the_role_and_ends_with_an_empty_delta():
-    reply = make_reply()
-    chunks = run(reply, [text_event("Hel"), text_event("lo", finishReason="STOP", index=0)])
+    chunks = run(make_reply(), [event("Hel"), stop("lo", index=0)])
     assert [chunk["choices"][0]["delta"] for chunk in chunks] == [
         {"role": "assistant", "content": ""},
         {"content": "Hel"},
@@ -41,32 +36,357 @@ def test_a_text_reply_begins_with_the_role_and_ends_with_an_empty_delta():
     assert reasons == [None, None, None, "stop"]
 
 
-def test_a_stream_without_a_finish_reason_is_an_error_and_never_a_stop():
+def test_a_reply_may_be_opened_before_its_first_event():
+    reply = make_reply()
+    [role] = reply.open()
+    assert role["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    assert reply.open() == []
+    assert reply.feed(event("a"))[0]["choices"][0]["delta"] == {"content": "a"}
+
+
+def test_an_opened_reply_that_ends_at_once_is_truncated():
+    reply = make_reply()
+    reply.open()
     with pytest.raises(UpstreamTruncated):
-        run(make_reply(), [text_event("Hel")])
+        reply.finish()
+
+
+def test_every_candidate_is_a_choice_with_its_own_role_and_end():
+    both = {"candidates": [event("a")["candidates"][0], event("b", index=1)["candidates"][0]]}
+    reply = make_reply()
+    chunks = run(reply, [both, stop("A", index=0), event("B", index=1, finishReason="MAX_TOKENS")])
+    answer = reply.collect(chunks)
+    told = [(one["message"]["content"], one["finish_reason"]) for one in answer["choices"]]
+    assert told == [("aA", "stop"), ("bB", "length")]
+    assert deltas(chunks, 1) == [{"content": "b"}, {"content": "B"}]
+
+
+def test_a_candidate_that_did_not_end_makes_the_reply_truncated():
+    reply = make_reply()
+    reply.feed(event("b", index=1))
+    reply.feed(stop("a", index=0))
+    assert reply.finish_reason is None
+    with pytest.raises(UpstreamTruncated):
+        reply.finish()
+
+
+def test_the_finish_reason_is_known_as_soon_as_gemini_gave_it():
+    reply = make_reply()
+    assert reply.finish_reason is None
+    reply.feed(event(CALL))
+    assert reply.finish_reason is None
+    reply.feed(stop(""))
+    assert reply.finish_reason == "tool_calls"
+
+
+def test_usage_is_told_once_and_only_when_asked_for():
+    counts = [{"usageMetadata": {"promptTokenCount": 3, "totalTokenCount": n}} for n in (4, 9)]
+    events = [event("a") | counts[0], stop("b") | counts[1]]
+    *_, end, last = run(make_reply(USAGE), events)
+    assert end["choices"][0]["finish_reason"] == "stop"
+    assert (last["choices"], last["usage"]["total_tokens"]) == ([], 9)
+    assert not any("usage" in chunk for chunk in run(make_reply(), events))
+    assert whole(events)["usage"]["total_tokens"] == 9
+
+
+def test_usage_of_a_reply_that_was_cut_is_that_of_its_last_event():
+    """Report 54: aborted streams were not counted."""
+    reply = make_reply()
+    assert reply.usage is None
+    reply.feed(event("a") | {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2}})
+    assert (reply.usage.prompt, reply.usage.completion, reply.usage.total) == (3, 2, 5)
+
+
+def test_thoughts_and_cached_tokens_are_counted_in_both_forms():
+    """Reports 37 and 53: reasoning tokens were missing, cached tokens always 0."""
+    counts = {"promptTokenCount": 9, "cachedContentTokenCount": 8, "thoughtsTokenCount": 7}
+    events = [stop("a") | {"usageMetadata": {**counts, "candidatesTokenCount": 1}}]
+    *_, last = run(make_reply(USAGE), events)
+    assert last["usage"] == whole(events)["usage"]
+    assert last["usage"]["completion_tokens"] == 8
+    assert last["usage"]["completion_tokens_details"]["reasoning_tokens"] == 7
+    assert last["usage"]["prompt_tokens_details"]["cached_tokens"] == 8
+
+
+def test_an_answer_without_counts_has_no_usage():
+    *_, last = run(make_reply(USAGE), [stop("a")])
+    assert last == {"choices": []}
+    assert "usage" not in whole([stop("a")])
+
+
+def frames(data):
+    assert data.endswith(b"\n\n")
+    return [orjson.loads(one.removeprefix(b"data: ")) for one in data[:-2].split(b"\n\n")]
+
+
+@pytest.mark.parametrize("payload", [{}, USAGE])
+def test_all_frames_have_the_same_facts_and_are_what_the_sdk_takes(payload):
+    reply = make_reply(payload)
+    counts = {"usageMetadata": {"promptTokenCount": 1}}
+    told = frames(reply.encode(run(reply, [event("a\u2028"), stop(CALL) | counts])))
+    facts = ("id", "object", "created", "model", "system_fingerprint")
+    assert len({tuple(one[fact] for fact in facts) for one in told}) == 1
+    assert told[0]["id"] == "chatcmpl-x1"
+    assert told[0]["created"] == 1_700_000_000
+    assert told[0]["model"] == "gemini-2.5-flash"
+    assert all(ChatCompletionChunk.model_validate(one, strict=True) for one in told)
+    assert [one.get("usage", "absent") for one in told[:-1]] == (
+        [None] * (len(told) - 1) if payload else ["absent"] * (len(told) - 1)
+    )
+
+
+def test_the_usage_frame_has_its_usage_once():
+    reply = make_reply(USAGE)
+    data = reply.encode([{"choices": [], "usage": {"total_tokens": 1}}])
+    assert data.count(b'"usage"') == 1
+    assert make_reply().encode([]) == b""
+
+
+def test_an_error_within_an_event_is_raised():
+    """Report 14: an error body in mid-stream was swallowed."""
+    reply = make_reply()
+    reply.feed(event("a"))
+    with pytest.raises(UpstreamOverloaded, match="overloaded"):
+        reply.feed({"error": {"code": 503, "status": "UNAVAILABLE", "message": "overloaded"}})
+
+
+def test_the_retirement_of_a_model_is_told_as_an_http_date():
+    reply = make_reply()
+    assert reply.sunset is None
+    reply.feed(event("a") | {"modelStatus": {"retirementTime": "2027-03-15T00:00:00Z"}})
+    assert reply.sunset == "Mon, 15 Mar 2027 00:00:00 GMT"
+    reply.feed(stop() | {"modelStatus": None})
+    assert http_date("soon") is None
+
+
+def test_what_the_next_turn_needs_is_remembered():
+    """Reports 1 and 3: a signature that the client does not send back was lost."""
+    reply = make_reply()
+    signed = {**CALL, "thoughtSignature": "c2ln"}
+    image = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}, "thoughtSignature": "aW1n"}
+    chunks = run(
+        reply, [event("Hi ", image), event({"text": "x", "thoughtSignature": "dHh0"}), stop(signed)]
+    )
+    told = reply.collect(chunks)["choices"][0]["message"]
+    memories = dict(reply.memories())
+    kept = turns.read(memories, turns.call_key(told["tool_calls"][0]["id"]))
+    assert kept == {"s": "c2ln"}
+    assert turns.read(memories, turns.text_key(told["content"])) == [
+        {"text": "Hi "},
+        {"image": 0, "s": "aW1n"},
+        {"text": "x", "thoughtSignature": "dHh0"},
+        {"call": 0},
+    ]
+
+
+def test_a_signature_of_three_megabytes_is_kept_whole():
+    """Report 5: a signature of a megabyte was truncated."""
+    signature = "A" * 3_000_000
+    data = b"data: " + orjson.dumps(stop({**CALL, "thoughtSignature": signature})) + b"\r\n\r\n"
+    decoder = SSEDecoder()
+    reply = make_reply()
+    events = [
+        one for n in range(0, len(data), 65_536) for one in decoder.feed(data[n : n + 65_536])
+    ]
+    run(reply, map(orjson.loads, events))
+    [(_, entry)] = reply.memories()
+    assert orjson.loads(entry)["s"] == signature
+
+
+BROKEN = [
+    {"candidates": "text"},
+    {"candidates": [None]},
+    {"candidates": [{"content": []}, 5]},
+    {"candidates": [{"content": {"parts": ["text"]}}]},
+    {"candidates": [{"content": {"parts": [{"functionCall": {"name": ["x"]}}]}}]},
+    {"candidates": [{"content": {"parts": [{"inlineData": {}}]}}]},
+    {"candidates": [{"index": [1]}]},
+    {"promptFeedback": "no"},
+    [],
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_an_event_of_an_unknown_shape_is_an_upstream_error(broken):
+    with pytest.raises(UpstreamError):
+        make_reply().feed(broken)
+
+
+def test_metadata_of_an_unknown_shape_is_an_upstream_error():
+    with pytest.raises(UpstreamError):
+        run(make_reply(), [stop("a", groundingMetadata={"groundingChunks": 5})])
+
+
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
+SIGNED = st.fixed_dictionaries({}, optional={"thoughtSignature": st.just("c2ln")})
+BLOBS = st.sampled_from(
+    [
+        {"mimeType": "image/png", "data": "iVBORw=="},
+        {"mimeType": "audio/L16;codec=pcm;rate=24000", "data": "AAECAwQ="},
+        {"mimeType": "video/mp4", "data": "AAAA"},
+    ]
+)
+ARGUMENTS = st.dictionaries(TEXTS, st.none() | st.integers(-9, 9) | TEXTS, max_size=3)
+KINDS = st.one_of(
+    st.fixed_dictionaries({"text": TEXTS}, optional={"thought": st.booleans()}),
+    st.fixed_dictionaries(
+        {
+            "functionCall": st.fixed_dictionaries(
+                {"name": st.just("f")}, optional={"args": ARGUMENTS, "id": TEXTS}
+            )
+        }
+    ),
+    st.fixed_dictionaries({"executableCode": st.fixed_dictionaries({"code": TEXTS})}),
+    st.fixed_dictionaries(
+        {
+            "codeExecutionResult": st.fixed_dictionaries(
+                {"outcome": st.sampled_from(["OUTCOME_OK", "OUTCOME_FAILED"])},
+                optional={"output": TEXTS},
+            )
+        }
+    ),
+    st.fixed_dictionaries({"inlineData": BLOBS}, optional={"thought": st.booleans()}),
+    st.just({"toolCall": {"id": "t"}}),
+)
+PARTS = st.builds(lambda kind, signed: {**kind, **signed}, KINDS, SIGNED)
+SEGMENTS = st.fixed_dictionaries(
+    {"endIndex": st.integers(0, 60)}, optional={"startIndex": st.integers(0, 60), "text": TEXTS}
+)
+SUPPORTS = st.fixed_dictionaries(
+    {"segment": SEGMENTS, "groundingChunkIndices": st.lists(st.integers(0, 2), max_size=3)}
+)
+GROUNDINGS = st.fixed_dictionaries(
+    {
+        "groundingChunks": st.just([{"web": {"uri": "https://a.org/"}}]),
+        "groundingSupports": st.lists(SUPPORTS, max_size=3),
+    }
+)
+CANDIDATES = st.fixed_dictionaries(
+    {
+        "content": st.fixed_dictionaries(
+            {"role": st.just("model")}, optional={"parts": st.lists(PARTS, max_size=4)}
+        )
+    },
+    optional={
+        "index": st.integers(0, 1),
+        "finishReason": st.sampled_from(["STOP", "MAX_TOKENS", "SAFETY", "NEW"]),
+        "groundingMetadata": GROUNDINGS,
+    },
+)
+COUNTS = st.fixed_dictionaries(
+    {"promptTokenCount": st.integers(0, 99), "totalTokenCount": st.integers(0, 99)}
+)
+EVENTS = st.fixed_dictionaries(
+    {"candidates": st.lists(CANDIDATES, max_size=2)}, optional={"usageMetadata": COUNTS}
+)
+ENDING = {
+    "candidates": [
+        {"finishReason": "STOP", "content": {"parts": [{"text": "."}]}, "index": n} for n in (0, 1)
+    ]
+}
+PAYLOADS = st.sampled_from(
+    [{}, USAGE, {"google": {"image_output": "images"}}, {"functions": [{"name": "f"}]}]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(EVENTS, max_size=5), PAYLOADS)
+def test_any_valid_events_give_what_the_sdk_takes_streamed_and_whole(events, payload):
+    """Both forms say the same, and the stream keeps the order that clients rely on."""
+    reply = make_reply(payload)
+    chunks = run(reply, [*events, ENDING])
+    told = frames(reply.encode(chunks))
+    for one in told:
+        ChatCompletionChunk.model_validate(one)
+    answer = reply.collect(chunks)
+    parsed = ChatCompletion.model_validate(answer)
+    assert reply.collect(told) == answer
+    for choice in parsed.choices:
+        of_choice = [c for one in told for c in one["choices"] if c["index"] == choice.index]
+        assert of_choice[0]["delta"] == {"role": "assistant", "content": ""}
+        assert [c["finish_reason"] for c in of_choice if c["finish_reason"]] == [
+            choice.finish_reason
+        ]
+        assert of_choice[-1]["delta"] == {}
+        text = "".join(c["delta"].get("content") or "" for c in of_choice)
+        assert text == (choice.message.content or "")
+        for annotation in choice.message.annotations or ():
+            place = annotation.url_citation
+            assert 0 <= place.start_index <= place.end_index <= len(text)
+        calls = [call for c in of_choice for call in c["delta"].get("tool_calls", ())]
+        assert [call["index"] for call in calls][: len(calls)] == sorted(
+            call["index"] for call in calls
+        )
+        assert len({call["id"] for call in calls}) == len(calls)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(PARTS, max_size=8), GROUNDINGS, PAYLOADS)
+def test_a_stream_says_what_the_whole_answer_says(parts, grounding, payload):
+    """Upstream answers at once with one event that holds all parts; then nothing else differs."""
+    at_once = whole([stop(*parts, ".", groundingMetadata=grounding)], payload)
+    streamed = [*map(event, parts), event("."), stop(groundingMetadata=grounding)]
+    assert whole(streamed, payload) == at_once
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**31), 2**31) | TEXTS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "candidates",
+                    "content",
+                    "parts",
+                    "text",
+                    "functionCall",
+                    "name",
+                    "index",
+                    "finishReason",
+                    "inlineData",
+                    "mimeType",
+                    "groundingMetadata",
+                    "usageMetadata",
+                    "promptFeedback",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(JSON)
+def test_whatever_upstream_sends_nothing_but_our_own_errors_come_out(value):
+    reply = make_reply()
+    for one in (value, {"candidates": [value]}, {"candidates": [{"content": {"parts": [value]}}]}):
+        try:
+            reply.encode(reply.feed(one))
+        except GatewayError:
+            continue
+    with suppress(GatewayError):
+        reply.encode(reply.finish())
 
 
 def wire(events):
-    return b"".join(b"data: " + orjson.dumps(event) + b"\r\n\r\n" for event in events)
+    return b"".join(b"data: " + orjson.dumps(one) + b"\r\n\r\n" for one in events)
 
 
 def cuts(data, sizes):
     position = 0
     for size in sizes:
-        if position >= len(data):
-            return
         yield data[position : position + size]
         position += size
     yield data[position:]
 
 
 def outcome(pieces):
-    """Give everything a client would see of the reply that *pieces* carry."""
-    reply, decoder, chunks = (
-        make_reply({"stream_options": {"include_usage": True}}),
-        SSEDecoder(),
-        [],
-    )
+    """Give all that a client would see of the reply that *pieces* carry."""
+    reply, decoder, chunks = make_reply(USAGE), SSEDecoder(), []
     try:
         for piece in pieces:
             for data in decoder.feed(piece):
@@ -79,30 +399,96 @@ def outcome(pieces):
     return chunks, None, reply.collect(chunks)
 
 
+def parts_of(events):
+    """Give (candidate index, part) of all parts of *events*."""
+    for one in events:
+        for candidate in one.get("candidates") or ():
+            for part in (candidate.get("content") or {}).get("parts") or ():
+                yield candidate.get("index") or 0, part
+
+
+def test_a_reply_comes_out_the_same_however_it_is_cut():
+    """Report 15: JSON that was split over reads, also within a character, broke the stream."""
+    code = {"executableCode": {"code": "1"}}, {"codeExecutionResult": {"output": "1"}}
+    data = wire(
+        [event("漢字 🙂"), event({"text": "hm", "thought": True}), event(*code), stop(CALL)]
+    )
+    first = outcome([data])
+    assert first[1] is None
+    assert outcome(data[n : n + 1] for n in range(len(data))) == first
+
+
 @pytest.mark.skipif(not SHARED.exists(), reason="the recorded replies are not in this checkout")
-def test_every_recorded_reply_comes_out_the_same_however_it_is_cut(capsys):
+def test_every_recorded_reply_comes_out_right_however_it_is_cut(capsys):
     """Whole, byte by byte and with random cuts; one finish reason a choice, all text, right usage."""
-    rng, whole_ones, failed = random.Random(7), 0, 0
+    rng, failures, replayed = random.Random(7), [], 0
     for name, events in replies():
         data = wire(events)
         first = outcome([data])
-        sizes = [rng.randint(1, 4000) for _ in range(len(data) // 2000 + 1)]
+        sizes = [rng.randint(1, 4000) for _ in range(len(data) // 2000)]
         assert outcome(cuts(data, sizes)) == first, name
-        if len(data) < 20_000:
-            assert outcome(data[i : i + 1] for i in range(len(data))) == first, name
-        failed += first[1] is not None
+        assert (
+            outcome(data[n : n + 1] for n in range(min(len(data), 30_000))) == first
+            or len(data) > 30_000
+        ), name
         if first[1] is None:
-            check_recorded(events, *first[::2])
-        whole_ones += 1
+            check_recorded(events, first[0], first[2])
+        else:
+            failures.append(name)
+        replayed += 1
     with capsys.disabled():
-        print(f"\n{whole_ones} recorded replies replayed, {failed} of them failures")
-    assert whole_ones > 850
+        print(f"\n{replayed} recorded replies replayed, {len(failures)} of them without an end")
+    assert replayed > 850
+    assert len(failures) < 10, failures
 
 
-def check_recorded(events, chunks, whole):
+def check_recorded(events, chunks, answer):
+    facts = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m"}
     for chunk in chunks:
-        facts = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m"}
         ChatCompletionChunk.model_validate({**facts, **chunk})
-    ChatCompletion.model_validate(whole)
-    reasons = [c["index"] for chunk in chunks for c in chunk["choices"] if c["finish_reason"]]
-    assert sorted(reasons) == sorted(set(reasons)) == [c["index"] for c in whole["choices"]]
+    ChatCompletion.model_validate(answer)
+    ends = [one["index"] for chunk in chunks for one in chunk["choices"] if one["finish_reason"]]
+    assert sorted(ends) == [one["index"] for one in answer["choices"]]
+    for choice in answer["choices"]:
+        check_choice([part for index, part in parts_of(events) if index == choice["index"]], choice)
+    check_usage(events, answer)
+
+
+def check_choice(parts, choice):
+    told = choice["message"]
+    text = "".join(part["text"] for part in parts if part.get("text") and not part.get("thought"))
+    thoughts = "".join(part["text"] for part in parts if part.get("text") and part.get("thought"))
+    inserted = any({"executableCode", "inlineData"} & part.keys() for part in parts)
+    if not inserted:
+        assert (told["content"] or "") == text
+    assert told.get("reasoning_content", "") == thoughts
+    names = [p["functionCall"]["name"] for p in parts if p.get("functionCall", {}).get("name")]
+    assert [call["function"]["name"] for call in told.get("tool_calls", ())] == names
+    assert len({call["id"] for call in told.get("tool_calls", ())}) == len(names)
+    code = [part for part in parts if {"executableCode", "codeExecutionResult"} & part.keys()]
+    assert len(told.get("code_execution", ())) == len(code)
+    for annotation in told.get("annotations", ()):
+        place = annotation["url_citation"]
+        assert 0 <= place["start_index"] <= place["end_index"] <= len(told["content"])
+
+
+def check_usage(events, answer):
+    last = [one["usageMetadata"] for one in events if one.get("usageMetadata")][-1:]
+    if not last:
+        assert "usage" not in answer
+        return
+    metadata = {name: value for name, value in last[0].items() if isinstance(value, int)}
+    usage = answer["usage"]
+    count = metadata.get
+    assert usage["prompt_tokens"] == count("promptTokenCount", 0) + count(
+        "toolUsePromptTokenCount", 0
+    )
+    completion = count("candidatesTokenCount", 0) + count("thoughtsTokenCount", 0)
+    assert usage["completion_tokens"] == completion
+    assert usage["total_tokens"] == count("totalTokenCount", usage["prompt_tokens"] + completion)
+
+
+def test_an_answer_says_what_its_message_is():
+    answer = whole([stop("Hi")])
+    assert answer["object"] == "chat.completion"
+    assert message([stop("Hi")]) == {"role": "assistant", "content": "Hi", "refusal": None}

@@ -1,0 +1,55 @@
+"""What the tests of the reply side share: events to feed and a reply to feed them to."""
+
+from gateway.dialects.openai_chat.reply import ChatReply
+from gateway.exchange import Known, UpstreamCall
+
+
+def make_reply(payload=None, *, thoughts=True, stream=True, names=None, **known):
+    """Give the reply to a request of *payload*, made of these fields of `Known`."""
+    config = {"thinkingConfig": {"includeThoughts": True}} if thoughts else {}
+    payload = {"model": "gemini-2.5-flash", "messages": [], **(payload or {})}
+    call = UpstreamCall(
+        payload["model"], {"generationConfig": config}, stream=stream, names=names or {}
+    )
+    return ChatReply(
+        call, payload, Known(**{"exchange_id": "x1", "created": 1_700_000_000, **known})
+    )
+
+
+def event(*parts, index=None, **candidate):
+    """Give an event whose one candidate says *parts*; a string is a text part."""
+    content = {"role": "model"}
+    if parts:
+        content["parts"] = [{"text": part} if isinstance(part, str) else part for part in parts]
+    if index is not None:
+        candidate["index"] = index
+    return {"candidates": [{"content": content, **candidate}]}
+
+
+def run(reply, events):
+    """Give all chunks of the reply that *events* are."""
+    chunks = [chunk for one in events for chunk in reply.feed(one)]
+    return chunks + reply.finish()
+
+
+def stop(*parts, **candidate):
+    """Give the event that ends a reply."""
+    return event(*parts, finishReason="STOP", **candidate)
+
+
+def deltas(chunks, index=0):
+    """Give what *chunks* add to the choice *index*, the role and the end left out."""
+    found = [c for chunk in chunks for c in chunk["choices"] if c["index"] == index]
+    return [c["delta"] for c in found if c["delta"] and "role" not in c["delta"]]
+
+
+def whole(events, payload=None, **known):
+    """Give the whole answer that *events* are."""
+    reply = make_reply(payload, **known)
+    return reply.collect(run(reply, events))
+
+
+def message(events, payload=None, **known):
+    """Give the message of the only choice that *events* are."""
+    [choice] = whole(events, payload, **known)["choices"]
+    return choice["message"]

@@ -1,0 +1,112 @@
+import io
+import wave
+from base64 import b64decode, b64encode
+from itertools import pairwise
+
+import pytest
+from openai.types.chat import ChatCompletion
+
+from gateway.dialects.openai_chat.encoders import Sound, wav_header
+from gateway.errors import BadRequest, UpstreamError
+
+from .replying import deltas, event, make_reply, message, run, stop, whole
+
+PCM = bytes(range(256)) * 9
+
+
+def sound(data, mime="audio/L16;codec=pcm;rate=24000"):
+    return {"inlineData": {"mimeType": mime, "data": b64encode(data).decode()}}
+
+
+def asked(name):
+    return {"audio": {"format": name, "voice": "Kore"}, "modalities": ["text", "audio"]}
+
+
+def test_speech_becomes_a_wav_file_of_the_announced_rate():
+    answer = whole([stop(sound(PCM, "audio/L16;codec=pcm;rate=16000"))])
+    audio = ChatCompletion.model_validate(answer).choices[0].message.audio
+    assert (audio.id, audio.transcript, audio.expires_at) == ("audio_x1_0", "", 1_700_000_000)
+    with wave.open(io.BytesIO(b64decode(audio.data))) as file:
+        assert file.getframerate() == 16_000
+        assert file.readframes(file.getnframes()) == PCM
+    assert answer["choices"][0]["message"]["content"] is None
+
+
+def test_pieces_may_end_anywhere_and_can_be_joined_before_decoding():
+    cuts = [0, 1, 2, 7, 8, 100, 1001, len(PCM)]
+    pieces = [PCM[a:b] for a, b in pairwise(cuts)]
+    reply = make_reply(asked("pcm16"))
+    chunks = run(reply, [*(event(sound(piece)) for piece in pieces), stop()])
+    told = [delta["audio"] for delta in deltas(chunks)]
+    assert b64decode("".join(one["data"] for one in told)) == PCM
+    assert b"".join(b64decode(one["data"]) for one in told) == PCM
+    assert {one["id"] for one in told} == {"audio_x1_0"}
+    assert b64decode(reply.collect(chunks)["choices"][0]["message"]["audio"]["data"]) == PCM
+
+
+def test_mp3_is_mp3_and_not_wav():
+    """Report 52: clients asked for mp3 and got WAV."""
+    data = b64decode(message([stop(sound(PCM * 20))], asked("mp3"))["audio"]["data"])
+    assert data.startswith((b"\xff", b"ID3"))
+
+
+def test_what_was_written_is_the_transcript():
+    told = message([event("Hello ", sound(PCM)), stop("there.")])
+    assert told["audio"]["transcript"] == "Hello there."
+    assert told["content"] == "Hello there."
+
+
+def test_a_wav_file_from_gemini_is_encoded_like_samples():
+    file = wav_header(Sound(22_050, 1), len(PCM)) + PCM
+    told = message([stop(sound(file, "audio/wav"))], asked("pcm16"))
+    assert b64decode(told["audio"]["data"]) == PCM
+
+
+def test_a_file_in_the_asked_format_is_passed_on():
+    told = message(
+        [event(sound(b"ID3ab", "audio/mpeg")), stop(sound(b"c", "audio/mpeg"))], asked("mp3")
+    )
+    assert b64decode(told["audio"]["data"]) == b"ID3abc"
+
+
+def test_eight_bit_wav_is_passed_on_when_wav_is_asked_for():
+    target = io.BytesIO()
+    with wave.open(target, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(1)
+        file.setframerate(8000)
+        file.writeframes(b"abc")
+    assert (
+        b64decode(message([stop(sound(target.getvalue(), "audio/wav"))])["audio"]["data"])
+        == target.getvalue()
+    )
+
+
+def test_a_file_that_cannot_be_encoded_goes_out_as_it_came():
+    part = sound(b"OggS", "audio/ogg")
+    assert message([stop(part)])["native_parts"] == [part]
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        {"mimeType": "audio/pcm", "data": "a"},
+        {"mimeType": "audio/pcm;rate=0", "data": "AAAA"},
+        {"mimeType": "audio/pcm;rate=fast", "data": "AAAA"},
+        {"mimeType": "audio/pcm;channels=99", "data": "AAAA"},
+    ],
+)
+def test_broken_sound_is_an_upstream_error(blob):
+    with pytest.raises(UpstreamError):
+        make_reply().feed(event({"inlineData": blob}))
+
+
+def test_a_wav_file_of_an_unknown_kind_is_passed_on():
+    told = message([stop(sound(b"RIFF but strange", "audio/wav"))])
+    assert b64decode(told["audio"]["data"]) == b"RIFF but strange"
+
+
+def test_an_unknown_format_is_refused_before_anything_goes_up():
+    with pytest.raises(BadRequest) as refused:
+        make_reply(asked("vorbis"))
+    assert refused.value.param == "audio.format"

@@ -1,0 +1,95 @@
+import orjson
+import pytest
+
+from .replying import deltas, event, make_reply, message, run, stop, whole
+
+
+def call(name="get_weather", **fields):
+    return {"functionCall": {"name": name, **fields}}
+
+
+def test_a_call_goes_out_whole_in_one_delta():
+    [delta] = deltas(run(make_reply(), [stop(call(args={"city": "Köln"}, id="n1"))]))
+    function = {"name": "get_weather", "arguments": '{"city":"Köln"}'}
+    made = {"index": 0, "id": "n1", "type": "function", "function": function}
+    assert delta == {"tool_calls": [made]}
+
+
+def test_parallel_calls_have_their_own_index_and_id():
+    """Report 22: calls of one answer, in one event or several, were joined into one entry."""
+    events = [event(call("a"), call("a", args={"x": 1})), event(call("b")), stop("")]
+    calls = [delta["tool_calls"][0] for delta in deltas(run(make_reply(), events))]
+    assert [made["index"] for made in calls] == [0, 1, 2]
+    assert len({made["id"] for made in calls}) == 3
+    assert [orjson.loads(made["function"]["arguments"]) for made in calls] == [{}, {"x": 1}, {}]
+
+
+def test_ids_are_unique_over_the_conversation():
+    """Report 23: the same request id and second give new ids, a native id is not used twice."""
+    first = message([stop(call(), call())])["tool_calls"]
+    history = {"messages": [{"role": "assistant", "tool_calls": first}, {"role": "user"}]}
+    second = message([stop(call(), call(id=first[0]["id"]), call(id="new"))], history)["tool_calls"]
+    ids = [made["id"] for made in (*first, *second)]
+    assert len(set(ids)) == 5
+    assert ids[-1] == "new"
+
+
+def test_a_made_id_that_is_taken_already_is_made_anew():
+    def made(taken):
+        history = [{"role": "assistant", "tool_calls": [{"id": taken}]}]
+        return message([stop(call())], {"messages": history})["tool_calls"][0]["id"]
+
+    assert made(made("another")) != made("another")
+
+
+def test_names_that_gemini_would_not_take_come_back_as_they_were():
+    reply = make_reply(names={"get_weather": "get weather!"})
+    [delta] = deltas(run(reply, [stop(call())]))
+    assert delta["tool_calls"][0]["function"]["name"] == "get weather!"
+
+
+def test_a_signature_is_told_as_google_tells_it():
+    [made] = message([stop({**call(), "thoughtSignature": "c2ln"})])["tool_calls"]
+    assert made["extra_content"] == {"google": {"thought_signature": "c2ln"}}
+
+
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        ({"input": "SELECT 1"}, "SELECT 1"),
+        ({"a": "x", "b": 2}, '{"a":"x","b":2}'),
+        ({"input": 5}, '{"input":5}'),
+    ],
+)
+def test_a_free_text_tool_is_called_with_its_text(args, text):
+    payload = {"tools": [{"type": "custom", "custom": {"name": "sql"}}]}
+    [made] = message([stop(call("sql", args=args))], payload)["tool_calls"]
+    assert made == {"id": made["id"], "type": "custom", "custom": {"name": "sql", "input": text}}
+
+
+def test_a_client_of_functions_gets_a_function_call():
+    answer = whole(
+        [stop(call(args={"a": 1}), call("other"))], {"functions": [{"name": "get_weather"}]}
+    )
+    [choice] = answer["choices"]
+    assert choice["finish_reason"] == "function_call"
+    assert choice["message"]["function_call"] == {"name": "get_weather", "arguments": '{"a":1}'}
+    # There is no second place in the old form.
+    assert choice["message"]["tool_calls"][0]["function"]["name"] == "other"
+
+
+@pytest.mark.parametrize(
+    "last",
+    [stop(""), stop(), {"candidates": [{"finishReason": "STOP"}]}],
+)
+def test_a_call_before_the_event_that_stops_still_ends_in_tool_calls(last):
+    """Report 7: a call without finish reason, then an empty STOP, was told as `stop`."""
+    chunks = run(make_reply(), [event(call()), last])
+    reasons = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
+    assert [reason for reason in reasons if reason] == ["tool_calls"]
+    assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
+
+
+def test_an_answer_of_calls_alone_has_no_content():
+    assert message([stop(call())])["content"] is None
+    assert message([stop("Let me see.", call())])["content"] == "Let me see."

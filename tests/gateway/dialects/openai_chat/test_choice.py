@@ -1,0 +1,34 @@
+from gateway.dialects.openai_chat.choice import Choice
+
+from .replying import make_reply
+
+
+def make_choice():
+    return Choice(0, make_reply()._asked)
+
+
+def test_plain_texts_become_one_part():
+    choice = make_choice()
+    choice.run.write("a")
+    choice.run.write("b")
+    choice.add_part({"functionCall": {}})
+    choice.run.write("c")
+    assert choice.content() == "abc"
+    assert choice.parts == [{"text": "ab"}, {"functionCall": {}}, {"text": "c"}]
+
+
+def test_a_block_begins_on_a_line_of_its_own():
+    choice = make_choice()
+    assert choice.break_before() == ""
+    for text, line in (("a", "\n\n"), ("\n", "\n"), ("\n\n", "")):
+        choice.run.write(text)
+        assert choice.break_before() == line
+
+
+def test_code_awaits_its_result_until_something_follows():
+    choice = make_choice()
+    assert not choice.awaits_result()
+    choice.add_part({"executableCode": {}})
+    assert choice.awaits_result()
+    choice.run.write("x")
+    assert not choice.awaits_result()

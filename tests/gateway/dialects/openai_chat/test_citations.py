@@ -1,0 +1,147 @@
+import pytest
+
+from .replying import deltas, event, make_reply, message, run, stop
+
+URL = "https://vertexaisearch.cloud.google.com/grounding-api-redirect/x"
+WEB = {"web": {"uri": URL, "title": "example.org"}}
+CODE = {"executableCode": {"code": "1"}}
+RESULT = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}}
+
+
+def grounding(*supports, chunks=(WEB,)):
+    return {"groundingChunks": list(chunks), "groundingSupports": list(supports)}
+
+
+def support(text, start=0, *, indices=(0,)):
+    segment = {"endIndex": start + len(text.encode()), "text": text}
+    if start:
+        segment["startIndex"] = start
+    return {"segment": segment, "groundingChunkIndices": list(indices)}
+
+
+def cited(told):
+    """Give the cited pieces of a message's content."""
+    citations = [annotation["url_citation"] for annotation in told["annotations"]]
+    return [told["content"][one["start_index"] : one["end_index"]] for one in citations]
+
+
+def test_the_first_citation_has_no_start_and_is_kept():
+    """Report 45: citations that begin at 0 were lost."""
+    told = message([stop("Paris is big.", groundingMetadata=grounding(support("Paris is big.")))])
+    citation = {"start_index": 0, "end_index": 13, "url": URL, "title": "example.org"}
+    assert told["annotations"] == [{"type": "url_citation", "url_citation": citation}]
+
+
+def test_byte_offsets_become_code_points():
+    """Report 45: offsets behind letters of several bytes were wrong."""
+    text = "Größe 🙂 漢字. Zweiter Satz."
+    start = len("Größe 🙂 漢字. ".encode())
+    told = message([stop(text, groundingMetadata=grounding(support("Zweiter Satz.", start)))])
+    assert cited(told) == ["Zweiter Satz."]
+
+
+@pytest.mark.parametrize("off", [-3, -1, 1, 40])
+def test_an_offset_that_misses_its_text_is_mended(off):
+    text = "An é. Paris is big. Paris is old."
+    start = max(text.encode().index(b"Paris is old") + off, 1)
+    found = grounding(support("Paris is old", start))
+    assert cited(message([stop(text, groundingMetadata=found)])) == ["Paris is old"]
+
+
+def test_of_equal_texts_the_nearest_is_meant():
+    text = "same, same, same"
+    for place, start in ((0, 1), (6, 7), (12, 11), (12, 500)):
+        told = message([stop(text, groundingMetadata=grounding(support("same", start)))])
+        assert told["annotations"][0]["url_citation"]["start_index"] == place
+
+
+def test_inserted_code_and_images_shift_the_places():
+    image = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
+    events = [event("Before ü. "), event(CODE, RESULT), event("Behind. ", image), event("Last.")]
+    start = len("Before ü. ".encode())
+    found = grounding(
+        support("Before ü."),
+        support("Behind.", start),
+        support("Last.", start + 8),
+        support("ü. Behind", start - 4),
+    )
+    told = message([*events, stop(groundingMetadata=found)])
+    *whole, across = cited(told)
+    assert whole == ["Before ü.", "Behind.", "Last."]
+    assert across.startswith("ü. \n\n```python")
+    assert across.endswith("Behind")
+
+
+def test_citations_are_streamed_before_the_finish_with_the_raw_metadata():
+    found = grounding(support("Paris"))
+    chunks = run(
+        make_reply(), [event("Paris", groundingMetadata={}), stop("!", groundingMetadata=found)]
+    )
+    *_, annotations, raw = deltas(chunks)
+    assert annotations["annotations"]
+    assert raw == {"grounding": {"groundingMetadata": found}}
+    assert chunks[-1]["choices"][0]["delta"] == {}
+
+
+def test_every_kind_of_source_is_cited():
+    chunks = [
+        WEB,
+        {"maps": {"uri": "https://maps.google.com/?cid=1", "title": "Café", "placeId": "p"}},
+        {"retrievedContext": {"fileSearchStore": "fileSearchStores/a", "text": "..."}},
+        {"image": {"imageUri": "https://example.org/i.png"}},
+        {"later": {}},
+    ]
+    found = grounding(support("Paris", indices=(0, 1, 2, 3, 4, 9)), chunks=chunks)
+    told = message([stop("Paris", groundingMetadata=found)])
+    citations = [one["url_citation"] for one in told["annotations"]]
+    assert [(one["url"], one["title"]) for one in citations] == [
+        (URL, "example.org"),
+        ("https://maps.google.com/?cid=1", "Café"),
+        ("fileSearchStores/a", "fileSearchStores/a"),
+        ("https://example.org/i.png", "https://example.org/i.png"),
+        ("", ""),
+    ]
+
+
+def test_sources_without_places_are_cited_for_the_whole():
+    told = message([stop("Paris", groundingMetadata=grounding())])
+    assert cited(told) == ["Paris"]
+    lost = grounding(support("nowhere in it"))
+    assert cited(message([stop("Paris", groundingMetadata=lost)])) == ["Paris"]
+
+
+def test_citation_metadata_is_told_once_though_a_stream_repeats_it():
+    first = {"startIndex": 2, "endIndex": 5, "uri": "https://example.org/", "license": "mit"}
+    second = {"startIndex": 6, "endIndex": 9, "title": "A book"}
+    events = [
+        event("0123456789", citationMetadata={"citationSources": [first]}),
+        stop(citationMetadata={"citations": [first, second]}),
+    ]
+    told = message(events)
+    assert cited(told) == ["234", "678"]
+    assert [one["url_citation"]["title"] for one in told["annotations"]] == [
+        "https://example.org/",
+        "A book",
+    ]
+    assert told["grounding"] == {"citationMetadata": {"citationSources": [first, second]}}
+
+
+def test_a_citation_without_a_place_or_beyond_the_text_is_of_the_whole():
+    sources = [
+        {"uri": "https://a.org/"},
+        {"startIndex": 110, "endIndex": 239, "uri": "https://b.org/"},
+    ]
+    told = message([stop("short", citationMetadata={"citationSources": sources})])
+    assert cited(told) == ["short", "short"]
+
+
+def test_pages_that_were_read_are_cited_unless_grounding_does():
+    pages = [
+        {"retrievedUrl": URL, "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_SUCCESS"},
+        {"retrievedUrl": "https://b.org/", "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_SUCCESS"},
+        {"retrievedUrl": "https://c.org/", "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_ERROR"},
+    ]
+    metadata = {"urlContextMetadata": {"urlMetadata": pages}}
+    told = message([stop("Paris", groundingMetadata=grounding(support("Paris")), **metadata)])
+    assert [one["url_citation"]["url"] for one in told["annotations"]] == [URL, "https://b.org/"]
+    assert told["grounding"]["urlContextMetadata"] == {"urlMetadata": pages}

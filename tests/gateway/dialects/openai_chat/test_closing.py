@@ -1,0 +1,120 @@
+import pytest
+
+from gateway.errors import UpstreamEmpty, UpstreamTruncated
+
+from .replying import deltas, event, make_reply, message, run, stop, whole
+
+CALL = {"functionCall": {"name": "f"}}
+
+
+def last(chunks):
+    return chunks[-1]["choices"][0]
+
+
+def test_the_finish_reason_comes_once_and_in_a_chunk_of_its_own():
+    """Reports 8 to 10: a finish reason in every chunk, or beside the last text."""
+    chunks = run(make_reply(), [event("a"), event(CALL), stop("b")])
+    ends = [choice for chunk in chunks for choice in chunk["choices"] if choice["finish_reason"]]
+    assert ends == [last(chunks)]
+    assert ends[0]["delta"] == {}
+
+
+def test_text_behind_a_stop_and_in_the_last_event_is_delivered():
+    """Reports 11 and 12: what came with or after the finish reason was lost."""
+    chunks = run(make_reply(), [stop(""), event("late"), stop("r")])
+    assert "".join(delta["content"] for delta in deltas(chunks)) == "later"
+
+
+def test_the_last_native_reason_wins():
+    assert last(run(make_reply(), [stop("a"), event(finishReason="RECITATION")])) == {
+        "index": 0,
+        "delta": {},
+        "finish_reason": "content_filter",
+        "native_finish_reason": "RECITATION",
+    }
+
+
+def test_an_abrupt_end_is_an_error():
+    """Report 13: a stream that was cut ended in `stop`."""
+    for events in ([], [event("a")], [event("a"), {"usageMetadata": {"promptTokenCount": 1}}]):
+        with pytest.raises(UpstreamTruncated):
+            run(make_reply(), events)
+
+
+def test_code_that_was_never_run_is_an_abrupt_end():
+    """Gemini says STOP with code that it is about to run; the answer comes after it."""
+    with pytest.raises(UpstreamTruncated):
+        run(make_reply(), [stop({"executableCode": {"code": "1"}})])
+
+
+def test_a_length_without_parts_is_an_empty_answer():
+    """Report 16: MAX_TOKENS without parts crashed."""
+    told = {
+        "candidates": [{"finishReason": "MAX_TOKENS"}],
+        "usageMetadata": {"promptTokenCount": 5},
+    }
+    answer = whole([told])
+    [choice] = answer["choices"]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("", "length")
+    assert answer["usage"]["prompt_tokens"] == 5
+
+
+@pytest.mark.parametrize(
+    ("feedback", "native", "says"),
+    [
+        ({"blockReason": "SAFETY"}, "SAFETY", "Gemini withheld the answer: SAFETY."),
+        ({"blockReason": "MODEL_ARMOR", "blockReasonMessage": "No."}, "MODEL_ARMOR", "No."),
+        ({"blockReasonMessage": "Reasons"}, "BLOCKED", "Reasons"),
+        ({"blockReason": "FAKE_NEW", "safetyRatings": None}, "FAKE_NEW", "FAKE_NEW"),
+    ],
+)
+@pytest.mark.parametrize("candidates", [{}, {"candidates": []}, {"candidates": None}])
+def test_a_blocked_prompt_is_a_refusal(feedback, native, says, candidates):
+    """Report 17: nothing was told, or the stream did not end."""
+    reply = make_reply({"stream_options": {"include_usage": True}})
+    blocked = {**candidates, "promptFeedback": feedback, "usageMetadata": {"promptTokenCount": 4}}
+    role, refused, end, usage = run(reply, [blocked])
+    assert role["choices"][0]["delta"]["role"] == "assistant"
+    assert says in refused["choices"][0]["delta"]["refusal"]
+    assert end["choices"][0]["finish_reason"] == "content_filter"
+    assert end["choices"][0]["native_finish_reason"] == native
+    assert usage["usage"]["prompt_tokens"] == 4
+    assert message([blocked])["content"] is None
+
+
+def test_feedback_that_blocks_nothing_is_nothing():
+    for feedback in ({"safetyRatings": []}, None):
+        assert message([{**stop("a"), "promptFeedback": feedback}])["content"] == "a"
+
+
+def test_a_withheld_answer_keeps_its_text_and_says_why():
+    ratings = [{"category": "HARM_CATEGORY_HARASSMENT", "blocked": True}]
+    told = event(finishReason="SAFETY", safetyRatings=ratings)
+    answer = message([event("So far"), told])
+    assert answer["content"] == "So far"
+    assert answer["refusal"] == "Gemini withheld the answer: SAFETY (HARASSMENT)."
+
+
+def test_giving_up_with_nothing_is_an_error_and_with_something_an_answer():
+    """Report 44: an image model that drew nothing."""
+    with pytest.raises(UpstreamEmpty, match="NO_IMAGE"):
+        run(make_reply(), [event(finishReason="NO_IMAGE")])
+    end = last(
+        run(make_reply(), [event("I cannot.", finishReason="NO_IMAGE", finishMessage="Why")])
+    )
+    assert (end["finish_reason"], end["native_finish_reason"]) == ("stop", "NO_IMAGE")
+    assert end["finish_message"] == "Why"
+
+
+def test_an_empty_stop_is_marked():
+    """Report 18: an empty answer that claims to be complete."""
+    assert last(run(make_reply(), [stop()]))["finish_message"] == "Gemini ended without any output."
+    assert "finish_message" not in last(run(make_reply(), [stop("a")]))
+
+
+def test_a_malformed_call_is_told_with_its_text():
+    """Report 26: the answer was empty and said nothing of why."""
+    told = event(finishReason="MALFORMED_FUNCTION_CALL", finishMessage="call:f(x")
+    end = last(run(make_reply(), [told]))
+    assert (end["finish_reason"], end["finish_message"]) == ("stop", "call:f(x")
+    assert end["native_finish_reason"] == "MALFORMED_FUNCTION_CALL"

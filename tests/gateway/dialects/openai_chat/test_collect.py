@@ -1,0 +1,35 @@
+from gateway.dialects.openai_chat.collect import choices
+
+
+def chunk(index, delta, **fields):
+    return {"choices": [{"index": index, "delta": delta, "finish_reason": None, **fields}]}
+
+
+def test_chunks_of_several_choices_become_choices_in_order():
+    folded = choices(
+        [
+            chunk(1, {"role": "assistant", "content": ""}),
+            chunk(0, {"role": "assistant", "content": ""}),
+            chunk(1, {"content": "b"}),
+            chunk(0, {"content": "a"}),
+            chunk(0, {"reasoning_content": "x"}),
+            chunk(0, {"reasoning_content": "y"}),
+            chunk(0, {}, finish_reason="stop"),
+            {"choices": [], "usage": {}},
+        ]
+    )
+    assert [(one["index"], one["message"]["content"]) for one in folded] == [(0, "a"), (1, "b")]
+    assert folded[0]["message"]["reasoning_content"] == "xy"
+    assert folded[0]["finish_reason"] == "stop"
+
+
+def test_a_tool_call_of_a_whole_message_has_no_index():
+    call = {"index": 0, "id": "c1", "type": "function", "function": {}}
+    [folded] = choices([chunk(0, {"content": ""}), chunk(0, {"tool_calls": [call]})])
+    assert folded["message"]["tool_calls"] == [{"id": "c1", "type": "function", "function": {}}]
+    assert folded["message"]["content"] is None
+
+
+def test_a_refused_message_without_text_has_no_content():
+    [folded] = choices([chunk(0, {"content": ""}), chunk(0, {"refusal": "no"})])
+    assert (folded["message"]["content"], folded["message"]["refusal"]) == (None, "no")

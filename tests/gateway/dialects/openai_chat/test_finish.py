@@ -1,0 +1,103 @@
+import pytest
+
+from gateway.dialects.openai_chat.finish import (
+    finish_reason,
+    is_failed,
+    native_reason,
+    refusal,
+    worth_retrying,
+)
+
+from .replying import event, stop
+
+REASONS = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "CONTINUATION": "length",
+    **dict.fromkeys(("SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "SPII"), "content_filter"),
+    **dict.fromkeys(("PROHIBITED_CONTENT", "ESCALATION", "MODEL_ARMOR"), "content_filter"),
+    **dict.fromkeys(("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT"), "content_filter"),
+    **dict.fromkeys(("IMAGE_RECITATION", "PUP_LIMITED_DISABLED"), "content_filter"),
+    **dict.fromkeys(("OTHER", "IMAGE_OTHER", "NO_IMAGE", "MALFORMED_FUNCTION_CALL"), "stop"),
+    **dict.fromkeys(("UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"), "stop"),
+    **dict.fromkeys(("MALFORMED_RESPONSE", "MISSING_THOUGHT_SIGNATURE", "FAKE_ENUM"), "stop"),
+}
+
+
+@pytest.mark.parametrize(("native", "word"), REASONS.items())
+def test_every_native_reason_has_one_of_openais_words(native, word):
+    assert finish_reason(native, calls=False) == word
+
+
+@pytest.mark.parametrize(
+    ("native", "word"),
+    [
+        ("STOP", "tool_calls"),
+        ("FAKE_ENUM", "tool_calls"),
+        ("MAX_TOKENS", "length"),
+        ("SAFETY", "content_filter"),
+        ("UNEXPECTED_TOOL_CALL", "stop"),
+    ],
+)
+def test_calls_make_a_good_end_a_call_for_tools(native, word):
+    assert finish_reason(native, calls=True) == word
+
+
+@pytest.mark.parametrize(
+    ("value", "native"),
+    [
+        (None, None),
+        ("", None),
+        (0, None),
+        ("FINISH_REASON_UNSPECIFIED", None),
+        (1, "STOP"),
+        (2, "MAX_TOKENS"),
+        (99, "99"),
+        ("NEW_ONE", "NEW_ONE"),
+    ],
+)
+def test_a_native_reason_is_a_word_whatever_it_was(value, native):
+    assert native_reason(value) == native
+
+
+def test_only_giving_up_without_blame_is_a_failure():
+    assert is_failed("NO_IMAGE")
+    assert not is_failed("STOP")
+
+
+def test_a_refusal_names_what_was_blamed():
+    ratings = [
+        {"category": "HARM_CATEGORY_HARASSMENT", "blocked": True},
+        {"category": "HARM_CATEGORY_HATE_SPEECH"},
+    ]
+    assert refusal("SAFETY", None, ratings) == "Gemini withheld the answer: SAFETY (HARASSMENT)."
+    assert refusal("SPII", "Reasons", []) == "Gemini withheld the answer: SPII. Reasons"
+
+
+CALL = {"functionCall": {"name": "f"}}
+THOUGHT = {"text": "hm", "thought": True}
+
+
+@pytest.mark.parametrize(
+    ("first", "reason"),
+    [
+        (stop(), "empty_answer"),
+        (stop(""), "empty_answer"),
+        (stop(THOUGHT), "empty_answer"),
+        (stop({"text": "", "thoughtSignature": "s"}), "empty_answer"),
+        ({"candidates": [{"finishReason": "STOP"}]}, "empty_answer"),
+        (event(finishReason="OTHER"), "empty_answer"),
+        (event(finishReason="MALFORMED_FUNCTION_CALL"), "malformed_function_call"),
+        (event(CALL, finishReason="UNEXPECTED_TOOL_CALL"), "unexpected_tool_call"),
+        (stop("text"), None),
+        (stop(CALL), None),
+        (event("text", finishReason="OTHER"), None),
+        (event(finishReason="MAX_TOKENS"), None),
+        (event(finishReason="SAFETY"), None),
+        (event(""), None),
+        ({"promptFeedback": {"blockReason": "SAFETY"}}, None),
+        ({"candidates": [{"finishReason": "STOP"}, {"finishReason": "STOP"}]}, None),
+    ],
+)
+def test_an_empty_or_slipped_answer_is_worth_another_try(first, reason):
+    assert worth_retrying(first) == reason

@@ -1,0 +1,45 @@
+from gateway.dialects.openai_chat.usage import count, wire
+from gateway.exchange import Usage
+
+FULL = {
+    "promptTokenCount": 100,
+    "toolUsePromptTokenCount": 20,
+    "cachedContentTokenCount": 64,
+    "candidatesTokenCount": 30,
+    "thoughtsTokenCount": 50,
+    "totalTokenCount": 200,
+    "promptTokensDetails": [
+        {"modality": "TEXT", "tokenCount": 60},
+        {"modality": "IMAGE", "tokenCount": 30},
+        {"modality": "VIDEO", "tokenCount": 10},
+    ],
+    "toolUsePromptTokensDetails": [{"modality": "TEXT", "tokenCount": 20}],
+    "candidatesTokensDetails": [{"modality": "AUDIO", "tokenCount": 30}, {"modality": "TEXT"}],
+}
+
+
+def test_tool_tokens_are_prompt_and_thoughts_are_completion():
+    assert count(FULL) == Usage(prompt=120, completion=80, total=200, cached=64, thoughts=50)
+
+
+def test_missing_and_null_counts_are_zero():
+    assert count({"promptTokenCount": 5, "thoughtsTokenCount": None}) == Usage(prompt=5, total=5)
+
+
+def test_the_details_tell_of_cache_thoughts_and_modalities():
+    usage = wire(count(FULL), FULL)
+    assert usage["prompt_tokens_details"] == {
+        "cached_tokens": 64,
+        "text_tokens": 80,
+        "image_tokens": 30,
+    }
+    assert usage["completion_tokens_details"] == {
+        "reasoning_tokens": 50,
+        "audio_tokens": 30,
+        "text_tokens": 0,
+    }
+    assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (
+        120,
+        80,
+        200,
+    )
