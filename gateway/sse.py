@@ -88,18 +88,18 @@ class SSEDecoder:
         return events if end == len(data) else events + self._feed_lines(data[end:])
 
     def _feed_lines(self, data: bytes) -> list[bytes]:
-        if self._skip_lf and data:
-            # The CR before may have been the first half of a line end that was cut in two.
-            data = data.removeprefix(b"\n")
-            self._skip_lf = False
+        if not data:
+            return []
+        # A CR before may have been the first half of a line end that was cut in two.
+        lines = data.removeprefix(b"\n") if self._skip_lf else data
+        self._skip_lf = data.endswith(b"\r")
         events: list[bytes] = []
-        for piece in data.splitlines(keepends=True):
+        for piece in lines.splitlines(keepends=True):
             self._keep(len(piece))
             text = piece.rstrip(b"\r\n")
             self._line.append(text)
             if len(text) < len(piece):
                 self._end_line(events)
-        self._skip_lf = data.endswith(b"\r")
         return events
 
     def _keep(self, size: int) -> None:

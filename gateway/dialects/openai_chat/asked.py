@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gateway.dialects.openai_chat import native
 from gateway.dialects.openai_chat.encoders import check_format
+from gateway.errors import BadRequest
 from gateway.exchange import Json, Known, UpstreamCall
+
+_IMAGE_OUTPUTS = ("markdown", "images")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +35,13 @@ class Asked:
 def asked(call: UpstreamCall, payload: Json, known: Known) -> Asked:
     """Read the answer's form from the *call* that goes up and the *payload* that came.
 
-    Raises `BadRequest` for a format of sound that this installation cannot make.
+    Raises `BadRequest` for a form of images or sound that cannot be had here.
     """
     config = call.body.get("generationConfig") or {}
     thinking = config.get("thinkingConfig") or {}
-    google = payload.get("google") or (payload.get("extra_body") or {}).get("google") or {}
+    images = native.google(payload).get("imageOutput") or known.image_output
+    if images not in _IMAGE_OUTPUTS:
+        raise BadRequest("Expected 'markdown' or 'images'.", param="google.image_output")
     audio = (payload.get("audio") or {}).get("format") or "wav"
     check_format(audio)
     return Asked(
@@ -44,7 +50,7 @@ def asked(call: UpstreamCall, payload: Json, known: Known) -> Asked:
         model=payload["model"],
         thoughts=bool(thinking.get("includeThoughts")),
         usage=bool((payload.get("stream_options") or {}).get("include_usage")),
-        images=google.get("image_output") or google.get("imageOutput") or known.image_output,
+        images=images,
         audio=audio,
         names=call.names,
         customs=_custom_tools(payload),

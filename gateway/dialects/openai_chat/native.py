@@ -108,6 +108,15 @@ GENERATION_CONFIG: Mapping[str, Shape] = {
 }
 
 
+def google(payload: Json) -> Json:
+    """Give the native fields in Gemini's spelling; those at the top count before `extra_body`'s."""
+    top, extra = payload.get("google"), payload.get("extra_body")
+    if top is None and extra is None:
+        return {}
+    inner = (extra or {}).get("google") or {}
+    return {camel(name): value for name, value in {**inner, **(top or {})}.items()}
+
+
 def camel(name: str) -> str:
     """Give *name* in Gemini's own spelling."""
     return _UNDERSCORE.sub(lambda found: found[1].upper(), name) if "_" in name else name

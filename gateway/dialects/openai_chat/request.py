@@ -78,17 +78,8 @@ def _begin(payload: Json, known: Known, notes: Notes) -> Translating:
     name = models.parse(payload["model"])
     model = known.model or name.base
     return Translating(
-        payload, known, notes, model, name, models.capabilities(model), _google(payload), []
+        payload, known, notes, model, name, models.capabilities(model), native.google(payload), []
     )
-
-
-def _google(payload: Json) -> Json:
-    """Give the native fields in Gemini's spelling; those at the top count before `extra_body`'s."""
-    top, extra = payload.get("google"), payload.get("extra_body")
-    if top is None and extra is None:
-        return {}
-    inner = (extra or {}).get("google") or {}
-    return {native.camel(name): value for name, value in {**inner, **(top or {})}.items()}
 
 
 def _settled(body: Json, offered: Tools, translating: Translating) -> Json:

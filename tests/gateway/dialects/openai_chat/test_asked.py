@@ -1,4 +1,7 @@
+import pytest
+
 from gateway.dialects.openai_chat.asked import asked
+from gateway.errors import BadRequest
 from gateway.exchange import Known, UpstreamCall
 
 
@@ -12,6 +15,13 @@ def test_a_plain_request_asks_for_nothing_special():
     plain = ask({})
     assert (plain.thoughts, plain.usage, plain.legacy) == (False, False, False)
     assert (plain.images, plain.audio, plain.names) == ("images", "wav", {"a": "b"})
+
+
+def test_a_form_of_images_that_does_not_exist_is_refused_by_name():
+    for name in ("png", 5, ["images"]):
+        with pytest.raises(BadRequest) as refused:
+            ask({"google": {"image_output": name}})
+        assert refused.value.param == "google.image_output"
 
 
 def test_thoughts_are_shown_when_they_were_asked_for_upstream():
