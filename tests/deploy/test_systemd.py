@@ -1,0 +1,33 @@
+"""The shipped systemd unit."""
+
+import configparser
+import re
+from pathlib import Path
+
+from gateway.settings import Server
+from gateway.supervisor import FATAL_STATUS
+
+UNIT = Path(__file__).parents[2] / "deploy" / "systemd" / "gateway.service"
+
+
+def section() -> configparser.SectionProxy:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str
+    parser.read_string(UNIT.read_text())
+    return parser["Service"]
+
+
+def test_the_unit_leaves_time_for_the_drain():
+    assert float(section()["TimeoutStopSec"]) > Server().drain_timeout_s + 15
+
+
+def test_the_unit_reloads_by_the_signal_that_the_gateway_takes():
+    assert section()["ExecReload"].endswith("kill -HUP $MAINPID")
+
+
+def test_a_wrong_configuration_is_not_started_again_and_again():
+    assert section()["RestartPreventExitStatus"] == str(FATAL_STATUS)
+
+
+def test_the_unit_holds_no_secret():
+    assert not re.search(r"AIza|API_KEY=[^.\s]", UNIT.read_text())
