@@ -148,7 +148,6 @@ def request_bytes(scenario: Scenario) -> bytes:
 async def client() -> AsyncIterator[Client]:
     """Run the gateway with its full default chain; give a connection to it."""
     from gateway.app import build_app
-
     from gateway.config import read
     from gateway.log import configure
 

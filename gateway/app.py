@@ -1,0 +1,116 @@
+"""The table of contents: which address is answered by whom, behind which chain, with what."""
+
+import time
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from gateway import health, model_routes, relay
+from gateway.catalog import Catalog
+from gateway.drain import Drain
+from gateway.edge import edge
+from gateway.healing import LearnedRefusals
+from gateway.keys import (
+    CATALOG,
+    DRAIN,
+    FILES,
+    LICENSES,
+    MEMORIES,
+    NAMES,
+    READINESS,
+    REFUSALS,
+    RELOADERS,
+    SETTINGS,
+    STATE,
+    UPSTREAM,
+    Check,
+)
+from gateway.licenses.book import Book, fixed
+from gateway.memories import LocalMemories
+from gateway.plugins import load
+from gateway.settings import Settings
+from gateway.state.opening import make_store
+from gateway.upstream.client import GeminiUpstream
+from gateway.upstream.credentials import Credential, CredentialPool
+from gateway.upstream.files import FilesCredentials
+from gateway.upstream.names import ModelNames
+
+
+def build_app(settings: Settings) -> web.Application:
+    """Build the whole gateway; nothing is opened before it starts.
+
+    Raises `ConfigError` for a middleware that cannot be loaded.
+    """
+    chain = load(settings.middlewares)
+    api = web.Application(middlewares=chain.middlewares)
+    api[SETTINGS] = settings
+    api[DRAIN] = Drain()
+    api[READINESS] = [_usable_credential(api)]
+    api[RELOADERS] = []
+    api[STATE] = make_store(settings)
+    api[LICENSES] = _licenses(settings)
+    _add_upstream(api, settings)
+    api.cleanup_ctx.extend([_open_state, _running_upstream, *chain.lifespans])
+    _add_routes(api)
+    # The edge is the outermost layer of everything, addresses outside the prefix included.
+    app = web.Application(middlewares=[edge])
+    app[DRAIN] = api[DRAIN]
+    app[READINESS] = api[READINESS]
+    app[RELOADERS] = api[RELOADERS]
+    health.add_routes(app)
+    app.add_subapp(settings.server.prefix, api)
+    return app
+
+
+def _add_routes(api: web.Application) -> None:
+    """Say what is answered under the prefix."""
+    api.router.add_post("/v1/chat/completions", relay.generate)
+    api.router.add_get("/v1/models", model_routes.list_models)
+    api.router.add_get("/v1/models/{model:.+}", model_routes.get_model)
+
+
+def _licenses(settings: Settings) -> Book:
+    book = Book()
+    book.replace("config", fixed(settings.licenses))
+    return book
+
+
+def _add_upstream(api: web.Application, settings: Settings) -> None:
+    """Put Gemini, and what is known of its models, into *api*."""
+    api[NAMES] = names = ModelNames(settings.models, time.monotonic)
+    api[REFUSALS] = refusals = LearnedRefusals(time.monotonic)
+    api[MEMORIES] = LocalMemories()
+    pool = CredentialPool(pool_members(settings), clock=time.monotonic)
+    upstream = GeminiUpstream(settings.upstream, pool, names, refusals, time.monotonic)
+    api[UPSTREAM] = upstream
+    api[FILES] = FilesCredentials(upstream)
+    api[CATALOG] = Catalog(settings.models, upstream.models, time.monotonic)
+
+
+def pool_members(settings: Settings) -> list[Credential]:
+    """Give the credentials of *settings*, whose secrets are resolved, as the pool takes them."""
+    return [
+        Credential(name=one.name, key=one.key or "", weight=one.weight, project=one.project)
+        for one in settings.upstream.credentials
+    ]
+
+
+async def _open_state(api: web.Application) -> AsyncIterator[None]:
+    await api[STATE].open()
+    yield
+    await api[STATE].close()
+
+
+async def _running_upstream(api: web.Application) -> AsyncIterator[None]:
+    upstream = api[UPSTREAM]
+    await upstream.start()
+    yield
+    await api[CATALOG].close()
+    await upstream.close()
+
+
+def _usable_credential(api: web.Application) -> Check:
+    async def check() -> str | None:
+        return None if api[UPSTREAM].usable() else "no usable upstream credential"
+
+    return check

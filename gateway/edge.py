@@ -1,0 +1,107 @@
+"""The outermost layer: opens the exchange, renders every error, writes the one line about it.
+
+This is the only place that answers with an error before the first byte, and the only one that
+catches everything. After the commit point it never answers: a second head would land inside the
+open body.
+"""
+
+import asyncio
+import re
+import time
+import uuid
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from gateway.answers import json_response
+from gateway.dialects import DIALECTS
+from gateway.errors import BadRequest, GatewayError, MethodNotAllowed, NotFound, TooLarge
+from gateway.exchange import Exchange
+from gateway.keys import EXCHANGE
+from gateway.plugins import Handler
+from gateway.record import record
+
+_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+# A wait longer than this is told in words only: SDKs would sleep it out, up to an hour.
+LONGEST_RETRY_AFTER_S: Final = 60.0
+
+_log = structlog.get_logger("gateway")
+
+
+@web.middleware
+async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer *request* whatever happens behind; see the module's docstring."""
+    exchange = Exchange(
+        id=_request_id(request),
+        dialect=DIALECTS["openai_chat"],
+        started=time.monotonic(),
+        carries_payload=request.method == "POST",
+        strict=request.headers.get("x-gateway-strict", "") == "true",
+    )
+    request[EXCHANGE] = exchange
+    response: web.StreamResponse | None = None
+    try:
+        response = await handler(request)
+    except asyncio.CancelledError:
+        exchange.outcome.client_gone = True
+        raise
+    except Exception as error:
+        if exchange.outcome.begun:
+            raise
+        response = refusal(exchange, _gateway_error(error, request, exchange))
+    finally:
+        exchange.outcome.status = 499 if response is None else response.status
+        record(request, exchange)
+    return response
+
+
+def refusal(exchange: Exchange, error: GatewayError) -> web.Response:
+    """Give the answer that tells of *error*, with the headers that steer clients' retries."""
+    exchange.outcome.error = error
+    response = json_response(exchange.dialect.render(error), exchange, error.status)
+    response.headers.update(retry_headers(error))
+    if isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(error.allowed)
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="gateway"'
+    return response
+
+
+def retry_headers(error: GatewayError) -> dict[str, str]:
+    """Give what SDKs obey: a wait up to a minute, or the order not to try again."""
+    wait = error.retry_after
+    if wait is not None and wait <= LONGEST_RETRY_AFTER_S and error.type != "insufficient_quota":
+        milliseconds = max(1, int(wait * 1000 + 0.999))
+        return {
+            "retry-after": str((milliseconds + 999) // 1000),
+            "retry-after-ms": str(milliseconds),
+        }
+    if error.status == 429 or error.status in {401, 403} or wait is not None:
+        return {"x-should-retry": "false"}
+    return {}
+
+
+def _request_id(request: web.Request) -> str:
+    """Take the client's id if it is harmless, else make one."""
+    given = request.headers.get("X-Request-Id")
+    if given is not None and _ID.fullmatch(given):
+        return given
+    return uuid.uuid4().hex
+
+
+def _gateway_error(error: Exception, request: web.Request, exchange: Exchange) -> GatewayError:
+    """Give *error* as one of the tree; what is none of ours becomes a plain 500."""
+    if isinstance(error, GatewayError):
+        return error
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        message = f"{error.method} is not possible here."
+        return MethodNotAllowed(message, allowed=sorted(error.allowed_methods))
+    if isinstance(error, web.HTTPNotFound):
+        return NotFound(f"There is nothing at {request.path[:256]!r}.")
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return TooLarge("The request's body is too large.")
+    if isinstance(error, web.HTTPException) and error.status < 500:
+        return BadRequest(error.reason)
+    _log.error("unexpected_error", id=exchange.id, exc_info=error)
+    return GatewayError("The gateway failed; its log holds the reason under this request's id.")

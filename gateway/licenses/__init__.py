@@ -1,0 +1,1 @@
+"""Who may ask: license keys by their digests, in memory, wherever they come from."""

@@ -1,0 +1,28 @@
+"""License keys: how they are read from a header, made, and kept as digests only.
+
+A key is random, 128 bits or more, so a plain SHA-256 is enough at rest; a password hash would cost
+every request milliseconds and protect nothing more.
+"""
+
+import hashlib
+import secrets
+
+_SCHEME = "bearer "
+
+
+def normalised(header: str) -> str:
+    """Give the key in *header*, raw or behind `Bearer` in any case, without blanks around it."""
+    text = header.strip()
+    if text[:7].lower() == _SCHEME:
+        text = text[7:].strip()
+    return text
+
+
+def digest(key: str) -> bytes:
+    """Give what is kept of *key*; letters that cannot be encoded all count as one."""
+    return hashlib.sha256(key.encode("utf-8", "replace")).digest()
+
+
+def new_key(public_id: str) -> str:
+    """Make the key of license *public_id*: `gw-<public id>-<secret>`, 192 random bits."""
+    return f"gw-{public_id}-{secrets.token_urlsafe(24)}"

@@ -1,0 +1,53 @@
+"""`GET /v1/models` and `/v1/models/{id}`: what a license may ask for.
+
+Two protocols ask at this address: a key that came as `x-goog-api-key` or `?key=` gets Gemini's
+shape, any other OpenAI's.
+"""
+
+from fnmatch import fnmatchcase
+
+from aiohttp import web
+
+from gateway.answers import json_response
+from gateway.errors import ModelNotFound
+from gateway.exchange import Exchange, Json
+from gateway.keys import CATALOG, EXCHANGE
+
+
+async def list_models(request: web.Request) -> web.StreamResponse:
+    """Answer with all models that the license may use."""
+    exchange = request[EXCHANGE]
+    if _speaks_gemini(request):
+        models = await _allowed_native(request, exchange)
+        return json_response({"models": models}, exchange)
+    models = [m for m in await request.app[CATALOG].listed() if _allowed(exchange, m["id"])]
+    return json_response({"object": "list", "data": models}, exchange)
+
+
+async def get_model(request: web.Request) -> web.StreamResponse:
+    """Answer with one model. Raises `ModelNotFound`."""
+    exchange = request[EXCHANGE]
+    name = request.match_info["model"].removeprefix("models/")
+    if _speaks_gemini(request):
+        for model in await _allowed_native(request, exchange):
+            if model.get("name") == f"models/{name}":
+                return json_response(model, exchange)
+    else:
+        for model in await request.app[CATALOG].listed():
+            if model["id"] == name and _allowed(exchange, name):
+                return json_response(model, exchange)
+    raise ModelNotFound(f"The model {name[:128]!r} does not exist.", param="model")
+
+
+async def _allowed_native(request: web.Request, exchange: Exchange) -> list[Json]:
+    models = await request.app[CATALOG].native()
+    return [m for m in models if _allowed(exchange, str(m["name"]).removeprefix("models/"))]
+
+
+def _allowed(exchange: Exchange, name: str) -> bool:
+    patterns = exchange.license.models
+    return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _speaks_gemini(request: web.Request) -> bool:
+    return "x-goog-api-key" in request.headers or "key" in request.query

@@ -1,0 +1,125 @@
+"""One timer a stream: commits when the upstream is slow, keeps it warm, cuts clients that stall.
+
+The relay only writes floats; the timer looks at them when it fires and decides when to look again.
+All frames are written whole, so a keepalive written from here never cuts one.
+"""
+
+import asyncio
+
+from aiohttp import web
+
+from gateway.answers import EventStream, stamp
+from gateway.exchange import Exchange
+from gateway.settings import Settings
+
+_COMMENT = b": keepalive\n\n"
+
+
+class Pacemaker:
+    """Watches one stream from its request to its last byte."""
+
+    __slots__ = (
+        "_exchange",
+        "_handle",
+        "_keepalive",
+        "_loop",
+        "_quiet_since",
+        "_request",
+        "_response",
+        "_send_timeout_s",
+        "_settings",
+        "_task",
+        "_writing_since",
+    )
+
+    def __init__(
+        self,
+        request: web.Request,
+        response: EventStream,
+        exchange: Exchange,
+        settings: Settings,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._request = request
+        self._response = response
+        self._exchange = exchange
+        self._settings = settings.upstream
+        self._send_timeout_s = settings.server.send_timeout_s
+        self._quiet_since = self._loop.time()
+        self._writing_since: float | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._handle = self._loop.call_later(self._settings.commit_after_s, self._look)
+
+    async def committed(self) -> None:
+        """Wait for a commit under way; none begins after this."""
+        if self._task is not None:
+            await self._task
+
+    def writes(self) -> None:
+        """Note that a write begins."""
+        self._writing_since = self._loop.time()
+
+    def wrote(self) -> None:
+        """Note that the write is done."""
+        self._quiet_since = self._writing_since or self._quiet_since
+        self._writing_since = None
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._handle.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _look(self) -> None:
+        """Do what is due, and come back when something may be due next."""
+        now = self._loop.time()
+        if self._writing_since is not None:
+            self._look_at_write(now)
+        elif not self._exchange.outcome.begun:
+            self._task = self._loop.create_task(self._commit())
+            self._again(self._settings.keepalive_s)
+        elif (due := self._quiet_since + self._settings.keepalive_s) <= now:
+            self._task = self._loop.create_task(self._beat())
+            self._again(self._settings.keepalive_s)
+        else:
+            self._again(due - now)
+
+    def _look_at_write(self, now: float) -> None:
+        """Cut a client that has not read for too long: its write would hold memory for ever."""
+        assert self._writing_since is not None
+        left = self._writing_since + self._send_timeout_s - now
+        if left > 0:
+            self._again(left)
+        elif self._request.transport is not None:
+            self._exchange.outcome.client_gone = True
+            self._request.transport.abort()
+
+    def _again(self, seconds: float) -> None:
+        # A write may begin meanwhile, and it may not take longer than the send timeout.
+        self._handle = self._loop.call_later(min(seconds, self._send_timeout_s), self._look)
+
+    async def _commit(self) -> None:
+        """Send head and role: no proxy on the way waits longer for the first byte."""
+        try:
+            stamp(self._response, self._exchange)
+            await self._response.prepare(self._request)
+            self._exchange.outcome.begun = True
+            await self._response.write(self._exchange.reply.encode(self._exchange.reply.open()))
+        except ConnectionResetError:
+            self._exchange.outcome.client_gone = True
+        self._quiet_since = self._loop.time()
+
+    async def _beat(self) -> None:
+        """Write a keepalive; a client that is gone is noticed by the server itself."""
+        mode = self._settings.keepalive
+        if mode == "off":
+            return
+        exchange = self._exchange
+        frame = _COMMENT
+        if mode == "chunk":
+            frame = exchange.reply.encode([exchange.dialect.keepalive])
+        try:
+            await self._response.write(frame)
+        except ConnectionResetError:
+            exchange.outcome.client_gone = True
+        self._quiet_since = self._loop.time()

@@ -1,0 +1,131 @@
+"""The handler: one exchange goes up, its reply comes down, event by event.
+
+Streamed and whole take the same way: every event goes through `reply.feed`, `reply.finish` closes,
+and a whole answer is the collected chunks. What is there is read at once and written at once.
+
+The commit point of a stream is the first upstream event. Until then a failure is an ordinary HTTP
+error (raised, rendered by `edge`); from then on it is told in-band. When the upstream is silent for
+`commit_after_s`, the `Pacemaker` commits with the role chunk and keeps the connection warm.
+"""
+
+import asyncio
+from typing import Final
+
+from aiohttp import web
+
+from gateway.answers import EventStream, json_response, stamp
+from gateway.drain import RETRY_AFTER_S
+from gateway.errors import (
+    GatewayError,
+    Unavailable,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamTruncated,
+)
+from gateway.exchange import Exchange, Json, Reply
+from gateway.keys import DRAIN, EXCHANGE, SETTINGS, UPSTREAM
+from gateway.pacemaker import Pacemaker
+
+_SSE_HEADERS: Final = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache",
+    "X-Accel-Buffering": "no",
+}
+_RESTART: Final = "The gateway is restarting; ask again."
+
+
+async def generate(request: web.Request) -> web.StreamResponse:
+    """Relay one translated exchange. Raises `GatewayError` before the first byte only."""
+    exchange, drain = request[EXCHANGE], request.app[DRAIN]
+    with drain.running():
+        try:
+            return await (stream if exchange.call.stream else whole)(request, exchange)
+        except asyncio.CancelledError:
+            if not drain.over or exchange.outcome.begun:
+                raise
+            raise Unavailable(_RESTART, retry_after=RETRY_AFTER_S) from None
+        finally:
+            # Of a stream that was cut, too: what the last event told is booked.
+            exchange.outcome.usage = exchange.reply.usage
+            exchange.outcome.finish_reason = exchange.reply.finish_reason
+
+
+async def whole(request: web.Request, exchange: Exchange) -> web.StreamResponse:
+    """Answer with the whole reply in one piece."""
+    reply = exchange.reply
+    chunks: list[Json] = []
+    async with request.app[UPSTREAM].open(
+        exchange.call, exchange.outcome, exchange.notes
+    ) as batches:
+        async for events in batches:
+            for event in events:
+                chunks += reply.feed(event)
+    chunks += reply.finish()
+    return json_response(reply.collect(chunks), exchange)
+
+
+async def stream(request: web.Request, exchange: Exchange) -> web.StreamResponse:
+    """Answer chunk by chunk."""
+    response = EventStream(headers=_SSE_HEADERS)
+    pacemaker = Pacemaker(request, response, exchange, request.app[SETTINGS])
+    try:
+        await _relay(request, response, exchange, pacemaker)
+    except GatewayError as error:
+        await pacemaker.committed()
+        if not exchange.outcome.begun:
+            raise
+        await _tell(response, exchange, error)
+    except asyncio.CancelledError:
+        if not (exchange.outcome.begun and request.app[DRAIN].over):
+            raise
+        await _tell(response, exchange, Unavailable(_RESTART))
+    except ConnectionResetError:
+        exchange.outcome.client_gone = True
+    finally:
+        pacemaker.stop()
+    return response
+
+
+async def _relay(
+    request: web.Request, response: EventStream, exchange: Exchange, pacemaker: Pacemaker
+) -> None:
+    """Send the reply down; the whole hot path of a stream is the loop in here."""
+    reply, outcome = exchange.reply, exchange.outcome
+    async with request.app[UPSTREAM].open(exchange.call, outcome, exchange.notes) as batches:
+        await pacemaker.committed()
+        if not outcome.begun:
+            stamp(response, exchange)
+            await response.prepare(request)
+            outcome.begun = True
+        try:
+            async for events in batches:
+                chunks = [chunk for event in events for chunk in reply.feed(event)]
+                if chunks:
+                    pacemaker.writes()
+                    await response.write(reply.encode(chunks))
+                    pacemaker.wrote()
+            broken = None
+        except (UpstreamTruncated, UpstreamTimeout) as error:
+            broken = error
+        closing = _finish(reply, broken)
+    pacemaker.writes()
+    await response.write_eof(reply.encode(closing) + exchange.dialect.end)
+
+
+def _finish(reply: Reply, broken: UpstreamError | None) -> list[Json]:
+    """Close the reply; a break after the finish reason has lost nothing, one before it is told."""
+    try:
+        return reply.finish()
+    except UpstreamTruncated:
+        if broken is None:
+            raise
+        raise broken from None
+
+
+async def _tell(response: EventStream, exchange: Exchange, error: GatewayError) -> None:
+    """Tell of *error* in-band and end the stream."""
+    exchange.outcome.error = error
+    try:
+        await response.write_eof(exchange.dialect.encode_error(error) + exchange.dialect.end)
+    except ConnectionResetError:
+        exchange.outcome.client_gone = True

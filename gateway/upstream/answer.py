@@ -1,0 +1,166 @@
+"""One upstream answer being read: events in batches, one batch per read from the socket.
+
+The idle limit is one timer an answer, moved by a float and re-armed only when it fires: no timer,
+task or timeout per read. It wakes the reader by setting the stream's exception, because aiohttp's
+own client would wait for ever on a broken chunk size.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import aiohttp
+import orjson
+
+from gateway.errors import UpstreamError, UpstreamTimeout, UpstreamTruncated
+from gateway.exchange import Batches, Json
+from gateway.sse import SSEDecoder
+from gateway.upstream.errors import Redact, empty_answer, fault_of_error, fault_of_status
+from gateway.upstream.faults import Fault
+
+MAX_WHOLE_BYTES = 256 * 1024 * 1024
+MAX_ERROR_BYTES = 64 * 1024
+
+
+class Failed(Exception):
+    """An attempt ended before its first event, with *fault*; *final* rules out another one."""
+
+    def __init__(self, fault: Fault, *, final: bool = False) -> None:
+        super().__init__(fault.kind.name)
+        self.fault = fault
+        self.final = final
+
+
+class Watch:
+    """One timer that calls *expire* after *seconds* without `touch`."""
+
+    __slots__ = ("_expire", "_handle", "_loop", "_seconds", "_touched")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, seconds: float, expire: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._seconds = seconds
+        self._expire = expire
+        self._touched = loop.time()
+        self._handle = loop.call_later(seconds, self._check)
+
+    def touch(self) -> None:
+        """Begin a new silence."""
+        self._touched = self._loop.time()
+
+    def stop(self) -> None:
+        """Never fire again."""
+        self._handle.cancel()
+
+    def _check(self) -> None:
+        due = self._touched + self._seconds
+        if due <= self._loop.time():
+            self._expire()
+        else:
+            self._handle = self._loop.call_at(due, self._check)
+
+
+class Answer:
+    """The events of *response*. Made after the head; `begin` waits for the first event."""
+
+    __slots__ = ("_decoder", "_first", "_idle_s", "_redact", "_response", "_stream")
+
+    def __init__(
+        self, response: aiohttp.ClientResponse, *, stream: bool, idle_s: float, redact: Redact
+    ) -> None:
+        self._response = response
+        self._stream = stream
+        self._idle_s = idle_s
+        self._redact = redact
+        self._decoder = SSEDecoder()
+        self._first: list[Json] = []
+
+    async def begin(self) -> Json:
+        """Read up to the first event and give it.
+
+        Raises `Failed` for a refusal, an error event, an answer without events, or cut JSON.
+        """
+        if self._response.status != 200:
+            body = await self._read(MAX_ERROR_BYTES)
+            raise Failed(fault_of_status(self._response.status, body, self._redact))
+        try:
+            self._first = await (self._first_batch() if self._stream else self._whole())
+        except (orjson.JSONDecodeError, UpstreamTruncated):
+            raise Failed(empty_answer()) from None
+        if not self._first:
+            raise Failed(empty_answer())
+        for event in self._first:
+            if "error" in event:
+                raise Failed(fault_of_error(event["error"], self._redact))
+        return self._first[0]
+
+    async def batches(self) -> Batches:
+        """Give all events, the first ones at once. Raises `UpstreamError` when it breaks off."""
+        yield self._first
+        if not self._stream:
+            return
+        content = self._response.content
+        watch = Watch(asyncio.get_running_loop(), self._idle_s, self._expire)
+        try:
+            while data := await content.readany():
+                watch.touch()
+                if events := self._events(self._decoder.feed(data)):
+                    yield events
+            if events := self._events(self._decoder.finish()):
+                yield events
+        except aiohttp.ClientError:
+            raise UpstreamTruncated("The upstream broke off in the middle.") from None
+        finally:
+            watch.stop()
+
+    def close(self) -> None:
+        """Give the connection back if the answer was read to its end, else cut it."""
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+    def _events(self, payloads: list[bytes]) -> list[Json]:
+        """Parse *payloads*; an error among them is raised once the events before it are out."""
+        events: list[Json] = []
+        for payload in payloads:
+            try:
+                event = orjson.loads(payload)
+            except orjson.JSONDecodeError:
+                raise UpstreamError("The upstream sent an event that is not JSON.") from None
+            if "error" in event:
+                if not events:
+                    raise fault_of_error(event["error"], self._redact).error
+                self._raise_next(event)
+                break
+            events.append(event)
+        return events
+
+    def _raise_next(self, event: Json) -> None:
+        """Make the next read raise what *event* tells."""
+        self._response.content.set_exception(fault_of_error(event["error"], self._redact).error)
+
+    async def _first_batch(self) -> list[Json]:
+        content = self._response.content
+        while data := await content.readany():
+            if payloads := self._decoder.feed(data):
+                return [orjson.loads(payload) for payload in payloads]
+        return [orjson.loads(payload) for payload in self._decoder.finish()]
+
+    async def _whole(self) -> list[Json]:
+        parsed = orjson.loads(await self._read(MAX_WHOLE_BYTES))
+        events = parsed if isinstance(parsed, list) else [parsed]
+        return [event for event in events if isinstance(event, dict)]
+
+    async def _read(self, limit: int) -> bytes:
+        """Read the body, at most *limit* bytes of it."""
+        content = self._response.content
+        pieces, size = [], 0
+        while size < limit and (data := await content.readany()):
+            pieces.append(data)
+            size += len(data)
+        return b"".join(pieces)
+
+    def _expire(self) -> None:
+        silence = UpstreamTimeout(f"The upstream was silent for {self._idle_s:g} s.")
+        self._response.content.set_exception(silence)

@@ -1,0 +1,209 @@
+"""The attempts at one call, until the first event is here or nothing may be tried any more.
+
+What a failure means is decided by `POLICIES`; this module only carries it out: another credential,
+a pause, a healed body, a replacement for a model that is gone, a fallback model. Nothing here runs
+once the first event has come.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from gateway.dialects.openai_chat.finish import worth_retrying
+from gateway.errors import GatewayError, UpstreamAuth, UpstreamEmpty, UpstreamOverloaded
+from gateway.exchange import Json, Notes, Outcome, UpstreamCall
+from gateway.healing import heal
+from gateway.upstream.answer import Answer, Failed
+from gateway.upstream.credentials import Credential
+from gateway.upstream.errors import fault_of_exception
+from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.hedge import hedged
+from gateway.upstream.retry import POLICIES, pause
+
+if TYPE_CHECKING:
+    from gateway.upstream.client import GeminiUpstream
+
+_ELSEWHERE = frozenset(
+    {Kind.OVERLOADED, Kind.BUSY, Kind.SPENT, Kind.NOT_IN_PLAN, Kind.MODEL_UNKNOWN, Kind.STUCK}
+)
+
+
+class Attempts:
+    """One call, tried as often as its faults, its deadline and the retry budget allow."""
+
+    __slots__ = (
+        "_avoid",
+        "_call",
+        "_deadline",
+        "_healed",
+        "_notes",
+        "_outcome",
+        "_upstream",
+        "_weak",
+    )
+
+    def __init__(
+        self, upstream: "GeminiUpstream", call: UpstreamCall, outcome: Outcome, notes: Notes
+    ) -> None:
+        self._upstream = upstream
+        self._call = call
+        self._outcome = outcome
+        self._notes = notes
+        self._avoid: set[str] = set()
+        self._healed = 0
+        self._weak = False
+        self._deadline = asyncio.get_running_loop().time() + upstream.settings.deadline_s
+
+    async def begin(self) -> tuple[Answer, Credential]:
+        """Give the first answer that began, and its credential still leased.
+
+        Raises the `GatewayError` of the last fault when all that was allowed has been tried.
+        """
+        self._upstream.budget.request()
+        fallbacks = list(self._upstream.names.fallbacks(self._call.model))
+        while True:
+            try:
+                return await self._begin_with_model()
+            except Failed as failed:
+                if not fallbacks or failed.fault.kind not in _ELSEWHERE:
+                    raise failed.fault.error from None
+                self._move_to(fallbacks.pop(0))
+
+    async def _begin_with_model(self) -> tuple[Answer, Credential]:
+        """Try the call's present model; raise `Failed` with the last fault."""
+        counts: Counter[Kind] = Counter()
+        last: Failed | None = None
+        while True:
+            try:
+                return await self._hedged()
+            except Failed as failed:
+                if last is not None and isinstance(failed.fault.error, UpstreamAuth):
+                    # No key is left: what the last one said tells more.
+                    failed = Failed(last.fault, final=failed.final)
+                last = failed
+                counts[failed.fault.kind] += 1
+                if not self._mend(failed.fault):
+                    await self._prepare_next(failed, counts)
+
+    async def _hedged(self) -> tuple[Answer, Credential]:
+        """Make one attempt, or two side by side where the configuration wants that."""
+        upstream = self._upstream
+        if not upstream.settings.hedge_after_s:
+            return await self._once()
+        return await hedged(
+            self._once,
+            after_s=upstream.settings.hedge_after_s,
+            allowed=upstream.budget.take,
+            discard=upstream.discard,
+        )
+
+    def _mend(self, fault: Fault) -> bool:
+        """Change the call so that *fault* cannot come again; say whether that was possible."""
+        if fault.kind is Kind.REQUEST and self._healed < 2:
+            healed = heal(self._call, fault.error.message, self._notes)
+            if healed is not None:
+                self._healed += 1
+                self._call = healed.call
+                if healed.feature is not None:
+                    self._upstream.refusals.learn(self._call.model, healed.feature)
+                return True
+        if fault.kind is Kind.MODEL_UNKNOWN:
+            replacement = self._upstream.names.replace(self._call.model)
+            if replacement is not None and replacement != self._call.model:
+                self._move_to(replacement)
+                return True
+        return False
+
+    async def _prepare_next(self, failed: Failed, counts: Counter[Kind]) -> None:
+        """Wait until the next attempt may begin; raise `Failed` if there is to be none."""
+        kind, attempt = failed.fault.kind, counts.total()
+        policy = POLICIES[kind]
+        # Once a byte has gone out, an early commit too, nothing is tried again.
+        last = (
+            failed.final or self._outcome.begun or attempt >= self._upstream.settings.max_attempts
+        )
+        if last or counts[kind] > policy.more:
+            raise failed
+        loop = asyncio.get_running_loop()
+        wait = pause(kind, attempt, random.uniform)
+        if loop.time() + wait >= self._deadline:
+            raise failed
+        if not policy.free and not self._upstream.budget.take():
+            raise failed
+        if wait:
+            await asyncio.sleep(wait)
+
+    async def _once(self) -> tuple[Answer, Credential]:
+        """Make one attempt; raise `Failed`."""
+        call, upstream = self._call, self._upstream
+        self._check_breaker(call.model)
+        credential = self._lease()
+        self._outcome.attempts += 1
+        self._outcome.credential = credential.name
+        self._outcome.model = call.model
+        try:
+            answer = await self._send(credential)
+        except Failed as failed:
+            upstream.pool.release(credential)
+            upstream.learn(credential, call.model, failed.fault)
+            if POLICIES[failed.fault.kind].elsewhere:
+                self._avoid.add(credential.name)
+            raise
+        except BaseException:
+            upstream.pool.release(credential)
+            upstream.breakers.undecided(call.model)
+            raise
+        upstream.learn(credential, call.model, None)
+        return answer, credential
+
+    def _check_breaker(self, model: str) -> None:
+        wait = self._upstream.breakers.wait(model)
+        if wait:
+            error = UpstreamOverloaded(f"{model} has failed repeatedly.", retry_after=wait)
+            raise Failed(Fault(Kind.OVERLOADED, error), final=True)
+
+    def _lease(self) -> Credential:
+        """Take a credential that has not failed this request yet."""
+        pool, call = self._upstream.pool, self._call
+        try:
+            return pool.lease(call.model, avoid=self._avoid, only=call.credential)
+        except GatewayError as error:
+            raise Failed(Fault(_exhausted_kind(error), error), final=True) from None
+
+    async def _send(self, credential: Credential) -> Answer:
+        """Post the call and wait for the first event, inside the limits of one attempt."""
+        settings = self._upstream.settings
+        limit = min(
+            self._deadline, asyncio.get_running_loop().time() + settings.first_event_timeout_s
+        )
+        answer: Answer | None = None
+        try:
+            async with asyncio.timeout_at(limit):
+                answer = await self._upstream.post(self._call, credential)
+                self._check_weak(await answer.begin())
+        except BaseException as error:
+            if answer is not None:
+                answer.close()
+            if isinstance(error, TimeoutError | aiohttp.ClientError | OSError):
+                raise Failed(fault_of_exception(error)) from None
+            raise
+        return answer
+
+    def _check_weak(self, first: Json) -> None:
+        """Refuse, once, an empty or malformed answer: a second try often mends it."""
+        reason = None if self._weak else worth_retrying(first)
+        if reason is not None:
+            self._weak = True
+            raise Failed(Fault(Kind.WEAK, UpstreamEmpty(f"The model ended with {reason}.")))
+
+    def _move_to(self, model: str) -> None:
+        self._call = replace(self._call, model=model)
+        self._avoid.clear()
+
+
+def _exhausted_kind(error: GatewayError) -> Kind:
+    return Kind.SPENT if error.type == "insufficient_quota" else Kind.BUSY

@@ -1,0 +1,64 @@
+"""A circuit breaker per model and one for the host: after five failures in a row nothing is sent.
+
+Open for five seconds, doubling to thirty; then one probe goes through, and its end decides.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+FAILURES = 5
+OPEN_S = (5.0, 30.0)
+
+
+@dataclass(slots=True)
+class _Circuit:
+    failures: int = 0
+    open_until: float = 0.0
+    opened: int = 0
+    probing: bool = False
+
+
+class Breakers:
+    """The circuits that have seen a failure, by name. *clock* gives monotonic seconds."""
+
+    __slots__ = ("_circuits", "_clock")
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._circuits: dict[str, _Circuit] = {}
+
+    def wait(self, name: str) -> float:
+        """Give 0 if *name* may be tried now, else the seconds until it may.
+
+        The caller that gets 0 from an open circuit is its probe and must report its end.
+        """
+        circuit = self._circuits.get(name)
+        if circuit is None or circuit.failures < FAILURES:
+            return 0.0
+        left = circuit.open_until - self._clock()
+        if left > 0:
+            return left
+        if circuit.probing:
+            return OPEN_S[0]
+        circuit.probing = True
+        return 0.0
+
+    def success(self, name: str) -> None:
+        """Close the circuit of *name*."""
+        if self._circuits:
+            self._circuits.pop(name, None)
+
+    def failure(self, name: str) -> None:
+        """Count a failure of *name*; the fifth in a row, or a failed probe, opens its circuit."""
+        circuit = self._circuits.setdefault(name, _Circuit())
+        circuit.failures += 1
+        circuit.probing = False
+        if circuit.failures >= FAILURES:
+            first, longest = OPEN_S
+            circuit.open_until = self._clock() + min(first * 2.0**circuit.opened, longest)
+            circuit.opened += 1
+
+    def undecided(self, name: str) -> None:
+        """Let the next one probe: the attempt ended without saying anything about *name*."""
+        if (circuit := self._circuits.get(name)) is not None:
+            circuit.probing = False

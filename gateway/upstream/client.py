@@ -1,0 +1,209 @@
+"""Gemini over HTTP: one connection pool, calls in, batches of events out.
+
+Headers and address are built from nothing: no field of a client's request chooses host, path, key,
+header or proxy. Redirects are never followed, the key would go along.
+"""
+
+import asyncio
+import io
+from collections.abc import Callable
+from types import TracebackType
+
+import aiohttp
+import orjson
+from aiohttp import ClientTimeout, hdrs
+from aiohttp.payload import BytesIOPayload
+from yarl import URL
+
+from gateway import __version__
+from gateway.exchange import Batches, Json, Notes, Outcome, Refusals, UpstreamCall
+from gateway.settings import Upstream as UpstreamSettings
+from gateway.upstream.answer import Answer
+from gateway.upstream.attempts import Attempts
+from gateway.upstream.breaker import Breakers
+from gateway.upstream.credentials import Credential, CredentialPool
+from gateway.upstream.errors import empty_answer, fault_of_exception, fault_of_status
+from gateway.upstream.fanout import FanOut
+from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.names import ModelNames
+from gateway.upstream.retry import RetryBudget
+
+# aiohttp warns of larger bodies in one piece: writing them would hold up the loop.
+LARGE_BODY_BYTES = 1 << 20
+MAX_PAGES = 20
+_MODEL_FAULTS = frozenset({Kind.OVERLOADED, Kind.INTERNAL, Kind.STUCK})
+
+
+class GeminiUpstream:
+    """The upstream that ships. Open it before use, close it at the end."""
+
+    def __init__(
+        self,
+        settings: UpstreamSettings,
+        pool: CredentialPool,
+        names: ModelNames,
+        refusals: Refusals,
+        clock: Callable[[], float],
+    ) -> None:
+        self.settings = settings
+        self.pool = pool
+        self.names = names
+        self.refusals = refusals
+        self.budget = RetryBudget(clock)
+        self.breakers = Breakers(clock)
+        self._urls: dict[tuple[str, str], URL] = {}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Make the connection pool; connections come and go with the calls."""
+        # Without limit: the gateway's own caps hold, aiohttp's 100 would queue streams.
+        connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=ClientTimeout(total=None, sock_connect=self.settings.connect_timeout_s),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            headers={
+                hdrs.USER_AGENT: f"gateway/{__version__}",
+                hdrs.ACCEPT_ENCODING: "identity",
+                hdrs.CONTENT_TYPE: "application/json",
+            },
+        )
+
+    async def close(self) -> None:
+        """Close the connection pool."""
+        if self._session is not None:
+            await self._session.close()
+
+    def configure(self, settings: UpstreamSettings) -> None:
+        """Take new limits and a new base URL; calls under way keep theirs."""
+        self.settings = settings
+        self._urls.clear()
+
+    def open(self, call: UpstreamCall, outcome: Outcome, notes: Notes) -> "Opening | FanOut":
+        """Send *call*; entered once the first event is here. See `exchange.Upstream`."""
+        if call.copies > 1:
+            return FanOut(self, call, outcome, notes)
+        return Opening(self, call, outcome, notes)
+
+    async def post(self, call: UpstreamCall, credential: Credential) -> Answer:
+        """Send one attempt and give its answer once the head is here."""
+        assert self._session is not None, "start() comes first"
+        body = orjson.dumps(call.body)
+        response = await self._session.post(
+            self._url(call),
+            data=body if len(body) < LARGE_BODY_BYTES else BytesIOPayload(io.BytesIO(body)),
+            headers={"x-goog-api-key": credential.key},
+            allow_redirects=False,
+        )
+        return Answer(
+            response,
+            stream=call.stream,
+            idle_s=self.settings.idle_timeout_s,
+            redact=self.pool.redact,
+        )
+
+    def usable(self) -> int:
+        """Count the credentials that are not out."""
+        return self.pool.usable()
+
+    async def models(self) -> list[Json]:
+        """Give upstream's whole model list, all pages. Raises `GatewayError`."""
+        models: list[Json] = []
+        token = ""
+        for _ in range(MAX_PAGES):
+            page = await self._get("/v1beta/models", {"pageSize": "1000", "pageToken": token})
+            models += page.get("models", [])
+            token = page.get("nextPageToken", "")
+            if not token:
+                break
+        return models
+
+    async def _get(self, path: str, query: dict[str, str]) -> Json:
+        """Ask *path* with any credential. Raises `GatewayError`."""
+        assert self._session is not None, "start() comes first"
+        url = URL(self.settings.base_url.rstrip("/") + path)
+        credential = self.pool.lease("")
+        try:
+            async with (
+                asyncio.timeout(self.settings.connect_timeout_s * 2),
+                self._session.get(
+                    url.with_query({name: value for name, value in query.items() if value}),
+                    headers={"x-goog-api-key": credential.key},
+                    allow_redirects=False,
+                ) as response,
+            ):
+                body = await response.read()
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise fault_of_exception(error).error from None
+        finally:
+            self.pool.release(credential)
+        if response.status != 200:
+            fault = fault_of_status(response.status, body, self.pool.redact)
+            self.learn(credential, "", fault)
+            raise fault.error
+        try:
+            page = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            raise empty_answer().error from None
+        return page if isinstance(page, dict) else {}
+
+    def discard(self, begun: tuple[Answer, Credential]) -> None:
+        """Cut an answer that nobody waits for any more."""
+        answer, credential = begun
+        answer.close()
+        self.pool.release(credential)
+
+    def learn(self, credential: Credential, model: str, fault: Fault | None) -> None:
+        """Tell pool and breaker how an attempt ended."""
+        self.pool.report(credential, model, fault)
+        if fault is None:
+            self.breakers.success(model)
+        elif fault.kind in _MODEL_FAULTS:
+            self.breakers.failure(model)
+        else:
+            self.breakers.undecided(model)
+
+    def _url(self, call: UpstreamCall) -> URL:
+        """Give the address of *call*; made once per model, a `URL` costs microseconds."""
+        action = "streamGenerateContent" if call.stream else call.action
+        url = self._urls.get((call.model, action))
+        if url is None:
+            if len(self._urls) > 1000:
+                self._urls.clear()
+            path = f"{self.settings.base_url.rstrip('/')}/v1beta/models/{call.model}:{action}"
+            url = URL(f"{path}?alt=sse" if call.stream else path)
+            self._urls[call.model, action] = url
+        return url
+
+
+class Opening:
+    """One call under way: entered, it gives the batches; left, everything is given back."""
+
+    __slots__ = ("_answer", "_batches", "_call", "_credential", "_notes", "_outcome", "_upstream")
+
+    def __init__(
+        self, upstream: GeminiUpstream, call: UpstreamCall, outcome: Outcome, notes: Notes
+    ) -> None:
+        self._upstream = upstream
+        self._call = call
+        self._outcome = outcome
+        self._notes = notes
+
+    async def __aenter__(self) -> Batches:
+        """Wait for the first event. Raises `GatewayError`."""
+        attempts = Attempts(self._upstream, self._call, self._outcome, self._notes)
+        self._answer, self._credential = await attempts.begin()
+        self._outcome.first_event_at = asyncio.get_running_loop().time()
+        self._batches = self._answer.batches()
+        return self._batches
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Cut the connection unless it was read to its end."""
+        self._upstream.discard((self._answer, self._credential))
+        await self._batches.aclose()

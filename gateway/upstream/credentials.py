@@ -1,0 +1,229 @@
+"""The upstream keys: which one serves next, which one rests, which one is out.
+
+A cool-down belongs to (project, model), because Google's quotas do; keys without a project stand
+for themselves. A key that Google refuses is out for a while and then tried again by one ordinary
+request, whose failure another key mends. Choice: the usable one with the fewest leases by weight.
+"""
+
+import random
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import inf
+from zoneinfo import ZoneInfo
+
+from gateway.errors import GatewayError, QuotaSpent, RateLimited, UpstreamAuth
+from gateway.upstream.faults import Fault, Kind
+
+PACIFIC = ZoneInfo("America/Los_Angeles")
+RECHECK_S = 3600.0
+REGION_REST_S = 600.0
+LONGEST_BUSY_S = 300.0
+SHARED_REST_S = (5.0, 60.0)
+
+
+@dataclass(slots=True, eq=False)
+class Credential:
+    """One upstream key and how it fares. Times are monotonic seconds."""
+
+    name: str
+    key: str = field(repr=False)
+    weight: float = 1.0
+    project: str | None = None
+    leases: int = 0
+    last_used: float = 0.0
+    out_until: float = 0.0
+    out_reason: str | None = None
+
+    @property
+    def scope(self) -> str:
+        """Give what its quotas belong to."""
+        return self.project or self.name
+
+
+class CredentialPool:
+    """All credentials of one upstream.
+
+    *clock* gives monotonic seconds, *wall* the time of day, *jitter* a number within its bounds.
+    """
+
+    def __init__(
+        self,
+        credentials: Collection[Credential],
+        *,
+        clock: Callable[[], float],
+        wall: Callable[[], datetime] = lambda: datetime.now(PACIFIC),
+        jitter: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self.credentials = list(credentials)
+        self._clock = clock
+        self._wall = wall
+        self._jitter = jitter
+        self._rests: dict[tuple[str, str], float] = {}
+        self._spent: set[tuple[str, str]] = set()
+        self._shared: dict[tuple[str, str], int] = {}
+
+    def lease(
+        self, model: str, *, avoid: Collection[str] = (), only: str | None = None
+    ) -> Credential:
+        """Take the best credential for *model*; give it back with `release`.
+
+        *avoid* names those that already failed, *only* the one that owns the request's files.
+        Raises `RateLimited` or `QuotaSpent` with the shortest rest when all of them rest, and
+        `UpstreamAuth` when none is usable at all.
+        """
+        now = self._clock()
+        best: Credential | None = None
+        load = inf
+        for credential in self.credentials:
+            if only is not None and credential.name != only:
+                continue
+            if credential.name in avoid or not self._usable(credential, model, now):
+                continue
+            own = credential.leases / credential.weight
+            if own < load or (own == load and best and credential.last_used < best.last_used):
+                best, load = credential, own
+        if best is None:
+            raise self._exhausted(model, now)
+        best.leases += 1
+        best.last_used = now
+        return best
+
+    def release(self, credential: Credential) -> None:
+        """Give *credential* back."""
+        credential.leases -= 1
+
+    def report(self, credential: Credential, model: str, fault: Fault | None) -> None:
+        """Learn from an attempt on *model*: None is a success."""
+        key = (credential.scope, model)
+        if fault is None:
+            if self._shared:
+                self._shared.pop(key, None)
+            return
+        if rule := _EFFECTS.get(fault.kind):
+            rule(self, credential, key, fault)
+
+    def usable(self) -> int:
+        """Count the credentials that are not out."""
+        now = self._clock()
+        return sum(credential.out_until <= now for credential in self.credentials)
+
+    def states(self) -> list[dict[str, object]]:
+        """Describe each credential for logs and `/readyz`; never its key."""
+        now = self._clock()
+        return [
+            {
+                "name": credential.name,
+                "state": "out" if credential.out_until > now else "ready",
+                "reason": credential.out_reason if credential.out_until > now else None,
+                "leases": credential.leases,
+                "resting": {
+                    model: round(until - now, 1)
+                    for (scope, model), until in self._rests.items()
+                    if scope == credential.scope and until > now
+                },
+            }
+            for credential in self.credentials
+        ]
+
+    def redact(self, text: str) -> str:
+        """Give *text* without any of the keys."""
+        for credential in self.credentials:
+            if credential.key in text:
+                text = text.replace(credential.key, "[redacted]")
+        return text
+
+    def replace(self, credentials: Collection[Credential]) -> None:
+        """Take a new set; those whose key stays keep how they fare."""
+        known = {credential.key: credential for credential in self.credentials}
+        fresh = []
+        for new in credentials:
+            if (old := known.get(new.key)) is not None:
+                old.name, old.weight, old.project = new.name, new.weight, new.project
+                old.out_until, old.out_reason = 0.0, None
+            fresh.append(old if old is not None else new)
+        self.credentials = fresh
+
+    def _usable(self, credential: Credential, model: str, now: float) -> bool:
+        if credential.out_until > now:
+            return False
+        return not self._rests or self._rests.get((credential.scope, model), 0.0) <= now
+
+    def _exhausted(self, model: str, now: float) -> GatewayError:
+        """Say why no credential is left, with the shortest rest."""
+        rests = [
+            (self._rests.get((credential.scope, model), 0.0) - now, credential)
+            for credential in self.credentials
+            if credential.out_until <= now
+        ]
+        resting = [(rest, credential) for rest, credential in rests if rest > 0]
+        if not resting:
+            return UpstreamAuth("No upstream credential is usable now.")
+        rest, credential = min(resting, key=lambda pair: pair[0])
+        if (credential.scope, model) in self._spent:
+            return QuotaSpent(f"The quota of {model} is used up for now.", retry_after=rest)
+        return RateLimited(f"All upstream capacity for {model} is in use.", retry_after=rest)
+
+    def _rest(self, key: tuple[str, str], seconds: float) -> None:
+        until = self._clock() + seconds
+        self._rests[key] = max(until, self._rests.get(key, 0.0))
+        if len(self._rests) > 1000:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Drop the rests that are over, so that odd model names cannot fill the memory."""
+        now = self._clock()
+        self._rests = {key: until for key, until in self._rests.items() if until > now}
+        self._spent &= self._rests.keys()
+
+    def _busy(self, _credential: Credential, key: tuple[str, str], fault: Fault) -> None:
+        rest = min(fault.rest or 1.0, LONGEST_BUSY_S)
+        self._spent.discard(key)
+        self._rest(key, rest * self._jitter(1.0, 1.1))
+
+    def _day_spent(self, _credential: Credential, key: tuple[str, str], _fault: Fault) -> None:
+        self._spent.add(key)
+        self._rest(key, seconds_to_midnight(self._wall()))
+
+    def _not_in_plan(self, _credential: Credential, key: tuple[str, str], _fault: Fault) -> None:
+        self._spent.add(key)
+        self._rest(key, RECHECK_S)
+
+    def _shared_busy(self, _credential: Credential, key: tuple[str, str], _fault: Fault) -> None:
+        count = self._shared.get(key, 0)
+        self._shared[key] = count + 1
+        first, longest = SHARED_REST_S
+        self._rest(key, min(first * 2.0**count, longest))
+
+    def _invalid(self, credential: Credential, _key: tuple[str, str], fault: Fault) -> None:
+        self._put_out(credential, RECHECK_S, fault)
+
+    def _dead(self, credential: Credential, _key: tuple[str, str], fault: Fault) -> None:
+        # For good: only an operator (a reload) brings a suspended or leaked key back.
+        self._put_out(credential, inf, fault)
+
+    def _region(self, credential: Credential, _key: tuple[str, str], fault: Fault) -> None:
+        self._put_out(credential, REGION_REST_S, fault)
+
+    def _put_out(self, credential: Credential, seconds: float, fault: Fault) -> None:
+        credential.out_until = self._clock() + seconds
+        credential.out_reason = fault.kind.name.lower()
+
+
+_EFFECTS: dict[Kind, Callable[[CredentialPool, Credential, tuple[str, str], Fault], None]] = {
+    Kind.BUSY: CredentialPool._busy,  # noqa: SLF001 - the table is part of the class
+    Kind.SPENT: CredentialPool._day_spent,  # noqa: SLF001
+    Kind.NOT_IN_PLAN: CredentialPool._not_in_plan,  # noqa: SLF001
+    Kind.SHARED: CredentialPool._shared_busy,  # noqa: SLF001
+    Kind.KEY_INVALID: CredentialPool._invalid,  # noqa: SLF001
+    Kind.KEY_DEAD: CredentialPool._dead,  # noqa: SLF001
+    Kind.REGION: CredentialPool._region,  # noqa: SLF001
+}
+
+
+def seconds_to_midnight(now: datetime) -> float:
+    """Give the seconds until the next midnight in Google's time zone, daylight saving included."""
+    local = now.astimezone(PACIFIC)
+    midnight = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    # Subtracting within one zone ignores a change of its offset; timestamps do not.
+    return midnight.timestamp() - local.timestamp()

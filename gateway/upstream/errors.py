@@ -1,0 +1,260 @@
+"""Gemini's error body, or aiohttp's exception, becomes one `Fault`.
+
+Shapes seen: `{"error": {...}}`, the same as a one-element list, an event in mid-stream, the HTML
+page of a load balancer. `details` name the quota (`QuotaFailure`), the delay (`RetryInfo`), the
+reason (`ErrorInfo`). A violation "PerDay" may come with a short `retryDelay`: the quota's name is
+the truth. Keys occur in Google's own messages ("Consumer 'api_key:AIza...' has been suspended"), so
+every message is redacted by value before it goes anywhere.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+
+import aiohttp
+import orjson
+
+from gateway.errors import (
+    BadRequest,
+    Forbidden,
+    GatewayError,
+    ModelNotFound,
+    NotFound,
+    QuotaSpent,
+    RateLimited,
+    TooLarge,
+    UpstreamAuth,
+    UpstreamEmpty,
+    UpstreamError,
+    UpstreamOverloaded,
+    UpstreamTimeout,
+)
+from gateway.exchange import Json
+from gateway.upstream.faults import Fault, Kind
+
+MAX_MESSAGE = 2048
+LONGEST_REST_S = 300.0
+
+_RETRY_TEXT = re.compile(r"retry in ([0-9.]+)\s*s", re.IGNORECASE)
+_KEY_TEXT = re.compile(r"API[ _]key (?:not valid|not found|expired)|api key expired", re.IGNORECASE)
+_DEAD_TEXT = re.compile(
+    r"has been suspended|reported as leaked|has not been used in project|it is disabled"
+    r"|are blocked|restricted",
+    re.IGNORECASE,
+)
+_DEAD_REASONS = frozenset(
+    {
+        "CONSUMER_SUSPENDED",
+        "CONSUMER_INVALID",
+        "SERVICE_DISABLED",
+        "API_KEY_SERVICE_BLOCKED",
+        "API_KEY_IP_ADDRESS_BLOCKED",
+        "API_KEY_HTTP_REFERRER_BLOCKED",
+        "API_KEY_ANDROID_APP_BLOCKED",
+        "API_KEY_IOS_APP_BLOCKED",
+    }
+)
+
+_NOTHING_TEXT = re.compile(r"\blimit: 0\b(?!\.)")
+
+Redact = Callable[[str], str]
+
+
+class Complaint:
+    """Google's error object, its details sorted by kind."""
+
+    __slots__ = ("delay", "fields", "message", "quotas", "reasons", "status")
+
+    def __init__(self, error: Json, redact: Redact) -> None:
+        self.status = str(error.get("status") or "")
+        self.message = redact(str(error.get("message") or ""))[:MAX_MESSAGE]
+        self.delay: float | None = None
+        self.quotas: list[str] = []
+        self.reasons: set[str] = set()
+        self.fields: list[str] = []
+        details = error.get("details")
+        for detail in details if isinstance(details, list) else ():
+            if isinstance(detail, dict):
+                self._take(detail)
+        if not self.delay:
+            self.delay = _delay_in(self.message)
+
+    def _take(self, detail: Json) -> None:
+        kind = str(detail.get("@type", "")).rpartition(".")[2]
+        if kind == "RetryInfo":
+            self.delay = _seconds(str(detail.get("retryDelay", "")).removesuffix("s"))
+        elif kind == "QuotaFailure":
+            self.quotas += [str(v.get("quotaId", "")) for v in _dicts(detail.get("violations"))]
+        elif kind == "ErrorInfo":
+            self.reasons.add(str(detail.get("reason", "")))
+        elif kind == "BadRequest":
+            self.fields += [str(v.get("field", "")) for v in _dicts(detail.get("fieldViolations"))]
+
+    @property
+    def spent(self) -> bool:
+        """Say whether a day's quota is used up, whatever delay is announced."""
+        return any("PerDay" in quota or "Daily" in quota for quota in self.quotas)
+
+
+def fault_of_status(status: int, body: bytes, redact: Redact) -> Fault:
+    """Give the fault of an answer with *status* that is not 200."""
+    if 300 <= status < 400:
+        return Fault(Kind.REDIRECT, UpstreamError("The upstream answered with a redirect."))
+    error = error_object(body)
+    if error is None:
+        return _page(status)
+    return fault_of_error(error, redact, status)
+
+
+def fault_of_error(error: Json, redact: Redact, status: int | None = None) -> Fault:
+    """Give the fault of Google's *error* object; its own code counts when there is no *status*."""
+    complaint = Complaint(error, redact)
+    code = error.get("code")
+    number = status if status is not None else code if isinstance(code, int) else 500
+    return _BY_STATUS.get(number, _other)(complaint, number)
+
+
+def fault_of_exception(error: BaseException) -> Fault:
+    """Give the fault of what aiohttp raised before the first event."""
+    if isinstance(error, aiohttp.SocketTimeoutError | aiohttp.ConnectionTimeoutError):
+        return Fault(Kind.NETWORK, UpstreamTimeout("The upstream could not be reached in time."))
+    if isinstance(error, asyncio.TimeoutError):
+        return Fault(Kind.STUCK, UpstreamTimeout("The upstream did not begin to answer in time."))
+    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
+        return Fault(Kind.NETWORK, UpstreamError("The upstream broke the connection."))
+    return Fault(Kind.NETWORK, UpstreamError("The upstream could not be reached."))
+
+
+def error_object(body: bytes) -> Json | None:
+    """Give the error object in *body*, or None if it is not one of Google's envelopes."""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if isinstance(parsed, list) and parsed:
+        parsed = parsed[0]
+    error = parsed.get("error") if isinstance(parsed, dict) else None
+    return error if isinstance(error, dict) else None
+
+
+def _bad_request(complaint: Complaint, status: int) -> Fault:
+    if "API_KEY_INVALID" in complaint.reasons or _KEY_TEXT.search(complaint.message):
+        return Fault(Kind.KEY_INVALID, _no_key())
+    if "location is not supported" in complaint.message:
+        return Fault(
+            Kind.REGION,
+            UpstreamAuth(complaint.message, code="upstream_region_error"),
+        )
+    error = TooLarge(complaint.message) if status == 413 else BadRequest(complaint.message)
+    error.param = next((field for field in complaint.fields if field), None)
+    return Fault(Kind.REQUEST, error)
+
+
+def _unauthenticated(complaint: Complaint, status: int) -> Fault:
+    del complaint, status
+    return Fault(Kind.KEY_INVALID, _no_key())
+
+
+def _denied(complaint: Complaint, status: int) -> Fault:
+    del status
+    if complaint.reasons & _DEAD_REASONS or _DEAD_TEXT.search(complaint.message):
+        return Fault(Kind.KEY_DEAD, _no_key())
+    if "CachedContent" in complaint.message:
+        return Fault(Kind.REQUEST, NotFound(complaint.message, param="google.cached_content"))
+    return Fault(Kind.REQUEST, Forbidden(complaint.message))
+
+
+def _missing(complaint: Complaint, status: int) -> Fault:
+    del status
+    if "is not found for API version" in complaint.message or "models/" in complaint.message:
+        return Fault(Kind.MODEL_UNKNOWN, ModelNotFound(complaint.message, param="model"))
+    return Fault(Kind.REQUEST, NotFound(complaint.message))
+
+
+def _exhausted(complaint: Complaint, status: int) -> Fault:
+    del status
+    delay = complaint.delay
+    if _NOTHING_TEXT.search(complaint.message):
+        return Fault(Kind.NOT_IN_PLAN, QuotaSpent(complaint.message))
+    if complaint.spent or (delay is not None and delay > LONGEST_REST_S):
+        return Fault(Kind.SPENT, QuotaSpent(complaint.message))
+    if delay is None and not complaint.quotas:
+        return Fault(Kind.SHARED, RateLimited(complaint.message, retry_after=5.0))
+    rest = max(1.0, delay if delay is not None else 5.0)
+    return Fault(Kind.BUSY, RateLimited(complaint.message, retry_after=rest), rest)
+
+
+def _internal(complaint: Complaint, status: int) -> Fault:
+    del status
+    message = complaint.message or "The upstream failed."
+    return Fault(Kind.INTERNAL, UpstreamError(message, code="upstream_internal"))
+
+
+def _unavailable(complaint: Complaint, status: int) -> Fault:
+    del status
+    message = complaint.message or "The model is overloaded."
+    return Fault(Kind.OVERLOADED, UpstreamOverloaded(message, retry_after=2.0))
+
+
+def _gave_up(complaint: Complaint, status: int) -> Fault:
+    del status
+    message = complaint.message or "The upstream gave up on the request."
+    return Fault(Kind.DEADLINE, UpstreamTimeout(message))
+
+
+def _other(complaint: Complaint, status: int) -> Fault:
+    if 400 <= status < 500:
+        return Fault(Kind.REQUEST, BadRequest(complaint.message))
+    return _internal(complaint, status)
+
+
+_BY_STATUS: dict[int, Callable[[Complaint, int], Fault]] = {
+    400: _bad_request,
+    401: _unauthenticated,
+    403: _denied,
+    404: _missing,
+    413: _bad_request,
+    429: _exhausted,
+    500: _internal,
+    502: _unavailable,
+    503: _unavailable,
+    504: _gave_up,
+}
+
+
+def _page(status: int) -> Fault:
+    """Give the fault of an answer that is no Google error: a proxy's page, an empty body."""
+    if status in {502, 503}:
+        return Fault(Kind.OVERLOADED, UpstreamOverloaded("The upstream is unavailable."))
+    if status == 504:
+        return Fault(Kind.DEADLINE, UpstreamTimeout("The upstream gave up on the request."))
+    if status == 429:
+        return Fault(Kind.SHARED, RateLimited("The upstream is busy.", retry_after=5.0))
+    if status == 413:
+        return Fault(Kind.REQUEST, TooLarge("The request is too large for the upstream."))
+    return Fault(Kind.GARBAGE, UpstreamError(f"The upstream answered {status} without a reason."))
+
+
+def empty_answer() -> Fault:
+    """Give the fault of a 200 that held nothing, HTML or cut JSON."""
+    return Fault(Kind.GARBAGE, UpstreamEmpty("The upstream's answer held nothing to relay."))
+
+
+def _no_key() -> GatewayError:
+    return UpstreamAuth("No upstream credential is accepted; the operator has to look after it.")
+
+
+def _delay_in(message: str) -> float | None:
+    found = _RETRY_TEXT.search(message)
+    return _seconds(found[1]) if found else None
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _dicts(value: object) -> list[Json]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -1,0 +1,59 @@
+"""What an upstream failure means: for the request, for the credential, for the client. Pure.
+
+One failed attempt becomes one `Fault`. Its `Kind` decides everything that follows, by the table
+`POLICIES` in `gateway.upstream.retry`; its *error* is what the client hears if no other attempt
+mends it.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from gateway.errors import GatewayError
+
+
+class Kind(Enum):
+    """The kinds of failure, by what they say about request, credential, model and network."""
+
+    REQUEST = auto()
+    """The request itself is refused."""
+    MODEL_UNKNOWN = auto()
+    """There is no model of this name, or not any more."""
+    KEY_INVALID = auto()
+    """The key is not accepted now; may come back."""
+    KEY_DEAD = auto()
+    """The key or its project is suspended, leaked or not enabled."""
+    REGION = auto()
+    """Google does not serve the place the request comes from."""
+    BUSY = auto()
+    """The key's quota for this model is used up for some seconds or minutes."""
+    SPENT = auto()
+    """The key's quota for this model is used up for the day."""
+    NOT_IN_PLAN = auto()
+    """The model is not in the key's plan at all."""
+    SHARED = auto()
+    """The capacity shared by everybody is used up."""
+    INTERNAL = auto()
+    """The service failed."""
+    OVERLOADED = auto()
+    """The model has no capacity now, whatever the key."""
+    DEADLINE = auto()
+    """The service gave up on the request."""
+    NETWORK = auto()
+    """No connection, or it broke before the head."""
+    STUCK = auto()
+    """No head or first event within the limit."""
+    GARBAGE = auto()
+    """What came back is not Gemini's: HTML, nothing, cut JSON."""
+    REDIRECT = auto()
+    """A redirect; following it would give the key away."""
+    WEAK = auto()
+    """An empty or malformed first answer that is worth one more try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One failed attempt. *rest* is how long the credential should rest, in seconds."""
+
+    kind: Kind
+    error: GatewayError
+    rest: float | None = None

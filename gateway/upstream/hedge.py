@@ -1,0 +1,45 @@
+"""A second attempt beside one that does not answer; the first of the two that succeeds counts."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def hedged(
+    attempt: Callable[[], Awaitable[T]],
+    *,
+    after_s: float,
+    allowed: Callable[[], bool],
+    discard: Callable[[T], None],
+) -> T:
+    """Make *attempt*, and after *after_s* seconds of silence once more if that is *allowed*.
+
+    Gives the first success, else raises the failure that came last. A success that comes too late
+    is given to *discard*.
+    """
+    running: set[asyncio.Future[T]] = {asyncio.ensure_future(attempt())}
+    try:
+        done, _ = await asyncio.wait(running, timeout=after_s)
+        if not done and allowed():
+            running.add(asyncio.ensure_future(attempt()))
+        while True:
+            done, pending = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            winner = next((task for task in done if task.exception() is None), None)
+            if winner is not None:
+                running.discard(winner)
+                return winner.result()
+            if not pending:
+                return done.pop().result()
+            running = pending
+    finally:
+        await _drop(running, discard)
+
+
+async def _drop(tasks: set[asyncio.Future[T]], discard: Callable[[T], None]) -> None:
+    for task in tasks:
+        task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if not isinstance(result, BaseException):
+            discard(result)

@@ -1,0 +1,102 @@
+"""May a failed attempt be tried again, when, and on which credential. Pure; no clock of its own.
+
+At most `max_attempts` attempts inside one deadline, full jitter between those that wait, and over
+all requests a budget: retries may be a fifth of the requests of the last ten seconds plus three a
+second. A spent budget means that an outage is not made worse; the upstream's error is passed on.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.upstream.faults import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What follows from one kind of fault.
+
+    *more* is how many further attempts this kind allows, *wait* whether they wait (full jitter),
+    *elsewhere* whether they must use another credential, *free* whether they cost no retry budget:
+    moving on to the next key is not load on a service that fails.
+    """
+
+    more: int
+    wait: bool = False
+    elsewhere: bool = False
+    free: bool = False
+
+
+NEVER = Policy(more=0)
+NEXT_KEY = Policy(more=10, elsewhere=True, free=True)
+
+POLICIES = {
+    Kind.REQUEST: NEVER,
+    Kind.MODEL_UNKNOWN: NEVER,
+    Kind.KEY_INVALID: NEXT_KEY,
+    Kind.KEY_DEAD: NEXT_KEY,
+    Kind.REGION: Policy(more=1, elsewhere=True, free=True),
+    Kind.BUSY: NEXT_KEY,
+    Kind.SPENT: NEXT_KEY,
+    Kind.NOT_IN_PLAN: NEXT_KEY,
+    Kind.SHARED: Policy(more=2, wait=True, elsewhere=True),
+    Kind.INTERNAL: Policy(more=1, wait=True),
+    Kind.OVERLOADED: Policy(more=2, wait=True),
+    Kind.DEADLINE: Policy(more=1),
+    Kind.NETWORK: Policy(more=2, wait=True),
+    Kind.STUCK: Policy(more=1),
+    Kind.GARBAGE: Policy(more=1, wait=True),
+    Kind.REDIRECT: NEVER,
+    Kind.WEAK: Policy(more=1),
+}
+
+BASE_S = 0.25
+CAP_S = 4.0
+
+
+def pause(kind: Kind, attempt: int, uniform: Callable[[float, float], float]) -> float:
+    """Give the seconds to wait before the attempt after number *attempt* (1 is the first)."""
+    if not POLICIES[kind].wait:
+        return 0.0
+    return uniform(0.0, min(CAP_S, BASE_S * 2.0 ** (attempt - 1)))
+
+
+class RetryBudget:
+    """How many retries all requests together may make: a share of the recent requests, and a floor.
+
+    *clock* gives monotonic seconds. The window is ten slots of one second each.
+    """
+
+    __slots__ = ("_clock", "_floor", "_requests", "_retries", "_second", "_share")
+
+    SLOTS = 10
+
+    def __init__(
+        self, clock: Callable[[], float], *, share: float = 0.2, floor_per_s: float = 3.0
+    ) -> None:
+        self._clock = clock
+        self._share = share
+        self._floor = floor_per_s * self.SLOTS
+        self._requests = [0] * self.SLOTS
+        self._retries = [0] * self.SLOTS
+        self._second = int(clock())
+
+    def request(self) -> None:
+        """Count one request."""
+        self._requests[self._slot()] += 1
+
+    def take(self) -> bool:
+        """Take one retry if the budget has one."""
+        slot = self._slot()
+        if sum(self._retries) >= self._share * sum(self._requests) + self._floor:
+            return False
+        self._retries[slot] += 1
+        return True
+
+    def _slot(self) -> int:
+        """Give the slot of this second, emptying those that have left the window."""
+        now = int(self._clock())
+        for second in range(self._second + 1, min(now, self._second + self.SLOTS) + 1):
+            self._requests[second % self.SLOTS] = self._retries[second % self.SLOTS] = 0
+        # A gap longer than the window has emptied all slots, whichever they are.
+        self._second = max(self._second, now)
+        return now % self.SLOTS

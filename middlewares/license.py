@@ -1,0 +1,141 @@
+"""LicenseAuth: the first to look at a request, before a byte of its body is read."""
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from time import monotonic
+
+from aiohttp import hdrs, web
+
+from gateway.client_address import Networks, client_address, networks, within
+from gateway.errors import BadRequest, Forbidden, RateLimited, Unauthorized
+from gateway.exchange import License
+from gateway.keys import EXCHANGE, LICENSES, SETTINGS
+from gateway.licenses.digest import normalised
+from gateway.plugins import Handler
+
+_HEADERS = ("x-api-key", "api-key", "x-goog-api-key")
+
+
+class WrongTries:
+    """Wrong keys by address: after *most* in a minute the address has to wait for it to pass.
+
+    A right key clears nothing and needs nothing: good licenses get through from anywhere.
+    """
+
+    __slots__ = ("_by_address", "_most")
+
+    WINDOW_S = 60.0
+    MOST_ADDRESSES = 10_000
+
+    def __init__(self, most: int = 20) -> None:
+        self._most = most
+        self._by_address: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def count(self, address: str, now: float) -> float:
+        """Count one wrong try at *now* (monotonic); give the seconds to wait, 0 while few."""
+        since, tries = self._by_address.pop(address, (now, 0))
+        if now - since >= self.WINDOW_S:
+            since, tries = now, 0
+        self._by_address[address] = (since, tries + 1)
+        if len(self._by_address) > self.MOST_ADDRESSES:
+            self._by_address.popitem(last=False)
+        return since + self.WINDOW_S - now if tries >= self._most else 0.0
+
+
+class LicenseAuth:
+    """Find the license, or refuse."""
+
+    provides = ("license",)
+
+    def __init__(self) -> None:
+        self._wrong = WrongTries()
+        self._trusted: Networks = ()
+
+    async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
+        """Read which proxies may say who the client is."""
+        self._trusted = networks(app[SETTINGS].server.trusted_proxies)
+        yield
+
+    async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Put the license on the exchange. Raises `Unauthorized`, `Forbidden`, `RateLimited`."""
+        keys = presented(request)
+        if len(keys) > 1:
+            raise BadRequest(
+                "The request holds two different license keys; send one.", param="authorization"
+            )
+        found = request.app[LICENSES].find(*keys) if keys and "" not in keys else None
+        if found is None:
+            raise self._refusal(request, given=bool(keys))
+        self._check(found, request)
+        request[EXCHANGE].license = found
+        return await handler(request)
+
+    def _refusal(self, request: web.Request, *, given: bool) -> Unauthorized | RateLimited:
+        wait = self._wrong.count(self._address(request), monotonic())
+        if wait:
+            return RateLimited("Too many wrong license keys from this address.", retry_after=wait)
+        if given:
+            return Unauthorized("The license key is not valid.")
+        return Unauthorized("No license key; send it in the header Authorization.")
+
+    def _check(self, found: License, request: web.Request) -> None:
+        if found.disabled:
+            raise Forbidden("The license is disabled.", code="license_disabled")
+        if found.expires is not None and found.expires <= datetime.now(UTC):
+            raise Unauthorized("The license has expired.", code="license_expired")
+        if found.networks and not within(self._address(request), networks(found.networks)):
+            raise Forbidden("The license may not be used from here.", code="address_not_allowed")
+
+    def _address(self, request: web.Request) -> str:
+        headers = request.headers
+        return client_address(
+            request.remote or "",
+            headers.get("X-Forwarded-For"),
+            headers.get("X-Real-IP"),
+            self._trusted,
+        )
+
+
+class LicenseScope:
+    """Refuse models that the license does not cover."""
+
+    requires = ("license", "payload")
+
+    async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Check the model asked for against the license's globs. Raises `Forbidden`."""
+        exchange = request[EXCHANGE]
+        patterns = exchange.license.models
+        model = exchange.payload["model"]
+        if patterns and not any(fnmatchcase(model, pattern) for pattern in patterns):
+            raise Forbidden(
+                f"The license does not cover the model {model!r}.",
+                param="model",
+                code="model_not_allowed",
+            )
+        return await handler(request)
+
+
+def presented(request: web.Request) -> set[str]:
+    """Give the different keys that *request* presents. Raises `BadRequest` for a double header.
+
+    Measured with aiohttp: `get` takes the first of several, and a peer let good plus bad through.
+    """
+    headers = request.headers
+    authorization = headers.getall(hdrs.AUTHORIZATION, ())
+    if len(authorization) > 1:
+        raise BadRequest("More than one Authorization header.", param="authorization")
+    keys = {normalised(text) for text in authorization}
+    for name in _HEADERS:
+        if name in headers:
+            keys |= {text.strip() for text in headers.getall(name)}
+    if request.query_string and "key" in request.query and _takes_query_key(request):
+        keys |= set(request.query.getall("key"))
+    return keys
+
+
+def _takes_query_key(request: web.Request) -> bool:
+    """Say whether Gemini's own clients ask at this address, who put the key into it."""
+    path = request.path
+    return "/v1beta/" in path or (request.method == hdrs.METH_GET and "/v1/models" in path)

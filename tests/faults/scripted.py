@@ -1,0 +1,152 @@
+"""An upstream on a raw socket that does exactly what it is told, byte by byte.
+
+A script is a list of steps for one request. Each connection takes requests one after another; the
+n-th request gets the n-th script, and the last one serves all that follow.
+"""
+
+import asyncio
+import json
+import socket
+import struct
+from dataclasses import dataclass, field
+from typing import Self
+
+OK = b"HTTP/1.1 200 OK\r\n"
+SSE = OK + b"Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+RESET = "reset"
+CLOSE = "close"
+STALL = "stall"
+
+
+def event(text: str, **more) -> dict:
+    """Give one event with *text*; *more* goes into the candidate."""
+    return {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, **more}]}
+
+
+USAGE = {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5}
+LAST = {**event("end", finishReason="STOP"), "usageMetadata": USAGE}
+
+
+def data(body: dict) -> bytes:
+    return b"data: " + json.dumps(body).encode() + b"\r\n\r\n"
+
+
+def chunk(raw: bytes) -> bytes:
+    """Give *raw* as one chunk of a chunked body."""
+    return b"%x\r\n%b\r\n" % (len(raw), raw)
+
+
+END = b"0\r\n\r\n"
+
+
+def stream(*bodies: dict) -> list:
+    """Give the script of a stream that ends as it should."""
+    return [SSE, *(chunk(data(body)) for body in bodies), END]
+
+
+def answer(status: int, body: bytes | dict, content_type: str = "application/json") -> list:
+    """Give the script of a whole answer."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    head = (
+        f"HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\nContent-Length: {len(raw)}\r\n\r\n"
+    )
+    return [head.encode() + raw]
+
+
+def refusal(code: int, status: str, message: str = "no", details: list | None = None) -> list:
+    """Give the script of one of Google's refusals."""
+    error = {"code": code, "status": status, "message": message, "details": details or []}
+    return answer(code, {"error": error})
+
+
+@dataclass
+class Seen:
+    """One request as it arrived. *gone* is set when the gateway cut the connection."""
+
+    path: str
+    key: str
+    body: dict
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class ScriptedUpstream:
+    """Use as `async with ScriptedUpstream(script, ...) as upstream`."""
+
+    def __init__(self, *scripts: list) -> None:
+        self.scripts = list(scripts)
+        self.seen: list[Seen] = []
+        self.release = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self._tasks: set[asyncio.Task] = set()
+        return self
+
+    async def __aexit__(self, *_) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def keys(self) -> list[str]:
+        return [seen.key for seen in self.seen]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        self._tasks.add(task)
+        try:
+            while await self._one(reader, writer):
+                pass
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+            self._tasks.discard(task)
+
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        headers = {
+            name.lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:])
+        }
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
+        path = head.split(" ", 2)[1]
+        seen = Seen(path, headers.get("x-goog-api-key", ""), json.loads(body or b"{}"))
+        self.seen.append(seen)
+        script = self.scripts[min(len(self.seen), len(self.scripts)) - 1]
+        return await self._play(script, seen, reader, writer)
+
+    async def _play(self, script, seen, reader, writer) -> bool:
+        for step in script:
+            if step == RESET:
+                linger = struct.pack("ii", 1, 0)
+                writer.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, linger
+                )
+                writer.transport.abort()
+                return False
+            if step == CLOSE:
+                return False
+            if step == STALL:
+                # Either the gateway cuts the connection, or the test lets the script go on.
+                gone = asyncio.ensure_future(reader.read(1))
+                released = asyncio.ensure_future(self.release.wait())
+                await asyncio.wait({gone, released}, return_when=asyncio.FIRST_COMPLETED)
+                released.cancel()
+                if gone.done():
+                    seen.gone.set()
+                    return False
+                gone.cancel()
+                continue
+            if isinstance(step, float):
+                await asyncio.sleep(step)
+                continue
+            try:
+                writer.write(step)
+                await writer.drain()
+            except ConnectionError:
+                seen.gone.set()
+                raise
+        return True

@@ -1,0 +1,195 @@
+"""Faults before the first byte: ordinary HTTP errors, other keys, other attempts."""
+
+import pytest
+
+from tests.faults.scripted import (
+    CLOSE,
+    LAST,
+    OK,
+    RESET,
+    SSE,
+    STALL,
+    ScriptedUpstream,
+    answer,
+    event,
+    refusal,
+    stream,
+)
+from tests.running import settings_for
+
+GOOD_WHOLE = answer(200, LAST)
+GOOD_STREAM = stream(event("Hel"), event("lo "), LAST)
+QUOTA = "type.googleapis.com/google.rpc.QuotaFailure"
+RETRY = "type.googleapis.com/google.rpc.RetryInfo"
+INFO = "type.googleapis.com/google.rpc.ErrorInfo"
+MINUTE = [{"@type": QUOTA, "violations": [{"quotaId": "PerMinute"}]}]
+DAY = [{"@type": QUOTA, "violations": [{"quotaId": "RequestsPerDay"}]}]
+DELAY = [{"@type": RETRY, "retryDelay": "30s"}]
+BAD_KEY = [{"@type": INFO, "reason": "API_KEY_INVALID"}]
+SUSPENDED = [{"@type": INFO, "reason": "CONSUMER_SUSPENDED"}]
+UNKNOWN = "models/x is not found for API version v1beta"
+
+# name: script of the first request, attempts when the rest is good, (status, code) when all are bad
+FAULTS = {
+    "invalid argument": (refusal(400, "INVALID_ARGUMENT"), 1, (400, "invalid_request")),
+    "bad key": (refusal(400, "INVALID_ARGUMENT", "x", BAD_KEY), 2, (503, "upstream_auth_error")),
+    "region": (
+        refusal(400, "FAILED_PRECONDITION", "User location is not supported"),
+        2,
+        (503, "upstream_region_error"),
+    ),
+    "unauthenticated": (refusal(401, "UNAUTHENTICATED"), 2, (503, "upstream_auth_error")),
+    "suspended": (
+        refusal(403, "PERMISSION_DENIED", "x", SUSPENDED),
+        2,
+        (503, "upstream_auth_error"),
+    ),
+    "denied": (refusal(403, "PERMISSION_DENIED", "tuned model"), 1, (403, "permission_denied")),
+    "no model": (refusal(404, "NOT_FOUND", UNKNOWN), 1, (404, "model_not_found")),
+    "busy": (
+        refusal(429, "RESOURCE_EXHAUSTED", "x", MINUTE + DELAY),
+        2,
+        (429, "rate_limit_exceeded"),
+    ),
+    "spent": (refusal(429, "RESOURCE_EXHAUSTED", "x", DAY + DELAY), 2, (429, "insufficient_quota")),
+    "no plan": (refusal(429, "RESOURCE_EXHAUSTED", "limit: 0"), 2, (429, "insufficient_quota")),
+    "shared": (refusal(429, "RESOURCE_EXHAUSTED"), 2, (429, "rate_limit_exceeded")),
+    "internal": (refusal(500, "INTERNAL"), 2, (502, "upstream_internal")),
+    "overloaded": (refusal(503, "UNAVAILABLE"), 2, (503, "overloaded")),
+    "gave up": (refusal(504, "DEADLINE_EXCEEDED"), 2, (504, "upstream_timeout")),
+    "html 200": (answer(200, b"<html>hello</html>", "text/html"), 2, (502, "upstream_empty")),
+    "html 502": (answer(502, b"<html>bad</html>", "text/html"), 2, (503, "overloaded")),
+    "empty 200": (answer(200, b""), 2, (502, "upstream_empty")),
+    "cut json": (answer(200, b'{"candidates": [{"cont'), 2, (502, "upstream_empty")),
+    "redirect": (
+        [b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n"],
+        1,
+        (502, "upstream_error"),
+    ),
+    "reset": ([RESET], 2, (502, "upstream_error")),
+    "closed": ([CLOSE], 2, (502, "upstream_error")),
+    "reset after the head": ([SSE, RESET], 2, (502, "upstream_error")),
+    "error in 200": (
+        answer(200, {"error": {"code": 503, "status": "UNAVAILABLE", "message": "x"}}),
+        2,
+        (503, "overloaded"),
+    ),
+    "garbage head": ([b"\x00\x01 not http\r\n\r\n", CLOSE], 2, (502, "upstream_error")),
+}
+
+
+@pytest.fixture(params=[False, True], ids=["whole", "stream"])
+def streaming(request) -> bool:
+    return request.param
+
+
+async def ask(gateway, *, streaming: bool):
+    if streaming:
+        seen = await gateway.stream()
+        return seen.status, seen.error, seen.text
+    status, body, _ = await gateway.whole()
+    text = body["choices"][0]["message"]["content"] if "choices" in body else ""
+    return status, body.get("error"), text
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_a_fault_that_another_attempt_mends_is_not_noticed(running, streaming, name):
+    script, attempts, (status, code) = FAULTS[name]
+    good = GOOD_STREAM if streaming else GOOD_WHOLE
+    async with (
+        ScriptedUpstream(script, good) as upstream,
+        running(settings_for(upstream.url, keys=("key-1", "key-2"))) as gateway,
+    ):
+        seen_status, error, text = await ask(gateway, streaming=streaming)
+        assert len(upstream.seen) == attempts
+        if attempts == 1:
+            assert (seen_status, error["code"]) == (status, code)
+        else:
+            assert (seen_status, text) == (200, "Hello end" if streaming else "end")
+        # The next request works.
+        assert (await ask(gateway, streaming=streaming))[0] == 200
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_a_fault_that_stays_is_told_in_openais_form(running, streaming, name):
+    script, _, (status, code) = FAULTS[name]
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        seen_status, error, _ = await ask(gateway, streaming=streaming)
+        assert (seen_status, error["code"]) == (status, code)
+        assert set(error) >= {"message", "type", "param", "code"}
+        assert len(upstream.seen) <= 3
+        assert "key-1" not in str(error)
+
+
+async def test_faults_of_the_key_go_to_the_other_key(running):
+    async with (
+        ScriptedUpstream(FAULTS["bad key"][0], GOOD_WHOLE) as upstream,
+        running(settings_for(upstream.url, keys=("key-1", "key-2"))) as gateway,
+    ):
+        for _ in range(3):
+            assert (await gateway.whole())[0] == 200
+        bad, *good = upstream.keys
+        assert bad not in good, "the refused key is out"
+
+
+async def test_when_every_key_rests_it_is_429_at_once_with_the_shortest_rest(running):
+    async with (
+        ScriptedUpstream(FAULTS["busy"][0]) as upstream,
+        running(settings_for(upstream.url, keys=("key-1", "key-2"))) as gateway,
+    ):
+        results = [await gateway.whole() for _ in range(20)]
+        assert {status for status, _, _ in results} == {429}
+        assert len(upstream.seen) == 2
+        assert 25 <= int(results[-1][2]["retry-after"]) <= 33
+
+
+async def test_a_spent_day_tells_sdks_not_to_come_back(running):
+    async with (
+        ScriptedUpstream(FAULTS["spent"][0]) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        status, body, headers = await gateway.whole()
+        assert (status, body["error"]["type"]) == (429, "insufficient_quota")
+        assert headers["x-should-retry"] == "false"
+        assert "retry-after" not in headers
+
+
+async def test_an_upstream_that_never_begins_is_a_504(running, streaming):
+    settings = {"upstream": {"first_event_timeout_s": 0.2}}
+    async with (
+        ScriptedUpstream([STALL]) as upstream,
+        running(settings_for("" + upstream.url, **settings)) as gateway,
+    ):
+        status, error, _ = await ask(gateway, streaming=streaming)
+        assert (status, error["code"]) == (504, "upstream_timeout")
+        assert len(upstream.seen) == 2
+
+
+async def test_no_attempt_outlives_the_deadline(running):
+    settings = {"upstream": {"first_event_timeout_s": 5.0, "deadline_s": 0.2}}
+    async with (
+        ScriptedUpstream([OK, STALL]) as upstream,
+        running(settings_for(upstream.url, **settings)) as gateway,
+    ):
+        status, _, _ = await gateway.whole()
+        assert status == 504
+        assert len(upstream.seen) == 1
+
+
+async def test_an_outage_multiplies_the_requests_by_less_than_one_and_a_half(running):
+    async with (
+        ScriptedUpstream(refusal(503, "UNAVAILABLE")) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        for _ in range(40):
+            assert (await gateway.whole())[0] == 503
+        assert len(upstream.seen) <= 60
+
+
+async def test_a_refused_connection_is_a_502(running):
+    async with running(settings_for("http://127.0.0.1:9")) as gateway:
+        status, body, _ = await gateway.whole()
+        assert (status, body["error"]["code"]) == (502, "upstream_error")

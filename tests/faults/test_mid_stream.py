@@ -1,0 +1,171 @@
+"""Faults after the first byte: one in-band error, then the end; never a hang, never a false stop."""
+
+import asyncio
+import gzip
+import json
+
+import pytest
+
+from tests.faults.scripted import (
+    CLOSE,
+    END,
+    LAST,
+    OK,
+    RESET,
+    SSE,
+    STALL,
+    ScriptedUpstream,
+    chunk,
+    data,
+    event,
+    stream,
+)
+from tests.running import settings_for
+
+HELLO = chunk(data(event("Hello")))
+OVERLOADED = {"error": {"code": 503, "status": "UNAVAILABLE", "message": "overloaded"}}
+RAW = data(event("äöü漢字"))
+
+BREAKS = {
+    "reset": ([SSE, HELLO, RESET], "upstream_stream_truncated"),
+    "closed in the body": ([SSE, HELLO, CLOSE], "upstream_stream_truncated"),
+    "clean end without a finish reason": ([SSE, HELLO, END], "upstream_stream_truncated"),
+    "cut in an event": ([SSE, HELLO, chunk(RAW[:20]), CLOSE], "upstream_stream_truncated"),
+    "cut in a letter": (
+        [
+            SSE,
+            HELLO,
+            chunk(RAW[: RAW.index("漢".encode()) + 1] if "漢".encode() in RAW else RAW[:9]),
+            CLOSE,
+        ],
+        "upstream_stream_truncated",
+    ),
+    "garbage event": ([SSE, HELLO, chunk(b"data: {nonsense\r\n\r\n"), END], "upstream_error"),
+    "error event": ([SSE, HELLO, chunk(data(OVERLOADED)), END], "overloaded"),
+    "bare json tail": ([SSE, HELLO, chunk(json.dumps(OVERLOADED).encode()), END], "overloaded"),
+    "error event in the read of another": (
+        [SSE, HELLO, 0.05, chunk(data(event(" you")) + data(OVERLOADED)), END],
+        "overloaded",
+    ),
+    "broken chunk size": ([SSE, HELLO, b"zz\r\nboom\r\n", STALL], None),
+    "stall": ([SSE, HELLO, STALL], "upstream_timeout"),
+}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+async def test_a_break_after_the_first_byte_is_told_in_band(running, name):
+    script, code = BREAKS[name]
+    script = [*script[:2], 0.05, *script[2:]]
+    settings = {"upstream": {"idle_timeout_s": 0.3}}
+    async with (
+        ScriptedUpstream(script, stream(event("fine "), LAST)) as upstream,
+        running(settings_for(upstream.url, **settings)) as gateway,
+    ):
+        seen = await asyncio.wait_for(gateway.stream(), 5)
+        assert seen.text.startswith("Hello")
+        assert seen.error is not None
+        assert seen.error["code"] == code or code is None
+        assert seen.finish_reasons == []
+        assert seen.done
+        assert len(upstream.seen) == 1, "nothing is tried again once a byte has gone out"
+        again = await gateway.stream()
+        assert (again.text, again.finish_reasons) == ("fine end", ["stop"])
+
+
+@pytest.mark.parametrize("ending", [[RESET], [CLOSE], [END], [STALL]])
+async def test_a_break_after_the_finish_reason_is_success(running, ending):
+    settings = {"upstream": {"idle_timeout_s": 0.3}}
+    script = [SSE, HELLO, chunk(data(LAST)), 0.05, *ending]
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url, **settings)) as gateway,
+    ):
+        seen = await asyncio.wait_for(gateway.stream(), 5)
+        assert (seen.text, seen.finish_reasons, seen.error) == ("Helloend", ["stop"], None)
+        assert seen.done
+
+
+async def test_a_whole_answer_that_breaks_off_is_an_error(running):
+    script = [OK + b"Content-Length: 500\r\n\r\n" + b'{"candidates"', CLOSE]
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        status, body, _ = await gateway.whole()
+        assert status == 502
+        assert body["error"]["code"] in {"upstream_error", "upstream_empty"}
+
+
+async def test_an_event_of_eight_megabytes_arrives_whole(running):
+    text = "x" * (8 << 20)
+    async with (
+        ScriptedUpstream(stream(event(text), LAST)) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        seen = await gateway.stream()
+        assert len(seen.text) == len(text) + 3
+
+
+async def test_a_stream_cut_at_every_byte_reads_the_same(running):
+    raw = data(event("äöü漢字🙂")) + data(LAST)
+    script = [SSE, *(chunk(raw[i : i + 1]) for i in range(len(raw))), END]
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        seen = await gateway.stream()
+        assert seen.text == "äöü漢字🙂end"
+
+
+async def test_a_compressed_stream_is_read_all_the_same(running):
+    packed = gzip.compress(data(event("Hello ")) + data(LAST))
+    head = SSE.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
+    async with (
+        ScriptedUpstream([head, chunk(packed), END]) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        assert (await gateway.stream()).text == "Hello end"
+
+
+async def test_a_silent_upstream_is_committed_to_and_kept_alive(running):
+    settings = {"upstream": {"commit_after_s": 0.1, "keepalive_s": 0.1}}
+    script = [STALL, *stream(event("late "), LAST)]
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url, **settings)) as gateway,
+        gateway.post(stream=True) as response,
+    ):
+        first = [await response.content.readuntil(b"\n\n") for _ in range(3)]
+        assert b'"role":"assistant"' in first[0]
+        assert b'"delta":{}' in first[1]
+        assert b'"delta":{}' in first[2]
+        upstream.release.set()
+        rest = await response.content.read()
+        assert b"late " in rest
+        assert b'"role"' not in rest
+        assert rest.endswith(b"data: [DONE]\n\n")
+
+
+async def test_what_fails_after_an_early_commit_is_told_in_band_and_not_tried_again(running):
+    settings = {"upstream": {"commit_after_s": 0.1}}
+    async with (
+        ScriptedUpstream([0.3, RESET]) as upstream,
+        running(settings_for(upstream.url, **settings)) as gateway,
+    ):
+        seen = await gateway.stream()
+        assert seen.status == 200
+        assert seen.error["code"] == "upstream_error"
+        assert len(upstream.seen) == 1
+
+
+@pytest.mark.parametrize("mode", ["comment", "off"])
+async def test_the_keepalive_can_be_a_comment_or_nothing(running, mode):
+    settings = {"upstream": {"commit_after_s": 0.05, "keepalive_s": 0.05, "keepalive": mode}}
+    async with (
+        ScriptedUpstream([0.4, *stream(event("late "), LAST)]) as upstream,
+        running(settings_for(upstream.url, **settings)) as gateway,
+        gateway.post(stream=True) as response,
+    ):
+        body = await response.read()
+        assert (b": keepalive\n\n" in body) == (mode == "comment")
+        assert b'"delta":{},"finish_reason":null' not in body

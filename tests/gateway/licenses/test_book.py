@@ -1,0 +1,55 @@
+"""The book of licenses: found by digest, replaced source by source."""
+
+from datetime import UTC, date, datetime
+
+from gateway.exchange import License
+from gateway.licenses.book import Book, fixed
+from gateway.licenses.digest import digest
+from gateway.settings import License as FixedLicense
+
+
+def test_a_license_is_found_by_its_key_only():
+    book = Book()
+    book.replace("fixed", {digest("secret"): License("alice")})
+    assert book.find("secret") == License("alice")
+    assert book.find("Secret") is None
+    assert book.find("") is None
+    assert len(book) == 1
+
+
+def test_a_source_is_replaced_as_a_whole_and_the_first_one_wins():
+    book = Book()
+    book.replace("fixed", {digest("a"): License("fixed")})
+    book.replace("database", {digest("a"): License("other"), digest("b"): License("b")})
+    assert book.find("a").id == "fixed"
+    book.replace("fixed", {})
+    assert book.find("a").id == "other"
+    book.replace("database", {})
+    assert book.find("b") is None
+
+
+def test_fixed_licenses_keep_what_their_table_says():
+    table = FixedLicense(
+        id="alice",
+        key=" Bearer secret ",
+        owner="Alice",
+        requests_per_minute=60,
+        models=("gemini-2.5-*",),
+        expires=date(2027, 1, 1),
+    )
+    licenses = fixed((table, FixedLicense(id="bob", key_sha256=digest("hidden").hex())))
+    alice, bob = licenses[digest("secret")], licenses[digest("hidden")]
+    assert (alice.id, alice.owner, alice.models) == ("alice", "Alice", ("gemini-2.5-*",))
+    assert alice.limits.requests_per_minute == 60
+    assert alice.limits.tokens_per_day is None
+    assert alice.expires == datetime(2027, 1, 1, tzinfo=UTC)
+    assert bob == License("bob")
+
+
+def test_a_moment_keeps_its_own_zone():
+    moment = datetime.fromisoformat("2027-01-01T00:00:00+08:00")
+    (found,) = fixed((FixedLicense(id="a", key="k", expires=moment),)).values()
+    assert found.expires == moment
+    naive = FixedLicense(id="a", key="k", expires=datetime(2027, 1, 1))
+    (found,) = fixed((naive,)).values()
+    assert found.expires == datetime(2027, 1, 1, tzinfo=UTC)

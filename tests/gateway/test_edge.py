@@ -1,0 +1,119 @@
+"""The outermost layer: every error in OpenAI's form, with the headers that steer clients."""
+
+import asyncio
+
+import pytest
+
+from gateway.edge import retry_headers
+from gateway.errors import (
+    BadRequest,
+    QuotaSpent,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+    UpstreamError,
+)
+from tests.faults.scripted import LAST, ScriptedUpstream, answer
+from tests.running import LICENSE, settings_for
+
+
+@pytest.mark.parametrize(
+    ("error", "headers"),
+    [
+        (RateLimited("x", retry_after=0.3), {"retry-after": "1", "retry-after-ms": "300"}),
+        (RateLimited("x", retry_after=60), {"retry-after": "60", "retry-after-ms": "60000"}),
+        (RateLimited("x", retry_after=61), {"x-should-retry": "false"}),
+        (RateLimited("x"), {"x-should-retry": "false"}),
+        (QuotaSpent("x", retry_after=5), {"x-should-retry": "false"}),
+        (Unauthorized("x"), {"x-should-retry": "false"}),
+        (Unavailable("x", retry_after=0.25), {"retry-after": "1", "retry-after-ms": "250"}),
+        (UpstreamError("x"), {}),
+        (BadRequest("x"), {}),
+    ],
+)
+def test_waits_are_told_only_if_they_are_short(error, headers):
+    assert retry_headers(error) == headers
+
+
+@pytest.fixture
+async def gateway(running):
+    async with (
+        ScriptedUpstream(answer(200, LAST)) as upstream,
+        running(settings_for(upstream.url)) as one,
+    ):
+        one.upstream = upstream
+        yield one
+
+
+async def ask(gateway, method, path, **more):
+    headers = {"Authorization": LICENSE} | more.pop("headers", {})
+    root = gateway.url.removesuffix("/gemini")
+    async with gateway.session.request(method, root + path, headers=headers, **more) as response:
+        body = await response.json() if method != "HEAD" else None
+        return response, body
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nowhere", 404, "not_found"),
+        ("GET", "/gemini/v1/nowhere", 404, "not_found"),
+        ("GET", "/gemini/v1/chat/completions", 405, "method_not_allowed"),
+        ("DELETE", "/gemini/v1/models", 405, "method_not_allowed"),
+        ("POST", "/healthz", 405, "method_not_allowed"),
+    ],
+)
+async def test_unknown_addresses_and_methods_are_json_errors(gateway, method, path, status, code):
+    response, body = await ask(gateway, method, path)
+    assert response.status == status
+    assert body["error"]["code"] == code
+    assert set(body["error"]) == {"message", "type", "param", "code"}
+    assert "x-request-id" in response.headers
+    assert ("Allow" in response.headers) == (status == 405)
+
+
+async def test_a_harmless_request_id_is_kept_and_another_one_replaced(gateway):
+    for given, kept in (("abc-1.2_3", True), ("a b", False), ("x" * 129, False)):
+        response, _ = await ask(gateway, "GET", "/nowhere", headers={"X-Request-Id": given})
+        assert (response.headers["x-request-id"] == given) == kept
+
+
+async def test_a_refused_license_says_how_to_authenticate(gateway):
+    response, body = await ask(
+        gateway, "POST", "/gemini/v1/chat/completions", headers={"Authorization": "no"}, json={}
+    )
+    assert (response.status, body["error"]["code"]) == (401, "invalid_api_key")
+    assert response.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+async def test_an_unexpected_error_is_a_plain_500_and_tells_nothing(gateway, monkeypatch, capfd):
+    async def broken(*_):
+        raise RuntimeError("internal detail")
+
+    monkeypatch.setattr("gateway.relay.whole", broken)
+    status, body, _ = await gateway.whole()
+    assert (status, body["error"]["code"]) == (500, "internal_error")
+    assert "internal detail" not in str(body)
+
+
+async def test_strict_mode_refuses_what_would_be_dropped(gateway):
+    payload = {"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "hi"}]}
+    for strict, status in (("false", 200), ("true", 400)):
+        response, body = await ask(
+            gateway,
+            "POST",
+            "/gemini/v1/chat/completions",
+            json=payload | {"no_such_field": 1},
+            headers={"x-gateway-strict": strict},
+        )
+        assert response.status == status
+    assert body["error"]["param"] == "no_such_field"
+
+
+async def test_readiness_needs_a_usable_credential(gateway):
+    root = gateway.url.removesuffix("/gemini")
+    async with gateway.session.get(f"{root}/readyz") as response:
+        assert response.status == 200
+    async with gateway.session.get(f"{root}/healthz") as response:
+        assert response.status == 200
+    await asyncio.sleep(0)

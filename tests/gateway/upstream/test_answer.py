@@ -1,0 +1,116 @@
+"""Reading one answer: the first event, batches, breaks, silence, against real sockets."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+
+from gateway.errors import UpstreamError, UpstreamOverloaded, UpstreamTimeout, UpstreamTruncated
+from gateway.upstream.answer import Answer, Failed, Watch
+from gateway.upstream.faults import Kind
+from tests.faults.scripted import (
+    CLOSE,
+    END,
+    LAST,
+    SSE,
+    STALL,
+    ScriptedUpstream,
+    answer,
+    chunk,
+    data,
+    event,
+    stream,
+)
+
+
+@asynccontextmanager
+async def answered(*script, streaming: bool = True, idle_s: float = 5.0):
+    async with (
+        ScriptedUpstream(list(script)) as upstream,
+        aiohttp.ClientSession() as session,
+        session.post(upstream.url, json={}) as response,
+    ):
+        one = Answer(response, stream=streaming, idle_s=idle_s, redact=str)
+        yield one
+        one.close()
+
+
+async def rest(one: Answer) -> list[list[dict]]:
+    return [batch async for batch in one.batches()]
+
+
+async def test_a_stream_begins_with_its_first_event_and_gives_all():
+    async with answered(*stream(event("a"), event("b"), LAST)) as one:
+        assert await one.begin() == event("a")
+        batches = await rest(one)
+        assert [e for batch in batches for e in batch] == [event("a"), event("b"), LAST]
+
+
+async def test_a_whole_answer_is_one_event():
+    async with answered(*answer(200, LAST), streaming=False) as one:
+        assert await one.begin() == LAST
+        assert await rest(one) == [[LAST]]
+
+
+async def test_a_refusal_is_a_failed_attempt():
+    body = {"error": {"code": 503, "status": "UNAVAILABLE", "message": "x"}}
+    async with answered(*answer(503, body)) as one:
+        with pytest.raises(Failed) as caught:
+            await one.begin()
+        assert caught.value.fault.kind is Kind.OVERLOADED
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("body", [b"", b"<html></html>", b'{"cut'])
+async def test_what_holds_no_event_is_a_failed_attempt(body, streaming):
+    async with answered(*answer(200, body), streaming=streaming) as one:
+        with pytest.raises(Failed) as caught:
+            await one.begin()
+        assert caught.value.fault.kind is Kind.GARBAGE
+
+
+async def test_an_error_comes_after_the_events_of_the_same_read():
+    error = data({"error": {"code": 503, "status": "UNAVAILABLE", "message": "x"}})
+    script = [SSE, chunk(data(event("a"))), 0.05, chunk(data(event("b")) + error), END]
+    async with answered(*script) as one:
+        await one.begin()
+        seen = []
+        batches = one.batches()
+        seen += await anext(batches) + await anext(batches)
+        with pytest.raises(UpstreamOverloaded):
+            await anext(batches)
+        assert seen == [event("a"), event("b")]
+
+
+@pytest.mark.parametrize(
+    ("ending", "error"),
+    [
+        ([CLOSE], UpstreamTruncated),
+        ([STALL], UpstreamTimeout),
+        ([chunk(b"data: {nonsense\r\n\r\n"), END], UpstreamError),
+    ],
+)
+async def test_breaks_are_told_by_kind(ending, error):
+    async with answered(SSE, chunk(data(event("a"))), 0.05, *ending, idle_s=0.2) as one:
+        await one.begin()
+        with pytest.raises(error):
+            await rest(one)
+
+
+async def test_the_watch_fires_after_silence_only():
+    fired = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    watch = Watch(loop, 0.2, fired.set)
+    for _ in range(4):
+        await asyncio.sleep(0.1)
+        watch.touch()
+    assert not fired.is_set()
+    await asyncio.wait_for(fired.wait(), 2)
+
+
+async def test_a_stopped_watch_never_fires():
+    fired = asyncio.Event()
+    Watch(asyncio.get_running_loop(), 0.01, fired.set).stop()
+    await asyncio.sleep(0.05)
+    assert not fired.is_set()

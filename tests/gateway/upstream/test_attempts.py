@@ -1,0 +1,120 @@
+"""What is done about a fault before the first byte: replacement, fallback, hedging, weak answers."""
+
+import asyncio
+
+import pytest
+
+from gateway.errors import ModelNotFound, UpstreamOverloaded
+from gateway.exchange import Notes, Outcome, UpstreamCall
+from gateway.settings import Models, Replacement
+from tests.faults.scripted import (
+    END,
+    LAST,
+    SSE,
+    STALL,
+    ScriptedUpstream,
+    chunk,
+    data,
+    event,
+    refusal,
+    stream,
+)
+
+CALL = UpstreamCall("old", {}, stream=True)
+UNKNOWN = refusal(404, "NOT_FOUND", "models/old is not found for API version v1beta")
+BUSY = refusal(503, "UNAVAILABLE")
+EMPTY = stream({"candidates": [{"content": {"role": "model"}, "finishReason": "STOP"}]})
+GOOD = stream(event("good "), LAST)
+
+
+async def ask(upstream, call=CALL):
+    outcome = Outcome()
+    async with upstream.open(call, outcome, Notes()) as batches:
+        events = [one async for batch in batches for one in batch]
+    text = "".join(
+        part["text"] for one in events for part in one["candidates"][0]["content"].get("parts", ())
+    )
+    return text, outcome
+
+
+def paths(scripted: ScriptedUpstream) -> list[str]:
+    return [seen.path.split("models/")[1].split(":")[0] for seen in scripted.seen]
+
+
+async def test_a_model_that_is_gone_is_replaced_and_that_is_remembered(gemini):
+    models = Models(replacements={"old": Replacement(model="new")})
+    async with ScriptedUpstream(UNKNOWN, GOOD) as scripted:
+        upstream = await gemini(scripted.url, models=models)
+        text, outcome = await ask(upstream)
+        assert (text, outcome.model, outcome.attempts) == ("good end", "new", 2)
+        assert upstream.names.resolve("old") == "new"
+        assert paths(scripted) == ["old", "new"]
+
+
+async def test_a_model_that_is_gone_without_replacement_is_a_404(gemini):
+    async with ScriptedUpstream(UNKNOWN) as scripted:
+        with pytest.raises(ModelNotFound):
+            await ask(await gemini(scripted.url))
+        assert len(scripted.seen) == 1
+
+
+async def test_a_fallback_answers_when_the_model_cannot(gemini):
+    models = Models(fallbacks={"old": ("second", "third")})
+    async with ScriptedUpstream(BUSY, BUSY, GOOD) as scripted:
+        upstream = await gemini(scripted.url, models=models, max_attempts=1)
+        text, outcome = await ask(upstream)
+        assert (text, outcome.model) == ("good end", "third")
+        assert paths(scripted) == ["old", "second", "third"]
+
+
+async def test_when_no_fallback_can_the_last_error_is_told(gemini):
+    models = Models(fallbacks={"old": ("second",)})
+    async with ScriptedUpstream(BUSY) as scripted:
+        upstream = await gemini(scripted.url, models=models, max_attempts=1)
+        with pytest.raises(UpstreamOverloaded):
+            await ask(upstream)
+        assert paths(scripted) == ["old", "second"]
+
+
+async def test_an_empty_answer_is_asked_for_once_more(gemini):
+    async with ScriptedUpstream(EMPTY, GOOD) as scripted:
+        text, outcome = await ask(await gemini(scripted.url))
+        assert (text, outcome.attempts) == ("good end", 2)
+
+
+async def test_a_second_empty_answer_is_passed_on(gemini):
+    async with ScriptedUpstream(EMPTY) as scripted:
+        text, outcome = await ask(await gemini(scripted.url))
+        assert (text, outcome.attempts) == ("", 2)
+
+
+async def test_a_silent_attempt_is_overtaken_by_a_hedge(gemini):
+    async with ScriptedUpstream([STALL], GOOD) as scripted:
+        upstream = await gemini(scripted.url, keys=("key-1", "key-2"), hedge_after_s=0.05)
+        text, outcome = await ask(upstream)
+        assert (text, outcome.attempts) == ("good end", 2)
+        await asyncio.wait_for(scripted.seen[0].gone.wait(), 1)
+        assert [one.leases for one in upstream.pool.credentials] == [0, 0]
+
+
+async def test_an_open_breaker_asks_nobody(gemini):
+    async with ScriptedUpstream(BUSY) as scripted:
+        upstream = await gemini(scripted.url, max_attempts=1)
+        for _ in range(8):
+            with pytest.raises(UpstreamOverloaded) as caught:
+                await ask(upstream)
+        assert len(scripted.seen) == 5
+        assert 0 < caught.value.retry_after <= 5
+
+
+async def test_a_client_that_leaves_while_waiting_gives_everything_back(gemini):
+    async with ScriptedUpstream([SSE, STALL, chunk(data(LAST)), END]) as scripted:
+        upstream = await gemini(scripted.url)
+        task = asyncio.create_task(ask(upstream))
+        while not scripted.seen:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.wait_for(scripted.seen[0].gone.wait(), 1)
+        assert upstream.pool.credentials[0].leases == 0

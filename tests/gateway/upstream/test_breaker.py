@@ -1,0 +1,75 @@
+"""The circuit breaker, step by step on a clock of its own."""
+
+from gateway.upstream.breaker import Breakers
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def broken(clock: Clock) -> Breakers:
+    breakers = Breakers(clock)
+    for _ in range(5):
+        breakers.failure("m")
+    return breakers
+
+
+def test_four_failures_leave_it_closed_and_the_fifth_opens_it():
+    breakers = Breakers(Clock())
+    for _ in range(4):
+        breakers.failure("m")
+        assert breakers.wait("m") == 0
+    breakers.failure("m")
+    assert breakers.wait("m") == 5
+    assert breakers.wait("another") == 0
+
+
+def test_a_success_in_between_starts_the_count_anew():
+    breakers = Breakers(Clock())
+    for _ in range(4):
+        breakers.failure("m")
+    breakers.success("m")
+    breakers.failure("m")
+    assert breakers.wait("m") == 0
+
+
+def test_after_the_rest_exactly_one_probe_goes_through():
+    clock = Clock()
+    breakers = broken(clock)
+    clock.now = 5
+    assert breakers.wait("m") == 0
+    assert breakers.wait("m") > 0
+
+
+def test_a_good_probe_closes_it():
+    clock = Clock()
+    breakers = broken(clock)
+    clock.now = 5
+    breakers.wait("m")
+    breakers.success("m")
+    assert [breakers.wait("m") for _ in range(3)] == [0, 0, 0]
+
+
+def test_a_failed_probe_opens_it_for_twice_as_long_up_to_thirty_seconds():
+    clock = Clock()
+    breakers = broken(clock)
+    rests = []
+    for _ in range(4):
+        clock.now += breakers.wait("m")
+        assert breakers.wait("m") == 0
+        breakers.failure("m")
+        rests.append(breakers.wait("m"))
+    assert rests == [10, 20, 30, 30]
+
+
+def test_a_probe_that_says_nothing_lets_the_next_one_probe():
+    clock = Clock()
+    breakers = broken(clock)
+    clock.now = 5
+    breakers.wait("m")
+    breakers.undecided("m")
+    assert breakers.wait("m") == 0

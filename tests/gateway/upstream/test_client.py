@@ -1,0 +1,76 @@
+"""What goes up is built from nothing; the model list comes in pages."""
+
+import asyncio
+
+import pytest
+
+from gateway.errors import UpstreamAuth, UpstreamEmpty, UpstreamError
+from gateway.exchange import Notes, Outcome, UpstreamCall
+from tests.faults.scripted import LAST, ScriptedUpstream, answer, refusal, stream
+
+
+async def ask(upstream, call):
+    async with upstream.open(call, Outcome(), Notes()) as batches:
+        return [one async for batch in batches for one in batch]
+
+
+async def test_address_key_and_body_are_the_calls_own(gemini):
+    async with ScriptedUpstream(answer(200, LAST), stream(LAST)) as scripted:
+        upstream = await gemini(scripted.url + "/")
+        for streaming in (False, True):
+            await ask(upstream, UpstreamCall("m", {"contents": []}, stream=streaming))
+        whole, streamed = scripted.seen
+        assert whole.path == "/v1beta/models/m:generateContent"
+        assert streamed.path == "/v1beta/models/m:streamGenerateContent?alt=sse"
+        assert (whole.key, whole.body) == ("key-1", {"contents": []})
+
+
+async def test_a_body_of_many_megabytes_arrives_whole(gemini):
+    body = {"contents": [{"parts": [{"text": "x" * (3 << 20)}]}]}
+    async with ScriptedUpstream(answer(200, LAST)) as scripted:
+        await ask(await gemini(scripted.url), UpstreamCall("m", body, stream=False))
+        assert scripted.seen[0].body == body
+
+
+async def test_the_model_list_is_read_page_by_page(gemini):
+    pages = [
+        answer(200, {"models": [{"name": "models/a"}], "nextPageToken": "t/1"}),
+        answer(200, {"models": [{"name": "models/b"}]}),
+    ]
+    async with ScriptedUpstream(*pages) as scripted:
+        upstream = await gemini(scripted.url)
+        assert await upstream.models() == [{"name": "models/a"}, {"name": "models/b"}]
+        assert scripted.seen[1].path == "/v1beta/models?pageSize=1000&pageToken=t/1"
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        (refusal(401, "UNAUTHENTICATED"), UpstreamAuth),
+        (answer(200, b"<html></html>"), UpstreamEmpty),
+    ],
+)
+async def test_a_model_list_that_cannot_be_had_is_an_error(gemini, script, error):
+    async with ScriptedUpstream(script) as scripted:
+        with pytest.raises(error):
+            await (await gemini(scripted.url)).models()
+
+
+async def test_an_upstream_that_is_not_there_is_an_error(gemini):
+    with pytest.raises(UpstreamError):
+        await (await gemini("http://127.0.0.1:9")).models()
+
+
+async def test_odd_model_names_cannot_fill_the_memory(gemini):
+    upstream = await gemini("http://127.0.0.1:9")
+    for number in range(3000):
+        upstream._url(UpstreamCall(f"m{number}", {}, stream=True))
+    assert len(upstream._urls) <= 1001
+
+
+async def test_new_limits_hold_for_the_next_call(gemini):
+    async with ScriptedUpstream(answer(200, LAST)) as scripted:
+        upstream = await gemini("http://127.0.0.1:9")
+        upstream.configure(type(upstream.settings)(base_url=scripted.url))
+        await asyncio.wait_for(ask(upstream, UpstreamCall("m", {}, stream=False)), 5)
+        assert len(scripted.seen) == 1

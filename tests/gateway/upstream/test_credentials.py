@@ -1,0 +1,182 @@
+"""The credential pool: choice, cool-downs by project and model, keys that are out."""
+
+from datetime import datetime, timedelta
+from math import inf
+
+import pytest
+
+from gateway.errors import QuotaSpent, RateLimited, UpstreamAuth
+from gateway.upstream.credentials import PACIFIC, Credential, CredentialPool, seconds_to_midnight
+from gateway.upstream.faults import Fault, Kind
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+NOON = datetime(2026, 7, 1, 12, tzinfo=PACIFIC)
+
+
+def pool_of(*credentials: Credential) -> tuple[CredentialPool, Clock]:
+    clock = Clock()
+    pool = CredentialPool(
+        credentials, clock=clock, wall=lambda: NOON, jitter=lambda low, _high: low
+    )
+    return pool, clock
+
+
+def fault(kind: Kind, rest: float | None = None) -> Fault:
+    return Fault(kind, RateLimited("no"), rest)
+
+
+def one_and_two(**more) -> list[Credential]:
+    return [Credential("one", "key-1", **more), Credential("two", "key-2", **more)]
+
+
+def test_the_one_with_the_fewest_leases_serves():
+    pool, _ = pool_of(*one_and_two())
+    assert {pool.lease("m").name, pool.lease("m").name} == {"one", "two"}
+
+
+def test_idle_ones_take_turns():
+    pool, clock = pool_of(*one_and_two())
+    names = []
+    for _ in range(4):
+        clock.now += 1
+        credential = pool.lease("m")
+        names.append(credential.name)
+        pool.release(credential)
+    assert sorted(names) == ["one", "one", "two", "two"]
+
+
+def test_weights_share_the_load():
+    pool, _ = pool_of(Credential("big", "a", weight=3), Credential("small", "b"))
+    names = [pool.lease("m").name for _ in range(8)]
+    assert names.count("big") == 6
+
+
+def test_a_busy_key_rests_for_this_model_only():
+    pool, clock = pool_of(Credential("one", "a"))
+    pool.report(pool.lease("m"), "m", fault(Kind.BUSY, 30))
+    with pytest.raises(RateLimited) as caught:
+        pool.lease("m")
+    assert caught.value.retry_after == pytest.approx(30)
+    assert pool.lease("other").name == "one"
+    clock.now += 30
+    assert pool.lease("m").name == "one"
+
+
+def test_keys_of_one_project_share_their_fate():
+    pool, _ = pool_of(*one_and_two(project="p"))
+    pool.report(pool.lease("m"), "m", fault(Kind.BUSY, 30))
+    with pytest.raises(RateLimited):
+        pool.lease("m")
+
+
+def test_the_shortest_rest_is_told_when_all_rest():
+    pool, _ = pool_of(*one_and_two())
+    one, two = pool.credentials
+    pool.report(one, "m", fault(Kind.BUSY, 50))
+    pool.report(two, "m", fault(Kind.BUSY, 20))
+    with pytest.raises(RateLimited) as caught:
+        pool.lease("m")
+    assert caught.value.retry_after == pytest.approx(20)
+
+
+def test_a_spent_day_lasts_until_midnight_pacific():
+    pool, _ = pool_of(Credential("one", "a"))
+    pool.report(pool.credentials[0], "m", fault(Kind.SPENT))
+    with pytest.raises(QuotaSpent) as caught:
+        pool.lease("m")
+    assert caught.value.retry_after == pytest.approx(12 * 3600)
+
+
+def test_shared_capacity_rests_five_seconds_and_doubles_to_sixty():
+    pool, clock = pool_of(Credential("one", "a"))
+    rests = []
+    for _ in range(5):
+        pool.report(pool.credentials[0], "m", fault(Kind.SHARED))
+        with pytest.raises(RateLimited) as caught:
+            pool.lease("m")
+        rests.append(caught.value.retry_after)
+        clock.now += rests[-1]
+    assert rests == pytest.approx([5, 10, 20, 40, 60])
+
+
+def test_a_success_forgets_the_doubling():
+    pool, clock = pool_of(Credential("one", "a"))
+    (one,) = pool.credentials
+    for _ in range(3):
+        pool.report(one, "m", fault(Kind.SHARED))
+        clock.now += 60
+    pool.report(one, "m", None)
+    pool.report(one, "m", fault(Kind.SHARED))
+    with pytest.raises(RateLimited) as caught:
+        pool.lease("m")
+    assert caught.value.retry_after == pytest.approx(5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds"),
+    [(Kind.KEY_INVALID, 3600), (Kind.REGION, 600), (Kind.KEY_DEAD, inf)],
+)
+def test_a_refused_key_is_out_for_every_model(kind, seconds):
+    pool, clock = pool_of(Credential("one", "a"))
+    pool.report(pool.credentials[0], "m", fault(kind))
+    with pytest.raises(UpstreamAuth):
+        pool.lease("any")
+    assert pool.usable() == 0
+    clock.now += min(seconds, 1e9)
+    assert pool.usable() == (seconds != inf)
+
+
+def test_those_that_failed_this_request_are_avoided():
+    pool, _ = pool_of(*one_and_two())
+    assert pool.lease("m", avoid={"one"}).name == "two"
+
+
+def test_a_request_whose_files_belong_to_one_stays_on_it():
+    pool, _ = pool_of(*one_and_two())
+    assert [pool.lease("m", only="two").name for _ in range(3)] == ["two"] * 3
+
+
+def test_no_text_holds_a_key_and_no_state_does():
+    pool, _ = pool_of(Credential("one", "AIza-secret"))
+    assert pool.redact("Consumer 'api_key:AIza-secret' is out") == (
+        "Consumer 'api_key:[redacted]' is out"
+    )
+    assert "AIza-secret" not in repr(pool.credentials) + repr(pool.states())
+
+
+def test_a_new_set_keeps_leases_and_brings_keys_back():
+    pool, _ = pool_of(*one_and_two())
+    one = pool.lease("m", only="one")
+    pool.report(one, "m", fault(Kind.KEY_DEAD))
+    pool.replace([Credential("uno", "key-1"), Credential("three", "key-3")])
+    assert [c.name for c in pool.credentials] == ["uno", "three"]
+    assert pool.credentials[0].leases == 1
+    assert pool.usable() == 2
+
+
+def test_odd_model_names_cannot_fill_the_memory():
+    pool, clock = pool_of(Credential("one", "a"))
+    for number in range(5000):
+        pool.report(pool.credentials[0], f"m{number}", fault(Kind.BUSY, 1))
+        clock.now += 2
+    assert len(pool._rests) <= 1001
+
+
+@pytest.mark.parametrize(
+    ("now", "hours"),
+    [
+        (datetime(2026, 3, 7, 12, tzinfo=PACIFIC), 12),
+        (datetime(2026, 3, 8, 0, 0, 0, tzinfo=PACIFIC), 23),
+        (datetime(2026, 11, 1, 0, 0, 0, tzinfo=PACIFIC), 25),
+    ],
+)
+def test_midnight_pacific_knows_daylight_saving(now, hours):
+    assert timedelta(seconds=seconds_to_midnight(now)) == timedelta(hours=hours)

@@ -1,0 +1,179 @@
+"""Each row of Google's refusals becomes the fault that the table of the pool needs."""
+
+import json
+
+import aiohttp
+import orjson
+import pytest
+
+from gateway.errors import Forbidden, ModelNotFound, NotFound, QuotaSpent, TooLarge
+from gateway.upstream.errors import (
+    MAX_MESSAGE,
+    empty_answer,
+    error_object,
+    fault_of_error,
+    fault_of_exception,
+    fault_of_status,
+)
+from gateway.upstream.faults import Kind
+
+KEY = "AQ.very-secret"
+
+
+def redact(text: str) -> str:
+    return text.replace(KEY, "[redacted]")
+
+
+def envelope(code: int, status: str, message: str = "no", *details: dict) -> dict:
+    typed = [
+        {"@type": f"type.googleapis.com/google.rpc.{kind}", **rest}
+        for one in details
+        for kind, rest in one.items()
+    ]
+    return {"error": {"code": code, "status": status, "message": message, "details": typed}}
+
+
+def info(reason: str) -> dict:
+    return {"ErrorInfo": {"reason": reason, "domain": "googleapis.com"}}
+
+
+def quota(name: str) -> dict:
+    return {"QuotaFailure": {"violations": [{"quotaId": name}]}}
+
+
+def delay(text: str) -> dict:
+    return {"RetryInfo": {"retryDelay": text}}
+
+
+MINUTE = quota("GenerateRequestsPerMinutePerProjectPerModel-FreeTier")
+DAY = quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier")
+EXHAUSTED = (429, "RESOURCE_EXHAUSTED")
+INVALID = (400, "INVALID_ARGUMENT")
+DENIED = (403, "PERMISSION_DENIED")
+
+ROWS = [
+    (envelope(*INVALID, "Request contains an invalid argument."), Kind.REQUEST, 400),
+    (envelope(*INVALID, "API key not valid.", info("API_KEY_INVALID")), Kind.KEY_INVALID, 503),
+    (envelope(*INVALID, "API key expired. Please renew it."), Kind.KEY_INVALID, 503),
+    (envelope(*INVALID, "API Key not found. Pass a valid one."), Kind.KEY_INVALID, 503),
+    (
+        envelope(400, "FAILED_PRECONDITION", "User location is not supported for the API use."),
+        Kind.REGION,
+        503,
+    ),
+    (envelope(401, "UNAUTHENTICATED"), Kind.KEY_INVALID, 503),
+    (envelope(*DENIED, "x", info("CONSUMER_SUSPENDED")), Kind.KEY_DEAD, 503),
+    (envelope(*DENIED, f"Consumer 'api_key:{KEY}' has been suspended."), Kind.KEY_DEAD, 503),
+    (envelope(*DENIED, "Your API key was reported as leaked."), Kind.KEY_DEAD, 503),
+    (envelope(*DENIED, "blocked", info("API_KEY_SERVICE_BLOCKED")), Kind.KEY_DEAD, 503),
+    (envelope(*DENIED, "The API has not been used in project 1 before"), Kind.KEY_DEAD, 503),
+    (envelope(*DENIED, "You do not have access to the tuned model."), Kind.REQUEST, 403),
+    (envelope(*DENIED, "CachedContent not found (or permission denied)"), Kind.REQUEST, 404),
+    (
+        envelope(404, "NOT_FOUND", "models/x is not found for API version v1beta"),
+        Kind.MODEL_UNKNOWN,
+        404,
+    ),
+    (envelope(404, "NOT_FOUND", "Not found: cache content metadata 1."), Kind.REQUEST, 404),
+    (envelope(413, "INVALID_ARGUMENT", "too large"), Kind.REQUEST, 413),
+    (envelope(*EXHAUSTED, "slow down", MINUTE, delay("34.4s")), Kind.BUSY, 429),
+    (envelope(*EXHAUSTED, "slow down. Please retry in 45.57s."), Kind.BUSY, 429),
+    (envelope(*EXHAUSTED, "slow down", DAY, delay("22s")), Kind.SPENT, 429),
+    (envelope(*EXHAUSTED, "slow down", delay("3000s")), Kind.SPENT, 429),
+    (envelope(*EXHAUSTED, "metric: x, limit: 0, model: y", MINUTE), Kind.NOT_IN_PLAN, 429),
+    (envelope(*EXHAUSTED, "metric: x, limit: 0.5 of it", MINUTE), Kind.BUSY, 429),
+    (envelope(*EXHAUSTED, "Resource exhausted. Please try again later."), Kind.SHARED, 429),
+    (envelope(500, "INTERNAL"), Kind.INTERNAL, 502),
+    (envelope(502, "BAD_GATEWAY"), Kind.OVERLOADED, 503),
+    (envelope(503, "UNAVAILABLE", "The model is overloaded."), Kind.OVERLOADED, 503),
+    (envelope(504, "DEADLINE_EXCEEDED"), Kind.DEADLINE, 504),
+    (envelope(418, "TEAPOT"), Kind.REQUEST, 400),
+    (envelope(599, "ODD"), Kind.INTERNAL, 502),
+]
+
+
+@pytest.mark.parametrize(("body", "kind", "status"), ROWS)
+def test_each_refusal_is_of_its_kind(body, kind, status):
+    code = body["error"]["code"]
+    as_object = fault_of_status(code, orjson.dumps(body), redact)
+    as_list = fault_of_status(code, orjson.dumps([body]), redact)
+    in_stream = fault_of_error(body["error"], redact)
+    for fault in (as_object, as_list, in_stream):
+        assert fault.kind is kind
+        assert fault.error.status == status
+        assert KEY not in fault.error.message
+
+
+def test_a_busy_key_rests_as_long_as_it_is_told_but_a_second_at_least():
+    rests = [
+        fault_of_error(envelope(*EXHAUSTED, "x", MINUTE, *one)["error"], redact).rest
+        for one in ([delay("34.4s")], [delay("0.479s")], [delay("soon")], [])
+    ]
+    assert rests == [34.4, 1.0, 5.0, 5.0]
+
+
+def test_the_culprit_of_a_bad_request_is_passed_on():
+    details = {"BadRequest": {"fieldViolations": [{"field": "generation_config.seed"}]}}
+    fault = fault_of_error(envelope(*INVALID, "no", details)["error"], redact)
+    assert fault.error.param == "generation_config.seed"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (301, Kind.REDIRECT),
+        (400, Kind.GARBAGE),
+        (413, Kind.REQUEST),
+        (429, Kind.SHARED),
+        (500, Kind.GARBAGE),
+        (502, Kind.OVERLOADED),
+        (503, Kind.OVERLOADED),
+        (504, Kind.DEADLINE),
+    ],
+)
+@pytest.mark.parametrize("body", [b"<html>", b"", b"{}", b"[]", b"[1]", b'{"error": "text"}'])
+def test_pages_that_are_no_google_error_go_by_their_status(status, kind, body):
+    assert fault_of_status(status, body, redact).kind is kind
+
+
+def test_details_of_any_shape_do_no_harm():
+    for details in (None, 1, "x", [1, None, {}], [{"@type": 1}], [{"@type": "a.QuotaFailure"}]):
+        error = {"code": 429, "message": 5, "details": details}
+        assert fault_of_error(error, redact).kind is Kind.SHARED
+
+
+def test_messages_are_cut():
+    error = envelope(*INVALID, "x" * 10_000)["error"]
+    assert len(fault_of_error(error, redact).error.message) == MAX_MESSAGE
+
+
+def test_the_error_classes_are_the_narrowest():
+    bodies = {type(fault_of_error(row[0]["error"], redact).error) for row in ROWS}
+    assert {Forbidden, ModelNotFound, NotFound, QuotaSpent, TooLarge} <= bodies
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "status"),
+    [
+        (aiohttp.ServerDisconnectedError(), Kind.NETWORK, 502),
+        (aiohttp.ClientPayloadError(), Kind.NETWORK, 502),
+        (aiohttp.ConnectionTimeoutError(), Kind.NETWORK, 504),
+        (TimeoutError(), Kind.STUCK, 504),
+        (ConnectionResetError(), Kind.NETWORK, 502),
+    ],
+)
+def test_what_the_network_does_is_told_by_kind(error, kind, status):
+    fault = fault_of_exception(error)
+    assert (fault.kind, fault.error.status) == (kind, status)
+
+
+def test_an_answer_without_events_is_garbage():
+    assert empty_answer().kind is Kind.GARBAGE
+    assert empty_answer().error.code == "upstream_empty"
+
+
+def test_an_error_object_is_found_in_both_envelopes_only():
+    error = {"code": 1}
+    assert error_object(json.dumps({"error": error}).encode()) == error
+    assert error_object(json.dumps([{"error": error}]).encode()) == error
+    assert error_object(b"not json") is None

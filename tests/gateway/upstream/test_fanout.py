@@ -1,0 +1,72 @@
+"""Copies of one call look like one call with several candidates."""
+
+import asyncio
+
+import pytest
+
+from gateway.errors import UpstreamOverloaded, UpstreamTruncated
+from gateway.exchange import Notes, Outcome, UpstreamCall
+from tests.faults.scripted import (
+    CLOSE,
+    END,
+    LAST,
+    SSE,
+    STALL,
+    ScriptedUpstream,
+    chunk,
+    data,
+    event,
+    refusal,
+    stream,
+)
+
+CALL = UpstreamCall("m", {}, stream=True, copies=3)
+
+
+async def collect(upstream, call=CALL):
+    async with upstream.open(call, Outcome(), Notes()) as batches:
+        return [one async for batch in batches for one in batch]
+
+
+async def test_each_copy_is_a_candidate_of_its_own(gemini):
+    async with ScriptedUpstream(stream(event("a"), LAST)) as scripted:
+        upstream = await gemini(scripted.url)
+        events = await collect(upstream)
+        assert len(scripted.seen) == 3
+        assert sorted(e["candidates"][0]["index"] for e in events) == [0, 0, 1, 1, 2, 2]
+        assert upstream.pool.credentials[0].leases == 0
+
+
+async def test_an_event_with_usage_alone_still_says_whose_it_is(gemini):
+    usage = {"usageMetadata": {"totalTokenCount": 1}}
+    async with ScriptedUpstream(stream(LAST, usage)) as scripted:
+        events = await collect(await gemini(scripted.url))
+        assert sorted(e["candidates"][0]["index"] for e in events) == [0, 0, 1, 1, 2, 2]
+
+
+async def test_a_copy_that_cannot_begin_fails_the_whole(gemini):
+    scripts = [stream(LAST), refusal(503, "UNAVAILABLE")]
+    async with ScriptedUpstream(*scripts) as scripted:
+        upstream = await gemini(scripted.url, max_attempts=1)
+        with pytest.raises(UpstreamOverloaded):
+            await collect(upstream)
+        assert upstream.pool.credentials[0].leases == 0
+
+
+async def test_a_copy_that_breaks_off_is_told(gemini):
+    script = [SSE, chunk(data(event("a"))), 0.05, CLOSE]
+    async with ScriptedUpstream(script) as scripted:
+        with pytest.raises(UpstreamTruncated):
+            await collect(await gemini(scripted.url))
+
+
+async def test_leaving_early_cuts_every_copy(gemini):
+    script = [SSE, chunk(data(event("a"))), STALL, END]
+    async with ScriptedUpstream(script) as scripted:
+        upstream = await gemini(scripted.url)
+        async with upstream.open(CALL, Outcome(), Notes()) as batches:
+            async for _ in batches:
+                break
+        for seen in scripted.seen:
+            await asyncio.wait_for(seen.gone.wait(), 1)
+        assert upstream.pool.credentials[0].leases == 0
