@@ -61,7 +61,10 @@ def _read_twice(text: str, host: str, port: int) -> URL:
         # Signed URLs must go out as they came; only what is not ASCII has to be quoted.
         url = URL(text, encoded=text.isascii())
         parts = urlsplit(text)
-        readings = {(url.raw_host, url.port), (parts.hostname, parts.port or url.port)}
+        readings = {
+            ((url.raw_host or "").lower(), url.port),
+            (parts.hostname, parts.port or url.port),
+        }
     except ValueError:
         raise InvalidMedia(UNREACHABLE) from None
     if readings != {(host, port)} or url.user is not None or url.password is not None:

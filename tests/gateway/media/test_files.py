@@ -81,8 +81,10 @@ async def test_two_requests_at_once_share_one_upload(api, client):
 async def test_the_second_uploads_when_the_first_has_left(api, client):
     api.polls_until_active = 1_000_000
     first = asyncio.create_task(client.store(DATA[:MB], "video/mp4", None))
-    second = asyncio.create_task(client.store(DATA[:MB], "video/mp4", None))
     while not api.steps:
+        await asyncio.sleep(0.01)
+    second = asyncio.create_task(client.store(DATA[:MB], "video/mp4", None))
+    while not any(lock._waiters for lock in client._uploading.values()):
         await asyncio.sleep(0.01)
     first.cancel()
     api.polls_until_active = 0

@@ -57,11 +57,15 @@ BOMB = gzip.compress(bytes(8_000_000))
 
 
 class Web:
-    """The server: *paths* maps each path to its handler, *seen* are the heads of all requests."""
+    """The server: *paths* maps each path to its handler, *seen* are the heads of all requests.
+
+    *reached* are the addresses of ours that were connected to.
+    """
 
     def __init__(self, paths: dict[str, Handler]) -> None:
         self.paths = paths
         self.seen: list[str] = []
+        self.reached: list[str] = []
         self.connections = 0
         self.open = 0
         self.most = 0
@@ -71,6 +75,7 @@ class Web:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.reached.append(writer.get_extra_info("sockname")[0].removeprefix("::ffff:"))
         self.open += 1
         self.most = max(self.most, self.open)
         self.idle.clear()
