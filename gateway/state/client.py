@@ -65,7 +65,8 @@ class Client:
 
 def _options(timeout_s: float) -> dict[str, Any]:
     return {
-        "socket_timeout": timeout_s,
+        # The pipe sets the time for a whole batch; the library's own costs a timer per command.
+        "socket_timeout": None,
         "socket_connect_timeout": timeout_s,
         "retry": Retry(NoBackoff(), 0),
         "health_check_interval": 0,

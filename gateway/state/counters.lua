@@ -3,7 +3,8 @@
 -- KEYS  1 the counters (a hash: name -> used, name@ -> since), 2 the slots (holders by expiry)
 -- ARGV  1 "take" or "settle", 2 now in microseconds or "" for the server's clock,
 --       3 the slot, 4 how long it lives in microseconds, 5 how long the counters live in seconds,
---       then for each rule: name, kind, limit, amount, start and end of its window in seconds
+--       6 the rules, each six words: name, kind, limit, amount, start and end of its window in
+--       seconds
 --
 -- "take" answers: the number of the refused rule or 0, its wait, now, and how much of each rule is
 -- used. "settle" adds the amounts, which may be negative, and gives the slot back.
@@ -47,16 +48,17 @@ local WAIT = {
   slots = function() return SLOT_WAIT end,
 }
 
+local RULE = '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)'
+
 local function read_rules()
   local rules, fields = {}, {}
-  for i = 6, #ARGV, 6 do
-    local rule = {
-      name = ARGV[i], kind = ARGV[i + 1], limit = tonumber(ARGV[i + 2]),
-      amount = tonumber(ARGV[i + 3]), start = tonumber(ARGV[i + 4]), finish = tonumber(ARGV[i + 5]),
+  for name, kind, limit, amount, start, finish in string.gmatch(ARGV[6], RULE) do
+    rules[#rules + 1] = {
+      name = name, kind = kind, limit = tonumber(limit), amount = tonumber(amount),
+      start = tonumber(start), finish = tonumber(finish),
     }
-    rules[#rules + 1] = rule
-    fields[#fields + 1] = rule.name
-    fields[#fields + 1] = rule.name .. '@'
+    fields[#fields + 1] = name
+    fields[#fields + 1] = name .. '@'
   end
   if #rules == 0 then return rules end
   local known = redis.call('HMGET', KEYS[1], unpack(fields))

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from hashlib import sha1
 from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 from gateway.state.calendar import Windows
@@ -154,13 +154,9 @@ class ValkeyStore:
         plan: Plan,
         slot: str,
         windows: Windows,
-        amounts: Iterable[tuple[Rule, float]],
+        amounts: Iterable[tuple[Rule, int]],
     ) -> Command:
         license_id = plan.license_id
-        arguments: list[Any] = []
-        for rule, amount in amounts:
-            start, end = _window(rule, windows)
-            arguments += (rule.name, rule.kind, rule.limit, amount, start, end)
         return (
             "EVALSHA",
             SHA,
@@ -172,7 +168,7 @@ class ValkeyStore:
             slot,
             round(self.slot_ttl_s * 1e6),
             windows.month_end - windows.day_start + KEEP_S,
-            *arguments,
+            " ".join([_words(rule, amount, windows) for rule, amount in amounts]),
         )
 
     def _key(self, kind: str, name: str = "") -> str:
@@ -190,9 +186,11 @@ class ValkeyStore:
             del self._held[license_id]
 
 
-def _window(rule: Rule, windows: Windows) -> tuple[int, int]:
+def _words(rule: Rule, amount: int, windows: Windows) -> str:
+    start, end = 0, 0
     if rule.kind == "day":
-        return windows.day_start, windows.day_end
-    if rule.kind == "month":
-        return windows.month_start, windows.month_end
-    return 0, 0
+        start, end = windows.day_start, windows.day_end
+    elif rule.kind == "month":
+        start, end = windows.month_start, windows.month_end
+    # One text instead of six arguments each: packing arguments costs the client more than the call.
+    return f"{rule.name} {rule.kind} {rule.limit} {amount} {start} {end}"

@@ -219,9 +219,9 @@ TAKES = st.builds(
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(st.lists(PLANS, min_size=3, max_size=3), st.lists(TAKES, max_size=30))
+@given(st.lists(PLANS, min_size=3, max_size=3), st.lists(TAKES, max_size=25))
 async def test_memory_and_valkey_agree_on_every_history(shared_valkey, limits, takes):
     clock = Clock()
     zones = ("UTC", "Pacific/Chatham", "America/New_York")

@@ -1,0 +1,40 @@
+"""What conversations need for their next turn, also when another process answers it."""
+
+from typing import Final
+
+from gateway.exchange import Memories
+from gateway.state.store import StateStore
+
+# A conversation taken up later than this goes on without its thought signatures.
+KEPT_S: Final = 86_400.0
+
+
+class SharedMemories:
+    """Remembers in *local* at once and in *store* by the way; asks *store* for what is missing."""
+
+    __slots__ = ("_local", "_store")
+
+    def __init__(self, local: Memories, store: StateStore) -> None:
+        self._local = local
+        self._store = store
+
+    async def recall(self, scope: str, keys: list[str]) -> dict[str, bytes]:
+        """Give those of *keys* that this or another process remembers in *scope*."""
+        found = await self._local.recall(scope, keys)
+        missing = [key for key in keys if key not in found]
+        if not missing:
+            return found
+        values = await self._store.get([_name(scope, key) for key in missing])
+        learned = [(key, value) for key, value in zip(missing, values, strict=True) if value]
+        self._local.remember(scope, learned)
+        return found | dict(learned)
+
+    def remember(self, scope: str, entries: list[tuple[str, bytes]]) -> None:
+        """Keep *entries*; never waits."""
+        self._local.remember(scope, entries)
+        for key, value in entries:
+            self._store.put(_name(scope, key), value, KEPT_S)
+
+
+def _name(scope: str, key: str) -> str:
+    return f"memory:{scope}:{key}"
