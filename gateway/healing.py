@@ -41,7 +41,7 @@ def heal(call: UpstreamCall, message: str, notes: Notes) -> Healed | None:
 
 
 class LearnedRefusals:
-    """Features that models were seen to refuse, each for a day. *clock* is monotonic seconds."""
+    """Features that models were seen to refuse. *clock* gives monotonic seconds."""
 
     __slots__ = ("_clock", "_until")
 
@@ -57,11 +57,11 @@ class LearnedRefusals:
         now = self._clock()
         return frozenset(feature for feature, end in until.items() if end > now)
 
-    def learn(self, model: str, feature: str) -> None:
-        """Remember that *model* refuses *feature*."""
+    def learn(self, model: str, feature: str, for_s: float = REMEMBER_S) -> None:
+        """Remember for *for_s* seconds that *model* refuses *feature*."""
         if model not in self._until and len(self._until) >= MAX_LEARNED:
             del self._until[next(iter(self._until))]
-        self._until.setdefault(model, {})[feature] = self._clock() + REMEMBER_S
+        self._until.setdefault(model, {})[feature] = self._clock() + for_s
 
 
 def _bypass(call: UpstreamCall, notes: Notes, _found: "re.Match[str]") -> UpstreamCall:

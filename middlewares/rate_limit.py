@@ -8,7 +8,7 @@ from aiohttp.typedefs import Handler
 
 from gateway.errors import GatewayError, QuotaSpent, RateLimited
 from gateway.exchange import License, Outcome
-from gateway.keys import EXCHANGE, STATE
+from gateway.keys import EXCHANGE, METRICS, STATE
 from gateway.state.memory import MemoryStore
 from gateway.state.rules import (
     MINUTE_US,
@@ -112,6 +112,8 @@ class RateLimit:
         grant = await store.take(account.plan, demand)
         _tell(exchange.headers, grant)
         if grant.refused is not None:
+            if metrics := request.config_dict.get(METRICS):
+                metrics.rate_limited.labels(grant.refused.name).inc()
             raise _refusal(exchange.license, grant.refused, grant.wait_us / 1e6)
         try:
             return await handler(request)

@@ -1,6 +1,7 @@
 """A private Valkey for `[state] url = "embedded://"`: on a Unix socket, gone with its parent."""
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -13,9 +14,10 @@ from typing import Final
 
 import msgspec
 
-from gateway.config import ConfigError
+from gateway.config import PREFIX, ConfigError
 from gateway.settings import Settings
 
+URL_NAME: Final = f"{PREFIX}STATE__URL"
 SCHEME: Final = "embedded:"
 START_TIMEOUT_S: Final = 10.0
 STOP_TIMEOUT_S: Final = 5.0
@@ -26,7 +28,8 @@ PR_SET_PDEATHSIG: Final = 1
 def state_server(settings: Settings) -> Iterator[Settings]:
     """Run the private server while inside, if the settings ask for one; give them with its address.
 
-    Belongs into the parent of all workers, before they start. Raises `ConfigError`.
+    Belongs into the parent of all workers, before they start: they and each reload find the address
+    in the environment. Raises `ConfigError`.
     """
     if not settings.state.url.startswith(SCHEME):
         yield settings
@@ -36,9 +39,11 @@ def state_server(settings: Settings) -> Iterator[Settings]:
         process = _start(socket)
         try:
             _await(process, socket)
-            state = msgspec.structs.replace(settings.state, url=f"unix://{socket}")
+            os.environ[URL_NAME] = url = f"unix://{socket}"
+            state = msgspec.structs.replace(settings.state, url=url)
             yield msgspec.structs.replace(settings, state=state)
         finally:
+            os.environ.pop(URL_NAME, None)
             _stop(process)
 
 

@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from gateway.errors import Unavailable
-from gateway.settings import OnStoreFailure
+from gateway.settings import OnStoreFailure, Settings
 from gateway.state.breaker import Breaker
 from gateway.state.memory import MemoryStore
 from gateway.state.rules import Demand, Plan
@@ -45,6 +45,16 @@ class GuardedStore:
     def degraded(self) -> bool:
         """Tell whether this process counts alone, or not at all, for now."""
         return self._breaker.open
+
+    async def check(self) -> str | None:
+        """Give the reason why requests cannot be served: only *deny* refuses them."""
+        if self.degraded and self._policy == "deny":
+            return "the state server does not answer"
+        return None
+
+    async def reload(self, settings: Settings) -> None:
+        """Take over the policy."""
+        self._policy = settings.limits.on_store_failure
 
     async def open(self) -> None:
         """Connect, and keep watch from now on."""

@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
+from gateway.settings import Settings
 from gateway.state.calendar import Windows
 from gateway.state.rules import (
     MINUTE_US,
@@ -43,6 +44,13 @@ class MemoryStore:
             lambda: defaultdict(Meter)
         )
         self._values = LocalValues(clock)
+
+    async def check(self) -> str | None:
+        """Give None: memory can always serve."""
+        return None
+
+    async def reload(self, settings: Settings) -> None:
+        """Do nothing: licenses bring their limits along."""
 
     async def open(self) -> None:
         """Do nothing: memory is there."""

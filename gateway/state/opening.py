@@ -1,9 +1,35 @@
-"""Makes the store that the settings name."""
+"""Puts the store that the settings name into the app, and what is shared through it."""
+
+import time
+from collections.abc import AsyncIterator
+
+from aiohttp import web
 
 from gateway.config import ConfigError
+from gateway.healing import LearnedRefusals
+from gateway.keys import MEMORIES, METRICS, READINESS, REFUSALS, RELOADERS, STATE
+from gateway.memories import LocalMemories
 from gateway.settings import Settings
+from gateway.state.memories import SharedMemories
 from gateway.state.memory import MemoryStore
+from gateway.state.refusals import SharedRefusals
 from gateway.state.store import StateStore
+
+
+def add_state(app: web.Application, settings: Settings) -> None:
+    """Give *app* its store, memories and refusals; it has `READINESS`, `RELOADERS`, `METRICS`.
+
+    Raises `ConfigError`.
+    """
+    app[STATE] = store = make_store(settings)
+    local = LocalMemories()
+    app[MEMORIES] = local if isinstance(store, MemoryStore) else SharedMemories(local, store)
+    app[REFUSALS] = SharedRefusals(LearnedRefusals(time.monotonic), store)
+    app[READINESS].append(store.check)
+    app[RELOADERS].append(store.reload)
+    app[METRICS].store_up.set_function(lambda: not store.degraded)
+    app[METRICS].degraded.set_function(lambda: store.degraded)
+    app.cleanup_ctx.append(_running)
 
 
 def make_store(settings: Settings) -> StateStore:
@@ -26,3 +52,10 @@ def make_store(settings: Settings) -> StateStore:
     except ValueError as error:
         raise ConfigError(f"state.url: {error}") from None
     return GuardedStore(shared, settings.limits.on_store_failure)
+
+
+async def _running(app: web.Application) -> AsyncIterator[None]:
+    store = app[STATE]
+    await store.open()
+    yield
+    await store.close()

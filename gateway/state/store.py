@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from gateway.settings import Settings
 from gateway.state.calendar import Windows
 from gateway.state.rules import Demand, Plan, Rule
 
@@ -52,6 +53,12 @@ class StateStore(Protocol):
     @property
     def degraded(self) -> bool:
         """Tell whether limits are not shared now although they should be."""
+
+    async def check(self) -> str | None:
+        """Give the reason why requests cannot be served, or None; for `/readyz`."""
+
+    async def reload(self, settings: Settings) -> None:
+        """Take over what may change while running."""
 
     async def open(self) -> None:
         """Connect; a server that is down is no error."""

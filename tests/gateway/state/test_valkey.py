@@ -58,24 +58,6 @@ async def takers(url, count, tries, limit):
 
 
 @pytest.fixture
-async def connect():
-    stores = []
-
-    def make(url, namespace="test"):
-        stores.append(ValkeyStore(url, namespace, slot_ttl_s=1.0))
-        return stores[-1]
-
-    yield make
-    for store in stores:
-        await store.close()
-
-
-@pytest.fixture
-def store(valkey, connect):
-    return connect(valkey.url)
-
-
-@pytest.fixture
 def serve(tmp_path):
     servers = []
 
@@ -188,20 +170,3 @@ async def test_a_cluster_is_spoken_to_as_one(serve, connect, unused_tcp_port_fac
         store.put(name, name.encode(), 60)
     assert await store.get(["a", "b", "c"]) == [b"a", b"b", b"c"]
     await store.tend()
-
-
-async def test_tables_bring_the_news_of_other_processes_once(valkey, store, connect):
-    heard, others = [], connect(valkey.url)
-    publish = others.table("rests", lambda *_: None)
-    store.table("rests", lambda *news: heard.append(news))
-    publish("main/gemini", b"busy", 60.0)
-    publish("spare/gemini", b"over", 0.01)
-    await asyncio.sleep(0.05)
-    await others.pull()
-    await store.pull()
-    await store.pull()
-    assert heard == [("main/gemini", b"busy", pytest.approx(60, abs=1))]
-    publish("main/gemini", b"spent", 60.0)
-    await others.pull()
-    await store.pull()
-    assert heard[1][:2] == ("main/gemini", b"spent")

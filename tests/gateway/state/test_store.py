@@ -1,4 +1,4 @@
-"""What every binding of the store does, and that memory and Valkey do the same."""
+"""What every binding of the store does, and that all do the same on every history."""
 
 import asyncio
 from dataclasses import dataclass

@@ -1,0 +1,61 @@
+"""Addresses of state servers, and what becomes of their faults."""
+
+import pytest
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.sentinel import SentinelConnectionPool
+
+from gateway.state.client import Client
+from gateway.state.store import StoreDown
+
+
+def made(url):
+    return Client(url, 1.0, {})._redis
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("redis://localhost:6379/1", Redis),
+        ("rediss://user:word@localhost", Redis),
+        ("unix:///run/valkey.sock", Redis),
+        ("redis+cluster://localhost:7000", RedisCluster),
+        ("rediss+cluster://localhost:7000", RedisCluster),
+    ],
+)
+def test_the_scheme_decides_how_to_connect(url, kind):
+    assert type(made(url)) is kind
+
+
+def test_sentinels_are_asked_for_the_master():
+    pool = made("redis+sentinel://me:w%40rd@one:1111,two/orders").connection_pool
+    assert isinstance(pool, SentinelConnectionPool)
+    assert pool.service_name == "orders"
+    sentinels = [
+        sentinel.connection_pool.connection_kwargs for sentinel in pool.sentinel_manager.sentinels
+    ]
+    assert [(one["host"], one["port"]) for one in sentinels] == [("one", 1111), ("two", 26379)]
+    assert (pool.connection_kwargs["username"], pool.connection_kwargs["password"]) == (
+        "me",
+        "w@rd",
+    )
+
+
+@pytest.mark.parametrize("url", ["http://localhost", "localhost:6379", "", "redis+other://x"])
+def test_other_schemes_are_refused_with_the_known_ones(url):
+    with pytest.raises(ValueError, match=r"redis, rediss, unix"):
+        Client(url, 1.0, {})
+
+
+async def test_nobody_at_the_address_is_a_server_that_is_down(tmp_path):
+    client = Client(f"unix://{tmp_path}/nobody.sock", 1.0, {})
+    with pytest.raises(StoreDown):
+        await client.send([("PING",)])
+    await client.close()
+
+
+async def test_refusals_are_among_the_replies(valkey):
+    client = Client(valkey.url, 1.0, {})
+    pong, refusal = await client.send([("PING",), ("NONSENSE",)])
+    assert pong in {True, b"PONG"}
+    assert isinstance(refusal, Exception)
+    await client.close()

