@@ -44,13 +44,14 @@ class ValkeyStore:
         url: str,
         namespace: str,
         *,
+        timeout_s: float = TIMEOUT_S,
         slot_ttl_s: float = SLOT_TTL_S,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.nodes = 1
         self._client = Client(url, PROBE_TIMEOUT_S, {SHA: SCRIPT})
-        self._counts = Pipe(self._client.send, TIMEOUT_S)
-        self._values = Pipe(self._client.send, TIMEOUT_S)
+        self._counts = Pipe(self._client.send, timeout_s)
+        self._values = Pipe(self._client.send, timeout_s)
         self._namespace = namespace
         self.slot_ttl_s = slot_ttl_s
         self._clock = clock

@@ -41,7 +41,7 @@ async def store(request, clock):
         yield MemoryStore(clock, clock)
         return
     server = request.getfixturevalue("valkey")
-    binding = ValkeyStore(server.url, "test", clock=clock)
+    binding = ValkeyStore(server.url, "test", timeout_s=10, clock=clock)
     yield binding
     await binding.close()
 
@@ -232,7 +232,7 @@ async def test_memory_and_valkey_agree_on_every_history(shared_valkey, limits, t
     ]
     memory = MemoryStore(clock, clock)
     # Slots that outlive every step: whether a holder is alive has its own test.
-    valkey = ValkeyStore(shared_valkey.url, uuid4().hex, clock=clock, slot_ttl_s=1e8)
+    valkey = ValkeyStore(shared_valkey.url, uuid4().hex, timeout_s=10, slot_ttl_s=1e8, clock=clock)
     held = []
     for take in takes:
         ours = await memory.take(plans[take.which], take.demand)

@@ -21,7 +21,7 @@ from gateway.state.valkey import ValkeyStore
 
 async def main(url, tries, limit):
     plan = Plan.of(License("alice", limits=Limits(**{limit: 20})))
-    store = ValkeyStore(url, "test", slot_ttl_s=1.0)
+    store = ValkeyStore(url, "test", timeout_s=10, slot_ttl_s=1.0)
     await store.probe()
     print("ready", flush=True)
     sys.stdin.readline()
@@ -114,7 +114,7 @@ async def test_a_client_that_leaves_while_a_slot_is_taken_holds_none(store):
 
 
 async def test_nodes_count_each_other_and_those_that_leave_are_gone(valkey, store):
-    other = ValkeyStore(valkey.url, "test")
+    other = ValkeyStore(valkey.url, "test", timeout_s=10)
     await other.tend()
     await store.tend()
     assert store.nodes == 2
