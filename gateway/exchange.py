@@ -4,7 +4,7 @@ The exchange is the only thing middlewares share. Fields without a default are f
 middleware that provides them; the order check at start-up makes an early read impossible.
 """
 
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -177,6 +177,7 @@ class Known:
     *media* is keyed by (message index, part index). *memories* holds what `Dialect.recalls` asked
     for. *refusals* are the features that this model is known to refuse. *created* is the answer's
     time in seconds since 1970, *model* is what an alias or replacement made of the name asked for.
+    *cost* estimates the price in USD of what was used, where the model's price is known.
     """
 
     exchange_id: str
@@ -186,6 +187,7 @@ class Known:
     memories: Mapping[str, bytes] = field(default_factory=dict)
     refusals: frozenset[str] = frozenset()
     image_output: str = "markdown"
+    cost: Callable[[Usage], float] | None = None
     safety: Mapping[str, str] | None = None
 
 

@@ -46,7 +46,7 @@ def _whole(choice: Choice, part: Json) -> list[Json]:
     }
     signature = part.get("thoughtSignature")
     if signature:
-        tool_call["extra_content"] = {"google": {"thought_signature": signature}}
+        tool_call["extra_content"] = {"google": {"thought_signature": str(signature)}}
     choice.calls.append(tool_call)
     return [{"tool_calls": [tool_call]}]
 

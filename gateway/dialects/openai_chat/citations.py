@@ -10,6 +10,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import orjson
+
 from gateway.dialects.openai_chat.choice import Choice
 from gateway.exchange import Json
 
@@ -43,6 +45,7 @@ def annotations(choice: Choice) -> list[Json]:
 
 def keep_citations(choice: Choice, value: Any) -> None:
     """Note *value*, a `citationMetadata`; a stream repeats what it told before."""
+    orjson.dumps(value)
     for source in value.get("citationSources") or value.get("citations") or ():
         place = (source.get("startIndex"), source.get("endIndex"), source.get("uri"))
         choice.citations[place] = source
@@ -52,6 +55,8 @@ def grounding_noter(name: str) -> Callable[[Choice, Any], None]:
     """Make the noter of the metadata called *name*; the last that is not empty counts."""
 
     def keep(choice: Choice, value: Any) -> None:
+        # What nests so deep that it cannot be sent is refused here, not when it goes out.
+        orjson.dumps(value)
         choice.grounding[name] = value
 
     return keep

@@ -45,4 +45,4 @@ def _fenced(info: str, text: str) -> str:
 
 
 def _id(told: Json) -> Json:
-    return {"id": told["id"]} if told.get("id") else {}
+    return {"id": str(told["id"])} if told.get("id") else {}

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import orjson
+
 from gateway.dialects.openai_chat.audio import audio
 from gateway.dialects.openai_chat.calls import function_call
 from gateway.dialects.openai_chat.choice import Choice
@@ -35,6 +37,8 @@ def _text(choice: Choice, part: Json) -> list[Json]:
 
 
 def _native(choice: Choice, part: Json) -> list[Json]:
+    # What nests so deep that it cannot be sent is refused here, not when it goes out.
+    orjson.dumps(part)
     choice.add_part(part)
     return [{"native_parts": [part]}]
 

@@ -33,6 +33,7 @@ class ChatReply:
     __slots__ = (
         "_asked",
         "_choices",
+        "_cost",
         "_facts",
         "_head",
         "_metadata",
@@ -44,6 +45,7 @@ class ChatReply:
         self._asked: Asked = asked(call, payload, known)
         self._choices: dict[int, Choice] = {}
         self._metadata: Json = {}
+        self._cost = known.cost
         self.sunset: str | None = None
         self._facts: Json = {
             "id": f"chatcmpl-{known.exchange_id}",
@@ -116,11 +118,15 @@ class ChatReply:
 
     def memories(self) -> list[tuple[str, bytes]]:
         """Give what the next turn of this conversation needs, as key and value."""
-        return [
-            entry
-            for choice in self._choices.values()
-            for entry in turns.records(choice.parts, choice.content(), choice.calls)
-        ]
+        try:
+            return [
+                entry
+                for choice in self._choices.values()
+                for entry in turns.records(choice.parts, choice.content(), choice.calls)
+            ]
+        except _SHAPE_FAULTS:
+            # The turn holds what cannot be written down; it could not be sent up again either.
+            return []
 
     def _feed(self, event: Json) -> list[Json]:
         chunks: list[Json] = []
@@ -171,7 +177,10 @@ class ChatReply:
         counts = self.usage
         if counts is None:
             return {}
-        return {"usage": usage.wire(counts, self._metadata)}
+        told = usage.wire(counts, self._metadata)
+        if self._cost is not None:
+            told["cost"] = self._cost(counts)
+        return {"usage": told, **usage.service_tier(self._metadata)}
 
 
 def http_date(told: object) -> str | None:

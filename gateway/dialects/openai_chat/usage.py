@@ -4,6 +4,7 @@ from gateway.exchange import Json, Usage
 
 _PROMPT_DETAILS = ("promptTokensDetails", "toolUsePromptTokensDetails")
 _COMPLETION_DETAILS = ("candidatesTokensDetails",)
+_TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
 # VIDEO and DOCUMENT have no word of OpenAI's; they stay in the sum only.
 _MODALITIES = {"TEXT": "text_tokens", "IMAGE": "image_tokens", "AUDIO": "audio_tokens"}
 
@@ -41,6 +42,12 @@ def wire(usage: Usage, metadata: Json) -> Json:
             **_modalities(metadata, _COMPLETION_DETAILS),
         },
     }
+
+
+def service_tier(metadata: Json) -> Json:
+    """Give the tier that served the request as OpenAI's field; nothing where it was not told."""
+    tier = _TIERS.get(str(metadata.get("serviceTier")).lower())
+    return {"service_tier": tier} if tier else {}
 
 
 def _number(metadata: Json, name: str) -> int:

@@ -108,6 +108,14 @@ def test_thoughts_and_cached_tokens_are_counted_in_both_forms():
     assert last["usage"]["prompt_tokens_details"]["cached_tokens"] == 8
 
 
+def test_the_cost_is_told_where_the_price_is_known():
+    events = [stop("a") | {"usageMetadata": {"promptTokenCount": 4, "candidatesTokenCount": 2}}]
+    known = {"cost": lambda used: used.prompt * 0.25 + used.completion}
+    assert whole(events, **known)["usage"]["cost"] == 3.0
+    assert run(make_reply(USAGE, **known), events)[-1]["usage"]["cost"] == 3.0
+    assert "cost" not in whole(events)["usage"]
+
+
 def test_an_answer_without_counts_has_no_usage():
     *_, last = run(make_reply(USAGE), [stop("a")])
     assert last == {"choices": []}
@@ -327,6 +335,40 @@ def test_a_stream_says_what_the_whole_answer_says(parts, grounding, payload):
     at_once = whole([stop(*parts, ".", groundingMetadata=grounding)], payload)
     streamed = [*map(event, parts), event("."), stop(groundingMetadata=grounding)]
     assert whole(streamed, payload) == at_once
+
+
+def nested(depth):
+    value = "x"
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        event({"new": nested(400)}),
+        event({"functionCall": {"name": "f", "args": {"a": nested(400)}}}),
+        event({"functionCall": {"name": "f"}, "thoughtSignature": nested(400)}),
+        event({"executableCode": {"code": "1", "id": nested(400)}}),
+        stop("a", groundingMetadata={"new": nested(400)}),
+        stop("a", citationMetadata={"citations": [{"title": nested(400)}]}),
+        stop("a", finishMessage=nested(400)),
+    ],
+)
+def test_what_nests_too_deep_to_be_sent_is_refused_or_told_as_text(one):
+    """JSON of upstream may nest 1,024 deep, what goes out only 254."""
+    reply = make_reply()
+    with suppress(UpstreamError):
+        chunks = run(reply, [one, ENDING])
+        orjson.dumps(reply.collect(chunks))
+        assert reply.encode(chunks)
+
+
+def test_a_turn_that_cannot_be_written_down_is_not_remembered():
+    reply = make_reply()
+    run(reply, [event({"executableCode": {"code": "1", "new": nested(400)}}), stop("a")])
+    assert reply.memories() == []
 
 
 JSON = st.recursive(

@@ -1,4 +1,4 @@
-from gateway.dialects.openai_chat.usage import count, wire
+from gateway.dialects.openai_chat.usage import count, service_tier, wire
 from gateway.exchange import Usage
 
 FULL = {
@@ -43,3 +43,9 @@ def test_the_details_tell_of_cache_thoughts_and_modalities():
         80,
         200,
     )
+
+
+def test_the_tier_is_told_in_openais_words():
+    assert service_tier({"serviceTier": "standard"}) == {"service_tier": "default"}
+    assert service_tier({"serviceTier": "FLEX"}) == {"service_tier": "flex"}
+    assert service_tier({"serviceTier": "new"}) == service_tier({}) == {}
