@@ -16,6 +16,7 @@ from gateway.keys import (
     FILES,
     LICENSES,
     MEMORIES,
+    METRICS,
     NAMES,
     READINESS,
     REFUSALS,
@@ -24,9 +25,11 @@ from gateway.keys import (
     STATE,
     UPSTREAM,
     Check,
+    Reloader,
 )
 from gateway.licenses.book import Book, fixed
 from gateway.memories import LocalMemories
+from gateway.metrics import Metrics
 from gateway.plugins import load
 from gateway.settings import Settings
 from gateway.state.opening import make_store
@@ -46,10 +49,12 @@ def build_app(settings: Settings) -> web.Application:
     api[SETTINGS] = settings
     api[DRAIN] = Drain()
     api[READINESS] = [_usable_credential(api)]
-    api[RELOADERS] = []
     api[STATE] = make_store(settings)
-    api[LICENSES] = _licenses(settings)
-    _add_upstream(api, settings)
+    api[METRICS] = Metrics()
+    api[LICENSES] = book = Book()
+    book.replace("config", fixed(settings.licenses))
+    upstream = _add_upstream(api, settings)
+    api[RELOADERS] = [_reloader(api[CATALOG], book, upstream)]
     api.cleanup_ctx.extend([_open_state, _running_upstream, *chain.lifespans])
     _add_routes(api)
     # The edge is the outermost layer of everything, addresses outside the prefix included.
@@ -57,6 +62,7 @@ def build_app(settings: Settings) -> web.Application:
     app[DRAIN] = api[DRAIN]
     app[READINESS] = api[READINESS]
     app[RELOADERS] = api[RELOADERS]
+    app[METRICS] = api[METRICS]
     health.add_routes(app)
     app.add_subapp(settings.server.prefix, api)
     return app
@@ -69,22 +75,30 @@ def _add_routes(api: web.Application) -> None:
     api.router.add_get("/v1/models/{model:.+}", model_routes.get_model)
 
 
-def _licenses(settings: Settings) -> Book:
-    book = Book()
-    book.replace("config", fixed(settings.licenses))
-    return book
-
-
-def _add_upstream(api: web.Application, settings: Settings) -> None:
+def _add_upstream(api: web.Application, settings: Settings) -> GeminiUpstream:
     """Put Gemini, and what is known of its models, into *api*."""
     api[NAMES] = names = ModelNames(settings.models, time.monotonic)
     api[REFUSALS] = refusals = LearnedRefusals(time.monotonic)
     api[MEMORIES] = LocalMemories()
     pool = CredentialPool(pool_members(settings), clock=time.monotonic)
+    pool.share(api[STATE].table("credentials", pool.hear))
     upstream = GeminiUpstream(settings.upstream, pool, names, refusals, time.monotonic)
     api[UPSTREAM] = upstream
     api[FILES] = FilesCredentials(upstream)
     api[CATALOG] = Catalog(settings.models, upstream.models, time.monotonic)
+    return upstream
+
+
+def _reloader(catalog: Catalog, book: Book, upstream: GeminiUpstream) -> Reloader:
+    """Give what takes over licenses, credentials and models while requests run."""
+
+    async def reload(settings: Settings) -> None:
+        book.replace("config", fixed(settings.licenses))
+        upstream.pool.replace(pool_members(settings))
+        upstream.names.configure(settings.models)
+        catalog.settings = settings.models
+
+    return reload
 
 
 def pool_members(settings: Settings) -> list[Credential]:

@@ -1,24 +1,33 @@
-"""What is kept of an exchange once it is over: the one log line, the ledger's row, the metrics."""
+"""What is kept of an exchange once it is over: the one log line and the numbers of `/metrics`."""
 
 import time
+from typing import Final
 
 import structlog
 from aiohttp import web
 
-from gateway.exchange import Exchange
+from gateway.exchange import Exchange, Outcome
+from gateway.keys import METRICS
+from gateway.metrics import Metrics
 
-_log = structlog.get_logger("gateway")
+_log: Final = structlog.get_logger("gateway")
 
 
 def record(request: web.Request, exchange: Exchange) -> None:
-    """Write the canonical log line of *exchange*: no content, no keys, no header values."""
-    outcome, usage = exchange.outcome, exchange.outcome.usage
+    """Write the canonical log line of *exchange* and count it: no content, no keys, no headers."""
     now = time.monotonic()
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource is not None else "unknown"
+    _log.info("request", **_line(exchange, route, now))
+    _count(request.app[METRICS], exchange, route, now - exchange.started)
+
+
+def _line(exchange: Exchange, route: str, now: float) -> dict[str, object]:
+    """Give the fields of the line; what an exchange never came to have is left out."""
+    outcome = exchange.outcome
     line: dict[str, object] = {
         "id": exchange.id,
-        "route": request.match_info.route.resource.canonical
-        if request.match_info.route.resource
-        else None,
+        "route": route,
         "status": outcome.status,
         "ms": round((now - exchange.started) * 1000, 1),
     }
@@ -28,17 +37,34 @@ def record(request: web.Request, exchange: Exchange) -> None:
         line["model"] = outcome.model or exchange.call.model
         line["stream"] = exchange.call.stream
     if outcome.attempts:
-        line["credential"] = outcome.credential
-        line["attempts"] = outcome.attempts
-    if outcome.first_event_at is not None:
-        line["first_event_ms"] = round((outcome.first_event_at - exchange.started) * 1000, 1)
-    if usage is not None:
-        line["prompt_tokens"] = usage.prompt
-        line["completion_tokens"] = usage.completion
-    if outcome.finish_reason is not None:
-        line["finish_reason"] = outcome.finish_reason
+        _add_upstream(line, exchange)
     if outcome.error is not None:
         line["error"] = outcome.error.code
     if outcome.client_gone:
         line["client_gone"] = True
-    _log.info("request", **line)
+    return line
+
+
+def _add_upstream(line: dict[str, object], exchange: Exchange) -> None:
+    outcome = exchange.outcome
+    line["credential"] = outcome.credential
+    line["attempts"] = outcome.attempts
+    if outcome.first_event_at is not None:
+        line["first_event_ms"] = round((outcome.first_event_at - exchange.started) * 1000, 1)
+    if outcome.usage is not None:
+        line["prompt_tokens"] = outcome.usage.prompt
+        line["completion_tokens"] = outcome.usage.completion
+    if outcome.finish_reason is not None:
+        line["finish_reason"] = outcome.finish_reason
+
+
+def _count(metrics: Metrics, exchange: Exchange, route: str, seconds: float) -> None:
+    outcome: Outcome = exchange.outcome
+    model, stream = "", False
+    if hasattr(exchange, "call"):
+        model, stream = outcome.model or exchange.call.model, exchange.call.stream
+    metrics.finished(route, model, outcome.status, seconds, stream=stream)
+    if outcome.first_event_at is not None:
+        metrics.first_event(route, outcome.first_event_at - exchange.started)
+    if outcome.usage is not None:
+        metrics.used(model, outcome.usage)

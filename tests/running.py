@@ -1,5 +1,6 @@
 """A client of a running gateway, and settings for one in front of a given upstream."""
 
+import asyncio
 import json
 from dataclasses import dataclass
 
@@ -43,6 +44,14 @@ class Gateway:
     url: str
     session: aiohttp.ClientSession
     app: web.Application
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    async def tick(self) -> None:
+        """Let the others run."""
+        await asyncio.sleep(0.01)
 
     def post(self, payload: dict | None = None, **more):
         body = {"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "hi"}]}

@@ -19,6 +19,7 @@ PACIFIC = ZoneInfo("America/Los_Angeles")
 RECHECK_S = 3600.0
 REGION_REST_S = 600.0
 LONGEST_BUSY_S = 300.0
+LONGEST_SHARED_S = 86_400.0
 SHARED_REST_S = (5.0, 60.0)
 
 
@@ -62,6 +63,7 @@ class CredentialPool:
         self._rests: dict[tuple[str, str], float] = {}
         self._spent: set[tuple[str, str]] = set()
         self._shared: dict[tuple[str, str], int] = {}
+        self._publish: Callable[[str, bytes, float], None] | None = None
 
     def lease(
         self, model: str, *, avoid: Collection[str] = (), only: str | None = None
@@ -102,6 +104,22 @@ class CredentialPool:
             return
         if rule := _EFFECTS.get(fault.kind):
             rule(self, credential, key, fault)
+
+    def share(self, publish: Callable[[str, bytes, float], None]) -> None:
+        """Tell the other processes from now on what is learned, by *publish*."""
+        self._publish = publish
+
+    def hear(self, key: str, value: bytes, left_s: float) -> None:
+        """Take over what another process learned: a rest, or a credential that is out."""
+        until = self._clock() + left_s
+        name, _, model = key.partition("|")
+        if model:
+            self._rests[name, model] = until
+            (self._spent.add if value == b"spent" else self._spent.discard)((name, model))
+            return
+        for credential in self.credentials:
+            if credential.name == name:
+                credential.out_until, credential.out_reason = until, value.decode()
 
     def usable(self) -> int:
         """Count the credentials that are not out."""
@@ -169,6 +187,9 @@ class CredentialPool:
         self._rests[key] = max(until, self._rests.get(key, 0.0))
         if len(self._rests) > 1000:
             self._forget()
+        if self._publish is not None:
+            value = b"spent" if key in self._spent else b"busy"
+            self._publish("|".join(key), value, seconds)
 
     def _forget(self) -> None:
         """Drop the rests that are over, so that odd model names cannot fill the memory."""
@@ -207,7 +228,9 @@ class CredentialPool:
 
     def _put_out(self, credential: Credential, seconds: float, fault: Fault) -> None:
         credential.out_until = self._clock() + seconds
-        credential.out_reason = fault.kind.name.lower()
+        credential.out_reason = reason = fault.kind.name.lower()
+        if self._publish is not None:
+            self._publish(credential.name, reason.encode(), min(seconds, LONGEST_SHARED_S))
 
 
 _EFFECTS: dict[Kind, Callable[[CredentialPool, Credential, tuple[str, str], Fault], None]] = {

@@ -162,6 +162,21 @@ def test_a_new_set_keeps_leases_and_brings_keys_back():
     assert pool.usable() == 2
 
 
+def test_what_one_process_learns_another_one_hears():
+    one, _ = pool_of(*one_and_two())
+    two, _ = pool_of(*one_and_two())
+    one.share(two.hear)
+    one.report(one.credentials[0], "m", fault(Kind.BUSY, 30))
+    assert two.lease("m").name == "two"
+    one.report(one.credentials[1], "m", fault(Kind.SPENT))
+    one.report(one.credentials[0], "m", fault(Kind.SPENT))
+    with pytest.raises(QuotaSpent):
+        two.lease("m")
+    one.report(one.credentials[1], "m", fault(Kind.KEY_DEAD))
+    assert [state["state"] for state in two.states()] == ["ready", "out"]
+    assert two.states()[1]["reason"] == "key_dead"
+
+
 def test_odd_model_names_cannot_fill_the_memory():
     pool, clock = pool_of(Credential("one", "a"))
     for number in range(5000):

@@ -1,0 +1,93 @@
+"""The one line about each exchange, and what it must never hold."""
+
+import structlog
+from structlog.testing import capture_logs
+
+from gateway.keys import METRICS
+from tests.faults.scripted import LAST, STALL, ScriptedUpstream, answer, refusal, stream
+from tests.running import LICENSE, settings_for
+
+PROMPT = "a prompt that is nobody's business"
+
+
+async def lines(gateway, *asks) -> list[dict]:
+    structlog.reset_defaults()
+    with capture_logs() as logs:
+        for ask in asks:
+            await ask()
+    return [line for line in logs if line["event"] == "request"]
+
+
+async def test_a_request_is_told_in_one_line(running):
+    async with (
+        ScriptedUpstream(answer(200, LAST), stream(LAST)) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        whole, streamed = await lines(gateway, gateway.whole, gateway.stream)
+    assert whole.keys() == streamed.keys()
+    assert whole | {"id": 0, "ms": 0, "first_event_ms": 0} == {
+        "event": "request",
+        "log_level": "info",
+        "id": 0,
+        "route": "/gemini/v1/chat/completions",
+        "status": 200,
+        "ms": 0,
+        "license": "tester",
+        "model": "gemini-2.5-flash",
+        "stream": False,
+        "credential": "c1",
+        "attempts": 1,
+        "first_event_ms": 0,
+        "prompt_tokens": 3,
+        "completion_tokens": 2,
+        "finish_reason": "stop",
+    }
+    assert streamed["stream"] is True
+
+
+async def test_a_refusal_is_told_by_its_code_and_nothing_secret_is_told(running):
+    script = refusal(429, "RESOURCE_EXHAUSTED", "for api_key:key-1")
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        ask = lambda: gateway.whole(messages=[{"role": "user", "content": PROMPT}])  # noqa: E731
+        (line,) = await lines(gateway, ask)
+    assert (line["status"], line["error"]) == (429, "rate_limit_exceeded")
+    for secret in (PROMPT, "key-1", LICENSE):
+        assert secret not in str(line)
+
+
+async def test_a_client_that_left_is_told(running):
+    async with (
+        ScriptedUpstream([STALL]) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+
+        async def leave():
+            asking = gateway.loop.create_task(gateway.whole())
+            while not upstream.seen:
+                await gateway.tick()
+            asking.cancel()
+            await upstream.seen[0].gone.wait()
+
+        (line,) = await lines(gateway, leave)
+    assert line["client_gone"] is True
+
+
+async def test_every_exchange_counts_in_the_metrics(running):
+    async with (
+        ScriptedUpstream(answer(200, LAST)) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        await gateway.whole()
+        async with gateway.session.get(f"{gateway.url}/v1/models") as response:
+            assert response.status == 401
+        text = (await gateway.app[METRICS].render()).decode()
+    route = 'route="/gemini/v1/chat/completions"'
+    assert (
+        f'gateway_requests_total{{code="200",model="gemini-2.5-flash",{route},stream="false"}} 1.0'
+        in text
+    )
+    assert 'code="401"' in text
+    assert 'gateway_tokens_total{model="gemini-2.5-flash",type="output"} 2.0' in text
