@@ -86,18 +86,11 @@ class _Round:
 
     async def run(self, found: list[MediaPart]) -> None:
         """Take in all parts; the cheapest checks come first."""
+        inline: list[MediaPart] = []
         urls: dict[str, list[MediaPart]] = {}
-        inline = []
         for part in found:
             with _naming(part.claim, url_fault=True):
-                blob = self._refer(part)
-                if blob is not None:
-                    self._exchange.media[part.at] = blob
-                elif _SCHEME.match(part.source):
-                    self._intake.fetcher.check(part.source.strip())
-                    urls.setdefault(part.source.strip(), []).append(part)
-                else:
-                    inline.append(part)
+                self._sort(part, inline, urls)
         for part in inline:
             with _naming(part.claim):
                 await self._inline(part)
@@ -105,6 +98,20 @@ class _Round:
             await self._fetch_all(urls)
         if self._large:
             await self._upload()
+
+    def _sort(
+        self, part: MediaPart, inline: list[MediaPart], urls: dict[str, list[MediaPart]]
+    ) -> None:
+        """Settle *part* if it goes up as an address, else put it with its like."""
+        blob = self._refer(part)
+        if blob is not None:
+            self._exchange.media[part.at] = blob
+        elif _SCHEME.match(part.source):
+            url = part.source.strip()
+            self._intake.fetcher.check(url)
+            urls.setdefault(url, []).append(part)
+        else:
+            inline.append(part)
 
     def _refer(self, part: MediaPart) -> Blob | None:
         """Give the blob of an address that goes up unread, None for all other sources."""
