@@ -1,5 +1,6 @@
 """Requests, tokens, money and concurrency of a license, taken before and settled after."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -9,11 +10,13 @@ from aiohttp.typedefs import Handler
 from gateway.errors import GatewayError, QuotaSpent, RateLimited
 from gateway.exchange import License, Outcome
 from gateway.keys import EXCHANGE, METRICS, STATE
+from gateway.metrics import Metrics
 from gateway.state.memory import MemoryStore
 from gateway.state.rules import (
     MINUTE_US,
     NANOS_PER_USD,
     REQUESTS,
+    SLACK,
     TOKENS,
     USD,
     Demand,
@@ -38,20 +41,13 @@ _WORDS: Final = {
     "usd_per_month": "USD per month",
     "concurrent_requests": "requests at once",
 }
-_HEADERS: Final = (
-    (
-        REQUESTS,
-        "x-ratelimit-limit-requests",
-        "x-ratelimit-remaining-requests",
-        "x-ratelimit-reset-requests",
-    ),
-    (
-        TOKENS,
-        "x-ratelimit-limit-tokens",
-        "x-ratelimit-remaining-tokens",
-        "x-ratelimit-reset-tokens",
-    ),
-)
+_HEADERS: Final = {
+    unit: tuple(f"x-ratelimit-{what}-{word}" for what in ("limit", "remaining", "reset"))
+    for unit, word in ((REQUESTS, "requests"), (TOKENS, "tokens"))
+}
+
+# The three header names of a unit, and the indexes of the rules they may tell of.
+Shown = list[tuple[tuple[str, ...], list[int]]]
 
 
 class Habit:
@@ -79,6 +75,7 @@ class Account(NamedTuple):
     license: License
     plan: Plan
     habit: Habit
+    shown: Shown
 
 
 class RateLimit:
@@ -98,8 +95,16 @@ class RateLimit:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._own_store = MemoryStore()
+        # Without a store in the app this process counts for itself.
+        self._store: StateStore = MemoryStore()
+        self._metrics: Metrics | None = None
         self._accounts: dict[str, Account] = {}
+
+    async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
+        """Count in the store of *app*."""
+        self._store = app.get(STATE, self._store)
+        self._metrics = app.get(METRICS)
+        yield
 
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Take, call on, and settle after the last byte."""
@@ -107,18 +112,17 @@ class RateLimit:
         account = self._account(exchange.license)
         if not account.plan.rules:
             return await handler(request)
-        store = request.config_dict.get(STATE, self._own_store)
         demand = _demand(request, account.habit) if exchange.carries_payload else Demand()
-        grant = await store.take(account.plan, demand)
-        _tell(exchange.headers, grant)
+        grant = await self._store.take(account.plan, demand)
+        _tell(exchange.headers, account.shown, grant)
         if grant.refused is not None:
-            if metrics := request.config_dict.get(METRICS):
-                metrics.rate_limited.labels(grant.refused.name).inc()
+            if self._metrics:
+                self._metrics.rate_limited.labels(grant.refused.name).inc()
             raise _refusal(exchange.license, grant.refused, grant.wait_us / 1e6)
         try:
             return await handler(request)
         finally:
-            _settle(store, grant, account.habit, exchange.outcome)
+            _settle(self._store, grant, account.habit, exchange.outcome)
 
     def _account(self, license_: License) -> Account:
         known = self._accounts.get(license_.id)
@@ -127,8 +131,17 @@ class RateLimit:
         # A reload gave the license new limits: what is counted stays, in the store and in habit.
         habit = known.habit if known else Habit(self._options.output_tokens)
         plan = Plan.of(license_)
-        account = self._accounts[license_.id] = Account(license_, plan, habit)
+        account = self._accounts[license_.id] = Account(license_, plan, habit, _shown(plan))
         return account
+
+
+def _shown(plan: Plan) -> Shown:
+    shown = []
+    for unit, names in _HEADERS.items():
+        indexes = [index for index, rule in enumerate(plan.rules) if rule.unit == unit]
+        if indexes:
+            shown.append((names, indexes))
+    return shown
 
 
 def _demand(request: web.Request, habit: Habit) -> Demand:
@@ -147,18 +160,18 @@ def _settle(store: StateStore, grant: Grant, habit: Habit, outcome: Outcome) -> 
     habit.learn(usage.total - usage.prompt, usd)
 
 
-def _tell(headers: dict[str, str], grant: Grant) -> None:
+def _tell(headers: dict[str, str], shown: Shown, grant: Grant) -> None:
     if grant.degraded:
         headers["x-gateway-degraded"] = "limits"
-    for unit, limit, remaining, reset in _HEADERS:
-        tightest, left = None, 0.0
-        for rule, used in zip(grant.plan.rules, grant.used, strict=True):
-            if rule.unit == unit and (tightest is None or rule.limit - used < left):
-                tightest, left = rule, rule.limit - used
-        if tightest is not None:
-            headers[limit] = str(tightest.limit)
-            headers[remaining] = str(max(0, int(left + 1e-6)))
-            headers[reset] = duration(_reset_s(tightest, tightest.limit - left, grant))
+    rules, used = grant.plan.rules, grant.used
+    for (limit, remaining, reset), indexes in shown:
+        index = indexes[0]
+        if len(indexes) > 1:
+            index = min(indexes, key=lambda index: rules[index].limit - used[index])
+        rule, count = rules[index], used[index]
+        headers[limit] = str(rule.limit)
+        headers[remaining] = str(max(0, int(rule.limit - count + SLACK)))
+        headers[reset] = duration(_reset_s(rule, count, grant))
 
 
 def _reset_s(rule: Rule, used: float, grant: Grant) -> float:

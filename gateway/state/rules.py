@@ -26,8 +26,6 @@ SLOT_WAIT_US: Final = 1_000_000
 # Rates flow off in fractions: this much of a unit may be missing from a whole one.
 SLACK: Final = 1e-6
 
-WINDOWED: Final = frozenset({"day", "month"})
-
 _KINDS: tuple[tuple[str, int, Kind], ...] = (
     ("requests_per_minute", REQUESTS, "rate"),
     ("tokens_per_minute", TOKENS, "rate"),

@@ -19,7 +19,7 @@ from gateway.state.calendar import Windows
 from gateway.state.client import Client
 from gateway.state.pipe import Command, Pipe
 from gateway.state.rules import Demand, Plan, Rule, changes
-from gateway.state.store import Grant, News, Publish, Spent
+from gateway.state.store import Grant, News, Publish, Spent, StoreDown
 from gateway.state.table import RemoteTable
 
 TIMEOUT_S: Final = 0.05
@@ -104,8 +104,8 @@ class ValkeyStore:
         amounts = ((rule, min(demand[rule.unit], rule.limit)) for rule in plan.rules)
         try:
             [reply] = await self._counts.ask(self._call("take", plan, slot, windows, amounts))
-        except asyncio.CancelledError:
-            # The client left, the command is on its way: what it takes is given back behind it.
+        except (asyncio.CancelledError, StoreDown):
+            # The client left, or the answer is late: what was perhaps taken is given back.
             self.settle(Grant(plan, demand, windows, 0.0, (), slot=slot), Spent())
             raise
         number, wait_us, now_us, *used = reply

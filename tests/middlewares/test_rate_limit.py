@@ -10,7 +10,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.errors import GatewayError
 from gateway.exchange import Exchange, License, Limits, Usage
-from gateway.keys import EXCHANGE, STATE
+from gateway.keys import EXCHANGE, METRICS, STATE
+from gateway.metrics import Metrics
 from gateway.state.memory import MemoryStore
 from middlewares.rate_limit import Habit, RateLimit, duration
 
@@ -35,10 +36,11 @@ class House:
         self.gate: asyncio.Event | None = None
         self.inside = 0
         self.entered, self.left = asyncio.Event(), asyncio.Event()
-        self.app = web.Application(
-            middlewares=[self.edge, web.middleware(RateLimit(RateLimit.Options()))]
-        )
+        limiter = RateLimit(RateLimit.Options())
+        self.app = web.Application(middlewares=[self.edge, web.middleware(limiter)])
         self.app[STATE] = MemoryStore(clock, clock)
+        self.app[METRICS] = Metrics()
+        self.app.cleanup_ctx.append(limiter.lifespan)
         self.app.router.add_get("/models", self.handler)
         self.app.router.add_post("/chat", self.handler)
 
@@ -125,6 +127,44 @@ async def test_headers_tell_limit_remaining_and_reset_in_the_form_openai_uses(cl
     }
     models = await client.get("/models")
     assert models.headers["x-ratelimit-remaining-tokens"] == str(60_000 - 20)
+
+
+async def test_of_several_limits_the_headers_tell_the_one_with_the_least_left(clock, serve):
+    client = await serve(House(clock, requests_per_minute=5, requests_per_day=3))
+    answers = [await client.get("/models") for _ in range(2)]
+    left = [
+        (
+            answer.headers["x-ratelimit-limit-requests"],
+            answer.headers["x-ratelimit-remaining-requests"],
+        )
+        for answer in answers
+    ]
+    assert left == [("3", "2"), ("3", "1")]
+
+
+async def test_refusals_are_counted_by_limit(clock, serve):
+    house = House(clock, requests_per_minute=1)
+    client = await serve(house)
+    for _ in range(3):
+        await client.get("/models")
+    text = await house.app[METRICS].render()
+    assert b'gateway_rate_limited_total{limit="requests_per_minute"} 2.0' in text
+
+
+class Degraded(MemoryStore):
+    """A store whose server is away."""
+
+    async def take(self, plan, demand):
+        return (await super().take(plan, demand))._replace(degraded=True)
+
+
+async def test_counting_alone_is_told_in_a_header(clock, serve):
+    house = House(clock, requests_per_minute=1)
+    house.app[STATE] = Degraded(clock, clock)
+    client = await serve(house)
+    answers = [await client.get("/models") for _ in range(2)]
+    assert [answer.status for answer in answers] == [200, 429]
+    assert [answer.headers["x-gateway-degraded"] for answer in answers] == ["limits"] * 2
 
 
 async def test_refusals_carry_the_same_headers(clock, serve):

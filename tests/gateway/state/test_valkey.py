@@ -113,6 +113,21 @@ async def test_a_client_that_leaves_while_a_slot_is_taken_holds_none(store):
     assert (grant.refused, grant.used) == (None, (5, 1))
 
 
+async def test_an_answer_that_comes_too_late_leaves_no_slot_taken(own_valkey, connect):
+    hasty, patient = connect(own_valkey.url), connect(own_valkey.url)
+    hasty._counts._timeout_s = 0.1
+    limited = plan(concurrent_requests=1)
+    await hasty.probe()
+    own_valkey.hang()
+    with pytest.raises(StoreDown):
+        await hasty.take(limited, Demand(slots=1))
+    own_valkey.resume()
+    async with asyncio.timeout(10):
+        while (grant := await patient.take(limited, Demand(slots=1))).refused:
+            await asyncio.sleep(0.02)
+    assert grant.used == (1,)
+
+
 async def test_nodes_count_each_other_and_those_that_leave_are_gone(valkey, store):
     other = ValkeyStore(valkey.url, "test", timeout_s=10)
     await other.tend()
