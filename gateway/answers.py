@@ -38,7 +38,7 @@ def stamp(response: web.StreamResponse, exchange: Exchange) -> None:
     if exchange.headers:
         headers.update(exchange.headers)
     outcome = exchange.outcome
-    if outcome.model is not None and outcome.model != exchange.call.model:
+    if outcome.model is not None and outcome.model != exchange.asked:
         headers["x-gateway-model"] = outcome.model
     notes = exchange.notes
     if notes.adjusted or notes.dropped:

@@ -224,6 +224,7 @@ class Dialect(Protocol):
 class Exchange:
     """One request on its way through the gateway. *started* is monotonic seconds.
 
+    *asked* is the model asked for, without suffixes; aliases and replacements may lead elsewhere.
     *media_credential* names the one whose Files API holds some of *media*.
     """
 
@@ -236,6 +237,7 @@ class Exchange:
     payload: Json = field(init=False)
     media: dict[tuple[int, int], Blob] = field(default_factory=dict)
     media_credential: str | None = None
+    asked: str = field(init=False)
     call: UpstreamCall = field(init=False)
     reply: Reply = field(init=False)
     notes: Notes = field(default_factory=Notes)

@@ -22,7 +22,8 @@ class Translation:
         exchange, app = request[EXCHANGE], request.app
         dialect, payload = exchange.dialect, exchange.payload
         chat = app[SETTINGS].chat
-        model = app[NAMES].resolve(base_name(payload["model"]))
+        exchange.asked = base_name(payload["model"])
+        model = app[NAMES].resolve(exchange.asked)
         keys = dialect.recalls(payload)
         scope = exchange.license.id
         known = Known(

@@ -6,7 +6,7 @@ import orjson
 
 from gateway.answers import json_response, note_headers
 from gateway.dialects import DIALECTS
-from gateway.exchange import Exchange, Notes, UpstreamCall
+from gateway.exchange import Exchange, Notes
 
 
 def exchange() -> Exchange:
@@ -30,7 +30,7 @@ def test_headers_of_middlewares_go_along():
 
 def test_the_model_is_told_when_another_one_answered():
     one = exchange()
-    one.call = UpstreamCall("asked", {}, stream=False)
+    one.asked = "asked"
     one.outcome.model = "asked"
     assert "x-gateway-model" not in json_response({}, one).headers
     one.outcome.model = "another"

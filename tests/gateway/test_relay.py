@@ -1,0 +1,122 @@
+"""The handler: whole and streamed, and how both end when the gateway goes away."""
+
+import asyncio
+
+import pytest
+
+from gateway.keys import DRAIN
+from tests.faults.scripted import (
+    END,
+    LAST,
+    SSE,
+    STALL,
+    ScriptedUpstream,
+    answer,
+    chunk,
+    data,
+    event,
+    stream,
+)
+from tests.running import settings_for, streamed
+
+
+async def test_streamed_and_whole_say_the_same(running):
+    async with (
+        ScriptedUpstream(answer(200, LAST), stream(LAST)) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        _, whole, _ = await gateway.whole()
+        seen = await gateway.stream(stream_options={"include_usage": True})
+    choice = whole["choices"][0]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("end", "stop")
+    assert (seen.text, seen.finish_reasons) == ("end", ["stop"])
+    assert seen.chunks[-1]["choices"] == []
+    assert seen.chunks[-1]["usage"] == whole["usage"]
+    assert whole["usage"]["total_tokens"] == 5
+
+
+async def test_a_stream_has_the_headers_that_keep_proxies_from_buffering(running):
+    async with (
+        ScriptedUpstream(stream(LAST)) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+        gateway.post(stream=True) as response,
+    ):
+        assert response.headers["Content-Type"].startswith("text/event-stream")
+        assert response.headers["Cache-Control"] == "no-cache"
+        assert response.headers["X-Accel-Buffering"] == "no"
+        assert "x-request-id" in response.headers
+
+
+async def test_events_are_relayed_as_they_come(running):
+    script = [SSE, chunk(data(event("first"))), STALL, chunk(data(LAST)), END]
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+        gateway.post(stream=True) as response,
+    ):
+        role = await response.content.readuntil(b"\n\n")
+        first = await asyncio.wait_for(response.content.readuntil(b"\n\n"), 2)
+        assert b'"role":"assistant"' in role
+        assert b'"content":"first"' in first
+        upstream.release.set()
+        assert (await response.content.read()).endswith(b"data: [DONE]\n\n")
+
+
+async def test_several_candidates_by_several_calls(running):
+    async with (
+        ScriptedUpstream(stream(LAST)) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        seen = await gateway.stream(model="gemini-3.7-flash", n=3)
+        assert len(upstream.seen) == 3
+    indexes = [c["index"] for one in seen.chunks for c in one["choices"] if c.get("finish_reason")]
+    assert sorted(indexes) == [0, 1, 2]
+
+
+async def begin(gateway, upstream, count: int, **more) -> list[asyncio.Task]:
+    async def read():
+        async with gateway.post(**more) as response:
+            return response.status, await response.read()
+
+    tasks = [asyncio.create_task(read()) for _ in range(count)]
+    while len(upstream.seen) < count:
+        await gateway.tick()
+    await asyncio.sleep(0.1)
+    return tasks
+
+
+async def test_streams_finish_while_the_gateway_drains_and_nothing_new_begins(running):
+    script = [SSE, chunk(data(event("a"))), STALL, chunk(data(LAST)), END]
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        tasks = await begin(gateway, upstream, 5, stream=True)
+        drain = gateway.app[DRAIN]
+        drain.begin()
+        status, body, headers = await gateway.whole()
+        assert (status, body["error"]["code"]) == (503, "unavailable")
+        assert headers["retry-after-ms"] == "250"
+        upstream.release.set()
+        for status, body in await asyncio.gather(*tasks):
+            assert (status, streamed(body).finish_reasons) == (200, ["stop"])
+        assert drain.count == 0
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_at_the_bound_everybody_is_told(running, streaming):
+    script = [SSE, chunk(data(event("a"))), STALL] if streaming else [STALL]
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        tasks = await begin(gateway, upstream, 3, stream=streaming)
+        gateway.app[DRAIN].end()
+        for status, body in await asyncio.gather(*tasks):
+            if streaming:
+                seen = streamed(body)
+                assert (status, seen.error["code"], seen.finish_reasons) == (200, "unavailable", [])
+            else:
+                assert status == 503
+        for seen in upstream.seen:
+            await asyncio.wait_for(seen.gone.wait(), 1)
