@@ -7,6 +7,7 @@ from aiohttp import web
 
 from gateway import health, model_routes, relay
 from gateway.catalog import Catalog
+from gateway.connections import defer_continue
 from gateway.drain import Drain
 from gateway.edge import edge
 from gateway.healing import LearnedRefusals
@@ -70,7 +71,7 @@ def build_app(settings: Settings) -> web.Application:
 
 def _add_routes(api: web.Application) -> None:
     """Say what is answered under the prefix."""
-    api.router.add_post("/v1/chat/completions", relay.generate)
+    api.router.add_post("/v1/chat/completions", relay.generate, expect_handler=defer_continue)
     api.router.add_get("/v1/models", model_routes.list_models)
     api.router.add_get("/v1/models/{model:.+}", model_routes.get_model)
 

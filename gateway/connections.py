@@ -229,6 +229,10 @@ async def overloaded(_: web.BaseRequest) -> web.StreamResponse:
     return answer(Unavailable(message, retry_after=OVERLOADED_RETRY_S))
 
 
+async def defer_continue(_: web.Request) -> None:
+    """Leave `Expect: 100-continue` to who reads the body: the license is looked at first."""
+
+
 def answer(error: GatewayError) -> web.Response:
     """Give the last answer of a connection that never came to the app."""
     response = web.json_response(render(error), status=error.status, headers=_headers(error))

@@ -26,7 +26,7 @@ class Server(Section, frozen=True):
     host: str = "127.0.0.1"
     port: Port = 8080
     workers: Count = 1
-    prefix: Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9_-]+)*$")] = "/gemini"
+    prefix: Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9_-]+)+$")] = "/gemini"
     root_aliases: bool = False
     trusted_proxies: tuple[str, ...] = ("127.0.0.1/32", "::1/128")
     max_body_bytes: Bytes = 104_857_600

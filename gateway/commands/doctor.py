@@ -1,0 +1,140 @@
+"""`doctor`: look at everything a start depends on, and say what is not well."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+import click
+from rich.console import Console
+from rich.table import Table
+
+from gateway import config, plugins
+from gateway.log import Secrets, secrets_of
+from gateway.machine import check_machine
+from gateway.settings import Credential, Settings
+from gateway.sockets import StartError, listen
+
+TIMEOUT_S = 10.0
+CREDENTIAL_REFUSED = {400, 401, 403}
+
+
+class Finding(NamedTuple):
+    """What one look found: the thing, whether it is well, and what there is to say."""
+
+    subject: str
+    well: bool
+    remark: str
+
+
+@click.command()
+@click.option("--config", "path", type=click.Path(path_type=Path), help="Default: config.toml")
+def doctor(path: Path | None) -> None:
+    """Check configuration, port, state server, database, and each Gemini key."""
+    try:
+        check_machine()
+        settings = config.load(path)
+        plugins.load(settings.middlewares)
+        config.require_credentials(settings)
+    except (config.ConfigError, StartError) as error:
+        findings = [Finding("configuration", well=False, remark=str(error))]
+    else:
+        findings = [Finding("configuration", well=True, remark="read and checked")]
+        findings += asyncio.run(_examined(settings))
+    _show(findings)
+    raise SystemExit(0 if all(finding.well for finding in findings) else 1)
+
+
+async def _examined(settings: Settings) -> list[Finding]:
+    secrets = Secrets()
+    secrets.know(secrets_of(settings))
+    looks: list[tuple[str, Callable[[], Awaitable[str]]]] = [
+        (f"port {settings.server.port}", lambda: _port(settings)),
+        ("state", lambda: _state(settings)),
+        ("database", lambda: _database(settings)),
+    ]
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
+        for credential in settings.upstream.credentials:
+            asked = _Asked(session, settings.upstream.base_url, credential)
+            looks.append((f"credential {credential.name}", asked))
+        return list(await asyncio.gather(*(_finding(*look, secrets) for look in looks)))
+
+
+async def _finding(subject: str, look: Callable[[], Awaitable[str]], secrets: Secrets) -> Finding:
+    """Make a finding of what *look* says or raises; a library's words may hold a password."""
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            return Finding(subject, well=True, remark=await look())
+    except TimeoutError:
+        return Finding(subject, well=False, remark=f"no answer within {TIMEOUT_S:g} seconds")
+    except Exception as error:  # noqa: BLE001 - any library's any error is a finding
+        told = str(error).strip().splitlines() or [type(error).__name__]
+        remark = secrets.redact(told[0].encode()).decode(errors="replace")
+        return Finding(subject, well=False, remark=remark[:300])
+
+
+async def _port(settings: Settings) -> str:
+    for sock in listen(settings.server.host, settings.server.port):
+        sock.close()
+    return "free"
+
+
+async def _state(settings: Settings) -> str:
+    url = settings.state.url
+    if url.startswith(("memory:", "embedded:")):
+        return f"{url} (this process's own)"
+    from redis.asyncio import Redis
+
+    client = Redis.from_url(url, socket_timeout=TIMEOUT_S, retry=None)
+    try:
+        await client.ping()
+    finally:
+        await client.aclose()
+    return "answers"
+
+
+async def _database(settings: Settings) -> str:
+    from sqlalchemy import text
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    engine = create_async_engine(settings.database.url)
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+    finally:
+        await engine.dispose()
+    return "answers"
+
+
+class _Asked:
+    """Asks Gemini for its models with one key."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, base_url: str, credential: Credential
+    ) -> None:
+        self._session = session
+        self._url = f"{base_url.rstrip('/')}/v1beta/models"
+        self._key = credential.key or ""
+
+    async def __call__(self) -> str:
+        async with self._session.get(
+            self._url,
+            params={"pageSize": "1000"},
+            headers={"x-goog-api-key": self._key},
+            allow_redirects=False,
+        ) as answer:
+            if answer.status in CREDENTIAL_REFUSED:
+                raise StartError(f"Gemini refuses this key (status {answer.status})")
+            if answer.status != 200:
+                raise StartError(f"Gemini answered with status {answer.status}")
+            models = (await answer.json(content_type=None)).get("models", [])
+            return f"accepted, {len(models)} models"
+
+
+def _show(findings: list[Finding]) -> None:
+    table = Table(show_header=False, box=None)
+    for finding in findings:
+        mark = "[green]ok[/]" if finding.well else "[red]not well[/]"
+        table.add_row(finding.subject, mark, finding.remark)
+    Console().print(table, soft_wrap=True)

@@ -1,0 +1,89 @@
+"""`serve`: run the gateway, or with `--check` only see whether it would run."""
+
+import asyncio
+import os
+import socket
+from functools import partial
+from pathlib import Path
+
+import click
+import structlog
+
+from gateway import __version__, config, plugins
+from gateway.app import build_app
+from gateway.commands import told
+from gateway.log import Output, secrets_of
+from gateway.machine import check_machine
+from gateway.server import Service, run
+from gateway.settings import Settings
+from gateway.sockets import listen, where
+from gateway.state.embedded import state_server
+from gateway.supervisor import Supervisor, worker_command
+
+
+@click.command()
+@click.option("--config", "path", type=click.Path(path_type=Path), help="Default: config.toml")
+@click.option("--check", is_flag=True, help="Read and check the configuration, then stop.")
+@click.option("--worker", type=int, default=0, hidden=True)
+@click.option("--listen-fd", "descriptors", type=int, multiple=True, hidden=True)
+def serve(path: Path | None, worker: int, descriptors: tuple[int, ...], *, check: bool) -> None:
+    """Run the gateway."""
+    with told():
+        check_machine()
+        settings = _settings(path)
+        if check:
+            click.echo(_summary(settings))
+            return
+        with state_server(settings) as settings:
+            # Workers, and every later reading of the file, find a private state server by this.
+            os.environ["GATEWAY_STATE__URL"] = settings.state.url
+            sockets = _sockets(settings, descriptors)
+            status = _run(path, settings, sockets, worker)
+    raise SystemExit(status)
+
+
+def _sockets(settings: Settings, descriptors: tuple[int, ...]) -> list[socket.socket]:
+    if descriptors:
+        return [socket.socket(fileno=descriptor) for descriptor in descriptors]
+    return listen(settings.server.host, settings.server.port)
+
+
+def _run(path: Path | None, settings: Settings, sockets: list[socket.socket], worker: int) -> int:
+    output = Output()
+    output.configure(settings.log, secrets_of(settings))
+    try:
+        if settings.server.workers > 1 and not worker:
+            return _supervise(path, settings, sockets)
+        reread = partial(_settings, path)
+        return run(Service(settings, sockets, output, build_app, reread, worker))
+    finally:
+        output.sink.flush()
+
+
+def _settings(path: Path | None) -> Settings:
+    """Read and check everything that can be wrong before anything listens."""
+    settings = config.load(path)
+    config.require_credentials(settings)
+    plugins.load(settings.middlewares)
+    return settings
+
+
+def _summary(settings: Settings) -> str:
+    return (
+        f"The configuration is good: {len(settings.upstream.credentials)} credentials, "
+        f"{len(settings.licenses)} fixed licenses, {len(settings.middlewares)} middlewares."
+    )
+
+
+def _supervise(path: Path | None, settings: Settings, sockets: list[socket.socket]) -> int:
+    structlog.get_logger().info(
+        "started",
+        listen=where(sockets, settings.server.prefix),
+        credentials=len(settings.upstream.credentials),
+        licenses=len(settings.licenses),
+        workers=settings.server.workers,
+        version=__version__,
+        pid=os.getpid(),
+    )
+    command = worker_command([f"--config={path}"] if path else [])
+    return asyncio.run(Supervisor(command, sockets, settings.server.workers).run())

@@ -1,0 +1,81 @@
+import sys
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from click.testing import CliRunner
+
+from gateway.commands.doctor import _examined, doctor
+from gateway.settings import Credential, Database, Server, Settings, State, Upstream
+from gateway.sockets import listen
+
+KEY = "a-key-that-is-not-told"
+
+
+@pytest.fixture
+async def gemini():
+    """Stand in for upstream: knows one good key."""
+
+    async def models(request: web.Request) -> web.Response:
+        if request.headers["x-goog-api-key"] != "good":
+            return web.json_response({"error": {"message": f"bad key {KEY}"}}, status=400)
+        return web.json_response({"models": [{}, {}]})
+
+    app = web.Application()
+    app.router.add_get("/v1beta/models", models)
+    async with TestServer(app) as server:
+        yield str(server.make_url(""))
+
+
+def settings_of(base_url: str, tmp_path: Path, **changed) -> Settings:
+    defaults = {
+        "server": Server(port=0),
+        "database": Database(url=f"sqlite+aiosqlite:///{tmp_path / 'a.db'}"),
+        "upstream": Upstream(
+            base_url=base_url,
+            credentials=(Credential(name="a", key="good"), Credential(name="b", key=KEY)),
+        ),
+    }
+    return Settings(**{**defaults, **changed})
+
+
+async def test_each_credential_is_asked_for(gemini, tmp_path):
+    findings = await _examined(settings_of(gemini, tmp_path))
+    told = {finding.subject: (finding.well, finding.remark) for finding in findings}
+    assert told == {
+        "port 0": (True, "free"),
+        "state": (True, "memory:// (this process's own)"),
+        "database": (True, "answers"),
+        "credential a": (True, "accepted, 2 models"),
+        "credential b": (False, "Gemini refuses this key (status 400)"),
+    }
+
+
+async def test_what_is_not_there_is_found_and_no_password_is_told(tmp_path):
+    (sock,) = listen("127.0.0.1", 0)
+    with sock:
+        settings = settings_of(
+            "http://127.0.0.1:1",
+            tmp_path,
+            server=Server(port=sock.getsockname()[1]),
+            state=State(url=f"redis://:{KEY}@127.0.0.1:1"),
+            database=Database(url=f"sqlite+aiosqlite:////none/{KEY}.db"),
+        )
+        findings = await _examined(settings)
+    assert [finding.well for finding in findings] == [False] * 5
+    assert KEY not in "".join(
+        finding.remark for finding in findings if finding.subject != "database"
+    )
+
+
+@pytest.mark.parametrize(("text", "says"), [("", "No Gemini key"), ("[x]", "unknown option")])
+def test_a_wrong_configuration_is_a_finding(tmp_path, monkeypatch, text, says):
+    monkeypatch.delenv("GEMINI_API_KEY", raising=False)
+    path = tmp_path / "a.toml"
+    path.write_text(text)
+    result = CliRunner().invoke(doctor, ["--config", str(path)])
+    assert result.exit_code == 1
+    assert "not well" in result.output
+    assert says in result.output
+    assert sys.flags.optimize == 0

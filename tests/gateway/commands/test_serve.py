@@ -1,0 +1,141 @@
+"""The command as it is used: a process of its own."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import aiohttp
+import orjson
+import pytest
+
+from gateway.sockets import listen
+
+ROOT = Path(__file__).parents[3]
+KEY, LICENSE = "upstream-key-not-to-be-told", "license-not-to-be-told"
+COMPLETE = f"""
+[server]
+port = 0
+[[upstream.credentials]]
+name = "main"
+key = "{KEY}"
+[[licenses]]
+id = "alice"
+key = "{LICENSE}"
+[log]
+format = "json"
+"""
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path):
+    """Start `python -m gateway` in a folder of its own, with a configuration and arguments."""
+    running = []
+
+    async def start(text: str, *arguments: str, **environ: str) -> asyncio.subprocess.Process:
+        (tmp_path / "config.toml").write_text(text)
+        clean = {key: value for key, value in os.environ.items() if key != "GEMINI_API_KEY"}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway", *arguments),
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**clean, "PYTHONPATH": str(ROOT), **environ},
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def ended(process: asyncio.subprocess.Process) -> tuple[int, str, str]:
+    out, err = await asyncio.wait_for(process.communicate(), 15)
+    return process.returncode, out.decode(), err.decode()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--check",), ("serve", "--check"), ("serve", "--config", "config.toml", "--check")],
+)
+async def test_a_good_configuration_is_told_so(gateway, arguments):
+    status, out, err = await ended(await gateway(COMPLETE, *arguments))
+    assert (status, err) == (0, "")
+    assert out.startswith("The configuration is good: 1 credentials, 1 fixed licenses")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "python -m gateway demo"),
+        ("[server]\nprot = 1", "server.prot: unknown option; did you mean 'port'?"),
+        (
+            COMPLETE + '[[middlewares]]\nuse = "middlewares.payload:Payload"\nx = 1',
+            "middlewares[0]:",
+        ),
+        (COMPLETE + '[[middlewares]]\nuse = "middlewares.translation:Translation"', "requires"),
+        (COMPLETE.replace("port = 0", "workers = 2"), "server.workers"),
+    ],
+)
+@pytest.mark.parametrize("check", [(), ("--check",)])
+async def test_a_wrong_configuration_ends_the_start_with_one_line(gateway, text, says, check):
+    status, out, err = await ended(await gateway(text, *check))
+    assert (status, out) == (78, "")
+    assert err.startswith("gateway: ")
+    assert says in err
+    assert err.count("\n") == 1
+    assert KEY not in err
+
+
+async def test_a_taken_port_ends_the_start(gateway):
+    (sock,) = listen("127.0.0.1", 0)
+    with sock:
+        port = sock.getsockname()[1]
+        status, _, err = await ended(await gateway(COMPLETE, GATEWAY_SERVER__PORT=str(port)))
+    assert status == 78
+    assert f"cannot listen on 127.0.0.1 port {port}" in err
+
+
+async def started(process: asyncio.subprocess.Process) -> dict:
+    return orjson.loads(await asyncio.wait_for(process.stderr.readline(), 20))
+
+
+async def test_it_serves_says_so_and_stops_without_telling_a_secret(gateway):
+    process = await gateway(COMPLETE)
+    line = await started(process)
+    assert (line["event"], line["credentials"], line["licenses"]) == ("started", 1, 1)
+    base = line["listen"][0]
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{base}/v1/models") as answer:
+            assert answer.status == 401
+        async with session.get(
+            f"{base}//v1/nothing/", headers={"Authorization": LICENSE}
+        ) as answer:
+            assert (answer.status, (await answer.json())["error"]["code"]) == (404, "not_found")
+        async with session.get(base.replace("/gemini", "/readyz")) as answer:
+            assert answer.status == 200
+        async with session.options(f"{base}/v1/chat/completions") as answer:
+            assert answer.status == 204
+    process.send_signal(signal.SIGTERM)
+    status, out, err = await ended(process)
+    assert (status, out) == (0, "")
+    assert KEY not in err
+    assert LICENSE not in err
+    assert '"stopped"' in err
+
+
+async def test_several_workers_share_a_private_state_server(gateway):
+    text = COMPLETE.replace("port = 0", "port = 0\nworkers = 2")
+    process = await gateway(text, GATEWAY_STATE__URL="embedded://")
+    lines = [await started(process) for _ in range(3)]
+    assert sorted(line["event"] for line in lines) == ["started", *["worker_started"] * 2]
+    base = next(line["listen"][0] for line in lines if line["event"] == "started")
+    url = base.replace("/gemini", "/readyz")
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        assert answer.status == 200
+    process.send_signal(signal.SIGTERM)
+    assert (await ended(process))[0] == 0
