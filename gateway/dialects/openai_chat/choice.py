@@ -57,6 +57,10 @@ class Choice:
         # per event would cost a long stream twice its text.
         self.run = StringIO()
 
+    def chunk(self, delta: Json) -> Json:
+        """Give the chunk that adds *delta* to this choice."""
+        return {"choices": [{"index": self.index, "delta": delta, "finish_reason": None}]}
+
     def add_part(self, part: Json) -> None:
         """Keep *part* for the next turn, behind the text that came before it."""
         self.end_run()

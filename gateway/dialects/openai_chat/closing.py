@@ -32,7 +32,8 @@ def block(choice: Choice, feedback: Json) -> None:
     """Note that Gemini refused the prompt, as the *feedback* on it says."""
     choice.is_blocked = True
     choice.finish_reason = str(feedback.get("blockReason") or "BLOCKED")
-    choice.finish_message = feedback.get("blockReasonMessage")
+    message = feedback.get("blockReasonMessage")
+    choice.finish_message = str(message) if message else None
     choice.ratings = feedback.get("safetyRatings") or []
 
 
@@ -66,7 +67,7 @@ def closing(choice: Choice) -> list[Json]:
     last = {"delta": {}, "finish_reason": word, "native_finish_reason": native}
     if message:
         last["finish_message"] = message
-    chunks = [_chunk(choice, delta) for delta in deltas]
+    chunks = [choice.chunk(delta) for delta in deltas]
     return [*chunks, {"choices": [{"index": choice.index, **last}]}]
 
 
@@ -92,10 +93,6 @@ def _note_message(choice: Choice, value: Any) -> None:
 
 def _note_ratings(choice: Choice, value: Any) -> None:
     choice.ratings = value
-
-
-def _chunk(choice: Choice, delta: Json) -> Json:
-    return {"choices": [{"index": choice.index, "delta": delta, "finish_reason": None}]}
 
 
 _NOTERS: dict[str, Noter] = {

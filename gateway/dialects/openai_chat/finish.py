@@ -86,8 +86,16 @@ def refusal(native: str, message: object, ratings: list[Json]) -> str:
 def worth_retrying(event: Json) -> str | None:
     """Tell why the reply that consists of *event* alone is worth one more try; None if it is not.
 
-    Such a reply is empty although Gemini says it is complete, or ended by a slip of the model.
+    Such a reply is empty although Gemini says it is complete, or ended by a slip of the model. An
+    event of an unknown shape is for the translator to refuse.
     """
+    try:
+        return _weakness(event)
+    except (AttributeError, KeyError, TypeError):
+        return None
+
+
+def _weakness(event: Json) -> str | None:
     candidates = event.get("candidates")
     if not candidates or len(candidates) != 1:
         return None

@@ -7,7 +7,6 @@ decided in `finish`, for Gemini may say STOP and go on (seen in recorded code ex
 
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from itertools import chain
 from zlib import crc32
 
 import orjson
@@ -21,7 +20,10 @@ from gateway.dialects.openai_chat.parts import translate
 from gateway.errors import UpstreamError, UpstreamTruncated
 from gateway.exchange import Json, Known, UpstreamCall, Usage
 
+_STRANGE = "Gemini sent an event that cannot be understood."
 _SHAPE_FAULTS = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
+# A candidate with nothing but these has nothing to be noted.
+_PARTS_ONLY = frozenset({"content", "index"})
 
 
 class ChatReply:
@@ -81,7 +83,7 @@ class ChatReply:
         try:
             return self._feed(event)
         except _SHAPE_FAULTS as error:
-            raise UpstreamError("Gemini sent an event that cannot be understood.") from error
+            raise UpstreamError(_STRANGE) from error
 
     def finish(self) -> list[Json]:
         """Give the closing chunks of every choice, then the usage if it was asked for.
@@ -94,18 +96,16 @@ class ChatReply:
         try:
             chunks = [chunk for choice in self._choices.values() for chunk in closing(choice)]
         except _SHAPE_FAULTS as error:
-            raise UpstreamError("Gemini sent an event that cannot be understood.") from error
-        if self._asked.usage:
-            chunks.append({"choices": [], **self._totals()})
-        return chunks
+            raise UpstreamError(_STRANGE) from error
+        return [*chunks, {"choices": [], **self._totals()}] if self._asked.usage else chunks
 
     def encode(self, chunks: list[Json]) -> bytes:
         """Give the frames of *chunks* as bytes."""
-        frames = (
-            (self._usage_head if "usage" in chunk else self._head, orjson.dumps(chunk)[1:], b"\n\n")
-            for chunk in chunks
-        )
-        return b"".join(chain.from_iterable(frames))
+        pieces: list[bytes] = []
+        for chunk in chunks:
+            head = self._usage_head if "usage" in chunk else self._head
+            pieces += (head, orjson.dumps(chunk)[1:], b"\n\n")
+        return b"".join(pieces)
 
     def collect(self, chunks: list[Json]) -> Json:
         """Fold all chunks of the reply, those of `finish` included, into the whole answer."""
@@ -135,7 +135,7 @@ class ChatReply:
             for candidate in candidates:
                 self._candidate(candidate, chunks)
         metadata = event.get("usageMetadata")
-        if metadata:
+        if type(metadata) is dict:
             self._metadata = metadata
         if "error" in event:
             raise told_in_event(event["error"])
@@ -163,14 +163,17 @@ class ChatReply:
                     {"choices": [{"index": index, "delta": delta, "finish_reason": None}]}
                 )
             else:
-                chunks += [_chunk(index, delta) for delta in translate(choice, part)]
+                chunks += [choice.chunk(delta) for delta in translate(choice, part)]
         if "logprobsResult" in candidate:
-            _attach(chunks, index, logprobs.wire(candidate["logprobsResult"] or {}))
-        note(choice, candidate)
+            _attach(chunks, choice, logprobs.wire(candidate["logprobsResult"] or {}))
+        if not _PARTS_ONLY.issuperset(candidate):
+            note(choice, candidate)
 
     def _open(self, index: int, chunks: list[Json]) -> Choice:
+        if not isinstance(index, int):
+            raise TypeError("the index of a candidate is a number")
         choice = self._choices[index] = Choice(index, self._asked)
-        chunks.append(_chunk(index, {"role": "assistant", "content": ""}))
+        chunks.append(choice.chunk({"role": "assistant", "content": ""}))
         return choice
 
     def _totals(self) -> Json:
@@ -192,12 +195,8 @@ def http_date(told: object) -> str | None:
     return format_datetime(when.astimezone(UTC), usegmt=True)
 
 
-def _attach(chunks: list[Json], index: int, told: Json) -> None:
+def _attach(chunks: list[Json], choice: Choice, told: Json) -> None:
     """Put the log probabilities *told* beside the text they are of."""
     if not (chunks and chunks[-1]["choices"][0]["delta"].get("content")):
-        chunks.append(_chunk(index, {}))
+        chunks.append(choice.chunk({}))
     chunks[-1]["choices"][0]["logprobs"] = told
-
-
-def _chunk(index: int, delta: Json) -> Json:
-    return {"choices": [{"index": index, "delta": delta, "finish_reason": None}]}

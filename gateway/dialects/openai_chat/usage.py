@@ -51,13 +51,18 @@ def service_tier(metadata: Json) -> Json:
 
 
 def _number(metadata: Json, name: str) -> int:
-    return int(metadata.get(name) or 0)
+    value = metadata.get(name)
+    return value if isinstance(value, int) else 0
 
 
 def _modalities(metadata: Json, names: tuple[str, ...]) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for detail in (detail for name in names for detail in metadata.get(name) or ()):
-        word = _MODALITIES.get(detail.get("modality"))
+    for detail in (detail for name in names for detail in _list(metadata.get(name))):
+        word = _MODALITIES.get(str(detail.get("modality")))
         if word:
             counts[word] = counts.get(word, 0) + _number(detail, "tokenCount")
     return counts
+
+
+def _list(value: object) -> list[Json]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

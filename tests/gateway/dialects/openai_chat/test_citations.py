@@ -1,5 +1,6 @@
 import pytest
 
+from .recorded import SHARED, replies
 from .replying import deltas, event, make_reply, message, run, stop
 
 URL = "https://vertexaisearch.cloud.google.com/grounding-api-redirect/x"
@@ -145,3 +146,25 @@ def test_pages_that_were_read_are_cited_unless_grounding_does():
     told = message([stop("Paris", groundingMetadata=grounding(support("Paris")), **metadata)])
     assert [one["url_citation"]["url"] for one in told["annotations"]] == [URL, "https://b.org/"]
     assert told["grounding"]["urlContextMetadata"] == {"urlMetadata": pages}
+
+
+def supports(events):
+    for one in events:
+        for candidate in one.get("candidates") or ():
+            metadata = candidate.get("groundingMetadata") or {}
+            for found in metadata.get("groundingSupports") or ():
+                # Some name sources that are not there: pages that could not be read.
+                if max(found["groundingChunkIndices"]) < len(metadata.get("groundingChunks") or ()):
+                    yield found
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the recorded replies are not in this checkout")
+def test_every_recorded_citation_covers_the_text_that_gemini_meant():
+    checked = 0
+    for name, events in replies():
+        meant = [found["segment"]["text"] for found in supports(events)]
+        if meant:
+            told = cited(message(events))
+            assert set(meant) <= set(told), name
+            checked += len(meant)
+    assert checked > 70

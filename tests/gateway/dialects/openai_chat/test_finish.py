@@ -96,6 +96,10 @@ THOUGHT = {"text": "hm", "thought": True}
         (event(finishReason="SAFETY"), None),
         (event(""), None),
         ({"promptFeedback": {"blockReason": "SAFETY"}}, None),
+        ({"candidates": "no"}, None),
+        ({"candidates": {"a": 1}}, None),
+        ({"candidates": [None]}, None),
+        ([], None),
         ({"candidates": [{"finishReason": "STOP"}, {"finishReason": "STOP"}]}, None),
     ],
 )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from gateway.dialects.openai_chat import turns
+from gateway.dialects.openai_chat.finish import worth_retrying
 from gateway.dialects.openai_chat.reply import http_date
 from gateway.errors import (
     GatewayError,
@@ -209,6 +210,7 @@ BROKEN = [
     {"candidates": [{"content": {"parts": [{"functionCall": {"name": ["x"]}}]}}]},
     {"candidates": [{"content": {"parts": [{"inlineData": {}}]}}]},
     {"candidates": [{"index": [1]}]},
+    {"candidates": [{"index": "1"}]},
     {"promptFeedback": "no"},
     [],
 ]
@@ -218,6 +220,13 @@ BROKEN = [
 def test_an_event_of_an_unknown_shape_is_an_upstream_error(broken):
     with pytest.raises(UpstreamError):
         make_reply().feed(broken)
+
+
+def test_usage_of_an_unknown_shape_counts_for_nothing():
+    reply = make_reply(USAGE)
+    chunks = run(reply, [stop("a") | {"usageMetadata": ["promptTokenCount"]}])
+    assert reply.usage is None
+    assert chunks[-1] == {"choices": []}
 
 
 def test_metadata_of_an_unknown_shape_is_an_upstream_error():
@@ -406,12 +415,15 @@ JSON = st.recursive(
 def test_whatever_upstream_sends_nothing_but_our_own_errors_come_out(value):
     reply = make_reply()
     for one in (value, {"candidates": [value]}, {"candidates": [{"content": {"parts": [value]}}]}):
+        worth_retrying(one)
         try:
             reply.encode(reply.feed(one))
         except GatewayError:
             continue
+    told = (reply.usage, reply.finish_reason, reply.memories())
+    assert len(told) == 3
     with suppress(GatewayError):
-        reply.encode(reply.finish())
+        orjson.dumps(reply.collect(reply.finish()))
 
 
 def wire(events):

@@ -26,6 +26,11 @@ def test_missing_and_null_counts_are_zero():
     assert count({"promptTokenCount": 5, "thoughtsTokenCount": None}) == Usage(prompt=5, total=5)
 
 
+def test_counts_that_are_no_numbers_are_zero():
+    strange = {"promptTokenCount": "many", "promptTokensDetails": [None, {"modality": [1]}]}
+    assert wire(count(strange), strange | {"candidatesTokensDetails": 5})["total_tokens"] == 0
+
+
 def test_the_details_tell_of_cache_thoughts_and_modalities():
     usage = wire(count(FULL), FULL)
     assert usage["prompt_tokens_details"] == {
