@@ -10,13 +10,11 @@ from gateway.catalog import Catalog
 from gateway.connections import defer_continue
 from gateway.drain import Drain
 from gateway.edge import edge
-from gateway.healing import LearnedRefusals
 from gateway.keys import (
     CATALOG,
     DRAIN,
     FILES,
     LICENSES,
-    MEMORIES,
     METRICS,
     NAMES,
     READINESS,
@@ -29,11 +27,10 @@ from gateway.keys import (
     Reloader,
 )
 from gateway.licenses.book import Book, fixed
-from gateway.memories import LocalMemories
 from gateway.metrics import Metrics
 from gateway.plugins import load
 from gateway.settings import Settings
-from gateway.state.opening import make_store
+from gateway.state.opening import add_state
 from gateway.upstream.client import GeminiUpstream
 from gateway.upstream.credentials import Credential, CredentialPool
 from gateway.upstream.files import FilesCredentials
@@ -50,13 +47,14 @@ def build_app(settings: Settings) -> web.Application:
     api[SETTINGS] = settings
     api[DRAIN] = Drain()
     api[READINESS] = [_usable_credential(api)]
-    api[STATE] = make_store(settings)
+    api[RELOADERS] = []
     api[METRICS] = Metrics()
+    add_state(api, settings)
     api[LICENSES] = book = Book()
     book.replace("config", fixed(settings.licenses))
     upstream = _add_upstream(api, settings)
-    api[RELOADERS] = [_reloader(api[CATALOG], book, upstream)]
-    api.cleanup_ctx.extend([_open_state, _running_upstream, *chain.lifespans])
+    api[RELOADERS].append(_reloader(api[CATALOG], book, upstream))
+    api.cleanup_ctx.extend([_running_upstream, *chain.lifespans])
     _add_routes(api)
     # The edge is the outermost layer of everything, addresses outside the prefix included.
     app = web.Application(middlewares=[edge])
@@ -79,8 +77,7 @@ def _add_routes(api: web.Application) -> None:
 def _add_upstream(api: web.Application, settings: Settings) -> GeminiUpstream:
     """Put Gemini, and what is known of its models, into *api*."""
     api[NAMES] = names = ModelNames(settings.models, time.monotonic)
-    api[REFUSALS] = refusals = LearnedRefusals(time.monotonic)
-    api[MEMORIES] = LocalMemories()
+    refusals = api[REFUSALS]
     pool = CredentialPool(pool_members(settings), clock=time.monotonic)
     pool.share(api[STATE].table("credentials", pool.hear))
     upstream = GeminiUpstream(settings.upstream, pool, names, refusals, time.monotonic)
@@ -108,12 +105,6 @@ def pool_members(settings: Settings) -> list[Credential]:
         Credential(name=one.name, key=one.key or "", weight=one.weight, project=one.project)
         for one in settings.upstream.credentials
     ]
-
-
-async def _open_state(api: web.Application) -> AsyncIterator[None]:
-    await api[STATE].open()
-    yield
-    await api[STATE].close()
 
 
 async def _running_upstream(api: web.Application) -> AsyncIterator[None]:
