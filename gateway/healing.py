@@ -66,7 +66,6 @@ class LearnedRefusals:
 
 def _bypass(call: UpstreamCall, notes: Notes, _found: "re.Match[str]") -> UpstreamCall:
     """Put the documented bypass where a signature stands, or where a call needs one."""
-    notes.adjust("thought_signature", "bypass", "invalid")
     first = True
 
     def change(part: Json) -> Json:
@@ -78,7 +77,10 @@ def _bypass(call: UpstreamCall, notes: Notes, _found: "re.Match[str]") -> Upstre
             return {**part, "thoughtSignature": BYPASS}
         return part
 
-    return map_parts(call, change)
+    healed = map_parts(call, change)
+    if healed is not call:
+        notes.adjust("thought_signature", "bypass", "invalid")
+    return healed
 
 
 def _clamp_tokens(call: UpstreamCall, notes: Notes, found: "re.Match[str]") -> UpstreamCall:

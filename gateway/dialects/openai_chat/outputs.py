@@ -91,7 +91,7 @@ def _modalities(translating: Translating) -> list[str] | None:
     if refused:
         told = "+".join(can).lower()
         translating.notes.adjust(field, told, "model")
-    return None if can == ["TEXT"] else can
+    return None if outputs == ("TEXT",) else can
 
 
 def _speech(translating: Translating) -> Json | None:

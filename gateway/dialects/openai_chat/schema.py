@@ -11,6 +11,7 @@ from gateway.errors import BadRequest
 from gateway.exchange import Json
 
 MAX_DEPTH = 64
+MAX_MERGES = 128
 
 _KEPT = frozenset(
     [
@@ -83,12 +84,13 @@ def is_empty(schema: Any) -> bool:
 class _Work:
     """One schema being normalised; *definitions* are those that it refers to."""
 
-    __slots__ = ("_param", "_pointers", "definitions", "lost", "root")
+    __slots__ = ("_merges", "_param", "_pointers", "definitions", "lost", "root")
 
     def __init__(self, root: Json, param: str) -> None:
         self.root = root
         self.lost: set[str] = set()
         self.definitions: Json = {}
+        self._merges = 0
         self._param = param
         self._pointers: dict[str, str] = {}
 
@@ -135,16 +137,14 @@ class _Work:
 
     def _target(self, part: Json) -> Json:
         """Give what *part* of an `allOf` says, or what it refers to, itself merged."""
-        for _ in range(MAX_DEPTH):
-            if isinstance(part.get("$ref"), str):
-                found = self._find(part["$ref"])
-                part = found if isinstance(found, dict) else {}
-            elif isinstance(part.get("allOf"), list):
-                inner = [one for one in part["allOf"] if isinstance(one, dict)]
-                part = self._merged({**part, "allOf": inner[:MAX_DEPTH]})
-            else:
-                return part
-        raise BadRequest("This schema refers to itself without end.", param=self._param)
+        # One count for the whole schema: references among `allOf` can grow without bound.
+        self._merges += 1
+        if self._merges > MAX_MERGES:
+            raise BadRequest("This schema merges too much.", param=self._param)
+        if isinstance(part.get("$ref"), str):
+            found = self._find(part["$ref"])
+            return self._target(found if isinstance(found, dict) else {})
+        return self._merged(part) if isinstance(part.get("allOf"), list) else part
 
     def _reference(self, pointer: str, depth: int) -> str:
         """Give the reference to what *pointer* points at, and keep that among the definitions."""

@@ -42,7 +42,9 @@ def test_system_and_developer_texts_are_the_instruction_in_order():
 def test_a_model_without_system_instruction_gets_it_in_the_first_turn():
     messages = [{"role": "system", "content": "Be kind."}, user("Hi")]
     asked, notes = ask(model="gemma-3-27b-it", messages=messages)
-    assert asked.body["contents"] == [{"role": "user", "parts": [{"text": "Be kind."}, {"text": "Hi"}]}]
+    assert asked.body["contents"] == [
+        {"role": "user", "parts": [{"text": "Be kind."}, {"text": "Hi"}]}
+    ]
     assert "systemInstruction" not in asked.body
     assert notes.adjusted == {"system": "user;reason=model"}
 

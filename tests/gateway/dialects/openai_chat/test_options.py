@@ -1,0 +1,207 @@
+"""Sampling, limits, the answer's form, safety, tier, native fields."""
+
+import pytest
+
+from gateway.errors import BadRequest
+from tests.gateway.dialects.openai_chat.asking import OBJECT, ask, body, function
+
+NEWEST = "gemini-3.7-flash"
+
+
+def config(**fields):
+    return body(**fields).get("generationConfig", {})
+
+
+def refused(**fields):
+    with pytest.raises(BadRequest) as caught:
+        ask(**fields)
+    return caught.value.param
+
+
+@pytest.mark.parametrize(
+    ("fields", "made"),
+    [
+        ({"temperature": 0}, {"temperature": 0}),
+        ({"top_p": 0.5, "top_k": 40.0}, {"topP": 0.5, "topK": 40}),
+        ({"n": 1}, {}),
+        ({"n": 3}, {"candidateCount": 3}),
+        ({"stop": "a"}, {"stopSequences": ["a"]}),
+        ({"stop": ["a", "", "b"]}, {"stopSequences": ["a", "b"]}),
+        ({"stop": ""}, {}),
+        ({"seed": 0}, {"seed": 0}),
+        ({"max_tokens": 5}, {"maxOutputTokens": 5}),
+        ({"max_tokens": 5, "max_completion_tokens": 7.0}, {"maxOutputTokens": 7}),
+        (
+            {"presence_penalty": 1, "frequency_penalty": -1},
+            {"presencePenalty": 1, "frequencyPenalty": -1},
+        ),
+        ({"logprobs": True, "top_logprobs": 3}, {"responseLogprobs": True, "logprobs": 3}),
+        ({"logprobs": False, "top_logprobs": 0}, {}),
+        ({"response_format": {"type": "text"}}, {}),
+        ({"response_format": {"type": "json_object"}}, {"responseMimeType": "application/json"}),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": OBJECT}}},
+            {"responseMimeType": "application/json", "responseJsonSchema": OBJECT},
+        ),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "n"}}},
+            {"responseMimeType": "application/json"},
+        ),
+        ({"temperature": None, "stop": None}, {}),
+    ],
+)
+def test_every_field_of_the_answer(fields, made):
+    assert config(**fields) == made
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"temperature": 2.5}, "temperature"),
+        ({"temperature": -1}, "temperature"),
+        ({"top_p": 1.5}, "top_p"),
+        ({"top_k": 0}, "top_k"),
+        ({"n": 0}, "n"),
+        ({"n": 9}, "n"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"presence_penalty": 3}, "presence_penalty"),
+        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
+        ({"top_logprobs": 2}, "top_logprobs"),
+        (
+            {"google": {"safety_settings": [{"category": "X"}]}},
+            "google.safety_settings[0].category",
+        ),
+        ({"google": {"safety_settings": 5}}, "google.safety_settings"),
+        ({"google": {"service_tier": 5}}, "service_tier"),
+        ({"google": {"top_k": "x"}}, "google.topK"),
+        ({"google": {"generation_config": 5}}, "google.generation_config"),
+        ({"google": {"cached_content": 5}}, "google.cached_content"),
+        (
+            {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"schema": {"$ref": "#/$defs/A"}},
+                }
+            },
+            "response_format.json_schema.schema",
+        ),
+        (
+            {"tools": [function("f", {"type": "object", "properties": {"a": {"$ref": "#/x"}}})]},
+            "tools[0].function.parameters",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_by_its_path(fields, param):
+    assert refused(**fields) == param
+
+
+def test_only_the_first_five_stop_texts_are_taken_which_is_noted():
+    asked, notes = ask(stop=list("abcdef"))
+    assert asked.body["generationConfig"]["stopSequences"] == list("abcde")
+    assert "stop" in notes.adjusted
+
+
+def test_a_seed_beyond_32_bits_is_folded_which_is_noted():
+    asked, notes = ask(seed=2**40)
+    assert 0 <= asked.body["generationConfig"]["seed"] < 2**31
+    assert "seed" in notes.adjusted
+
+
+def test_models_without_sampling_do_not_get_it():
+    asked, notes = ask(model=NEWEST, temperature=1, top_p=1, top_k=3)
+    assert "generationConfig" not in asked.body
+    assert notes.adjusted["temperature"] == "dropped;reason=model"
+
+
+def test_models_with_one_candidate_are_called_as_often_as_needed():
+    asked, notes = ask(model=NEWEST, n=3)
+    assert (asked.copies, notes.adjusted) == (3, {})
+    assert "generationConfig" not in asked.body
+
+
+def test_json_beside_tools_is_emulated_on_models_that_refuse_it():
+    form = {"type": "json_schema", "json_schema": {"schema": OBJECT}}
+    asked, notes = ask(response_format=form, tools=[function()])
+    assert "generationConfig" not in asked.body
+    assert '"properties"' in asked.body["systemInstruction"]["parts"][-1]["text"]
+    assert notes.adjusted == {"response_format": "emulated;reason=model"}
+    assert "responseJsonSchema" in config(model=NEWEST, response_format=form, tools=[function()])
+
+
+def test_a_forced_call_leaves_no_room_for_json():
+    form = {"type": "json_object"}
+    asked, notes = ask(
+        model=NEWEST, response_format=form, tools=[function()], tool_choice="required"
+    )
+    assert "generationConfig" not in asked.body
+    assert notes.adjusted == {"response_format": "dropped;reason=tool_choice"}
+
+
+def test_safety_is_off_unless_asked_for():
+    settings = body()["safetySettings"]
+    assert {one["threshold"] for one in settings} == {"OFF"}
+    assert len(settings) == 4
+    told = [{"category": "harassment", "threshold": "block_none"}, {"category": "JAILBREAK"}]
+    made = body(google={"safety_settings": told}, safety={"HATE_SPEECH": "BLOCK_ONLY_HIGH"})
+    by_name = {one["category"]: one["threshold"] for one in made["safetySettings"]}
+    assert by_name["HARM_CATEGORY_HARASSMENT"] == "BLOCK_NONE"
+    assert by_name["HARM_CATEGORY_HATE_SPEECH"] == "BLOCK_ONLY_HIGH"
+    assert by_name["HARM_CATEGORY_DANGEROUS_CONTENT"] == "OFF"
+    assert len(by_name) == 4
+
+
+@pytest.mark.parametrize(
+    ("tier", "native"),
+    [("auto", "standard"), ("flex", "flex"), ("fast", "priority"), ("scale", "standard")],
+)
+def test_service_tiers_have_geminis_names(tier, native):
+    assert body(service_tier=tier)["serviceTier"] == native
+    assert body(google={"service_tier": tier.upper()})["serviceTier"] == native
+
+
+@pytest.mark.parametrize(
+    ("google", "made"),
+    [
+        ({"top_k": 3}, {"topK": 3}),
+        ({"topK": 3, "candidateCount": None}, {"topK": 3}),
+        ({"generation_config": {"max_output_tokens": 9}}, {"maxOutputTokens": 9}),
+        ({"media_resolution": "media_resolution_low"}, {"mediaResolution": "MEDIA_RESOLUTION_LOW"}),
+        ({"response_mime_type": "text/plain"}, {"responseMimeType": "text/plain"}),
+        (
+            {"response_json_schema": OBJECT},
+            {"responseMimeType": "application/json", "responseJsonSchema": OBJECT},
+        ),
+        (
+            {
+                "response_schema": {
+                    "type": "OBJECT",
+                    "properties": {"a": {"type": "ARRAY", "items": {"type": "STRING"}}},
+                    "any_of": [{"type": "OBJECT"}],
+                }
+            },
+            {
+                "responseMimeType": "application/json",
+                "responseJsonSchema": {
+                    "type": "object",
+                    "properties": {"a": {"type": "array", "items": {"type": "string"}}},
+                    "anyOf": [{"type": "object"}],
+                },
+            },
+        ),
+    ],
+)
+def test_native_fields_arrive_in_both_spellings_and_from_both_places(google, made):
+    """gemini-balance#143."""
+    assert config(google=google) == made
+    assert config(extra_body={"google": google}) == made
+
+
+def test_what_is_unknown_among_native_fields_is_dropped_and_noted():
+    google = {"labels": {"a": "b"}, "image_config": {"person_generation": "x"}, "x_y": 1}
+    asked, notes = ask(model="gemini-2.5-flash-image", google=google)
+    assert "imageConfig" not in asked.body["generationConfig"]
+    assert set(notes.dropped) == {
+        "google.labels",
+        "google.image_config.person_generation",
+        "google.xY",
+    }

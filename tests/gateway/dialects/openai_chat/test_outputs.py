@@ -1,0 +1,100 @@
+"""Modalities, voices, image settings."""
+
+import pytest
+
+from gateway.errors import BadRequest
+from tests.gateway.dialects.openai_chat.asking import ask, body
+
+TTS, IMAGE = "gemini-2.5-flash-preview-tts", "gemini-2.5-flash-image"
+
+
+def config(**fields):
+    return body(**fields).get("generationConfig", {})
+
+
+def voice(name):
+    return {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": name}}}
+
+
+@pytest.mark.parametrize(
+    ("told", "native"),
+    [("alloy", "Kore"), ("puck", "Puck"), ({"id": "Zephyr"}, "Zephyr"), ("Brandnew", "Brandnew")],
+)
+def test_voices_go_by_openais_names_and_geminis(told, native):
+    made = config(model=TTS, modalities=["text", "audio"], audio={"voice": told, "format": "mp3"})
+    assert made == {"responseModalities": ["AUDIO"], "speechConfig": voice(native)}
+
+
+def test_a_model_of_speech_speaks_without_being_told_so():
+    assert config(model=TTS) == {"responseModalities": ["AUDIO"]}
+
+
+def speakers(count):
+    return [
+        {"speaker": f"S{n}", "voice_config": {"prebuilt_voice_config": {"voice_name": "echo"}}}
+        for n in range(count)
+    ]
+
+
+def test_two_speakers_have_their_own_voices():
+    speech = {"multi_speaker_voice_config": {"speaker_voice_configs": speakers(2)}}
+    made = config(model=TTS, google={"speech_config": speech})["speechConfig"]
+    assert made["multiSpeakerVoiceConfig"]["speakerVoiceConfigs"][1] == {
+        "speaker": "S1",
+        **voice("Charon"),
+    }
+
+
+def test_three_speakers_are_refused():
+    speech = {"multi_speaker_voice_config": {"speaker_voice_configs": speakers(3)}}
+    with pytest.raises(BadRequest) as caught:
+        ask(model=TTS, google={"speech_config": speech})
+    assert caught.value.param == "google.speech_config.multi_speaker_voice_config"
+
+
+def test_a_model_of_text_does_not_speak_which_is_noted():
+    asked, notes = ask(modalities=["text", "audio"], google={"speech_config": voice("Puck")})
+    assert "generationConfig" not in asked.body
+    assert set(notes.adjusted) == {"modalities", "google.speech_config"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "made"),
+    [
+        ({}, ["TEXT", "IMAGE"]),
+        ({"modalities": ["image"]}, ["IMAGE"]),
+        ({"google": {"response_modalities": ["IMAGE"]}}, ["IMAGE"]),
+        ({"modalities": ["text"]}, ["TEXT"]),
+    ],
+)
+def test_a_model_of_images_gives_what_is_asked(fields, made):
+    assert config(model=IMAGE, **fields).get("responseModalities") == made
+
+
+def test_the_shape_of_images_and_what_the_model_refuses_of_it():
+    asked, notes = ask(model=IMAGE, image_config={"aspect_ratio": "16:9", "image_size": "2k"})
+    assert asked.body["generationConfig"]["imageConfig"] == {"aspectRatio": "16:9"}
+    assert notes.adjusted == {"image_config.image_size": "dropped;reason=model"}
+    made = config(model="gemini-3-pro-image", google={"imageConfig": {"imageSize": "2k"}})
+    assert made["imageConfig"] == {"imageSize": "2K"}
+
+
+def test_image_settings_do_not_go_to_a_model_of_text():
+    asked, notes = ask(image_config={"aspect_ratio": "1:1"})
+    assert "generationConfig" not in asked.body
+    assert list(notes.adjusted) == ["image_config"]
+
+
+def test_a_model_of_speech_takes_neither_instruction_nor_tools():
+    asked, notes = ask(
+        model=TTS,
+        messages=[
+            {"role": "system", "content": "Cheerfully."},
+            {"role": "user", "content": "Good day"},
+        ],
+        tools=[{"type": "function", "function": {"name": "f"}}, {"googleSearch": {}}],
+    )
+    assert asked.body.keys() == {"contents", "generationConfig", "safetySettings"}
+    assert asked.body["contents"][0]["parts"][0] == {"text": "Cheerfully."}
+    assert {"tools", "system"} <= notes.adjusted.keys()
+    assert list(notes.dropped) == ["tools.googleSearch"]

@@ -1,0 +1,189 @@
+"""The whole payload as the call that goes up."""
+
+import pytest
+
+from gateway.dialects.openai_chat import DIALECT, turns
+from gateway.errors import BadRequest
+from gateway.exchange import Blob, Notes
+from tests.gateway.dialects.openai_chat.asking import OBJECT, ask, assistant, call, function, user
+
+WEATHER = {
+    "type": "object",
+    "properties": {
+        "location": {"type": "string", "description": "The city and state"},
+        "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]},
+    },
+    "required": ["location"],
+}
+
+
+def seeing(text):
+    return [{"type": "text", "text": text}, {"type": "image_url", "image_url": {"url": "base64"}}]
+
+
+@pytest.mark.parametrize(
+    ("model", "content", "tools", "blob", "parts", "more"),
+    [
+        ("gemini-2.0-flash", "你是什么模型", None, None, [{"text": "你是什么模型"}], {}),
+        (
+            "gemini-2.0-flash-exp-image-generation",
+            "画小猫",
+            None,
+            None,
+            [{"text": "画小猫"}],
+            {"generationConfig": {"responseModalities": ["TEXT", "IMAGE"]}},
+        ),
+        *(
+            (
+                "gemini-2.0-flash",
+                seeing("里面有什么"),
+                None,
+                Blob(mime, "AAAA"),
+                [{"text": "里面有什么"}, {"inlineData": {"mimeType": mime, "data": "AAAA"}}],
+                {},
+            )
+            for mime in ("image/png", "audio/wav", "video/mp4")
+        ),
+        (
+            "gemini-2.0-flash",
+            "What is the weather like in Boston today?",
+            [function("get_current_weather", WEATHER, description="Get the weather")],
+            None,
+            [{"text": "What is the weather like in Boston today?"}],
+            {
+                "tools": [
+                    {
+                        "functionDeclarations": [
+                            {
+                                "name": "get_current_weather",
+                                "description": "Get the weather",
+                                "parametersJsonSchema": WEATHER,
+                            }
+                        ]
+                    }
+                ]
+            },
+        ),
+        (
+            "gemini-2.0-flash",
+            "What is the sum of the first 50 prime numbers?",
+            [function("codeExecution")],
+            None,
+            [{"text": "What is the sum of the first 50 prime numbers?"}],
+            {"tools": [{"codeExecution": {}}]},
+        ),
+    ],
+    ids=["chat", "image", "see", "hear", "watch", "call", "compute"],
+)
+def test_the_seven_examples_of_the_original_document(model, content, tools, blob, parts, more):
+    payload = {"messages": [user(content)], "model": model, "stream": True}
+    if tools:
+        payload["tools"] = tools
+    asked, notes = ask(payload, media={(0, 1): blob} if blob else {})
+    body = dict(asked.body)
+    assert body.pop("contents") == [{"role": "user", "parts": parts}]
+    assert {one["threshold"] for one in body.pop("safetySettings")} == {"OFF"}
+    assert body == more
+    assert (asked.model, asked.stream, asked.copies) == (model, True, 1)
+    assert (notes.adjusted, notes.dropped) == ({}, {})
+
+
+def test_fields_without_counterpart_never_go_up_and_are_named():
+    asked, notes = ask(
+        user="u",
+        metadata={"a": 1},
+        store=True,
+        logit_bias={"1": 1},
+        prediction=None,
+        telepathy=False,
+        extra_body={"top_k": 1, "google": {}},
+    )
+    assert asked.body.keys() == {"contents", "safetySettings"}
+    assert set(notes.dropped) == {
+        "user",
+        "metadata",
+        "store",
+        "logit_bias",
+        "telepathy",
+        "extra_body.top_k",
+    }
+
+
+def test_values_that_ask_for_nothing_are_not_named():
+    _, notes = ask(store=False, metadata={}, user="", logit_bias={})
+    assert notes.dropped == {}
+
+
+def test_top_k_and_penalties_are_no_errors():
+    """openhanako#394: other layers answer 400 to each of these."""
+    asked, _ = ask(store=True, top_k=3, frequency_penalty=1, reasoning={"effort": "low"})
+    assert asked.body["generationConfig"]["topK"] == 3
+
+
+def test_cached_content_brings_its_own_instruction_and_tools():
+    asked, notes = ask(
+        messages=[{"role": "system", "content": "s"}, user("Hi")],
+        tools=[function("f", OBJECT)],
+        tool_choice="auto",
+        google={"cached_content": "cachedContents/1"},
+    )
+    assert asked.body.keys() == {"contents", "safetySettings", "cachedContent"}
+    assert set(notes.adjusted) == {"system", "tools", "tool_choice"}
+
+
+def test_native_fields_at_the_top_count_before_those_in_extra_body():
+    asked, _ = ask(google={"topK": 1}, extra_body={"google": {"top_k": 2, "seed": 3}})
+    assert asked.body["generationConfig"] == {"topK": 1, "seed": 3}
+
+
+def test_an_alias_goes_up_and_its_own_abilities_count():
+    from gateway.exchange import Known  # noqa: PLC0415 - only here
+
+    payload = {"model": "fast-thinking", "messages": [user("Hi")]}
+    known = Known(exchange_id="x", model="gemini-2.5-flash")
+    asked = DIALECT.call(payload, known, Notes())
+    assert asked.model == "gemini-2.5-flash"
+    assert asked.body["generationConfig"]["thinkingConfig"]["thinkingBudget"] == -1
+
+
+def test_what_was_learned_of_a_model_holds_from_the_first_attempt_on():
+    asked, notes = ask(presence_penalty=1, refusals=frozenset({"penalties", "unheard_of"}))
+    assert "generationConfig" not in asked.body
+    assert notes.adjusted == {"presence_penalty": "dropped;reason=model"}
+
+
+def test_strict_mode_refuses_what_was_dropped_by_its_name():
+    _, notes = ask(logit_bias={"1": 1})
+    with pytest.raises(BadRequest) as caught:
+        notes.refuse_if_any()
+    assert caught.value.param == "logit_bias"
+
+
+def test_what_may_be_remembered_is_asked_for_by_ids_and_text():
+    legacy = {"role": "assistant", "function_call": {"name": "f", "arguments": '{"a":1}'}}
+    payload = {
+        "messages": [
+            user("Hi"),
+            assistant("Yes ", call("1__thought__s", "f"), call("2", "f")),
+            legacy,
+            assistant(None, {"function": {"name": "g"}}),
+        ]
+    }
+    assert DIALECT.recalls(payload) == [
+        turns.call_key("1"),
+        turns.call_key("2"),
+        turns.text_key("Yes"),
+        turns.legacy_key("f", {"a": 1}),
+        turns.legacy_key("g", {}),
+    ]
+
+
+def test_a_media_part_that_nobody_read_is_refused_by_its_place():
+    with pytest.raises(BadRequest) as caught:
+        ask(messages=[user(seeing("x"))])
+    assert caught.value.param == "messages[0].content[1]"
+
+
+def test_media_among_instructions_are_dropped_and_noted():
+    _, notes = ask(messages=[{"role": "system", "content": seeing("x")}, user("Hi")])
+    assert list(notes.dropped) == ["messages[0].content"]

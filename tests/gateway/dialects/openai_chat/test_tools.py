@@ -1,0 +1,220 @@
+"""Tools and the choice among them."""
+
+import pytest
+
+from gateway.dialects.openai_chat.names import wire_name
+from gateway.errors import BadRequest
+from tests.gateway.dialects.openai_chat.asking import OBJECT, ask, body, function
+
+NEW = "gemini-3.5-flash"
+
+
+def test_all_functions_are_declared_in_one_object():
+    made = body(tools=[function("a", OBJECT, description="d"), function("b")])
+    assert made["tools"] == [
+        {
+            "functionDeclarations": [
+                {"name": "a", "description": "d", "parametersJsonSchema": OBJECT},
+                {"name": "b"},
+            ]
+        }
+    ]
+
+
+def test_legacy_functions_count_where_there_are_no_tools():
+    made = body(functions=[{"name": "f"}], function_call={"name": "f"})
+    assert made["tools"] == [{"functionDeclarations": [{"name": "f"}]}]
+    assert made["toolConfig"]["functionCallingConfig"] == {
+        "mode": "ANY",
+        "allowedFunctionNames": ["f"],
+    }
+
+
+def test_a_custom_tool_is_a_function_with_one_string():
+    custom = {"name": "c", "description": "d", "format": {"type": "text"}}
+    declared = body(tools=[{"type": "custom", "custom": custom}])["tools"][0]
+    (made,) = declared["functionDeclarations"]
+    assert made["parametersJsonSchema"]["properties"] == {"input": {"type": "string"}}
+
+
+def test_the_grammar_of_a_custom_tool_is_told_in_words_and_noted():
+    grammar = {"type": "grammar", "grammar": {"syntax": "lark", "definition": "start: A"}}
+    asked, notes = ask(tools=[{"type": "custom", "custom": {"name": "c", "format": grammar}}])
+    (made,) = asked.body["tools"][0]["functionDeclarations"]
+    assert "start: A" in made["description"]
+    assert "tools[0].custom.format" in notes.adjusted
+
+
+@pytest.mark.parametrize(
+    ("choice", "config"),
+    [
+        ("none", {"mode": "NONE"}),
+        ("auto", {"mode": "AUTO"}),
+        ("required", {"mode": "ANY"}),
+        ("any", {"mode": "ANY"}),
+        ({"type": "auto"}, {"mode": "AUTO"}),
+        (
+            {"type": "function", "function": {"name": "f"}},
+            {"mode": "ANY", "allowedFunctionNames": ["f"]},
+        ),
+        ({"type": "tool", "name": "f"}, {"mode": "ANY", "allowedFunctionNames": ["f"]}),
+        (
+            {
+                "type": "allowed_tools",
+                "allowed_tools": {
+                    "mode": "auto",
+                    "tools": [{"type": "function", "function": {"name": "f"}}],
+                },
+            },
+            {"mode": "VALIDATED", "allowedFunctionNames": ["f"]},
+        ),
+        (
+            {"type": "allowed_tools", "mode": "required", "tools": [{"name": "f"}]},
+            {"mode": "ANY", "allowedFunctionNames": ["f"]},
+        ),
+    ],
+)
+def test_every_form_of_choice(choice, config):
+    made = body(tools=[function()], tool_choice=choice)
+    assert made["toolConfig"]["functionCallingConfig"] == config
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [{"type": "function", "function": {"name": "g"}}, {"type": "allowed_tools", "tools": []}],
+)
+def test_a_choice_of_a_tool_that_is_not_there_is_refused(choice):
+    with pytest.raises(BadRequest) as caught:
+        ask(tools=[function()], tool_choice=choice)
+    assert caught.value.param == "tool_choice"
+
+
+def test_a_choice_without_functions_is_not_sent():
+    assert "toolConfig" not in body(tool_choice="auto")
+
+
+def test_a_built_in_tool_cannot_be_demanded_which_is_noted():
+    asked, notes = ask(tools=[{"type": "web_search"}], tool_choice={"type": "web_search"})
+    assert asked.body["tools"] == [{"googleSearch": {}}]
+    assert notes.adjusted == {"tool_choice": "auto;reason=builtin"}
+
+
+def test_no_tools_at_all_means_no_built_in_ones_either():
+    made = body(model=NEW, tools=[function(), {"googleSearch": {}}], tool_choice="none")
+    assert made["tools"] == [{"functionDeclarations": [{"name": "f"}]}]
+    assert made["toolConfig"] == {"functionCallingConfig": {"mode": "NONE"}}
+
+
+@pytest.mark.parametrize(
+    ("tool", "native"),
+    [
+        (function("codeExecution"), {"codeExecution": {}}),
+        (function("code_execution", {}), {"codeExecution": {}}),
+        (function("code_interpreter", {"type": "object", "properties": {}}), {"codeExecution": {}}),
+        (function("googleSearch"), {"googleSearch": {}}),
+        (function("url_context"), {"urlContext": {}}),
+        (function("googleMaps"), {"googleMaps": {}}),
+        (function("computerUse"), {"computerUse": {"environment": "ENVIRONMENT_BROWSER"}}),
+        ({"type": "web_search", "search_context_size": "low"}, {"googleSearch": {}}),
+        ({"type": "code_interpreter", "container": {"type": "auto"}}, {"codeExecution": {}}),
+        ({"google_search": {}}, {"googleSearch": {}}),
+        ({"codeExecution": None}, {"codeExecution": {}}),
+        (
+            {"fileSearch": {"file_search_store_names": ["fileSearchStores/1"]}},
+            {"fileSearch": {"fileSearchStoreNames": ["fileSearchStores/1"]}},
+        ),
+        (
+            {"type": "file_search", "vector_store_ids": ["fileSearchStores/1"]},
+            {"fileSearch": {"fileSearchStoreNames": ["fileSearchStores/1"]}},
+        ),
+    ],
+)
+def test_built_in_tools_are_known_by_name_by_type_and_by_key(tool, native):
+    assert body(tools=[tool])["tools"] == [native]
+
+
+def test_a_function_with_parameters_stays_a_function_under_any_name():
+    made = body(tools=[function("googleSearch", OBJECT)])
+    assert made["tools"][0]["functionDeclarations"][0]["name"] == "googleSearch"
+
+
+def test_file_search_without_a_store_is_refused():
+    with pytest.raises(BadRequest) as caught:
+        ask(tools=[function("file_search")])
+    assert caught.value.param == "tools[0]"
+
+
+def test_older_models_drop_built_in_tools_beside_functions_and_name_them():
+    asked, notes = ask(tools=[function(), function("googleSearch")])
+    assert asked.body["tools"] == [{"functionDeclarations": [{"name": "f"}]}]
+    assert list(notes.dropped) == ["tools.googleSearch"]
+
+
+def test_newer_models_take_both_with_validated_calls():
+    made = body(model=NEW, tools=[function(), function("googleSearch")])
+    assert made["tools"] == [{"functionDeclarations": [{"name": "f"}]}, {"googleSearch": {}}]
+    assert made["toolConfig"] == {
+        "functionCallingConfig": {"mode": "VALIDATED"},
+        "includeServerSideToolInvocations": True,
+    }
+
+
+def test_web_search_options_switch_the_search_on():
+    asked, notes = ask(web_search_options={"search_context_size": "high", "user_location": None})
+    assert asked.body["tools"] == [{"googleSearch": {}}]
+    assert list(notes.dropped) == ["web_search_options.search_context_size"]
+
+
+def test_native_tools_and_the_place_of_the_user_come_through_google():
+    google = {
+        "tools": [{"google_maps": {"enable_widget": True}}],
+        "retrieval_config": {"lat_lng": {"latitude": 1.5, "longitude": 2}},
+    }
+    made = body(google=google)
+    assert made["tools"] == [{"googleMaps": {"enableWidget": True}}]
+    assert made["toolConfig"] == {"retrievalConfig": {"latLng": {"latitude": 1.5, "longitude": 2}}}
+
+
+@pytest.mark.parametrize("tools", [5, [5]])
+def test_native_tools_of_a_wrong_type_are_refused(tools):
+    with pytest.raises(BadRequest) as caught:
+        ask(google={"tools": tools})
+    assert caught.value.param == "google.tools"
+
+
+def test_unknown_and_repeated_tools_are_dropped_and_noted():
+    asked, notes = ask(tools=[function(), {"type": "mcp"}, function()])
+    assert asked.body["tools"] == [{"functionDeclarations": [{"name": "f"}]}]
+    assert list(notes.dropped) == ["tools[1]", "tools[2].function"]
+
+
+def test_one_call_at_a_time_is_asked_for_in_words():
+    asked, notes = ask(tools=[function()], parallel_tool_calls=False)
+    assert "one function at a time" in asked.body["systemInstruction"]["parts"][-1]["text"]
+    assert "parallel_tool_calls" in notes.adjusted
+
+
+@pytest.mark.parametrize("name", ["a b", "1st", "汉字", "x" * 65, "a/b", ""])
+def test_names_that_gemini_refuses_are_made_valid_and_can_be_restored(name):
+    made = wire_name(name)
+    assert wire_name(made) == made
+    if name:
+        asked, _ = ask(tools=[function(name)])
+        assert asked.names == {made: name}
+
+
+def test_a_repaired_name_is_the_same_in_choice_and_history():
+    asked, _ = ask(
+        tools=[function("a b")],
+        tool_choice={"type": "function", "function": {"name": "a b"}},
+        messages=[
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "a b"}}]},
+            {"role": "tool", "tool_call_id": "1", "content": "ok"},
+        ],
+    )
+    name = wire_name("a b")
+    made = asked.body
+    assert made["toolConfig"]["functionCallingConfig"]["allowedFunctionNames"] == [name]
+    assert made["contents"][1]["parts"][0]["functionCall"]["name"] == name
+    assert made["contents"][2]["parts"][0]["functionResponse"]["name"] == name

@@ -1,0 +1,77 @@
+"""What the next turn needs of this one."""
+
+import orjson
+import pytest
+
+from gateway.dialects.openai_chat import turns
+
+
+def test_a_plain_answer_leaves_nothing():
+    assert turns.records([{"text": "Hi"}], "Hi", []) == []
+
+
+def test_a_call_leaves_its_signature_and_native_id():
+    parts = [
+        {"functionCall": {"name": "f", "id": "n"}, "thoughtSignature": "s"},
+        {"functionCall": {"name": "f"}},
+    ]
+    found = dict(turns.records(parts, "", [{"id": "1"}, {"id": "2"}]))
+    assert orjson.loads(found[turns.call_key("1")]) == {"s": "s", "i": "n"}
+    assert orjson.loads(found[turns.call_key("2")]) == {}
+
+
+def test_a_legacy_call_is_known_by_name_and_arguments():
+    parts = [{"functionCall": {"name": "f", "args": {"a": 1, "b": 2}}, "thoughtSignature": "s"}]
+    ((key, _),) = turns.records(parts, "", [{"function": "f"}])
+    assert key == turns.legacy_key("f", {"b": 2, "a": 1})
+    assert turns.legacy_key("f", {1: 2, "x": object()})
+
+
+def test_images_are_kept_by_place_only_and_sound_not_at_all():
+    parts = [
+        {"text": "See"},
+        {"inlineData": {"mimeType": "image/png", "data": "A" * 9_999}, "thoughtSignature": "s"},
+        {"inlineData": {"mimeType": "audio/L16", "data": "A" * 9_999}},
+    ]
+    ((_, value),) = turns.records(parts, "See it", [])
+    assert orjson.loads(value) == [{"text": "See"}, {"image": 0, "s": "s"}]
+
+
+def test_a_turn_whose_images_are_gone_cannot_be_restored():
+    assert turns.restore([{"image": 0}], [], []) is None
+
+
+def test_calls_that_the_client_added_stay():
+    calls = [{"functionCall": {"name": "a"}}, {"functionCall": {"name": "b"}}]
+    assert turns.restore([{"text": "x"}, {"call": 0}], calls, []) == [{"text": "x"}, *calls]
+
+
+def test_blanks_around_a_text_do_not_matter_and_an_empty_one_has_no_key():
+    assert turns.text_key(" a\n") == turns.text_key("a") != turns.text_key("b")
+    assert turns.text_key(" ") is None
+
+
+def test_a_lone_surrogate_and_a_long_id_have_keys_too():
+    assert turns.text_key("\ud800")
+    assert len(turns.call_key("x" * 10_000)) < 100
+
+
+@pytest.mark.parametrize("stored", [b"{broken", None])
+def test_what_cannot_be_read_is_not_known(stored):
+    assert turns.read({"k": stored} if stored else {}, "k") is None
+    assert turns.read({}, None) is None
+
+
+@pytest.mark.parametrize("call", [{}, {"extra_content": 5}, {"id": 5}, {"function": "x"}])
+def test_a_carrier_of_a_strange_shape_carries_nothing(call):
+    assert turns.carried(call) is None
+
+
+def test_a_message_carries_by_call_and_for_its_text():
+    message = {
+        "reasoning_details": [{"id": "1", "data": "a"}, {"signature": "b"}, {"data": 5}],
+        "thinking_blocks": [{"signature": ""}],
+    }
+    assert turns.carried_by_message(message) == ({"1": "a"}, "b")
+    message["extra_content"] = {"google": {"thought_signature": "c"}}
+    assert turns.carried_by_message(message) == ({"1": "a"}, "c")

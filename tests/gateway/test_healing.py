@@ -1,0 +1,250 @@
+"""Refusals mended by their messages."""
+
+import pytest
+
+from gateway.exchange import Notes, UpstreamCall
+from gateway.features import BYPASS
+from gateway.healing import MAX_LEARNED, REMEMBER_S, LearnedRefusals, heal
+
+CONTENTS = [{"role": "user", "parts": [{"text": "Hi"}]}]
+FUNCTIONS = {"functionDeclarations": [{"name": "f"}]}
+
+
+def mended(message, config=None, **body):
+    told = {"contents": CONTENTS, **body}
+    if config is not None:
+        told["generationConfig"] = config
+    notes = Notes()
+    healed = heal(UpstreamCall("m", told, stream=False), message, notes)
+    return healed, notes
+
+
+@pytest.mark.parametrize(
+    ("message", "config", "feature", "left"),
+    [
+        ("Penalty is not enabled for this model", {"presencePenalty": 1}, "penalties", None),
+        (
+            "Multiple candidates is not enabled for this model",
+            {"candidateCount": 2, "seed": 1},
+            "candidates",
+            {"seed": 1},
+        ),
+        ("temperature is not supported for this model.", {"temperature": 1}, "sampling", None),
+        ("Logprobs is not supported for this model.", {"logprobs": 1}, "logprobs", None),
+        (
+            "Thinking level MINIMAL is not supported for this model.",
+            {"thinkingConfig": {"thinkingLevel": "MINIMAL"}},
+            "thinking_minimal",
+            {"thinkingConfig": {"thinkingLevel": "LOW"}},
+        ),
+        (
+            "Budget 0 is invalid. This model only works in thinking mode.",
+            {"thinkingConfig": {"thinkingBudget": 0}},
+            "thinking_off",
+            {"thinkingConfig": {"thinkingBudget": 512}},
+        ),
+        (
+            "Thinking level is not supported for this model.",
+            {"thinkingConfig": {"thinkingLevel": "LOW", "includeThoughts": True}},
+            "thinking_amount",
+            {"thinkingConfig": {"includeThoughts": True}},
+        ),
+        (
+            "Thinking is not enabled for this model",
+            {"thinkingConfig": {"includeThoughts": True}},
+            "thinking",
+            None,
+        ),
+        (
+            "JSON mode is not enabled for this model",
+            {"responseMimeType": "application/json"},
+            "json",
+            None,
+        ),
+        (
+            "image size is not supported",
+            {"imageConfig": {"imageSize": "2K", "aspectRatio": "1:1"}},
+            "image_size",
+            {"imageConfig": {"aspectRatio": "1:1"}},
+        ),
+        (
+            "Media resolution is not supported",
+            {"mediaResolution": "MEDIA_RESOLUTION_LOW"},
+            "media_resolution",
+            None,
+        ),
+        (
+            "max_output_tokens 9 ... range is from 1 (inclusive) to 6 (exclusive)",
+            {"maxOutputTokens": 9},
+            None,
+            {"maxOutputTokens": 5},
+        ),
+        (
+            "The thinking budget 9 is invalid. Please choose a value between 1 and 5.",
+            {"thinkingConfig": {"thinkingBudget": 9}},
+            None,
+            {"thinkingConfig": {"thinkingBudget": 5}},
+        ),
+    ],
+)
+def test_a_setting_that_is_refused_is_dropped_or_clamped(message, config, feature, left):
+    healed, notes = mended(message, config)
+    assert healed is not None
+    assert healed.feature == feature
+    assert healed.call.body.get("generationConfig") == left
+    assert notes.adjusted or healed.call.copies == 2
+
+
+@pytest.mark.parametrize(
+    ("message", "body", "feature", "gone"),
+    [
+        (
+            "Developer instruction is not enabled for models/gemma-3",
+            {"systemInstruction": {"parts": [{"text": "s"}]}},
+            "system",
+            "systemInstruction",
+        ),
+        (
+            "Function calling is not enabled for this model",
+            {"tools": [FUNCTIONS]},
+            "functions",
+            "tools",
+        ),
+        (
+            "Search Grounding is not supported.",
+            {"tools": [{"googleSearch": {}}]},
+            "builtins",
+            "tools",
+        ),
+        ("service_tier is not available", {"serviceTier": "flex"}, "service_tier", "serviceTier"),
+    ],
+)
+def test_a_part_of_the_body_that_is_refused_is_left_out(message, body, feature, gone):
+    healed, _ = mended(message, **body)
+    assert healed is not None
+    assert healed.feature == feature
+    assert gone not in healed.call.body
+
+
+def test_a_built_in_tool_goes_where_functions_refuse_its_company():
+    healed, notes = mended(
+        "Tool use with function calling is unsupported",
+        tools=[FUNCTIONS, {"googleSearch": {}}],
+        toolConfig={
+            "functionCallingConfig": {"mode": "VALIDATED"},
+            "includeServerSideToolInvocations": True,
+        },
+    )
+    assert healed is not None
+    assert healed.call.body["tools"] == [FUNCTIONS]
+    assert healed.call.body["toolConfig"] == {"functionCallingConfig": {"mode": "AUTO"}}
+    assert list(notes.dropped) == ["tools.googleSearch"]
+
+
+def test_json_beside_tools_is_asked_for_in_words():
+    healed, _ = mended(
+        "Function calling with a response mime type: 'application/json' is unsupported",
+        {"responseMimeType": "application/json", "responseJsonSchema": {"type": "object"}},
+        tools=[FUNCTIONS],
+    )
+    assert healed is not None
+    assert healed.feature == "json_with_tools"
+    assert "schema" in healed.call.body["systemInstruction"]["parts"][0]["text"]
+
+
+def test_safety_that_cannot_be_off_blocks_nothing():
+    off = {"category": "c", "threshold": "OFF"}
+    low = {"category": "d", "threshold": "BLOCK_NONE"}
+    healed, _ = mended("The threshold OFF is not supported", safetySettings=[off, low])
+    assert healed is not None
+    assert healed.call.body["safetySettings"] == [{**off, "threshold": "BLOCK_NONE"}, low]
+
+
+HISTORY = [
+    {"role": "user", "parts": [{"text": "Hi"}]},
+    {
+        "role": "model",
+        "parts": [
+            {"functionCall": {"name": "f", "id": "1"}, "thoughtSignature": "bad"},
+            {"functionCall": {"name": "g"}},
+        ],
+    },
+    {"role": "user", "parts": [{"functionResponse": {"name": "f", "id": "1"}}]},
+]
+
+
+@pytest.mark.parametrize(
+    "message", ["Thought signature is not valid", "Corrupted thought signature."]
+)
+def test_an_invalid_signature_is_replaced_by_the_bypass(message):
+    """9router#301: a signature of another model or key."""
+    healed, notes = mended(message, contents=HISTORY)
+    assert healed is not None
+    assert healed.feature is None
+    first, second = healed.call.body["contents"][1]["parts"]
+    assert (first["thoughtSignature"], "thoughtSignature" in second) == (BYPASS, False)
+    assert notes.adjusted == {"thought_signature": "bypass;reason=invalid"}
+    assert HISTORY[1]["parts"][0]["thoughtSignature"] == "bad"
+
+
+def test_a_missing_signature_is_made_up_for_by_the_bypass():
+    message = "Function call is missing a thought_signature in functionCall parts."
+    bare = [{"role": "model", "parts": [{"functionCall": {"name": "f"}}]}]
+    healed, _ = mended(message, contents=bare)
+    assert healed is not None
+    assert healed.call.body["contents"][0]["parts"][0]["thoughtSignature"] == BYPASS
+    assert heal(healed.call, message, Notes()) is None
+
+
+def test_ids_go_where_they_are_unknown():
+    message = "Unknown name \"id\" at 'contents[1].parts[0].function_call': Cannot find field."
+    healed, _ = mended(message, contents=HISTORY)
+    assert healed is not None
+    assert healed.feature == "call_ids"
+    assert "'id'" not in str(healed.call.body)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Request contains an invalid argument.",
+        "Penalty is not enabled for this model",
+        "Multiple candidates is not enabled for this model",
+        "Thinking level MINIMAL is not supported",
+        "Thought signature is not valid",
+        "Function calling is not enabled for this model",
+        "Search Grounding is not supported.",
+        "Tool use with function calling is unsupported",
+        "Developer instruction is not enabled",
+        "The threshold OFF is not supported",
+        "image size is not supported",
+        "service tier is not available",
+        "JSON mode is not enabled",
+        "Function calling with a response mime type is unsupported",
+        "Unknown name \"mediaResolution\" at 'contents[0].parts[0]'",
+        "max_output_tokens range is from 1 (inclusive) to 6 (exclusive)",
+        "The thinking budget 9 is invalid. Please choose a value between 1 and 5.",
+    ],
+)
+def test_a_call_without_the_refused_feature_cannot_be_mended(message):
+    healed, notes = mended(message)
+    assert healed is None
+    assert notes.adjusted == {}
+
+
+def test_a_refusal_is_remembered_for_a_day_and_for_its_model_only():
+    now = 0.0
+    learned = LearnedRefusals(lambda: now)
+    learned.learn("a", "penalties")
+    assert learned.of("a") == {"penalties"}
+    assert learned.of("b") == frozenset()
+    now = REMEMBER_S
+    assert learned.of("a") == frozenset()
+
+
+def test_models_without_end_do_not_fill_the_memory():
+    learned = LearnedRefusals(lambda: 0.0)
+    for number in range(MAX_LEARNED + 1):
+        learned.learn(f"m{number}", "penalties")
+    assert learned.of("m0") == frozenset()
+    assert learned.of(f"m{MAX_LEARNED}") == {"penalties"}
