@@ -3,7 +3,8 @@
 import pytest
 
 from gateway.errors import BadRequest
-from gateway.models import ModelName, base_name, capabilities, parse
+from gateway.features import CHANGES
+from gateway.models import _TABLE, ModelName, base_name, capabilities, parse
 
 
 @pytest.mark.parametrize(
@@ -71,8 +72,5 @@ def test_what_a_model_refuses(name, refuses):
 
 
 def test_every_refused_feature_has_a_change():
-    from gateway.features import CHANGES  # noqa: PLC0415 - only here
-    from gateway.models import _TABLE  # noqa: PLC0415 - only here
-
     named = set().union(*(facts.get("refuses", ()) for _, facts in _TABLE))
     assert named <= CHANGES.keys()

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.dialects.openai_chat import DIALECT, turns
 from gateway.errors import BadRequest
-from gateway.exchange import Blob, Notes
+from gateway.exchange import Blob, Known, Notes
 from tests.gateway.dialects.openai_chat.asking import OBJECT, ask, assistant, call, function, user
 
 WEATHER = {
@@ -137,8 +137,6 @@ def test_native_fields_at_the_top_count_before_those_in_extra_body():
 
 
 def test_an_alias_goes_up_and_its_own_abilities_count():
-    from gateway.exchange import Known  # noqa: PLC0415 - only here
-
     payload = {"model": "fast-thinking", "messages": [user("Hi")]}
     known = Known(exchange_id="x", model="gemini-2.5-flash")
     asked = DIALECT.call(payload, known, Notes())

@@ -108,7 +108,7 @@ def test_every_way_of_asking(model, asked, made):
     ],
 )
 def test_what_the_model_cannot_do_is_clamped_and_noted(model, asked, made, note):
-    """ "Budget 0 is invalid" and an unknown MINIMAL are not the client's problem."""
+    """Budget 0 is invalid and an unknown MINIMAL are not the client's problem."""
     config, adjusted = thinking(model=model, **asked)
     assert config == made
     assert list(adjusted) == [note]
