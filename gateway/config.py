@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec.structs import FieldInfo
 
+from gateway.media.addresses import Policy
 from gateway.settings import Credential, License, Section, Settings
 
 PREFIX = "GATEWAY_"
@@ -251,6 +252,11 @@ def _check_places(settings: Settings) -> None:
                 ip_network(entry)
             except ValueError as error:
                 raise ConfigError(f"{path}[{index}]: {error}") from None
+    for index, entry in enumerate(settings.media.allow_hosts):
+        try:
+            Policy.of([entry])
+        except ValueError as error:
+            raise ConfigError(f"media.allow_hosts[{index}]: {error}") from None
 
 
 def _check_workers(settings: Settings) -> None:

@@ -41,7 +41,8 @@ class MediaFormats:
         lookup = SystemLookup()
         files = FilesClient(app[FILES], settings.media.upload_timeout_s) if FILES in app else None
         fetcher = Fetcher(settings.media, lookup)
-        self._intake = Intake(settings.media, settings.upstream.base_url, fetcher, files)
+        base_url = settings.upstream.base_url.rstrip("/")
+        self._intake = Intake(settings.media, base_url, fetcher, files)
         yield
         lookup.close()
         if files is not None:

@@ -76,6 +76,8 @@ class Policy:
             if "/" in text:
                 networks.append(ip_network(text, strict=False))
             elif colon and (host.endswith("]") or ":" not in host):
+                if not port.isdecimal():
+                    raise ValueError(f"{entry!r} has no number after its colon")
                 origins.add((host.strip("[]"), int(port)))
             else:
                 hosts.add(text.strip("[]"))

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from gateway.errors import InvalidMedia
 from gateway.exchange import Blob
-from gateway.media.formats import Claim, settle
+from gateway.media.formats import Claim, identify, named, settle
 from gateway.media.wav import pcm_header
 
 STEP = 1_048_576
@@ -95,6 +95,22 @@ def to_blob(text: str, claim: Claim, max_bytes: int) -> Blob:
     found = settle(window, claim)
     if found.name == "pcm":
         data = b64encode(pcm_header(len(window), claim.declared)).decode() + data
+    return Blob(found.mime, data)
+
+
+def image(url: str) -> Blob | None:
+    """Give the image of a data URL in an answer of ours that comes back; None for all else.
+
+    Only its first bytes are looked at; where they tell nothing, the declared type holds.
+    """
+    try:
+        declared, start, is_base64 = head(url)
+        data = url[start:].strip()
+        found = identify(Base64Window(data)) or named(declared)
+    except (InvalidMedia, ValueError):
+        return None
+    if not (is_base64 and data and found) or found.kind != "image" or found.mime is None:
+        return None
     return Blob(found.mime, data)
 
 

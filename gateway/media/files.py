@@ -32,6 +32,7 @@ from gateway.media.containers import Window
 # SHA-256 of the bytes, and the type they go up with.
 Content = tuple[bytes, str]
 
+_GOOGLE = URL("https://generativelanguage.googleapis.com")
 _KEEP_S = 47 * 3600
 _MAX_KNOWN = 4096
 # Upstream names this as the granularity of steps.
@@ -158,7 +159,7 @@ class _Upload:
 
     def __init__(self, session: aiohttp.ClientSession, base_url: str, lease: FilesLease) -> None:
         self._session = session
-        self._base = base_url
+        self._base = base_url.rstrip("/")
         self._headers = {"x-goog-api-key": lease.key}
 
     async def start(self, size: int, mime: str) -> URL:
@@ -172,11 +173,7 @@ class _Upload:
         }
         body = {"file": {"display_name": "gateway-media"}}
         answer, _ = await self._ask("POST", URL(f"{self._base}/upload/v1beta/files"), headers, body)
-        address = answer.get("X-Goog-Upload-URL", "")
-        # The media may go nowhere but to the upstream itself.
-        if not address.startswith(f"{self._base}/"):
-            raise UpstreamError("Gemini's Files API named no address for the upload.")
-        return URL(address, encoded=True)
+        return _upload_address(answer.get("X-Goog-Upload-URL", ""), self._base)
 
     async def send(self, window: Window, address: URL) -> Json:
         """Send the bytes step by step, taking up again what a break has cut."""
@@ -245,6 +242,17 @@ class _Upload:
             while not response.content.at_eof() and len(text) < _MAX_ANSWER:
                 text += await response.content.read(_MAX_ANSWER)
             return response.headers, _object(text)
+
+
+def _upload_address(text: str, base: str) -> URL:
+    """Give the address to upload to; media go nowhere but to the upstream, or Google behind it."""
+    try:
+        address = URL(text, encoded=True)
+        if address.origin() in {URL(base).origin(), _GOOGLE}:
+            return address
+    except ValueError:
+        pass
+    raise UpstreamError("Gemini's Files API named no address for the upload.")
 
 
 async def _slices(window: Window, start: int, end: int) -> AsyncIterator[bytes]:

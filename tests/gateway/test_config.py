@@ -87,6 +87,8 @@ LICENSE = '[[licenses]]\nid = "a"\n'
             "[server]\ntrusted_proxies=['1.2.3.4/8']",
             "server.trusted_proxies[0]: 1.2.3.4/8 has host bits",
         ),
+        ("[media]\nallow_hosts=['a', 'b:c']", "media.allow_hosts[1]: 'b:c' has no number"),
+        ("[media]\nallow_hosts=['10.0.0.0/40']", "media.allow_hosts[0]: '10.0.0.0/40' does not"),
         ("[server]\nworkers = 2", "server.workers: several processes must share their counters"),
         ("[models.prices]\nm = { input = 1 }", "models.prices.m: the option 'output' is missing"),
         (

@@ -7,6 +7,7 @@ from gateway.dialects.openai_chat import native
 from gateway.dialects.openai_chat.translating import Translating
 from gateway.errors import InvalidMedia
 from gateway.exchange import Blob, Json
+from gateway.media import data_url
 
 _MARK = "](data:image/"
 _MAX_ALT = 1_024
@@ -74,14 +75,11 @@ def split_images(text: str) -> Iterator[Json]:
 
 
 def data_image(url: Any) -> Json | None:
-    """Give the part of a data URL that holds an image in base64; None for all else."""
+    """Give the part of a data URL that holds an image which Gemini takes; None for all else."""
     if not isinstance(url, str) or not url.startswith("data:image/"):
         return None
-    head, comma, data = url.partition(",")
-    mime, _, encoding = head[5:].partition(";")
-    if not comma or not data or encoding.strip() != "base64":
-        return None
-    return {"inlineData": {"mimeType": mime, "data": data.strip()}}
+    blob = data_url.image(url)
+    return inline(blob) if blob else None
 
 
 def _text(text: str) -> Iterator[Json]:

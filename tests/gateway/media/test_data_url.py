@@ -71,6 +71,26 @@ def test_broken_base64_is_refused_with_its_own_code(text: str, code: str):
     assert (caught.value.code, caught.value.param) == (code, CLAIM.param)
 
 
+RETURNED = {
+    f"data:image/png;base64,{RIGHT}": ("image/png", RIGHT),
+    f"data:image/jpg;base64,{RIGHT} ": ("image/png", RIGHT),
+    "data:image/jpg;base64,AAAA": ("image/jpeg", "AAAA"),
+    "data:image/gif;base64,R0lGODlhAQABAAAAACw=": None,
+    "data:image/png;base64,R0lGODlhAQABAAAAACw=": None,
+    "data:image/svg+xml;base64,AAAA": None,
+    "data:image/png;base64,": None,
+    "data:image/png;base64,A=": None,
+    "data:image/png,AAAA": None,
+    "data:image/png;base64": None,
+}
+
+
+@pytest.mark.parametrize(("url", "expected"), RETURNED.items())
+def test_an_image_that_comes_back_is_known_by_its_first_bytes(url, expected):
+    blob = data_url.image(url)
+    assert (blob and (blob.mime, blob.data)) == expected
+
+
 def test_a_window_gives_any_slice_of_the_bytes():
     for size in range(30):
         data = os.urandom(size)
