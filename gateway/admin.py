@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from gateway.keys import METRICS
+from gateway.keys import DRAIN, METRICS
 from gateway.metrics import CONTENT_TYPE
 from gateway.settings import Admin
 from gateway.sockets import listen
@@ -13,7 +13,8 @@ async def start(app: web.Application, settings: Admin, worker: int) -> web.AppRu
 
     Raises `StartError` when the port is taken.
     """
-    metrics = app[METRICS]
+    metrics, drain = app[METRICS], app[DRAIN]
+    metrics.inflight.set_function(lambda: drain.count)
 
     async def exposition(_: web.Request) -> web.Response:
         return web.Response(body=await metrics.render(), headers={"Content-Type": CONTENT_TYPE})

@@ -61,6 +61,9 @@ class Metrics:
         self.ledger_queue = Gauge(
             "gateway_ledger_queue", "Ledger rows not yet written.", registry=registry
         )
+        self._add_states(registry)
+
+    def _add_states(self, registry: CollectorRegistry) -> None:
         self.store_up = Gauge(
             "gateway_store_up", "1 while the state server answers.", registry=registry
         )

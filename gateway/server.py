@@ -27,7 +27,7 @@ from gateway.connections import (
     raise_descriptor_limit,
 )
 from gateway.drain import Drain
-from gateway.keys import DRAIN, RELOADERS
+from gateway.keys import DRAIN, METRICS, RELOADERS
 from gateway.log import Output, place, secrets_of
 from gateway.settings import Settings
 from gateway.sockets import BACKLOG, where
@@ -75,6 +75,7 @@ class Service:
         runner = _Runner(app, self.settings)
         try:
             await runner.setup()
+            app[METRICS].log_dropped.set_function(lambda: self.output.sink.dropped)
             admin_runner = await admin.start(app, self.settings.admin, self.worker)
             self._handle_signals(loop, app)
             for sock in self.sockets:

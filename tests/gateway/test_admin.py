@@ -3,7 +3,8 @@ import pytest
 from aiohttp import web
 
 from gateway import admin
-from gateway.keys import METRICS
+from gateway.drain import Drain
+from gateway.keys import DRAIN, METRICS
 from gateway.metrics import Metrics
 from gateway.settings import Admin
 from gateway.sockets import StartError, listen
@@ -12,7 +13,7 @@ from gateway.sockets import StartError, listen
 @pytest.fixture
 def app():
     app = web.Application()
-    app[METRICS] = Metrics()
+    app[METRICS], app[DRAIN] = Metrics(), Drain()
     return app
 
 

@@ -1,0 +1,44 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway import machine
+from gateway.machine import check_machine
+from gateway.sockets import StartError
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_this_machine_is_fit():
+    check_machine()
+
+
+@pytest.mark.parametrize("found", ["3.14.2", "3.13.9", "2.99.99"])
+def test_an_old_aiohttp_is_refused(monkeypatch, found):
+    monkeypatch.setattr(machine, "version", lambda _: found)
+    with pytest.raises(StartError, match=r"install aiohttp>=3\.14\.3"):
+        check_machine()
+
+
+@pytest.mark.parametrize("found", ["3.14.3", "3.15.0", "4.0.0a1"])
+def test_a_newer_aiohttp_is_taken(monkeypatch, found):
+    monkeypatch.setattr(machine, "version", lambda _: found)
+    check_machine()
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "says"),
+    [((), {"AIOHTTP_NO_EXTENSIONS": "1"}, "C extensions"), (("-O",), {}, "python -O")],
+)
+def test_a_start_that_would_be_unsafe_is_refused(flags, environ, says):
+    done = subprocess.run(
+        [sys.executable, *flags, "-m", "gateway", "--check"],
+        env={"PYTHONPATH": str(ROOT), "GEMINI_API_KEY": "k", **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 78
+    assert says in done.stderr
