@@ -1,6 +1,7 @@
 """Media through the whole gateway: examples 3, 4 and 5 of the API document, streamed."""
 
 import io
+import os
 import re
 from base64 import b64decode, b64encode
 from contextlib import AsyncExitStack
@@ -170,3 +171,12 @@ async def test_youtube_goes_up_without_a_type(whole):
     url = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
     assert (await gateway.ask({"type": "video_url", "video_url": {"url": url}}))[0] == 200
     assert gateway.gemini.parts[1:] == [{"fileData": {"fileUri": url}}]
+
+
+async def test_a_picture_of_fifteen_megabytes_passes_unchanged(whole):
+    gateway = await whole()
+    encoded = b64encode(sample("png") + os.urandom(15_000_000)).decode()
+    status, body = await gateway.ask(_part(f"data:image/png;base64,{encoded}"))
+    assert status == 200, body
+    [picture] = gateway.gemini.parts[1:]
+    assert picture["inlineData"]["data"] == encoded

@@ -1,0 +1,97 @@
+"""What the middleware's tests do not show: what is fetched, and what is left behind."""
+
+from base64 import b64decode
+
+import pytest
+
+from gateway.errors import GatewayError, InvalidMedia
+from gateway.exchange import Exchange, License
+from gateway.media import spool
+from gateway.media.fetch import Fetcher
+from gateway.media.intake import Intake
+from gateway.media.parts import find
+from gateway.settings import Media
+from tests.gateway.media.samples import pcm, sample
+from tests.gateway.media.web import answer, running
+
+
+async def nowhere(_host: str, _port: int) -> list[str]:
+    raise OSError
+
+
+async def take(server, part: dict, files=None, **options) -> Exchange:
+    """Take in *part*; its URLs are paths of *server*."""
+    settings = Media(allow_hosts=(f"127.0.0.1:{server.port}",), **options)
+    exchange = Exchange("req-1", None, 0.0)
+    exchange.license = License("alice")
+    payload = {"messages": [{"role": "user", "content": [part]}]}
+    intake = Intake(settings, "http://127.0.0.1:1", Fetcher(settings, nowhere), files)
+    await intake.fill(exchange, find(payload))
+    return exchange
+
+
+def file_url(server, path: str) -> dict:
+    return {"type": "file", "file": {"file_url": f"http://127.0.0.1:{server.port}{path}"}}
+
+
+@pytest.mark.parametrize(
+    ("path", "served_as", "body", "mime"),
+    [
+        ("/a", "text/csv; charset=utf-8", b"a,b", "text/csv"),
+        ("/a", "", b"a,b", "text/plain"),
+        ("/a.css", "text/plain", b"a{}", "text/css"),
+        ("/a", "text/html", sample("png"), "image/png"),
+        ("/a.pdf", "application/pdf", b"<html>", "text/plain"),
+    ],
+)
+async def test_path_and_server_only_tell_one_text_from_another(path, served_as, body, mime):
+    handler = answer(body, headers=f"Content-Type: {served_as}\r\n" if served_as else "")
+    async with running({path: handler}) as server:
+        exchange = await take(server, file_url(server, path))
+    blob = exchange.media[0, 0]
+    assert (blob.mime, b64decode(blob.data)) == (mime, body)
+
+
+async def test_fetched_samples_get_their_header():
+    async with running({"/a": answer(pcm())}) as server:
+        url = f"http://127.0.0.1:{server.port}/a"
+        part = {"type": "input_audio", "input_audio": {"data": url, "format": "pcm16"}}
+        exchange = await take(server, part)
+    data = b64decode(exchange.media[0, 0].data)
+    assert (data[:4], data[54:]) == (b"RIFF", pcm())
+
+
+class Refusing:
+    """A Files API that takes nothing."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def owner(self, uri: str) -> None:
+        return None
+
+    async def store(self, window, mime: str, credential: str | None) -> None:
+        self.sizes.append(len(window))
+        raise InvalidMedia("No.", code="media_not_processed")
+
+
+async def test_the_temporary_file_is_gone_when_the_upload_fails(monkeypatch):
+    made = []
+    temporary = spool.tempfile.TemporaryFile
+
+    def remember(**options):
+        made.append(temporary(**options))
+        return made[-1]
+
+    monkeypatch.setattr(spool.tempfile, "TemporaryFile", remember)
+    body = sample("mp4") + bytes(3_000_000)
+    files = Refusing()
+    async with running({"/a": answer(body)}) as server:
+        with pytest.raises(GatewayError) as caught:
+            await take(server, file_url(server, "/a"), files, upload_above_bytes=1_000_000)
+    assert (caught.value.code, caught.value.param) == (
+        "media_not_processed",
+        "messages[0].content[0].file",
+    )
+    assert files.sizes == [len(body)]
+    assert [file.closed for file in made] == [True]
