@@ -15,6 +15,7 @@ from aiohttp import web
 
 from gateway.settings import Server, Upstream
 from gateway.sockets import listen
+from tests.running import settings_for
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "deploy" / "nginx" / "gateway.conf"
@@ -264,3 +265,27 @@ def test_the_shipped_figures_leave_the_gateway_its_own_limits():
     config = tomllib.loads((ROOT / "config.toml").read_text())
     assert f"server 127.0.0.1:{config['server']['port']};" in SHIPPED.read_text()
     assert f"location {config['server']['prefix']} " in SHIPPED.read_text()
+
+
+@needs_nginx
+async def test_a_license_bound_to_an_address_holds_through_nginx_and_beside_it(run_nginx, running):
+    """The client's address is the one nginx saw; a claim of the client counts on neither way."""
+    bound = [{"id": "bound", "key": "bound-license", "networks": ["127.0.0.2/32"]}]
+    # Nothing listens there: only who is let in gets as far as asking.
+    settings = settings_for("http://127.0.0.1:1", licenses=bound)
+    async with running(settings) as gateway:
+        direct = gateway.url.removesuffix("/gemini")
+        through = await run_nginx(int(direct.rsplit(":", 1)[1]))
+        for url, source, expected in [
+            (through, "127.0.0.2", True),
+            (through, "127.0.0.1", False),
+            (direct, "127.0.0.2", True),
+            (direct, "127.0.0.3", False),
+        ]:
+            connector = aiohttp.TCPConnector(local_addr=(source, 0))
+            headers = {"Authorization": "bound-license", "X-Forwarded-For": "127.0.0.2"}
+            async with (
+                aiohttp.ClientSession(connector=connector) as session,
+                session.post(f"{url}/gemini/v1/chat/completions", json={}, headers=headers) as told,
+            ):
+                assert (told.status != 403) == expected, (url, source)

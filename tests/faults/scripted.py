@@ -139,6 +139,7 @@ class ScriptedUpstream:
                     seen.gone.set()
                     return False
                 gone.cancel()
+                await asyncio.wait({gone})
                 continue
             if isinstance(step, float):
                 await asyncio.sleep(step)

@@ -1,0 +1,238 @@
+"""A gateway process with streams in flight: told to stop, told to reload, without a working log."""
+
+import asyncio
+import os
+import resource
+import signal
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import orjson
+import pytest
+
+from tests.faults.scripted import (
+    END,
+    LAST,
+    SSE,
+    STALL,
+    ScriptedUpstream,
+    chunk,
+    data,
+    event,
+    stream,
+)
+from tests.running import Gateway, streamed
+
+ROOT = Path(__file__).parents[2]
+LICENSE = "fault-license"
+BEGUN = [SSE, chunk(data(event("begun "))), STALL]
+HELD = [*BEGUN, chunk(data(LAST)), END]
+CONFIG = """
+[server]
+port = 0
+{server}
+[upstream]
+base_url = "{url}"
+[[upstream.credentials]]
+name = "c1"
+key = "key-1-not-to-be-told"
+[[licenses]]
+id = "tester"
+key = "fault-license"
+[log]
+format = "json"
+"""
+
+
+class Process:
+    """A running `python -m gateway` and a client for it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, config: Path) -> None:
+        self._process, self.config, self.log = process, config, b""
+
+    async def line(self, wanted: str) -> dict:
+        async with asyncio.timeout(30):
+            while raw := await self._process.stderr.readline():
+                self.log += raw
+                line = orjson.loads(raw)
+                if line["event"] == wanted:
+                    return line
+        raise AssertionError(f"no {wanted!r} in {self.log!r}")
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Wait for the end; the log of the whole life is in `log` then."""
+        async with asyncio.timeout(30):
+            _, rest = await self._process.communicate()
+        self.log += rest or b""
+        return self._process.returncode
+
+
+@pytest.fixture
+def gateway(tmp_path):
+    """Run a gateway process in front of an upstream; gives it and a client."""
+
+    @asynccontextmanager
+    async def run(upstream: ScriptedUpstream, server: str = "", **process_options):
+        config = tmp_path / "config.toml"
+        config.write_text(CONFIG.format(url=upstream.url, server=server))
+        options = {"stderr": asyncio.subprocess.PIPE, **process_options}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway"),
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            **options,
+        )
+        running = Process(process, config)
+        url = None
+        if options["stderr"] == asyncio.subprocess.PIPE:
+            url = (await running.line("started"))["listen"][0]
+        connector = aiohttp.TCPConnector(limit=0)
+        try:
+            async with aiohttp.ClientSession(connector=connector) as session:
+                yield running, Gateway(url, session, None)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    return run
+
+
+async def read(client: Gateway, begun: asyncio.Event) -> bytes:
+    """Read one stream to its end; *begun* is set at its first text."""
+    body = b""
+    async with client.post(stream=True) as response:
+        assert response.status == 200
+        async for piece in response.content.iter_any():
+            body += piece
+            if b"begun" in body:
+                begun.set()
+    return body
+
+
+async def begin(client: Gateway, count: int) -> list[asyncio.Task]:
+    begun = [asyncio.Event() for _ in range(count)]
+    reading = [asyncio.create_task(read(client, one)) for one in begun]
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(one.wait() for one in begun))
+    return reading
+
+
+async def test_told_to_stop_it_finishes_a_hundred_streams(gateway):
+    async with ScriptedUpstream(HELD) as upstream, gateway(upstream) as (process, client):
+        reading = await begin(client, 100)
+        process.send(signal.SIGTERM)
+        await process.line("draining")
+        with pytest.raises(aiohttp.ClientConnectorError):
+            async with aiohttp.ClientSession() as other:
+                await other.get(client.url)
+        upstream.release.set()
+        for body in await asyncio.gather(*reading):
+            whole = streamed(body)
+            assert (whole.text, whole.finish_reasons, whole.done) == ("begun end", ["stop"], True)
+        assert await process.ended() == 0
+        assert b"not-to-be-told" not in process.log
+        assert LICENSE.encode() not in process.log
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_at_the_bound_streams_end_with_an_error_and_no_false_stop(gateway, again):
+    server = f"drain_timeout_s = {3600 if again else 0.3}"
+    async with ScriptedUpstream(HELD) as upstream, gateway(upstream, server) as (process, client):
+        reading = await begin(client, 10)
+        process.send(signal.SIGTERM)
+        await process.line("draining")
+        if again:
+            process.send(signal.SIGTERM)
+        for body in await asyncio.gather(*reading):
+            cut = streamed(body)
+            assert (cut.text, cut.finish_reasons, cut.done) == ("begun ", [], True)
+            assert cut.error["code"] == "unavailable"
+        assert await process.ended() == 0
+
+
+async def test_twenty_reloads_disturb_no_stream_and_new_licenses_hold_at_once(gateway):
+    async with ScriptedUpstream(HELD) as upstream, gateway(upstream) as (process, client):
+        reading = await begin(client, 20)
+        good = process.config.read_text()
+        for number in range(20):
+            broken = number % 2
+            more = f'\n[[licenses]]\nid = "new"\nkey = "new-license-{number}"'
+            process.config.write_text("[server]\nprot = 1" if broken else good + more)
+            process.send(signal.SIGHUP)
+            await process.line("reload_refused" if broken else "reloaded")
+        upstream.release.set()
+        for body in await asyncio.gather(*reading):
+            assert (streamed(body).text, streamed(body).done) == ("begun end", True)
+        body = {"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "x"}]}
+        for key, status in [("new-license-18", 200), ("new-license-16", 401)]:
+            async with client.session.post(
+                f"{client.url}/v1/chat/completions",
+                json=body | {"stream": True},
+                headers={"Authorization": key},
+            ) as response:
+                assert response.status == status
+
+
+async def test_a_full_disk_under_the_log_harms_no_request(gateway):
+    with Path("/dev/full").open("wb") as full:
+        async with (
+            ScriptedUpstream(stream(LAST)) as upstream,
+            gateway(upstream, stderr=full) as (process, client),
+        ):
+            client.url = await _url_of(process._process.pid)
+            for _ in range(20):
+                assert (await client.stream()).text == "end"
+            process.send(signal.SIGTERM)
+            assert await process.ended() == 0
+
+
+async def _url_of(pid: int) -> str:
+    """Find the port on which the process *pid* listens, in the kernel's table."""
+    async with asyncio.timeout(20):
+        while True:
+            inodes = set()
+            for link in Path(f"/proc/{pid}/fd").glob("*"):
+                try:
+                    inodes.add(str(link.readlink()))
+                except OSError:
+                    continue
+            for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
+                    return f"http://127.0.0.1:{int(fields[1].split(':')[1], 16)}/gemini"
+            await asyncio.sleep(0.05)
+
+
+async def test_with_few_descriptors_it_sheds_load_and_comes_back(gateway):
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+    async with (
+        ScriptedUpstream(stream(LAST)) as upstream,
+        gateway(upstream, preexec_fn=limited) as (process, client),
+    ):
+        port = int(client.url.split(":")[2].split("/")[0])
+        idle = []
+        for _ in range(100):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            idle.append(writer)
+        with pytest.raises((aiohttp.ClientError, AssertionError)):
+            assert (await client.stream()).status == 200
+        for writer in idle:
+            writer.close()
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    if (await client.stream()).text == "end":
+                        break
+                except aiohttp.ClientError:
+                    await asyncio.sleep(0.05)
+        process.send(signal.SIGTERM)
+        assert await process.ended() == 0
+        assert len(process.log) < 20_000
