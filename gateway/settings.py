@@ -101,6 +101,7 @@ class State(Section, frozen=True):
 
     url: str = "memory://"
     namespace: str = "gateway"
+    timeout_s: Seconds = 0.05
 
 
 class Database(Section, frozen=True):

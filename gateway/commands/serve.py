@@ -35,8 +35,6 @@ def serve(path: Path | None, worker: int, descriptors: tuple[int, ...], *, check
             click.echo(_summary(settings))
             return
         with state_server(settings) as settings:
-            # Workers, and every later reading of the file, find a private state server by this.
-            os.environ["GATEWAY_STATE__URL"] = settings.state.url
             sockets = _sockets(settings, descriptors)
             status = _run(path, settings, sockets, worker)
     raise SystemExit(status)

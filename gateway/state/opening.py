@@ -48,7 +48,8 @@ def make_store(settings: Settings) -> StateStore:
             f"state.url: a state server needs the extra gateway[redis] ({error.name} is missing)"
         ) from None
     try:
-        shared = ValkeyStore(url, settings.state.namespace)
+        state = settings.state
+        shared = ValkeyStore(url, state.namespace, timeout_s=state.timeout_s)
     except ValueError as error:
         raise ConfigError(f"state.url: {error}") from None
     return GuardedStore(shared, settings.limits.on_store_failure)

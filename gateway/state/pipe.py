@@ -18,6 +18,8 @@ Send = Callable[[list[Command]], Awaitable[list[Any]]]
 
 # Commands nobody waits for are dropped beyond this: the server is slower than what is told to it.
 MAX_QUEUE: Final = 20_000
+# From bytes in the socket to the reply in the task's hands the loop turns a handful of times.
+MORE_TURNS: Final = 10
 
 
 class Pipe:
@@ -58,16 +60,51 @@ class Pipe:
             while self._queue:
                 batch, self._queue = self._queue, []
                 try:
-                    async with asyncio.timeout(self._timeout_s):
+                    with Patience(self._timeout_s):
                         replies = await self._send([one for errand in batch for one in errand[0]])
-                except (StoreDown, TimeoutError) as error:
+                except StoreDown as error:
                     # Those who wait behind would wait as long once more, and as much in vain.
                     batch, self._queue = batch + self._queue, []
-                    _fail(batch, str(error) or "no answer in time")
+                    _fail(batch, str(error))
                 else:
                     _answer(batch, replies)
         finally:
             self._task = None
+
+
+class Patience:
+    """Ends what the current task does inside after *seconds*, by `StoreDown`.
+
+    The answer may have come while this very process was too busy to read it, and a busy process
+    must not take its server for dead. So when the time is up the loop still turns a few times.
+    """
+
+    __slots__ = ("_handle", "_is_over", "_loop", "_task")
+
+    def __init__(self, seconds: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task(self._loop)
+        self._is_over = False
+        self._handle: asyncio.Handle = self._loop.call_later(seconds, self._give_up, MORE_TURNS)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        self._handle.cancel()
+        if self._is_over and self._task:
+            self._task.uncancel()
+            if kind is asyncio.CancelledError:
+                raise StoreDown("no answer in time") from error
+
+    def _give_up(self, turns: int) -> None:
+        if turns:
+            self._handle = self._loop.call_soon(self._give_up, turns - 1)
+        elif self._task:
+            self._is_over = True
+            self._task.cancel()
 
 
 def _answer(batch: list[Errand], replies: list[Any]) -> None:

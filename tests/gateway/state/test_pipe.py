@@ -1,6 +1,7 @@
 """Batches: alone at once, under load together, and never longer than the timeout."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -67,6 +68,25 @@ async def test_at_the_timeout_all_who_wait_fail_together(server):
     failed = await asyncio.gather(first, second, return_exceptions=True)
     assert [type(error) for error in failed] == [StoreDown, StoreDown]
     assert len(server.batches) == 1
+
+
+async def test_an_answer_that_came_while_this_process_was_busy_counts(server):
+    pipe = Pipe(server.send, 0.02)
+    asked = asyncio.ensure_future(pipe.ask(("first",)))
+    await asyncio.sleep(0.01)
+    server.gate.set()
+    time.sleep(0.1)
+    assert await asked == [("first",)]
+
+
+async def test_a_pipe_that_is_ended_does_not_take_it_for_a_timeout(server):
+    pipe = Pipe(server.send, 5)
+    asked = asyncio.ensure_future(pipe.ask(("first",)))
+    await asyncio.sleep(0)
+    pipe._task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await pipe._task
+    asked.cancel()
 
 
 async def test_after_a_fault_the_next_command_is_tried(server):

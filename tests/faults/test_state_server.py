@@ -1,0 +1,136 @@
+"""Several gateway processes on one state server: exact together, alive without it."""
+
+import asyncio
+import os
+import sys
+import time
+from collections import Counter
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import orjson
+import pytest
+
+from tests.faults.scripted import LAST, ScriptedUpstream, answer
+
+ROOT = Path(__file__).parents[2]
+LICENSE = "license-of-alice"
+CONFIG = """
+[server]
+port = 0
+workers = {workers}
+[upstream]
+base_url = "{upstream}"
+[[upstream.credentials]]
+name = "main"
+key = "upstream-key"
+[[licenses]]
+id = "alice"
+key = "license-of-alice"
+{limits}
+[state]
+url = "{state}"
+timeout_s = {timeout_s}
+[log]
+format = "json"
+"""
+CHAT = {"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "hi"}]}
+
+
+@asynccontextmanager
+async def gateway(folder, **options):
+    """Run one machine's gateway; gives its address once all its workers listen."""
+    folder.mkdir()
+    (folder / "config.toml").write_text(CONFIG.format(**options))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway", "serve"),
+        cwd=folder,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        async with asyncio.timeout(30):
+            started = await line_of(process, "started")
+            for _ in range(options["workers"] if options["workers"] > 1 else 0):
+                await line_of(process, "worker_started")
+        yield started["listen"][0], process
+    finally:
+        process.terminate()
+        await process.communicate()
+
+
+async def line_of(process, event):
+    async for raw in process.stderr:
+        line = orjson.loads(raw)
+        if line["event"] == event:
+            return line
+    raise AssertionError(f"the gateway ended before {event}")
+
+
+async def ask(session, url):
+    headers = {"Authorization": LICENSE}
+    began = time.monotonic()
+    async with session.post(f"{url}/v1/chat/completions", json=CHAT, headers=headers) as response:
+        await response.read()
+        return response.status, time.monotonic() - began, response.headers
+
+
+async def test_four_processes_on_two_machines_admit_exactly_the_limit(valkey, tmp_path):
+    async with ScriptedUpstream(answer(200, LAST)) as upstream:
+        options = {"workers": 2, "upstream": upstream.url, "state": valkey.url, "timeout_s": 10}
+        options["limits"] = "requests_per_day = 20"
+        async with (
+            gateway(tmp_path / "one", **options) as (first, _),
+            gateway(tmp_path / "two", **options) as (second, _),
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
+        ):
+            answers = await asyncio.gather(
+                *(ask(session, url) for _ in range(100) for url in (first, second))
+            )
+        assert Counter(status for status, _, _ in answers) == {200: 20, 429: 180}
+        assert len(upstream.seen) == 20
+
+
+async def test_workers_of_one_machine_share_a_private_server(tmp_path):
+    async with ScriptedUpstream(answer(200, LAST)) as upstream:
+        options = {"workers": 2, "upstream": upstream.url, "state": "embedded://", "timeout_s": 10}
+        options["limits"] = "requests_per_day = 10"
+        async with (
+            gateway(tmp_path / "one", **options) as (url, _),
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
+        ):
+            answers = await asyncio.gather(*(ask(session, url) for _ in range(60)))
+        assert Counter(status for status, _, _ in answers) == {200: 10, 429: 50}
+
+
+@pytest.mark.parametrize("fault", ["kill", "hang"])
+async def test_without_its_state_server_the_gateway_goes_on_and_comes_back(
+    own_valkey, tmp_path, fault
+):
+    async with ScriptedUpstream(answer(200, LAST)) as upstream:
+        options = {
+            "workers": 1,
+            "upstream": upstream.url,
+            "state": own_valkey.url,
+            "timeout_s": 0.05,
+        }
+        options["limits"] = "requests_per_minute = 100_000"
+        async with (
+            gateway(tmp_path / "one", **options) as (url, process),
+            aiohttp.ClientSession() as session,
+        ):
+            status, _, headers = await ask(session, url)
+            assert (status, headers.get("x-gateway-degraded")) == (200, None)
+            getattr(own_valkey, fault)()
+            answers = [await ask(session, url) for _ in range(20)]
+            assert {status for status, _, _ in answers} == {200}
+            assert answers[-1][2]["x-gateway-degraded"] == "limits"
+            # 50 ms are configured, for the first three; the rest is a busy machine.
+            assert sum(seconds for _, seconds, _ in answers) < 5
+            own_valkey.start() if fault == "kill" else own_valkey.resume()
+            async with asyncio.timeout(20):
+                while "x-gateway-degraded" in (await ask(session, url))[2]:
+                    await asyncio.sleep(0.1)
+                assert (await line_of(process, "state_server_down"))["policy"] == "local"
+                await line_of(process, "state_server_back")
