@@ -22,6 +22,9 @@ from gateway.media.spool import Spool
 from gateway.media.web_url import UNREACHABLE, Target, parse
 from gateway.settings import Media
 
+# How many fetches of full length a fetch waits for: 20 items, four at once, need five turns.
+_ROUNDS = 6
+_RETRY_AFTER_S = 5.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HEADERS = {
     "Accept": "image/*, audio/*, video/*, application/pdf, */*;q=0.5",
@@ -81,7 +84,8 @@ async def _timely(semaphore: asyncio.Semaphore, timeout_s: float) -> AsyncIterat
             await semaphore.acquire()
     except TimeoutError:
         raise RateLimited(
-            "Too many media URLs are being fetched at once; try again later.", retry_after=timeout_s
+            "Too many media URLs are being fetched at once; try again later.",
+            retry_after=_RETRY_AFTER_S,
         ) from None
     try:
         yield
@@ -109,7 +113,7 @@ class Fetcher:
         """
         target = parse(url, self._policy)
         timeout_s = self._settings.timeout_s
-        async with self._slots.take(license_id, timeout_s):
+        async with self._slots.take(license_id, timeout_s * _ROUNDS):
             try:
                 async with asyncio.timeout(timeout_s):
                     return await self._follow(target, budget, spool)

@@ -191,7 +191,8 @@ def settle(window: Window, claim: Claim) -> Format:
         return hint
     if found is None or found.mime is None or found.kind not in claim.kinds:
         raise _unsupported(found or _textual(window), claim)
-    if hint is not None and {hint.kind, found.kind} not in _COMPATIBLE:
+    # Sound and video share containers and names.
+    if hint is not None and {hint.kind, found.kind} not in ({found.kind}, {"audio", "video"}):
         raise InvalidMedia(
             f"This part is declared as {claim.declared[:80]!r}, but its bytes are {found.name}."
             " Declare what it is, or leave the type out.",
@@ -199,17 +200,6 @@ def settle(window: Window, claim: Claim) -> Format:
             code="media_type_mismatch",
         )
     return found
-
-
-# Sound and video share containers and names, RTF is text in one view and a document in another.
-_COMPATIBLE = (
-    {"image"},
-    {"audio"},
-    {"video"},
-    {"audio", "video"},
-    {"document"},
-    {"text"},
-)
 
 
 def is_text(window: Window) -> bool:
