@@ -108,7 +108,7 @@ def running():
         await site.start()
         port = site._server.sockets[0].getsockname()[1]
         try:
-            async with aiohttp.ClientSession() as session:
+            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
                 yield Gateway(f"http://127.0.0.1:{port}/gemini", session, app)
         finally:
             await runner.cleanup()

@@ -7,6 +7,7 @@ own client would wait for ever on a broken chunk size.
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import aiohttp
 import orjson
@@ -94,6 +95,14 @@ class Answer:
                 raise Failed(fault_of_error(event["error"], self._redact))
         return self._first[0]
 
+    async def is_single(self) -> bool:
+        """Tell whether the first event is all there is; reads on until another one comes."""
+        if not self._stream:
+            return len(self._first) == 1
+        while len(self._first) == 1 and (data := await self._response.content.readany()):
+            self._first += self._events(self._decoder.feed(data))
+        return len(self._first) == 1
+
     async def batches(self) -> Batches:
         """Give all events, the first ones at once. Raises `UpstreamError` when it breaks off."""
         yield self._first
@@ -125,7 +134,7 @@ class Answer:
         events: list[Json] = []
         for payload in payloads:
             try:
-                event = orjson.loads(payload)
+                event = _unwrapped(orjson.loads(payload))
             except orjson.JSONDecodeError:
                 raise UpstreamError("The upstream sent an event that is not JSON.") from None
             if "error" in event:
@@ -144,8 +153,8 @@ class Answer:
         content = self._response.content
         while data := await content.readany():
             if payloads := self._decoder.feed(data):
-                return [orjson.loads(payload) for payload in payloads]
-        return [orjson.loads(payload) for payload in self._decoder.finish()]
+                return [_unwrapped(orjson.loads(payload)) for payload in payloads]
+        return [_unwrapped(orjson.loads(payload)) for payload in self._decoder.finish()]
 
     async def _whole(self) -> list[Json]:
         parsed = orjson.loads(await self._read(MAX_WHOLE_BYTES))
@@ -164,3 +173,12 @@ class Answer:
     def _expire(self) -> None:
         silence = UpstreamTimeout(f"The upstream was silent for {self._idle_s:g} s.")
         self._response.content.set_exception(silence)
+
+
+def _unwrapped(event: Any) -> Json:
+    """Give *event* as an object: error bodies also come as a list of one."""
+    if isinstance(event, list) and event:
+        event = event[0]
+    if not isinstance(event, dict):
+        raise UpstreamError("The upstream sent an event that is not an object.")
+    return event

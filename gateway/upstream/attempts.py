@@ -15,7 +15,7 @@ import aiohttp
 
 from gateway.dialects.openai_chat.finish import worth_retrying
 from gateway.errors import GatewayError, UpstreamAuth, UpstreamEmpty, UpstreamOverloaded
-from gateway.exchange import Json, Notes, Outcome, UpstreamCall
+from gateway.exchange import Notes, Outcome, UpstreamCall
 from gateway.healing import heal
 from gateway.upstream.answer import Answer, Failed
 from gateway.upstream.credentials import Credential
@@ -184,7 +184,9 @@ class Attempts:
         try:
             async with asyncio.timeout_at(limit):
                 answer = await self._upstream.post(self._call, credential)
-                self._check_weak(await answer.begin())
+                first = await answer.begin()
+                if not self._weak and (reason := worth_retrying(first)):
+                    await self._refuse_weak(answer, reason)
         except BaseException as error:
             if answer is not None:
                 answer.close()
@@ -193,10 +195,10 @@ class Attempts:
             raise
         return answer
 
-    def _check_weak(self, first: Json) -> None:
-        """Refuse, once, an empty or malformed answer: a second try often mends it."""
-        reason = None if self._weak else worth_retrying(first)
-        if reason is not None:
+    async def _refuse_weak(self, answer: Answer, reason: str) -> None:
+        """Refuse, once, an answer that is empty or malformed: a second try often mends it."""
+        # An empty STOP may come first and text after it.
+        if await answer.is_single():
             self._weak = True
             raise Failed(Fault(Kind.WEAK, UpstreamEmpty(f"The model ended with {reason}.")))
 

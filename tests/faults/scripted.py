@@ -1,7 +1,8 @@
 """An upstream on a raw socket that does exactly what it is told, byte by byte.
 
 A script is a list of steps for one request. Each connection takes requests one after another; the
-n-th request gets the n-th script, and the last one serves all that follow.
+n-th request gets the n-th script, and the last one serves all that follow. A script may be a
+function of the request and its number.
 """
 
 import asyncio
@@ -116,7 +117,8 @@ class ScriptedUpstream:
         seen = Seen(path, headers.get("x-goog-api-key", ""), json.loads(body or b"{}"))
         self.seen.append(seen)
         script = self.scripts[min(len(self.seen), len(self.scripts)) - 1]
-        return await self._play(script, seen, reader, writer)
+        steps = script(seen, len(self.seen)) if callable(script) else script
+        return await self._play(steps, seen, reader, writer)
 
     async def _play(self, script, seen, reader, writer) -> bool:
         for step in script:
@@ -134,12 +136,13 @@ class ScriptedUpstream:
                 gone = asyncio.ensure_future(reader.read(1))
                 released = asyncio.ensure_future(self.release.wait())
                 await asyncio.wait({gone, released}, return_when=asyncio.FIRST_COMPLETED)
-                released.cancel()
-                if gone.done():
+                left = gone.done()
+                for waiter in (gone, released):
+                    waiter.cancel()
+                await asyncio.wait({gone, released})
+                if left:
                     seen.gone.set()
                     return False
-                gone.cancel()
-                await asyncio.wait({gone})
                 continue
             if isinstance(step, float):
                 await asyncio.sleep(step)

@@ -43,6 +43,8 @@ BREAKS = {
     "garbage event": ([SSE, HELLO, chunk(b"data: {nonsense\r\n\r\n"), END], "upstream_error"),
     "error event": ([SSE, HELLO, chunk(data(OVERLOADED)), END], "overloaded"),
     "bare json tail": ([SSE, HELLO, chunk(json.dumps(OVERLOADED).encode()), END], "overloaded"),
+    "bare json list": ([SSE, HELLO, chunk(json.dumps([OVERLOADED]).encode()), END], "overloaded"),
+    "event that is no object": ([SSE, HELLO, chunk(b"data: 5\r\n\r\n"), END], "upstream_error"),
     "error event in the read of another": (
         [SSE, HELLO, 0.05, chunk(data(event(" you")) + data(OVERLOADED)), END],
         "overloaded",

@@ -82,6 +82,14 @@ async def test_an_empty_answer_is_asked_for_once_more(gemini):
         assert (text, outcome.attempts) == ("good end", 2)
 
 
+async def test_an_empty_stop_with_text_behind_it_is_no_empty_answer(gemini):
+    stop = {"candidates": [{"content": {"role": "model"}, "finishReason": "STOP"}]}
+    script = [SSE, chunk(data(stop)), 0.05, chunk(data(LAST)), END]
+    async with ScriptedUpstream(script) as scripted:
+        text, outcome = await ask(await gemini(scripted.url))
+        assert (text, outcome.attempts) == ("end", 1)
+
+
 async def test_a_second_empty_answer_is_passed_on(gemini):
     async with ScriptedUpstream(EMPTY) as scripted:
         text, outcome = await ask(await gemini(scripted.url))

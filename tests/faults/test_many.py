@@ -1,0 +1,177 @@
+"""Many at once: nothing is lost, mixed or hung, and everything is given back."""
+
+import asyncio
+import gc
+import os
+import random
+
+import psutil
+import pytest
+
+from gateway.keys import DRAIN
+from tests.faults.scripted import (
+    CLOSE,
+    END,
+    LAST,
+    RESET,
+    SSE,
+    STALL,
+    ScriptedUpstream,
+    chunk,
+    data,
+    event,
+    refusal,
+    stream,
+)
+from tests.running import settings_for
+
+CHUNKS = 10
+ENDINGS = [[RESET], [CLOSE], [END], [chunk(b"data: {nonsense\r\n\r\n"), END]]
+
+
+def marker_of(seen) -> str:
+    return seen.body["contents"][0]["parts"][0]["text"]
+
+
+def pieces(marker: str) -> list[dict]:
+    return [event(f"{marker}:{n} ") for n in range(CHUNKS)]
+
+
+def paced(seen, _number) -> list:
+    """Give a stream of the request's own marker that takes a moment."""
+    bodies = [chunk(data(one)) for one in pieces(marker_of(seen))]
+    return [SSE, *(step for one in bodies for step in (one, 0.02)), chunk(data(LAST)), END]
+
+
+class Faulty:
+    """Breaks five in a hundred streams, each in one of several ways, before or after text."""
+
+    def __init__(self, seed: int, share: float = 0.05) -> None:
+        self.random = random.Random(seed)
+        self.share = share
+        self.broken = set()
+
+    def __call__(self, seen, number) -> list:
+        whole = paced(seen, number)
+        if self.random.random() >= self.share:
+            return whole
+        cut = self.random.choice([0, 1, 7])
+        if cut:
+            self.broken.add(marker_of(seen))
+            return [*whole[:cut], 0.02, *self.random.choice(ENDINGS)]
+        return self.random.choice([[RESET], refusal(500, "INTERNAL"), [SSE, RESET]])
+
+
+async def ask(gateway, marker: str):
+    message = {"role": "user", "content": marker}
+    return marker, await gateway.stream(messages=[message])
+
+
+async def until_idle(gateway) -> None:
+    async with asyncio.timeout(5):
+        while gateway.app[DRAIN].count:
+            await gateway.tick()
+
+
+def check(marker, seen, broken) -> None:
+    whole = "".join(f"{marker}:{n} " for n in range(CHUNKS))
+    if seen.error is None:
+        assert (seen.text, seen.finish_reasons) == (whole + "end", ["stop"])
+    else:
+        assert marker in broken or seen.status != 200
+        assert whole.startswith(seen.text)
+        assert seen.finish_reasons == []
+    assert seen.done or seen.status != 200
+
+
+@pytest.mark.timeout(60)
+async def test_five_hundred_streams_with_faults_neither_mix_nor_hang(running):
+    faulty = Faulty(seed=1)
+    settings = {"upstream": {"idle_timeout_s": 2.0}}
+    async with (
+        ScriptedUpstream(faulty) as upstream,
+        running(settings_for(upstream.url, keys=("key-1", "key-2"), **settings)) as gateway,
+    ):
+        results = await asyncio.gather(*(ask(gateway, f"m{n}") for n in range(500)))
+        for marker, seen in results:
+            check(marker, seen, faulty.broken)
+        failed = [seen for _, seen in results if seen.error is not None]
+        assert len(failed) <= len(faulty.broken) + 5
+        await until_idle(gateway)
+        assert (await ask(gateway, "after"))[1].status in {200, 502}
+
+
+@pytest.mark.timeout(60)
+async def test_two_hundred_held_streams_need_little_memory_each(running):
+    """Both ends and the scripted upstream live in this process, so the gateway's share is less."""
+
+    def held(seen, _number):
+        return [SSE, chunk(data(event(marker_of(seen)))), STALL, chunk(data(LAST)), END]
+
+    async with (
+        ScriptedUpstream(held) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        await ask_some(gateway, upstream, 5)
+        gc.collect()
+        process = psutil.Process(os.getpid())
+        before = process.memory_info().rss
+        tasks = await begin(gateway, upstream, 200)
+        grown = process.memory_info().rss - before
+        upstream.release.set()
+        results = await asyncio.gather(*tasks)
+    assert not [seen.error for _, seen in results if seen.error]
+    assert [seen.text for _, seen in results] == [f"{marker}end" for marker, _ in results]
+    assert len({marker for marker, _ in results}) == 200
+    # Three processes' worth of sockets and buffers in one: 60 KB is the gateway's bound alone.
+    print(f"{grown / 200 / 1024:.1f} KiB a stream, both ends")
+    assert grown / 200 < 3 * 60 * 1024
+
+
+async def begin(gateway, upstream, count: int) -> list[asyncio.Task]:
+    already = len(upstream.seen)
+    tasks = [asyncio.create_task(ask(gateway, f"held{n}")) for n in range(count)]
+    while len(upstream.seen) < already + count:
+        await gateway.tick()
+    await asyncio.sleep(0.2)
+    return tasks
+
+
+async def ask_some(gateway, upstream, count: int) -> None:
+    tasks = await begin(gateway, upstream, count)
+    upstream.release.set()
+    await asyncio.gather(*tasks)
+    upstream.release.clear()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+async def test_a_hundred_thousand_requests_leave_nothing_behind(running):
+    """No growth of memory, descriptors or tasks over 100,000 requests with random faults."""
+    settings = {"upstream": {"idle_timeout_s": 2.0}, "log": {"level": "error"}}
+    process = psutil.Process(os.getpid())
+
+    def quick(seen, number):
+        faulty = soak_faults(seen, number)
+        return faulty or stream(event(marker_of(seen)), LAST)
+
+    rng = random.Random(5)
+
+    def soak_faults(_seen, _number):
+        return rng.choice([[RESET], [CLOSE], [SSE, RESET]]) if rng.random() < 0.02 else None
+
+    async with (
+        ScriptedUpstream(quick) as upstream,
+        running(settings_for(upstream.url, keys=("key-1", "key-2"), **settings)) as gateway,
+    ):
+        sizes = []
+        for round_ in range(100):
+            for batch in range(20):
+                await asyncio.gather(*(ask(gateway, f"s{round_}-{batch}-{n}") for n in range(50)))
+            upstream.seen.clear()
+            gc.collect()
+            sizes.append((process.memory_info().rss, process.num_fds(), len(asyncio.all_tasks())))
+    warm, end = sizes[10], sizes[-1]
+    assert end[0] - warm[0] < 40 << 20
+    assert end[1] - warm[1] < 30
+    assert end[2] - warm[2] < 30
