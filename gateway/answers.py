@@ -40,6 +40,8 @@ def stamp(response: web.StreamResponse, exchange: Exchange) -> None:
     outcome = exchange.outcome
     if outcome.model is not None and outcome.model != exchange.asked:
         headers["x-gateway-model"] = outcome.model
+    if hasattr(exchange, "reply") and exchange.reply.sunset is not None:
+        headers["Sunset"] = exchange.reply.sunset
     notes = exchange.notes
     if notes.adjusted or notes.dropped:
         headers.update(note_headers(notes))

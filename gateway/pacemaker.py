@@ -112,7 +112,8 @@ class Pacemaker:
     async def _beat(self) -> None:
         """Write a keepalive; a client that is gone is noticed by the server itself."""
         mode = self._settings.keepalive
-        if mode == "off":
+        # A write that began meanwhile, the last one perhaps, is sign of life enough.
+        if mode == "off" or self._writing_since is not None:
             return
         exchange = self._exchange
         frame = _COMMENT

@@ -22,7 +22,7 @@ from gateway.errors import (
     UpstreamTimeout,
     UpstreamTruncated,
 )
-from gateway.exchange import Exchange, Json, Reply
+from gateway.exchange import Exchange, Json, Reply, UpstreamCall
 from gateway.keys import DRAIN, EXCHANGE, SETTINGS, UPSTREAM
 from gateway.pacemaker import Pacemaker
 
@@ -52,16 +52,16 @@ async def generate(request: web.Request) -> web.StreamResponse:
 
 async def whole(request: web.Request, exchange: Exchange) -> web.StreamResponse:
     """Answer with the whole reply in one piece."""
-    reply = exchange.reply
-    chunks: list[Json] = []
-    async with request.app[UPSTREAM].open(
-        exchange.call, exchange.outcome, exchange.notes
-    ) as batches:
-        async for events in batches:
-            for event in events:
-                chunks += reply.feed(event)
-    chunks += reply.finish()
-    return json_response(reply.collect(chunks), exchange)
+    events: list[Json] = []
+    opening = request.app[UPSTREAM].open(exchange.call, exchange.outcome, exchange.notes)
+    async with opening as batches:
+        async for batch in batches:
+            events += batch
+    if _has_sound(exchange.call):
+        body = await asyncio.to_thread(_collected, exchange.reply, events)
+    else:
+        body = _collected(exchange.reply, events)
+    return json_response(body, exchange)
 
 
 async def stream(request: web.Request, exchange: Exchange) -> web.StreamResponse:
@@ -74,10 +74,12 @@ async def stream(request: web.Request, exchange: Exchange) -> web.StreamResponse
         await pacemaker.committed()
         if not exchange.outcome.begun:
             raise
+        pacemaker.writes()
         await _tell(response, exchange, error)
     except asyncio.CancelledError:
         if not (exchange.outcome.begun and request.app[DRAIN].over):
             raise
+        pacemaker.writes()
         await _tell(response, exchange, Unavailable(_RESTART))
     except ConnectionResetError:
         exchange.outcome.client_gone = True
@@ -92,24 +94,43 @@ async def _relay(
     """Send the reply down; the whole hot path of a stream is the loop in here."""
     reply, outcome = exchange.reply, exchange.outcome
     async with request.app[UPSTREAM].open(exchange.call, outcome, exchange.notes) as batches:
+        # Fed before the head leaves: the head tells what the first events told.
+        chunks = _fed(reply, await anext(batches))
         await pacemaker.committed()
         if not outcome.begun:
             stamp(response, exchange)
             await response.prepare(request)
             outcome.begun = True
+        broken: UpstreamError | None = None
         try:
-            async for events in batches:
-                chunks = [chunk for event in events for chunk in reply.feed(event)]
+            while True:
                 if chunks:
                     pacemaker.writes()
                     await response.write(reply.encode(chunks))
                     pacemaker.wrote()
-            broken = None
+                chunks = _fed(reply, await anext(batches))
+        except StopAsyncIteration:
+            pass
         except (UpstreamTruncated, UpstreamTimeout) as error:
             broken = error
         closing = _finish(reply, broken)
     pacemaker.writes()
     await response.write_eof(reply.encode(closing) + exchange.dialect.end)
+
+
+def _fed(reply: Reply, events: list[Json]) -> list[Json]:
+    """Give the chunks of one batch."""
+    return [chunk for event in events for chunk in reply.feed(event)]
+
+
+def _collected(reply: Reply, events: list[Json]) -> Json:
+    """Give the whole answer: the chunks of a stream, folded."""
+    return reply.collect(_fed(reply, events) + reply.finish())
+
+
+def _has_sound(call: UpstreamCall) -> bool:
+    """Tell whether to collect in a thread: a second of sound takes milliseconds to encode."""
+    return "AUDIO" in call.body.get("generationConfig", {}).get("responseModalities", ())
 
 
 def _finish(reply: Reply, broken: UpstreamError | None) -> list[Json]:

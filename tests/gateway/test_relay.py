@@ -47,6 +47,18 @@ async def test_a_stream_has_the_headers_that_keep_proxies_from_buffering(running
         assert "x-request-id" in response.headers
 
 
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_a_model_that_will_be_retired_is_told_with_its_date(running, streaming):
+    last = {**LAST, "modelStatus": {"retirementTime": "2027-05-07T00:00:00Z"}}
+    script = stream(last) if streaming else answer(200, last)
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+        gateway.post(stream=streaming) as response,
+    ):
+        assert response.headers["Sunset"] == "Fri, 07 May 2027 00:00:00 GMT"
+
+
 async def test_events_are_relayed_as_they_come(running):
     script = [SSE, chunk(data(event("first"))), STALL, chunk(data(LAST)), END]
     async with (
