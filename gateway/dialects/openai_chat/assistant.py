@@ -4,7 +4,9 @@ from typing import Any
 
 from gateway.dialects.openai_chat import content, results, turns
 from gateway.dialects.openai_chat.names import wire_name
+from gateway.dialects.openai_chat.shapes import is_shallow
 from gateway.dialects.openai_chat.translating import Translating
+from gateway.errors import BadRequest
 from gateway.exchange import Json
 from gateway.features import BYPASS
 
@@ -82,12 +84,12 @@ def _call(translating: Translating, call: Json, by_call: dict[str, str]) -> Json
 
 def _arguments(told: Any) -> Json:
     """Give the arguments of a call, which Gemini wants as an object."""
-    if isinstance(told, dict):
-        return told if results.is_shallow(told) else {"input": str(told)}
+    if not isinstance(told, str | None):
+        if not is_shallow(told):
+            raise BadRequest("These arguments are nested too deeply.", param="messages")
+        return told if isinstance(told, dict) else {"input": told}
     if not told:
         return {}
-    if not isinstance(told, str):
-        return {"input": told}
     value = results.parse_object(told)
     if value is not None:
         return value

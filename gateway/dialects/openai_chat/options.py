@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.dialects.openai_chat import native, outputs, schema, thinking
+from gateway.dialects.openai_chat.shapes import MAX_DEPTH
 from gateway.dialects.openai_chat.translating import Translating
 from gateway.errors import BadRequest
 from gateway.exchange import Json
@@ -205,14 +206,17 @@ def _settle_schemas(config: Json) -> None:
     ):
         if isinstance(config.get(name), dict) and "responseMimeType" not in config:
             config["responseMimeType"] = "application/json"
-        if name == "responseSchema" and name in config:
-            openapi = config.pop(name)
-            config["responseJsonSchema"], _ = schema.normalise(_lowered(openapi, 0), path)
+        if name in config:
+            told = config.pop(name)
+            if not isinstance(told, dict):
+                raise BadRequest("Expected an object.", param=path, code="invalid_type")
+            told = _lowered(told, 0) if name == "responseSchema" else told
+            config["responseJsonSchema"], _ = schema.normalise(told, path)
 
 
 def _lowered(openapi: Any, depth: int) -> Any:
     """Give an OpenAPI schema as JSON schema: its types are in capitals."""
-    if depth > schema.MAX_DEPTH or not isinstance(openapi, dict):
+    if depth > MAX_DEPTH or not isinstance(openapi, dict):
         return openapi
     lowered: Json = {}
     for name, value in openapi.items():

@@ -1,15 +1,11 @@
 """The results of function calls as Gemini's function responses."""
 
-from typing import Any
-
 import orjson
 
 from gateway.dialects.openai_chat import content
+from gateway.dialects.openai_chat.shapes import is_shallow
 from gateway.dialects.openai_chat.translating import Translating
 from gateway.exchange import Json
-
-# Deeper values are rare, and no writer of JSON takes them without end.
-MAX_DEPTH = 64
 
 
 def parse_object(text: str) -> Json | None:
@@ -19,20 +15,6 @@ def parse_object(text: str) -> Json | None:
     except orjson.JSONDecodeError:
         return None
     return value if isinstance(value, dict) and is_shallow(value) else None
-
-
-def is_shallow(value: Any, limit: int = MAX_DEPTH) -> bool:
-    """Say whether *value* is nested at most *limit* deep."""
-    level = [value]
-    while level and limit >= 0:
-        limit -= 1
-        level = [
-            inner
-            for one in level
-            if isinstance(one, dict | list)
-            for inner in (one.values() if isinstance(one, dict) else one)
-        ]
-    return not level
 
 
 def response(text: str) -> Json:

@@ -7,10 +7,10 @@ accepted; of the others some are told in accepted words, the rest is left out.
 from collections.abc import Callable
 from typing import Any
 
+from gateway.dialects.openai_chat.shapes import MAX_DEPTH, is_shallow
 from gateway.errors import BadRequest
 from gateway.exchange import Json
 
-MAX_DEPTH = 64
 MAX_MERGES = 128
 
 _KEPT = frozenset(
@@ -108,7 +108,7 @@ class _Work:
                 return self.node(schema, depth + 1)
         made: Json = {}
         for name, value in schema.items():
-            if name in _KEPT:
+            if name in _KEPT and is_shallow(value):
                 made[name] = value
             elif (translate := _KEYWORDS.get(name)) is not None:
                 translate(self, made, value, depth + 1)
@@ -230,7 +230,7 @@ def _bound(name: str, step: int) -> Callable[[_Work, Json, Any, int], None]:
 
 def _completed(made: Json, schema: Json) -> Json:
     """Give *made* with what Gemini misses, made of what *schema* says in other words."""
-    if "const" in schema and "enum" not in made:
+    if "const" in schema and "enum" not in made and is_shallow(schema["const"]):
         made["enum"] = [schema["const"]]
     if schema.get("nullable") is True and isinstance(made.get("type"), str):
         made["type"] = [made["type"], "null"]

@@ -11,6 +11,9 @@ from gateway.errors import BadRequest
 
 Check = Callable[[Any], None]
 
+# Deeper values are rare, and no writer of JSON takes them without end.
+MAX_DEPTH = 64
+
 _WORDS = {
     dict: "an object",
     list: "an array",
@@ -158,3 +161,17 @@ def tagged(tag: str, variants: Mapping[str, Check], other: Check | None = None) 
         one(value)
 
     return check
+
+
+def is_shallow(value: Any, limit: int = MAX_DEPTH) -> bool:
+    """Say whether *value* is nested at most *limit* deep."""
+    level = [value]
+    while level and limit >= 0:
+        limit -= 1
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return not level

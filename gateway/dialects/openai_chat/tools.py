@@ -244,6 +244,6 @@ def _choose_mode(tools: Tools, mode: str) -> None:
 
 
 def _chosen(tool: Json) -> str:
-    told = tool.get("function") or tool.get("custom") or tool
+    told = next((tool[k] for k in ("function", "custom") if isinstance(tool.get(k), dict)), tool)
     name = told.get("name") or tool.get("type") or ""
     return name if isinstance(name, str) else ""

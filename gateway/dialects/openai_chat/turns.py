@@ -31,11 +31,8 @@ def call_key(call_id: str) -> str:
 
 def legacy_key(name: str, arguments: Any) -> str:
     """Give the key of a `function_call`, which has no id."""
-    try:
-        told = orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        told = repr(arguments).encode()
-    return "call/" + _digest(f"{name}\n{told.decode(errors='replace')}")
+    told = orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS).decode()
+    return "call/" + _digest(f"{name}\n{told}")
 
 
 def text_key(text: str) -> str | None:

@@ -15,7 +15,7 @@ def ask(payload=None, *, media=None, memories=None, refusals=frozenset(), safety
     DIALECT.check(payload)
     known = Known(
         exchange_id="x",
-        media=media or {},
+        media={} if media is None else media,
         memories=memories or {},
         refusals=refusals,
         safety=safety,
