@@ -17,7 +17,11 @@ from aiohttp import web
 from aiohttp.client_proto import ResponseHandler
 
 from benchmarks import scenarios, targets
+from benchmarks import relay as minimal
 from benchmarks.scenarios import Scenario
+from gateway.app import build_app
+from gateway.config import load
+from gateway.log import Output, secrets_of
 
 EVENT = (
     b'{"candidates": [{"content": {"parts": [{"text": "The quick \\"brown\\" fox\\njumps over the '
@@ -113,7 +117,7 @@ class Client:
 
     __slots__ = ("_answered", "_protocol", "_received", "_requests")
 
-    def __init__(self, server: "web.Server[Any]") -> None:
+    def __init__(self, server: web.Server) -> None:
         self._received: list[bytes] = []
         self._answered = asyncio.Event()
         self._protocol = server()
@@ -133,11 +137,11 @@ class Client:
         return b"".join(self._received)
 
 
-def request_bytes(scenario: Scenario) -> bytes:
+def request_bytes(scenario: Scenario, path: str = targets.GATEWAY_PATH) -> bytes:
     """Give the HTTP request of *scenario*."""
     body = scenarios.body(scenario)
     head = (
-        f"POST {targets.GATEWAY_PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         f"Content-Type: application/json\r\n{targets.GATEWAY_HEADERS[0]}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
@@ -145,23 +149,33 @@ def request_bytes(scenario: Scenario) -> bytes:
 
 
 @asynccontextmanager
-async def client() -> AsyncIterator[Client]:
+async def gateway() -> AsyncIterator[Client]:
     """Run the gateway with its full default chain; give a connection to it."""
-    from gateway.app import build_app
-    from gateway.config import read
-    from gateway.log import configure
-
     with tempfile.TemporaryDirectory() as name, Path(os.devnull).open("w") as nowhere:
         place = targets.Place(8080, Path(name), 8081)
-        command = targets.gateway()(place)
-        settings = read(Path(command[-1]))
-        configure(settings.log, nowhere)
-        runner = web.AppRunner(build_app(settings), access_log=None, handle_signals=False)
-        real, aiohttp.TCPConnector = aiohttp.TCPConnector, Canned  # type: ignore[misc]
-        try:
-            await runner.setup()
-            assert runner.server
-            yield Client(runner.server)
-        finally:
-            aiohttp.TCPConnector = real  # type: ignore[misc]
-            await runner.cleanup()
+        settings = load(Path(targets.gateway()(place)[-1]), {})
+        Output(nowhere.fileno()).configure(settings.log, secrets_of(settings))
+        async with connected(lambda: build_app(settings)) as client:
+            yield client
+
+
+@asynccontextmanager
+async def relay() -> AsyncIterator[Client]:
+    """Run the minimal relay; give a connection to it."""
+    app = minimal.build_app("http://127.0.0.1:8081", write_per_chunk=False)
+    async with connected(lambda: app) as client:
+        yield client
+
+
+@asynccontextmanager
+async def connected(build: Callable[[], web.Application]) -> AsyncIterator[Client]:
+    """Run the application that *build* makes; its upstream is `Canned.script`."""
+    real, aiohttp.TCPConnector = aiohttp.TCPConnector, Canned  # type: ignore[misc]
+    runner = web.AppRunner(build(), access_log=None, handle_signals=False)
+    try:
+        await runner.setup()
+        assert runner.server
+        yield Client(runner.server)
+    finally:
+        aiohttp.TCPConnector = real  # type: ignore[misc]
+        await runner.cleanup()

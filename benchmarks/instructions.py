@@ -53,7 +53,7 @@ async def run(part: Part, repeats: int, begin: Callable[[], None], end: Callable
     reply = inprocess.streamed_reply(events, part.per_read) if events else inprocess.whole_reply()
     inprocess.Canned.script = reply
     request = inprocess.request_bytes(Scenario(part.name, "instructions", 1, events=events))
-    async with inprocess.client() as client:
+    async with inprocess.gateway() as client:
         # The interpreter specialises what it has run a few times.
         for _ in range(12):
             answer = await client.ask(request)

@@ -12,8 +12,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import aiohttp
 import orjson
-from aiohttp import ClientSession, TCPConnector, web
+from aiohttp import ClientSession, web
 
 UPSTREAM = web.AppKey("upstream", ClientSession)
 WRITE_PER_CHUNK = web.AppKey("write_per_chunk", bool)
@@ -132,7 +133,7 @@ def build_app(upstream: str, *, write_per_chunk: bool) -> web.Application:
     app[WRITE_PER_CHUNK] = write_per_chunk
 
     async def session(app: web.Application) -> Any:
-        connector = TCPConnector(limit=0)
+        connector = aiohttp.TCPConnector(limit=0)
         headers = {"Content-Type": "application/json", "x-goog-api-key": "key"}
         async with ClientSession(upstream, connector=connector, headers=headers) as client:
             app[UPSTREAM] = client
