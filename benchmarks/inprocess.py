@@ -16,8 +16,8 @@ import aiohttp
 from aiohttp import web
 from aiohttp.client_proto import ResponseHandler
 
-from benchmarks import scenarios, targets
 from benchmarks import relay as minimal
+from benchmarks import scenarios, targets
 from benchmarks.scenarios import Scenario
 from gateway.app import build_app
 from gateway.config import load
@@ -32,6 +32,10 @@ EVENT = (
 )
 LAST = EVENT % b'"finishReason": "STOP",'
 MIDDLE = EVENT % b""
+
+
+# Under callgrind everything takes fifty times as long.
+PATIENCE_S = 30.0
 
 
 def http_chunk(data: bytes) -> bytes:
@@ -58,14 +62,16 @@ def streamed_reply(events: int, per_read: int) -> list[bytes]:
 
 
 class Wire(asyncio.Transport):
-    """A connection in memory: what is written goes to *sink*."""
+    """A connection of *protocol* in memory: what it writes goes to *sink*."""
 
-    __slots__ = ("_closing", "_sink")
+    __slots__ = ("_closing", "_protocol", "_sink")
 
-    def __init__(self, sink: Callable[[bytes], None]) -> None:
+    def __init__(self, protocol: asyncio.BaseProtocol, sink: Callable[[bytes], None]) -> None:
         super().__init__({"peername": ("127.0.0.1", 50000), "sockname": ("127.0.0.1", 8080)})
+        self._protocol = protocol
         self._sink = sink
         self._closing = False
+        protocol.connection_made(self)
 
     def write(self, data: Any) -> None:
         self._sink(bytes(data))
@@ -77,7 +83,9 @@ class Wire(asyncio.Transport):
         return self._closing
 
     def close(self) -> None:
-        self._closing = True
+        if not self._closing:
+            self._closing = True
+            asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
 
     def pause_reading(self) -> None:
         """Do nothing: each read is small and was asked for."""
@@ -108,7 +116,7 @@ class Canned(aiohttp.TCPConnector):
             if reads:
                 loop.call_soon(loop.call_soon, answer, reads)
 
-        protocol.connection_made(Wire(asked))
+        Wire(protocol, asked)
         return protocol
 
 
@@ -121,7 +129,7 @@ class Client:
         self._received: list[bytes] = []
         self._answered = asyncio.Event()
         self._protocol = server()
-        self._protocol.connection_made(Wire(self._take))
+        Wire(self._protocol, self._take)
 
     def _take(self, data: bytes) -> None:
         self._received.append(data)
@@ -133,7 +141,8 @@ class Client:
         self._answered.clear()
         self._received.clear()
         self._protocol.data_received(request)
-        await self._answered.wait()
+        async with asyncio.timeout(PATIENCE_S):
+            await self._answered.wait()
         return b"".join(self._received)
 
 
@@ -171,7 +180,7 @@ async def relay() -> AsyncIterator[Client]:
 async def connected(build: Callable[[], web.Application]) -> AsyncIterator[Client]:
     """Run the application that *build* makes; its upstream is `Canned.script`."""
     real, aiohttp.TCPConnector = aiohttp.TCPConnector, Canned  # type: ignore[misc]
-    runner = web.AppRunner(build(), access_log=None, handle_signals=False)
+    runner = web.AppRunner(build(), access_log=None, shutdown_timeout=1.0)
     try:
         await runner.setup()
         assert runner.server

@@ -11,6 +11,7 @@ from gateway import __version__
 from gateway.exchange import Exchange, Json, Notes
 
 _MAX_NOTE: Final = 1024
+_JSON_HEADERS: Final = {"Content-Type": "application/json"}
 
 
 class EventStream(web.StreamResponse):
@@ -23,7 +24,7 @@ class EventStream(web.StreamResponse):
 
 def json_response(body: Json, exchange: Exchange, status: int = 200) -> web.Response:
     """Give *body* as JSON with the exchange's headers."""
-    response = web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
+    response = web.Response(body=orjson.dumps(body), status=status, headers=_JSON_HEADERS)
     stamp(response, exchange)
     return response
 

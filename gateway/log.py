@@ -189,9 +189,10 @@ class Output:
         terminal = os.isatty(self._fd)
         console = settings.format == "console" or (settings.format == "auto" and terminal)
         renderer = structlog.dev.ConsoleRenderer(colors=terminal) if console else None
+        logger = SinkLogger(self.sink)
         structlog.configure(
             processors=[Line(self.secrets, renderer)],
-            logger_factory=lambda *_: SinkLogger(self.sink),
+            logger_factory=lambda *_: logger,
             wrapper_class=structlog.make_filtering_bound_logger(settings.level),
             # A cached logger would keep its level over a reload.
             cache_logger_on_first_use=False,

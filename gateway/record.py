@@ -10,7 +10,26 @@ from gateway.exchange import Exchange, Outcome
 from gateway.keys import METRICS
 from gateway.metrics import Metrics
 
-_log: Final = structlog.get_logger("gateway")
+
+class _Logger:
+    """The logger of the one line, bound once per configuration: binding costs as much as a line."""
+
+    __slots__ = ("_bound", "_processors")
+
+    def __init__(self) -> None:
+        self._bound: structlog.typing.FilteringBoundLogger | None = None
+        self._processors: object = None
+
+    def __call__(self) -> structlog.typing.FilteringBoundLogger:
+        """Give the logger as it is configured now."""
+        processors = structlog.get_config()["processors"]
+        if self._bound is None or processors is not self._processors:
+            self._bound = structlog.get_logger("gateway").bind()
+            self._processors = processors
+        return self._bound
+
+
+_log: Final = _Logger()
 
 
 def record(request: web.Request, exchange: Exchange) -> None:
@@ -18,7 +37,7 @@ def record(request: web.Request, exchange: Exchange) -> None:
     now = time.monotonic()
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unknown"
-    _log.info("request", **_line(exchange, route, now))
+    _log().info("request", **_line(exchange, route, now))
     _count(request.app[METRICS], exchange, route, now - exchange.started)
 
 

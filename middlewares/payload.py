@@ -71,6 +71,9 @@ class Payload:
             # Else aiohttp takes the answer's head for sent already.
             request.writer.output_size = 0
         try:
+            if request.content.is_eof():
+                # It came along with the head, as nearly all do: there is nothing to wait for.
+                return await self._collect(request, held)
             async with asyncio.timeout(self._timeout_s):
                 return await self._collect(request, held)
         except TimeoutError:
@@ -82,7 +85,7 @@ class Payload:
 
     async def _collect(self, request: web.Request, held: "_Held") -> bytearray:
         body = bytearray()
-        async for data in request.content.iter_any():
+        while data := await request.content.readany():
             body += data
             held.size += len(data)
             self._buffered += len(data)

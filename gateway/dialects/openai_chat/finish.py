@@ -102,9 +102,9 @@ def _weakness(event: Json) -> str | None:
     native = native_reason(candidates[0].get("finishReason"))
     if native in _SLIPPED:
         return native.lower()
-    parts = (candidates[0].get("content") or {}).get("parts") or ()
-    if any(_says_something(part) for part in parts):
-        return None
+    for part in (candidates[0].get("content") or {}).get("parts") or ():
+        if _says_something(part):
+            return None
     return "empty_answer" if native == "STOP" or native in _FAILED else None
 
 
