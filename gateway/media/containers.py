@@ -6,6 +6,7 @@ None. Every walk is bounded: the bytes are hostile.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Protocol
 
 
@@ -18,6 +19,7 @@ class Window(Protocol):
 
 
 _MAX_BOXES = 512
+_MAX_INNER_BOXES = 64
 _MAX_TAGS = 8
 _MAX_HEADER = 262_144
 
@@ -52,29 +54,33 @@ def isobmff(window: Window) -> str | None:
 
 def quicktime(window: Window) -> str | None:
     """Recognise a QuickTime file older than the ftyp box by the boxes it starts with."""
-    kinds = {kind for kind, _, _ in _boxes(window, 0, len(window))}
+    kinds = {kind for kind, _, _ in islice(_boxes(window, 0, len(window)), _MAX_BOXES)}
     return "mov" if kinds & {b"moov", b"mdat"} else None
 
 
 def _tracks(window: Window) -> set[bytes]:
-    """Give the handler types of all tracks: `vide`, `soun`, ..."""
-    path = {b"moov", b"trak", b"mdia"}
-    spans = [(0, len(window))]
+    """Give the handler types of all tracks, `vide` or `soun`, from moov/trak/mdia/hdlr."""
     handlers = set()
-    for _ in range(_MAX_BOXES):
-        if not spans:
-            break
-        for kind, start, end in _boxes(window, *spans.pop()):
-            if kind in path:
-                spans.append((start, end))
-            elif kind == b"hdlr":
-                handlers.add(window[start + 8 : start + 12])
+    for movie in islice(_find(window, (0, len(window)), b"moov", _MAX_BOXES), 1):
+        for track in _find(window, movie, b"trak"):
+            for media in islice(_find(window, track, b"mdia"), 1):
+                for start, _ in islice(_find(window, media, b"hdlr"), 1):
+                    handlers.add(window[start + 8 : start + 12])
     return handlers & {b"vide", b"soun"}
+
+
+def _find(
+    window: Window, span: tuple[int, int], kind: bytes, most: int = _MAX_INNER_BOXES
+) -> Iterator[tuple[int, int]]:
+    """Give the bodies of the boxes of *kind* among the first *most* of *span*."""
+    for found, start, end in islice(_boxes(window, *span), most):
+        if found == kind:
+            yield start, end
 
 
 def _boxes(window: Window, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Give type, start of body and end of each box in a span."""
-    for _ in range(_MAX_BOXES):
+    while start < end:
         head = window[start : start + 16]
         if len(head) < 8:
             return
@@ -86,8 +92,6 @@ def _boxes(window: Window, start: int, end: int) -> Iterator[tuple[bytes, int, i
             return
         yield head[4:8], body, stop
         start = stop
-        if start >= end:
-            return
 
 
 def matroska(window: Window) -> str | None:

@@ -18,6 +18,7 @@ from gateway.media.wav import pcm_header
 STEP = 1_048_576
 
 _HEAD_CHARACTERS = 1024
+_MAX_PLAIN = 1_048_576
 _BROKEN = "invalid_base64"
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _SPACE = b" \t\r\n\f\v"
@@ -84,6 +85,8 @@ def to_blob(text: str, claim: Claim, max_bytes: int) -> Blob:
         declared, start, is_base64 = head(text)
         check_size((len(text) - start) * 3 // 4, max_bytes)
         if not is_base64:
+            # Unquoting takes fifty times its size in memory: enough for any text.
+            check_size(len(text) - start, _MAX_PLAIN)
             text, start = b64encode(unquote_to_bytes(text[start:])).decode(), 0
         data = standard(text, start)
     except InvalidMedia as error:

@@ -70,7 +70,7 @@ def find(payload: Json) -> list[MediaPart]:
             found += [
                 _read(part, (index, at))
                 for at, part in enumerate(content)
-                if isinstance(part, dict) and part.get("type") in _FIELDS
+                if isinstance(part, dict) and _kind(part) in _FIELDS
             ]
     return found
 
@@ -92,6 +92,11 @@ def _read(part: Json, at: tuple[int, int]) -> MediaPart:
     filename = holder.get("filename")
     claim = Claim(param, kinds, declared, filename if isinstance(filename, str) else "")
     return MediaPart(at, claim, holder, key)
+
+
+def _kind(part: Json) -> str:
+    kind = part.get("type")
+    return kind if isinstance(kind, str) else ""
 
 
 def _source_key(holder: Json) -> str:

@@ -127,6 +127,27 @@ TAKEN: dict[str, tuple[str, Callable[[], bytes]]] = {
     "3gpp": ("video/3gpp", lambda: _av("3gp", video="mpeg4")),
 }
 
+# Under which types and names clients send the formats.
+ALIASES = {
+    "png": ("image/png", "png", ".png", "IMAGE/PNG", "image/x-png", "image/png; charset=binary"),
+    "jpeg": ("image/jpeg", "image/jpg", "jpg", "image/pjpeg"),
+    "wav": ("audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave", "wav"),
+    "mp3": ("audio/mp3", "audio/mpeg", "mp3", "audio/mpga", "audio/x-mp3"),
+    "aiff": ("audio/aiff", "audio/x-aiff", "aif"),
+    "aac": ("audio/aac", "audio/x-aac", "audio/aacp"),
+    "m4a": ("audio/m4a", "audio/x-m4a", "audio/mp4", "m4a"),
+    "ogg": ("audio/ogg", "audio/opus", "opus", "audio/ogg; codecs=opus"),
+    "flac": ("audio/flac", "audio/x-flac", "flac"),
+    "mp4": ("video/mp4", "video/m4v", "video/x-m4v", "mp4"),
+    "mpeg": ("video/mpeg", "video/mpg", "mpg", "mpeg"),
+    "mov": ("video/mov", "video/quicktime", "mov"),
+    "avi": ("video/avi", "video/x-msvideo", "avi"),
+    "x-flv": ("video/x-flv", "video/flv", "flv"),
+    "webm": ("video/webm", "audio/webm", "webm"),
+    "wmv": ("video/wmv", "video/x-ms-wmv", "wmv"),
+    "3gpp": ("video/3gpp", "video/3gp", "3gp"),
+}
+
 # What is refused: the name that the message gives it.
 REFUSED: dict[str, Callable[[], bytes]] = {
     "gif": _image("GIF"),

@@ -71,6 +71,14 @@ def test_broken_base64_is_refused_with_its_own_code(text: str, code: str):
     assert (caught.value.code, caught.value.param) == (code, CLAIM.param)
 
 
+def test_a_data_url_without_base64_is_for_small_texts():
+    claim = Claim("messages[0].content[0].file", ("document", "text"))
+    assert data_url.to_blob("data:text/plain,a%20b", claim, 1_000_000).data == "YSBi"
+    with pytest.raises(InvalidMedia) as caught:
+        data_url.to_blob("data:text/plain," + "%41" * 400_000, claim, 20_000_000)
+    assert caught.value.code == "media_too_large"
+
+
 RETURNED = {
     f"data:image/png;base64,{RIGHT}": ("image/png", RIGHT),
     f"data:image/jpg;base64,{RIGHT} ": ("image/png", RIGHT),
@@ -122,6 +130,7 @@ def test_a_large_item_is_copied_once_at_most_unless_it_is_repaired(text: str, co
     assert peak < copies * len(LARGE_RIGHT)
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize(("text", "_"), LARGE_SPELLINGS.values(), ids=LARGE_SPELLINGS)
 async def test_checking_a_large_item_in_a_thread_lets_others_run(text: str, _: float):
     waits = [await _longest_wait(text) for _ in range(4)]

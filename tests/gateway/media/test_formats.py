@@ -4,7 +4,7 @@ import pytest
 
 from gateway.errors import InvalidMedia, UnsupportedMedia
 from gateway.media.formats import ALLOWED, Claim, identify, is_text, named, settle
-from tests.gateway.media.samples import PDF, REFUSED, TAKEN, pcm, sample
+from tests.gateway.media.samples import ALIASES, PDF, REFUSED, TAKEN, pcm, sample
 
 ANY = ("image", "audio", "video", "document")
 FILE = ("document", "text", "image", "audio", "video")
@@ -24,27 +24,6 @@ def test_every_other_format_is_refused_by_name(name: str):
     assert (error.status, error.code, error.param) == (400, "unsupported_media_format", PARAM)
     assert name in error.message
     assert any(", ".join(names) in error.message for names in ALLOWED.values())
-
-
-ALIASES = {
-    "png": ("image/png", "png", ".png", "IMAGE/PNG", "image/x-png", "image/png; charset=binary"),
-    "jpeg": ("image/jpeg", "image/jpg", "jpg", "image/pjpeg"),
-    "wav": ("audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave", "wav"),
-    "mp3": ("audio/mp3", "audio/mpeg", "mp3", "audio/mpga", "audio/x-mp3"),
-    "aiff": ("audio/aiff", "audio/x-aiff", "aif"),
-    "aac": ("audio/aac", "audio/x-aac", "audio/aacp"),
-    "m4a": ("audio/m4a", "audio/x-m4a", "audio/mp4", "m4a"),
-    "ogg": ("audio/ogg", "audio/opus", "opus", "audio/ogg; codecs=opus"),
-    "flac": ("audio/flac", "audio/x-flac", "flac"),
-    "mp4": ("video/mp4", "video/m4v", "video/x-m4v", "mp4"),
-    "mpeg": ("video/mpeg", "video/mpg", "mpg", "mpeg"),
-    "mov": ("video/mov", "video/quicktime", "mov"),
-    "avi": ("video/avi", "video/x-msvideo", "avi"),
-    "x-flv": ("video/x-flv", "video/flv", "flv"),
-    "webm": ("video/webm", "audio/webm", "webm"),
-    "wmv": ("video/wmv", "video/x-ms-wmv", "wmv"),
-    "3gpp": ("video/3gpp", "video/3gp", "3gp"),
-}
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,13 @@ def test_a_part_is_read(part: dict, source: str, declared: str, filename: str):
 
 
 @pytest.mark.parametrize(
-    "odd", [{}, {"messages": "a"}, {"messages": [1, {}, {"content": {}}]}, payload(1, {}, None)]
+    "odd",
+    [
+        {},
+        {"messages": "a"},
+        {"messages": [1, {}, {"content": {}}]},
+        payload(1, {}, None, {"type": []}),
+    ],
 )
 def test_what_has_no_media_has_none(odd: dict):
     assert find(odd) == []

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from gateway.app import build_app
 from gateway.settings import Credential, License, Media, Settings, Upstream
 from tests.gateway.media.files_api import FilesApi
-from tests.gateway.media.samples import PDF, REFUSED, TAKEN, sample
+from tests.gateway.media.samples import ALIASES, PDF, REFUSED, TAKEN, sample
 from tests.gateway.media.web import answer, running
 
 # The types that Gemini documents; anything else is a 400 there.
@@ -123,6 +123,19 @@ async def test_every_format_of_the_document_arrives_in_all_three_forms(whole):
                 assert gateway.gemini.parts[1:] == [
                     {"inlineData": {"mimeType": mime, "data": encoded}}
                 ]
+
+
+async def test_every_alias_arrives_as_the_type_that_gemini_takes(whole):
+    gateway = await whole()
+    for name, aliases in ALIASES.items():
+        encoded = b64encode(sample(name)).decode()
+        for alias in aliases:
+            part = {"type": "file", "file": {"file_data": encoded, "format": alias}}
+            if "/" in alias:
+                part = _part(f"data:{alias};base64,{encoded}")
+            status, body = await gateway.ask(part)
+            assert status == 200, (alias, body)
+            assert gateway.gemini.parts[1]["inlineData"]["mimeType"] == TAKEN[name][0]
 
 
 async def test_nothing_that_is_refused_reaches_upstream(whole):
