@@ -1,13 +1,14 @@
 -- Counts for one license, by the rules of `gateway/state/rules.py`, in one atomic step.
 --
 -- KEYS  1 the counters (a hash: name -> used, name@ -> since), 2 the slots (holders by expiry)
--- ARGV  1 "take" or "settle", 2 now in microseconds or "" for the server's clock,
+-- ARGV  1 "take", "settle" or "seed", 2 now in microseconds or "" for the server's clock,
 --       3 the slot, 4 how long it lives in microseconds, 5 how long the counters live in seconds,
 --       6 the rules, each six words: name, kind, limit, amount, start and end of its window in
 --       seconds
 --
 -- "take" answers: the number of the refused rule or 0, its wait, now, and how much of each rule is
--- used. "settle" adds the amounts, which may be negative, and gives the slot back.
+-- used. "settle" adds the amounts, which may be negative, and gives the slot back. "seed" sets the
+-- amounts of windows that nothing was counted in yet.
 
 local MINUTE, SLACK, SLOT_WAIT = 60000000, 1e-6, 1000000
 
@@ -118,12 +119,27 @@ local function take(rules)
   return answer
 end
 
+local function over(rule)
+  return rule.kind ~= 'rate' and rule.since ~= rule.start
+end
+
+local function seed(rules)
+  local unknown = {}
+  for _, rule in ipairs(rules) do
+    if over(rule) then
+      rule.used = rule.amount
+      unknown[#unknown + 1] = rule
+    end
+  end
+  write(unknown)
+  return 0
+end
+
 local function settle(rules)
   local changed = {}
   for _, rule in ipairs(rules) do
     -- What was taken from a window that is over has gone with it.
-    local over = rule.kind ~= 'rate' and rule.since ~= rule.start
-    if rule.known and not over then
+    if rule.known and not over(rule) then
       rule.used = math.max(0, USED[rule.kind](rule) + rule.amount)
       changed[#changed + 1] = rule
     end
@@ -133,5 +149,5 @@ local function settle(rules)
   return 0
 end
 
-if what == 'take' then return take(read_rules()) end
-return settle(read_rules())
+local DO = { take = take, settle = settle, seed = seed }
+return DO[what](read_rules())

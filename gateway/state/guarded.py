@@ -8,6 +8,7 @@ back, renews slots, and pulls what other processes published.
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from itertools import count
 from typing import Final
@@ -19,7 +20,7 @@ from gateway.settings import OnStoreFailure, Settings
 from gateway.state.breaker import Breaker
 from gateway.state.memory import MemoryStore
 from gateway.state.rules import Demand, Plan
-from gateway.state.store import Grant, News, Publish, Spent, StoreDown
+from gateway.state.store import Grant, News, Publish, Seeder, Spent, StoreDown
 from gateway.state.valkey import ValkeyStore
 
 TICK_S: Final = 1.0
@@ -37,8 +38,10 @@ class GuardedStore:
         self._policy = policy
         self._local = MemoryStore()
         self._breaker = Breaker()
+        self.seeders: list[Seeder] = []
         self._logged_at = -LOG_EVERY_S
         self._told_down = False
+        self._unseeded = True
         self._watch: asyncio.Task[None] | None = None
 
     @property
@@ -75,8 +78,7 @@ class GuardedStore:
             try:
                 grant = await self._shared.take(plan, demand)
             except StoreDown as error:
-                self._breaker.failed(time.monotonic())
-                self._tell(str(error))
+                self._failed(error)
             else:
                 self._breaker.worked()
                 return grant
@@ -86,6 +88,13 @@ class GuardedStore:
         """Settle where *grant* was given."""
         store = self._local if grant.degraded else self._shared
         store.settle(grant, spent)
+
+    async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:
+        """Seed the shared counters; a server that is away is seeded when it is back."""
+        try:
+            await self._shared.seed(plan, spent)
+        except StoreDown:
+            self._unseeded = True
 
     async def get(self, keys: list[str]) -> list[bytes | None]:
         """Give the values of *keys*; None for all of them while the server is away."""
@@ -122,15 +131,32 @@ class GuardedStore:
     async def _tick(self, *, renew: bool) -> None:
         try:
             await self._shared.probe()
-            if renew:
-                await self._shared.tend()
-            await self._shared.pull()
         except StoreDown as error:
             self._breaker.trip()
-            self._tell(str(error))
+            self._failed(error)
+            return
+        try:
+            # Before the breaker closes: a server that was away may have come back empty.
+            if renew:
+                await self._shared.tend()
+            if self._unseeded:
+                await self._seed_all()
+            await self._shared.pull()
+        except StoreDown as error:
+            self._failed(error)
         else:
             self._breaker.worked()
             self._tell_back()
+
+    async def _seed_all(self) -> None:
+        self._unseeded = False
+        for seeder in self.seeders:
+            await seeder()
+
+    def _failed(self, error: StoreDown) -> None:
+        self._breaker.failed(time.monotonic())
+        self._unseeded = True
+        self._tell(str(error))
 
     def _tell(self, reason: str) -> None:
         now = time.monotonic()

@@ -2,13 +2,13 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import add
 
 from gateway.settings import Settings
 from gateway.state.meters import METERS, Meter, Moment
 from gateway.state.rules import SLACK, Demand, Plan, changes
-from gateway.state.store import Grant, News, Publish, Spent
+from gateway.state.store import Grant, News, Publish, Seeder, Spent
 from gateway.state.values import LocalValues
 
 
@@ -23,6 +23,7 @@ class MemoryStore:
         self._clock = clock
         self._wall = wall
         self._meters: defaultdict[str, dict[str, Meter]] = defaultdict(dict)
+        self.seeders: list[Seeder] = []
         self._values = LocalValues(clock)
 
     async def check(self) -> str | None:
@@ -33,7 +34,9 @@ class MemoryStore:
         """Do nothing: licenses bring their limits along."""
 
     async def open(self) -> None:
-        """Do nothing: memory is there."""
+        """Learn what was spent before this process."""
+        for seeder in self.seeders:
+            await seeder()
 
     async def close(self) -> None:
         """Do nothing: memory goes with the process."""
@@ -67,6 +70,14 @@ class MemoryStore:
             # What was taken from a window that is over has gone with it.
             if meter and meter.holds(grant.windows):
                 meter.write(max(0.0, meter.read(rule, now) + more), now)
+
+    async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:
+        """Set the day's and month's use where nothing was counted yet."""
+        unix = self._wall()
+        now = Moment(self._clock() * 1e6, unix, plan.calendar.at(unix))
+        for rule, meter in zip(plan.rules, self._meters_of(plan), strict=True):
+            if rule.name in spent and not meter.holds(now.windows):
+                meter.write(spent[rule.name], now)
 
     async def get(self, keys: list[str]) -> list[bytes | None]:
         """Give the values of *keys* that have not run out."""

@@ -1,6 +1,6 @@
 """What a store offers, whatever keeps it."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from gateway.settings import Settings
@@ -40,6 +40,11 @@ News = Callable[[str, bytes, float], None]
 Publish = Callable[[str, bytes, float], None]
 
 
+# Seeds what is known to be spent; asked when a store opens and whenever its server is back. Never
+# raises.
+Seeder = Callable[[], Awaitable[None]]
+
+
 class StoreDown(Exception):
     """The state server does not answer."""
 
@@ -49,6 +54,8 @@ class StateStore(Protocol):
 
     `memory` and `valkey` bind it, `guarded` keeps the second usable while its server is down.
     """
+
+    seeders: list[Seeder]
 
     @property
     def degraded(self) -> bool:
@@ -71,6 +78,12 @@ class StateStore(Protocol):
 
     def settle(self, grant: Grant, spent: Spent) -> None:
         """Book what an admitted request really used and give back its slot; never waits."""
+
+    async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:
+        """Set the day's and month's use, by names of `Limits`, where nothing was counted yet.
+
+        For stores that forget what the ledger knows; USD in billionths.
+        """
 
     async def get(self, keys: list[str]) -> list[bytes | None]:
         """Give the values of *keys*; None for each that is unknown or cannot be had now."""

@@ -9,7 +9,7 @@ themselves.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha1
 from importlib.resources import files
 from typing import Final
@@ -128,6 +128,16 @@ class ValkeyStore:
             self._release(plan.license_id, slot)
         if slot or more:
             self._counts.tell(self._call("settle", plan, slot, grant.windows, more))
+
+    async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:
+        """Set the day's and month's use where nothing was counted yet."""
+        windows = plan.calendar.at(self.now())
+        known = [
+            (rule, spent[rule.name])
+            for rule in plan.rules
+            if rule.kind in {"day", "month"} and rule.name in spent
+        ]
+        await self._counts.ask(self._call("seed", plan, "", windows, known))
 
     async def get(self, keys: list[str]) -> list[bytes | None]:
         """Give the values of *keys*; None for each that is unknown."""

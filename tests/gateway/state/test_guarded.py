@@ -145,3 +145,18 @@ async def test_going_down_is_logged_once_a_minute_and_coming_back_once(own_valke
         await store._tick(renew=False)
     assert [line["event"] for line in lines] == ["state_server_down", "state_server_back"]
     assert (lines[0]["policy"], lines[0]["nodes"]) == ("local", 1)
+
+
+async def test_a_server_that_comes_back_empty_is_told_what_was_spent(own_valkey, guarded):
+    store = await guarded()
+    limited = plan(tokens_per_day=100)
+
+    async def seeder():
+        await store.seed(limited, {"tokens_per_day": 60})
+
+    store.seeders.append(seeder)
+    own_valkey.kill()
+    await store._tick(renew=False)
+    own_valkey.start()
+    await until(lambda: not store.degraded)
+    assert (await store.take(limited, Demand(tokens=1))).used == (61,)

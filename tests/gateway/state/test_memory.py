@@ -16,6 +16,18 @@ async def test_it_opens_closes_reloads_and_is_never_degraded():
     await store.close()
 
 
+async def test_it_asks_at_the_start_what_was_spent_before():
+    store = MemoryStore()
+    limited = Plan.of(License("a", limits=Limits(requests_per_day=5)))
+
+    async def seeder():
+        await store.seed(limited, {"requests_per_day": 4})
+
+    store.seeders.append(seeder)
+    await store.open()
+    assert (await store.take(limited, Demand())).used == (5,)
+
+
 async def test_it_counts_by_the_real_clocks():
     store = MemoryStore()
     limited = Plan.of(License("a", limits=Limits(requests_per_minute=1, requests_per_day=5)))

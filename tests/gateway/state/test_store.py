@@ -100,6 +100,17 @@ async def test_limits_may_change_without_losing_what_was_counted(store):
     assert (await store.take(plan(requests_per_day=5), Demand())).used == (4,)
 
 
+async def test_what_the_ledger_knows_is_seeded_once_and_only_for_days_and_months(store, clock):
+    limited = plan(requests_per_minute=5, requests_per_day=10, tokens_per_month=100)
+    spent = {"requests_per_minute": 3, "requests_per_day": 7, "tokens_per_month": 90}
+    await store.seed(limited, spent)
+    assert (await store.take(limited, Demand(tokens=5))).used == (1, 8, 95)
+    await store.seed(limited, spent)
+    assert (await store.take(limited, Demand(tokens=1))).used == (2, 9, 96)
+    clock.now += 86_400
+    assert (await store.take(limited, Demand())).used == (1, 1, 96)
+
+
 async def test_licenses_do_not_share_counters(store):
     await store.take(plan("a", requests_per_day=1), Demand())
     assert (await store.take(plan("b}{", requests_per_day=1), Demand())).refused is None
