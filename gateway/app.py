@@ -54,6 +54,7 @@ def build_app(settings: Settings) -> web.Application:
     book.replace("config", fixed(settings.licenses))
     upstream = _add_upstream(api, settings)
     api[RELOADERS].append(_reloader(api[CATALOG], book, upstream))
+    api[METRICS].watch_keys(upstream.pool.states)
     api.cleanup_ctx.extend([_running_upstream, *chain.lifespans])
     _add_routes(api)
     # The edge is the outermost layer of everything, addresses outside the prefix included.

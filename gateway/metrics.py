@@ -5,6 +5,8 @@ for it, and as `other` beyond `MAX_MODELS` names; licenses are no label (the led
 """
 
 import asyncio
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -16,6 +18,10 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 REQUEST_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640)
 FIRST_BYTE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 60)
+
+
+def _count(states: Callable[[], Collection[Mapping[str, object]]], name: str) -> int:
+    return sum(one["state"] == name for one in states())
 
 
 class Metrics:
@@ -47,16 +53,16 @@ class Metrics:
         self._tokens = Counter(
             "gateway_tokens", "Tokens used, by kind.", ("model", "type"), registry=registry
         )
-        self.upstream_attempts = Counter(
+        self._attempts = Counter(
             "gateway_upstream_attempts",
-            "Calls made upstream, by status and by what became of them.",
-            ("code", "outcome"),
+            "Calls made upstream, by what became of them.",
+            ("outcome",),
             registry=registry,
         )
         self.rate_limited = Counter(
             "gateway_rate_limited", "Requests refused by a limit.", ("limit",), registry=registry
         )
-        self.keys = Gauge("gateway_keys", "Credentials, by state.", ("state",), registry=registry)
+        self._keys = Gauge("gateway_keys", "Credentials, by state.", ("state",), registry=registry)
         self.inflight = Gauge("gateway_inflight", "Requests being answered.", registry=registry)
         self.ledger_queue = Gauge(
             "gateway_ledger_queue", "Ledger rows not yet written.", registry=registry
@@ -98,6 +104,17 @@ class Metrics:
         for kind, count in kinds.items():
             if count > 0:
                 self._tokens.labels(model, kind).inc(count)
+
+    def attempted(self, count: int, *, failed: bool) -> None:
+        """Count the calls that one request took: all but the last were given up for another."""
+        self._attempts.labels("failed" if failed else "answered").inc()
+        if count > 1:
+            self._attempts.labels("retried").inc(count - 1)
+
+    def watch_keys(self, states: Callable[[], Collection[Mapping[str, object]]]) -> None:
+        """Show how many of the credentials that *states* describes are in which `state`."""
+        for name in ("ready", "out"):
+            self._keys.labels(name).set_function(partial(_count, states, name))
 
     async def render(self) -> bytes:
         """Give the exposition text; made in a thread, 2,000 series take 30 ms."""

@@ -83,6 +83,8 @@ def _count(metrics: Metrics, exchange: Exchange, route: str, seconds: float) -> 
     if hasattr(exchange, "call"):
         model, stream = outcome.model or exchange.call.model, exchange.call.stream
     metrics.finished(route, model, outcome.status, seconds, stream=stream)
+    if outcome.attempts:
+        metrics.attempted(outcome.attempts, failed=outcome.error is not None)
     if outcome.first_event_at is not None:
         metrics.first_event(route, outcome.first_event_at - exchange.started)
     if outcome.usage is not None:

@@ -43,3 +43,17 @@ async def test_names_that_outsiders_invent_make_no_series(monkeypatch):
         metrics.finished(CHAT, name, 200, 0.1, stream=False)
     models = {dict(key[1:]).get("model") for key in await samples(metrics)} - {None}
     assert models == {"a", "b", "other"}
+
+
+async def test_attempts_and_keys_are_shown_as_they_are():
+    metrics, states = Metrics(), [{"state": "ready"}, {"state": "out"}, {"state": "out"}]
+    metrics.watch_keys(lambda: states)
+    metrics.attempted(1, failed=False)
+    metrics.attempted(3, failed=True)
+    found = await samples(metrics)
+    assert found["gateway_upstream_attempts_total", ("outcome", "answered")] == 1
+    assert found["gateway_upstream_attempts_total", ("outcome", "failed")] == 1
+    assert found["gateway_upstream_attempts_total", ("outcome", "retried")] == 2
+    assert found["gateway_keys", ("state", "out")] == 2
+    states.clear()
+    assert (await samples(metrics))["gateway_keys", ("state", "out")] == 0
