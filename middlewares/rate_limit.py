@@ -164,6 +164,9 @@ def _tell(headers: dict[str, str], shown: Shown, grant: Grant) -> None:
     if grant.degraded:
         headers["x-gateway-degraded"] = "limits"
     rules, used = grant.plan.rules, grant.used
+    if not rules:
+        # The state server is away and everybody is admitted: there is nothing to tell.
+        return
     for (limit, remaining, reset), indexes in shown:
         index = indexes[0]
         if len(indexes) > 1:

@@ -167,6 +167,25 @@ async def test_counting_alone_is_told_in_a_header(clock, serve):
     assert [answer.headers["x-gateway-degraded"] for answer in answers] == ["limits"] * 2
 
 
+class Allowing(MemoryStore):
+    """A store whose server is away, and whose policy is to allow."""
+
+    async def take(self, plan, demand):
+        grant = await super().take(plan.without_rules(), demand)
+        return grant._replace(degraded=True)
+
+
+async def test_where_everybody_is_allowed_nothing_is_told_of_limits(clock, serve):
+    house = House(clock, requests_per_minute=1, tokens_per_minute=1)
+    house.usage = Usage(total=50)
+    house.app[STATE] = Allowing(clock, clock)
+    client = await serve(house)
+    answers = [await client.post("/chat") for _ in range(3)]
+    assert [answer.status for answer in answers] == [200] * 3
+    assert {answer.headers["x-gateway-degraded"] for answer in answers} == {"limits"}
+    assert not [name for name in answers[0].headers if name.lower().startswith("x-ratelimit")]
+
+
 async def test_refusals_carry_the_same_headers(clock, serve):
     client = await serve(House(clock, requests_per_minute=1))
     await client.get("/models")
