@@ -101,11 +101,7 @@ def _system(call: UpstreamCall, notes: Notes) -> UpstreamCall:
     if told is None:
         return call
     first, *rest = body["contents"]
-    if first.get("role") == "user":
-        first = {**first, "parts": [*told["parts"], *first["parts"]]}
-        body["contents"] = [first, *rest]
-    else:
-        body["contents"] = [{"role": "user", "parts": told["parts"]}, first, *rest]
+    body["contents"] = [{**first, "parts": [*told["parts"], *first["parts"]]}, *rest]
     notes.adjust("system", "user", _REASON)
     return replace(call, body=body)
 

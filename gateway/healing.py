@@ -105,10 +105,6 @@ def _clamp_budget(call: UpstreamCall, notes: Notes, found: "re.Match[str]") -> U
     return with_config(call, {**config, "thinkingConfig": {**thinking, "thinkingBudget": clamped}})
 
 
-def _drop_schema(call: UpstreamCall, notes: Notes, _found: "re.Match[str]") -> UpstreamCall:
-    return CHANGES["json"](call, notes)
-
-
 def _compiled(pattern: str) -> "re.Pattern[str]":
     return re.compile(pattern, re.IGNORECASE | re.DOTALL)
 
@@ -171,5 +167,4 @@ _FAULTS: tuple[tuple["re.Pattern[str]", Mend], ...] = (
         ),
         _clamp_budget,
     ),
-    (_compiled(r"(?:schema|response_format).{0,120}(?:too many states|too complex)"), _drop_schema),
 )

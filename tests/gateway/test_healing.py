@@ -248,3 +248,19 @@ def test_models_without_end_do_not_fill_the_memory():
         learned.learn(f"m{number}", "penalties")
     assert learned.of("m0") == frozenset()
     assert learned.of(f"m{MAX_LEARNED}") == {"penalties"}
+
+
+def test_a_budget_within_its_range_is_left_alone():
+    message = "The thinking budget is invalid. Please choose a value between 1 and 50."
+    assert mended(message, {"thinkingConfig": {"thinkingBudget": 9}})[0] is None
+
+
+def test_the_resolution_of_one_part_is_dropped_where_it_is_unknown():
+    part = {"text": "x", "mediaResolution": {"level": "MEDIA_RESOLUTION_LOW"}}
+    healed, notes = mended(
+        "Unknown name \"mediaResolution\" at 'contents[0].parts[0]'",
+        contents=[{"role": "user", "parts": [part, {"text": "y"}]}],
+    )
+    assert healed is not None
+    assert healed.call.body["contents"][0]["parts"] == [{"text": "x"}, {"text": "y"}]
+    assert list(notes.adjusted) == ["detail"]

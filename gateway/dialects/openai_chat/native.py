@@ -109,12 +109,21 @@ GENERATION_CONFIG: Mapping[str, Shape] = {
 
 
 def google(payload: Json) -> Json:
-    """Give the native fields in Gemini's spelling; those at the top count before `extra_body`'s."""
+    """Give the native fields in Gemini's spelling, those of `generation_config` among them.
+
+    Those at the top count before `extra_body`'s. Raises `BadRequest` for settings of a wrong type.
+    """
     top, extra = payload.get("google"), payload.get("extra_body")
     if top is None and extra is None:
         return {}
     inner = (extra or {}).get("google") or {}
-    return {camel(name): value for name, value in {**inner, **(top or {})}.items()}
+    fields = {camel(name): value for name, value in {**inner, **(top or {})}.items()}
+    settings = fields.pop("generationConfig", None)
+    if settings is None:
+        return fields
+    if not isinstance(settings, dict):
+        raise _wrong("google.generation_config", "an object")
+    return {**{camel(name): value for name, value in settings.items()}, **fields}
 
 
 def camel(name: str) -> str:

@@ -179,22 +179,14 @@ def _response_format(translating: Translating, config: Json, value: Json) -> Non
 
 def _put_native(translating: Translating, config: Json) -> None:
     """Lay the client's native settings over *config*."""
-    google = translating.google
-    inner = google.get("generationConfig")
-    if inner is not None and not isinstance(inner, dict):
-        raise BadRequest("Expected an object.", param="google.generation_config")
-    given = {native.camel(name): value for name, value in (inner or {}).items()}
-    if "thinkingConfig" in given:
-        given.pop("thinkingConfig")
-    for holder, path in ((given, "google.generation_config"), (google, "google")):
-        for name, value in holder.items():
-            if value is None or name in _HANDLED:
-                continue
-            if name in native.GENERATION_CONFIG:
-                shape = native.GENERATION_CONFIG[name]
-                config[name] = native.fit(value, shape, f"{path}.{name}", translating.notes)
-            else:
-                translating.notes.drop(f"{path}.{name}")
+    for name, value in translating.google.items():
+        if value is None or name in _HANDLED:
+            continue
+        path, shape = f"google.{name}", native.GENERATION_CONFIG.get(name)
+        if shape is None:
+            translating.notes.drop(path)
+        else:
+            config[name] = native.fit(value, shape, path, translating.notes)
     _settle_schemas(config)
 
 
@@ -255,7 +247,6 @@ _HANDLED = frozenset(
         "retrievalConfig",
         "tools",
         "serviceTier",
-        "generationConfig",
         "imageOutput",
         "imageConfig",
         "speechConfig",

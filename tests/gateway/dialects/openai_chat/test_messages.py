@@ -4,6 +4,7 @@ import orjson
 import pytest
 
 from gateway.dialects.openai_chat import turns
+from gateway.errors import BadRequest
 from gateway.exchange import Blob
 from gateway.features import BYPASS
 from tests.gateway.dialects.openai_chat.asking import (
@@ -342,3 +343,21 @@ def test_media_stand_where_they_stood_with_their_settings():
     ]
     old = body(messages=messages, media=media)
     assert old["generationConfig"]["mediaResolution"] == "MEDIA_RESOLUTION_LOW"
+
+
+def test_an_unknown_detail_asks_for_nothing():
+    image = {"type": "image_url", "image_url": {"url": "x", "detail": "auto"}}
+    made = contents(user([image]), media={(0, 0): BLOB}, model=NEWEST)
+    assert "mediaResolution" not in parts(made)[0]
+
+
+def test_arguments_that_are_no_text_and_nested_too_deeply_are_refused():
+    deep = orjson.loads('{"a":' * 300 + "1" + "}" * 300)
+    with pytest.raises(BadRequest) as caught:
+        contents(user("Hi"), assistant(None, call("1", "f", deep)))
+    assert caught.value.param == "messages"
+
+
+def test_an_image_of_the_history_that_is_no_data_is_left_out():
+    shown = assistant("Here", images=[{"image_url": "https://example.com/a.png"}])
+    assert parts(contents(user("Draw"), shown, user("More")), 1) == [{"text": "Here"}]

@@ -164,7 +164,15 @@ def test_service_tiers_have_geminis_names(tier, native):
     [
         ({"top_k": 3}, {"topK": 3}),
         ({"topK": 3, "candidateCount": None}, {"topK": 3}),
-        ({"generation_config": {"max_output_tokens": 9}}, {"maxOutputTokens": 9}),
+        (
+            {
+                "generation_config": {
+                    "max_output_tokens": 9,
+                    "thinking_config": {"thinkingBudget": 1},
+                }
+            },
+            {"maxOutputTokens": 9, "thinkingConfig": {"thinkingBudget": 1}},
+        ),
         ({"media_resolution": "media_resolution_low"}, {"mediaResolution": "MEDIA_RESOLUTION_LOW"}),
         ({"response_mime_type": "text/plain"}, {"responseMimeType": "text/plain"}),
         (
@@ -205,3 +213,16 @@ def test_what_is_unknown_among_native_fields_is_dropped_and_noted():
         "google.image_config.person_generation",
         "google.xY",
     }
+
+
+def test_a_native_schema_of_a_wrong_type_is_refused():
+    assert refused(google={"response_json_schema": 5}) == "google.response_json_schema"
+
+
+def test_a_media_resolution_that_is_asked_for_counts_before_the_details_of_parts():
+    asked = config(google={"media_resolution": None, "top_k": 1})
+    assert asked == {"topK": 1}
+
+
+def test_an_unknown_tier_is_refused():
+    assert refused(google={"service_tier": "huge"}) == "service_tier"
