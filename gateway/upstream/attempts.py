@@ -18,6 +18,7 @@ from gateway.errors import GatewayError, UpstreamAuth, UpstreamEmpty, UpstreamOv
 from gateway.exchange import Notes, Outcome, UpstreamCall
 from gateway.healing import heal
 from gateway.upstream.answer import Answer, Failed
+from gateway.upstream.breaker import HOST
 from gateway.upstream.credentials import Credential
 from gateway.upstream.errors import fault_of_exception
 from gateway.upstream.faults import Fault, Kind
@@ -155,16 +156,18 @@ class Attempts:
             raise
         except BaseException:
             upstream.pool.release(credential)
-            upstream.breakers.undecided(call.model)
+            for name in (call.model, HOST):
+                upstream.breakers.undecided(name)
             raise
         upstream.learn(credential, call.model, None)
         return answer, credential
 
     def _check_breaker(self, model: str) -> None:
-        wait = self._upstream.breakers.wait(model)
-        if wait:
-            error = UpstreamOverloaded(f"{model} has failed repeatedly.", retry_after=wait)
-            raise Failed(Fault(Kind.OVERLOADED, error), final=True)
+        for name, who in ((model, model), (HOST, "The upstream")):
+            wait = self._upstream.breakers.wait(name)
+            if wait:
+                error = UpstreamOverloaded(f"{who} has failed repeatedly.", retry_after=wait)
+                raise Failed(Fault(Kind.OVERLOADED, error), final=True)
 
     def _lease(self) -> Credential:
         """Take a credential that has not failed this request yet."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 FAILURES = 5
 OPEN_S = (5.0, 30.0)
+# The circuit of the upstream as a whole, beside those of its models; no model has this name.
+HOST = "*"
 
 
 @dataclass(slots=True)

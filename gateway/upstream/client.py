@@ -20,7 +20,7 @@ from gateway.exchange import Batches, Json, Notes, Outcome, Refusals, UpstreamCa
 from gateway.settings import Upstream as UpstreamSettings
 from gateway.upstream.answer import Answer
 from gateway.upstream.attempts import Attempts
-from gateway.upstream.breaker import Breakers
+from gateway.upstream.breaker import HOST, Breakers
 from gateway.upstream.credentials import Credential, CredentialPool
 from gateway.upstream.errors import empty_answer, fault_of_exception, fault_of_status
 from gateway.upstream.fanout import FanOut
@@ -31,7 +31,7 @@ from gateway.upstream.retry import RetryBudget
 # aiohttp warns of larger bodies in one piece: writing them would hold up the loop.
 LARGE_BODY_BYTES = 1 << 20
 MAX_PAGES = 20
-_MODEL_FAULTS = frozenset({Kind.OVERLOADED, Kind.INTERNAL, Kind.STUCK})
+_COUNTED = frozenset({Kind.OVERLOADED, Kind.INTERNAL, Kind.STUCK, Kind.NETWORK})
 
 
 class GeminiUpstream:
@@ -157,12 +157,14 @@ class GeminiUpstream:
     def learn(self, credential: Credential, model: str, fault: Fault | None) -> None:
         """Tell pool and breaker how an attempt ended."""
         self.pool.report(credential, model, fault)
-        if fault is None:
-            self.breakers.success(model)
-        elif fault.kind in _MODEL_FAULTS:
-            self.breakers.failure(model)
-        else:
-            self.breakers.undecided(model)
+        guilty = None if fault is None else HOST if fault.kind is Kind.NETWORK else model
+        for name in (model, HOST):
+            if fault is None:
+                self.breakers.success(name)
+            elif name == guilty and fault.kind in _COUNTED:
+                self.breakers.failure(name)
+            else:
+                self.breakers.undecided(name)
 
     def _url(self, call: UpstreamCall) -> URL:
         """Give the address of *call*; made once per model, a `URL` costs microseconds."""

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.errors import ModelNotFound, UpstreamOverloaded
+from gateway.errors import ModelNotFound, UpstreamError, UpstreamOverloaded
 from gateway.exchange import Notes, Outcome, UpstreamCall
 from gateway.settings import Models, Replacement
 from tests.faults.scripted import (
@@ -113,6 +113,16 @@ async def test_an_open_breaker_asks_nobody(gemini):
                 await ask(upstream)
         assert len(scripted.seen) == 5
         assert 0 < caught.value.retry_after <= 5
+
+
+async def test_a_network_that_is_down_opens_the_breaker_of_the_host(gemini):
+    upstream = await gemini("http://127.0.0.1:9", max_attempts=1)
+    codes = []
+    for number in range(7):
+        with pytest.raises(UpstreamError) as caught:
+            await ask(upstream, UpstreamCall(f"m{number}", {}, stream=True))
+        codes.append(caught.value.code)
+    assert codes == ["upstream_error"] * 5 + ["overloaded"] * 2
 
 
 async def test_a_client_that_leaves_while_waiting_gives_everything_back(gemini):
