@@ -8,6 +8,17 @@ from gateway.healing import MAX_LEARNED, REMEMBER_S, LearnedRefusals, heal
 
 CONTENTS = [{"role": "user", "parts": [{"text": "Hi"}]}]
 FUNCTIONS = {"functionDeclarations": [{"name": "f"}]}
+HISTORY = [
+    {"role": "user", "parts": [{"text": "Hi"}]},
+    {
+        "role": "model",
+        "parts": [
+            {"functionCall": {"name": "f", "id": "1"}, "thoughtSignature": "bad"},
+            {"functionCall": {"name": "g"}},
+        ],
+    },
+    {"role": "user", "parts": [{"functionResponse": {"name": "f", "id": "1"}}]},
+]
 
 
 def mended(message, config=None, **body):
@@ -96,84 +107,6 @@ def test_a_setting_that_is_refused_is_dropped_or_clamped(message, config, featur
 
 
 @pytest.mark.parametrize(
-    ("message", "body", "feature", "gone"),
-    [
-        (
-            "Developer instruction is not enabled for models/gemma-3",
-            {"systemInstruction": {"parts": [{"text": "s"}]}},
-            "system",
-            "systemInstruction",
-        ),
-        (
-            "Function calling is not enabled for this model",
-            {"tools": [FUNCTIONS]},
-            "functions",
-            "tools",
-        ),
-        (
-            "Search Grounding is not supported.",
-            {"tools": [{"googleSearch": {}}]},
-            "builtins",
-            "tools",
-        ),
-        ("service_tier is not available", {"serviceTier": "flex"}, "service_tier", "serviceTier"),
-    ],
-)
-def test_a_part_of_the_body_that_is_refused_is_left_out(message, body, feature, gone):
-    healed, _ = mended(message, **body)
-    assert healed is not None
-    assert healed.feature == feature
-    assert gone not in healed.call.body
-
-
-def test_a_built_in_tool_goes_where_functions_refuse_its_company():
-    healed, notes = mended(
-        "Tool use with function calling is unsupported",
-        tools=[FUNCTIONS, {"googleSearch": {}}],
-        toolConfig={
-            "functionCallingConfig": {"mode": "VALIDATED"},
-            "includeServerSideToolInvocations": True,
-        },
-    )
-    assert healed is not None
-    assert healed.call.body["tools"] == [FUNCTIONS]
-    assert healed.call.body["toolConfig"] == {"functionCallingConfig": {"mode": "AUTO"}}
-    assert list(notes.dropped) == ["tools.googleSearch"]
-
-
-def test_json_beside_tools_is_asked_for_in_words():
-    healed, _ = mended(
-        "Function calling with a response mime type: 'application/json' is unsupported",
-        {"responseMimeType": "application/json", "responseJsonSchema": {"type": "object"}},
-        tools=[FUNCTIONS],
-    )
-    assert healed is not None
-    assert healed.feature == "json_with_tools"
-    assert "schema" in healed.call.body["systemInstruction"]["parts"][0]["text"]
-
-
-def test_safety_that_cannot_be_off_blocks_nothing():
-    off = {"category": "c", "threshold": "OFF"}
-    low = {"category": "d", "threshold": "BLOCK_NONE"}
-    healed, _ = mended("The threshold OFF is not supported", safetySettings=[off, low])
-    assert healed is not None
-    assert healed.call.body["safetySettings"] == [{**off, "threshold": "BLOCK_NONE"}, low]
-
-
-HISTORY = [
-    {"role": "user", "parts": [{"text": "Hi"}]},
-    {
-        "role": "model",
-        "parts": [
-            {"functionCall": {"name": "f", "id": "1"}, "thoughtSignature": "bad"},
-            {"functionCall": {"name": "g"}},
-        ],
-    },
-    {"role": "user", "parts": [{"functionResponse": {"name": "f", "id": "1"}}]},
-]
-
-
-@pytest.mark.parametrize(
     "message", ["Thought signature is not valid", "Corrupted thought signature."]
 )
 def test_an_invalid_signature_is_replaced_by_the_bypass(message):
@@ -253,14 +186,3 @@ def test_models_without_end_do_not_fill_the_memory():
 def test_a_budget_within_its_range_is_left_alone():
     message = "The thinking budget is invalid. Please choose a value between 1 and 50."
     assert mended(message, {"thinkingConfig": {"thinkingBudget": 9}})[0] is None
-
-
-def test_the_resolution_of_one_part_is_dropped_where_it_is_unknown():
-    part = {"text": "x", "mediaResolution": {"level": "MEDIA_RESOLUTION_LOW"}}
-    healed, notes = mended(
-        "Unknown name \"mediaResolution\" at 'contents[0].parts[0]'",
-        contents=[{"role": "user", "parts": [part, {"text": "y"}]}],
-    )
-    assert healed is not None
-    assert healed.call.body["contents"][0]["parts"] == [{"text": "x"}, {"text": "y"}]
-    assert list(notes.adjusted) == ["detail"]

@@ -1,0 +1,157 @@
+"""An assistant message as a turn of the model."""
+
+import orjson
+import pytest
+
+from gateway.dialects.openai_chat import turns
+from gateway.errors import BadRequest
+from gateway.features import BYPASS
+from tests.gateway.dialects.openai_chat.asking import (
+    assistant,
+    body,
+    call,
+    contents,
+    result,
+    user,
+)
+
+NEWEST = "gemini-3.7-flash"
+
+
+def parts(made, at=-1):
+    return made[at]["parts"]
+
+
+def test_a_custom_call_has_its_text_as_input():
+    custom = {"id": "1", "type": "custom", "custom": {"name": "c", "input": "free"}}
+    made = contents(user("Hi"), assistant(None, custom), result("1", "ok"))
+    assert parts(made, 1)[0]["functionCall"] == {"name": "c", "args": {"input": "free"}}
+
+
+@pytest.mark.parametrize(
+    ("told", "args"),
+    [
+        ("", {}),
+        (None, {}),
+        (" ", {}),
+        ('{"a":1}', {"a": 1}),
+        ({"a": 1}, {"a": 1}),
+        ("{broken", {"input": "{broken"}),
+        ("[1]", {"input": "[1]"}),
+        (5, {"input": 5}),
+        ('{"a":' * 300 + "1" + "}" * 300, {"input": '{"a":' * 300 + "1" + "}" * 300}),
+    ],
+)
+def test_arguments_are_always_an_object(told, args):
+    made = contents(user("Hi"), assistant(None, call("1", "f", told)), result("1", "ok"))
+    assert parts(made, 1)[0]["functionCall"]["args"] == args
+
+
+def test_ids_are_echoed_to_models_that_give_them_and_not_to_older_ones():
+    """gemini-cli#13972 and remix-studio PR 35: one route refuses ids, the other demands them."""
+    messages = [user("Hi"), assistant(None, call("1", "f")), result("1", "ok")]
+    new = body(model=NEWEST, messages=messages)["contents"]
+    assert parts(new, 1)[0]["functionCall"]["id"] == "1"
+    assert parts(new)[0]["functionResponse"]["id"] == "1"
+    old = body(messages=messages)["contents"]
+    assert "id" not in parts(old, 1)[0]["functionCall"]
+    assert "id" not in parts(old)[0]["functionResponse"]
+
+
+def test_the_native_id_that_is_remembered_counts_not_the_clients():
+    memories = {turns.call_key("1"): orjson.dumps({"i": "native"})}
+    messages = [user("Hi"), assistant(None, call("1", "f")), result("1", "ok")]
+    made = body(messages=messages, memories=memories)["contents"]
+    assert parts(made, 1)[0]["functionCall"]["id"] == "native"
+    assert parts(made)[0]["functionResponse"]["id"] == "native"
+
+
+@pytest.mark.parametrize(
+    "carrier",
+    [
+        call("1", "f", extra_content={"google": {"thought_signature": "sig"}}),
+        call("1", "f", provider_specific_fields={"thought_signature": "sig"}),
+        call("1__thought__sig", "f"),
+    ],
+)
+def test_a_signature_is_read_from_every_carrier_on_a_call(carrier):
+    made = contents(user("Hi"), assistant(None, carrier), result(carrier["id"], "ok"))
+    assert parts(made, 1)[0]["thoughtSignature"] == "sig"
+    assert parts(made)[0]["functionResponse"]["response"] == {"output": "ok"}
+
+
+def test_a_signature_is_read_from_reasoning_details_and_thinking_blocks():
+    details = [{"type": "reasoning.encrypted", "id": "1", "data": "sig"}]
+    made = contents(user("Hi"), assistant(None, call("1", "f"), reasoning_details=details))
+    assert parts(made, 1)[0]["thoughtSignature"] == "sig"
+    blocks = [{"type": "thinking", "thinking": "...", "signature": "sig"}]
+    made = contents(user("Hi"), assistant("text", thinking_blocks=blocks), user("Go"))
+    assert parts(made, 1) == [{"text": "text", "thoughtSignature": "sig"}]
+    made = contents(user("Hi"), assistant(None, call("1", "f"), thinking_blocks=blocks))
+    assert parts(made, 1)[0]["thoughtSignature"] == "sig"
+
+
+def test_a_miss_sends_the_bypass_on_the_first_call_of_a_step_from_gemini_3_on():
+    messages = [user("Hi"), assistant(None, call("1", "a"), call("2", "b"))]
+    made = body(model="gemini-3-flash-preview", messages=messages)["contents"]
+    signatures = [part.get("thoughtSignature") for part in parts(made, 1)]
+    assert signatures == [BYPASS, None]
+    assert "thoughtSignature" not in parts(body(messages=messages)["contents"], 1)[0]
+
+
+def test_images_of_the_history_are_sent_back_with_their_signature():
+    """mscraftsman#147: editing needs the signature of each image."""
+    url = "data:image/png;base64,AAAA"
+    native = [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}, "thoughtSignature": "s"}]
+    text = f"![image]({url})"
+    memories = dict(turns.records(native, text, []))
+    made = contents(user("Draw"), assistant(text), user("Bigger"), memories=memories)
+    assert parts(made, 1) == native
+    shown = assistant("", images=[{"type": "image_url", "image_url": {"url": url}}])
+    made = contents(user("Draw"), shown, user("Bigger"))
+    assert parts(made, 1)[0]["inlineData"]["data"] == "AAAA"
+
+
+def test_the_parts_of_a_remembered_turn_come_back_as_they_were():
+    native = [
+        {"text": "Let me see.", "thoughtSignature": "t"},
+        {"executableCode": {"language": "PYTHON", "code": "1"}},
+        {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}},
+        {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "c"},
+    ]
+    shown = "Let me see.\n```python\n1\n```\n"
+    memories = dict(turns.records(native, shown, [{"id": "1"}]))
+    made = contents(
+        user("Hi"), assistant(shown, call("1", "f")), result("1", "ok"), memories=memories
+    )
+    assert parts(made, 1) == native
+
+
+def test_a_turn_that_showed_no_text_is_remembered_with_its_call():
+    native = [
+        {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "c"},
+        {"toolCall": {"id": "9", "toolType": "GOOGLE_SEARCH_WEB"}, "thoughtSignature": "s"},
+    ]
+    memories = dict(turns.records(native, "", [{"id": "1"}]))
+    made = contents(
+        user("Hi"), assistant(None, call("1", "f")), result("1", "ok"), memories=memories
+    )
+    assert parts(made, 1) == native
+
+
+def test_the_reasoning_that_a_client_sends_back_does_not_go_up():
+    thoughts = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "Yes"}]
+    made = contents(user("Hi"), assistant(thoughts, reasoning_content="hm"), user("Why?"))
+    assert parts(made, 1) == [{"text": "Yes"}]
+
+
+def test_arguments_that_are_no_text_and_nested_too_deeply_are_refused():
+    deep = orjson.loads('{"a":' * 300 + "1" + "}" * 300)
+    with pytest.raises(BadRequest) as caught:
+        contents(user("Hi"), assistant(None, call("1", "f", deep)))
+    assert caught.value.param == "messages"
+
+
+def test_an_image_of_the_history_that_is_no_data_is_left_out():
+    shown = assistant("Here", images=[{"image_url": "https://example.com/a.png"}])
+    assert parts(contents(user("Draw"), shown, user("More")), 1) == [{"text": "Here"}]

@@ -1,0 +1,65 @@
+"""Gemini's own fields as clients give them."""
+
+import pytest
+
+from tests.gateway.dialects.openai_chat.asking import OBJECT, ask, body
+
+
+def config(**fields):
+    return body(**fields).get("generationConfig", {})
+
+
+@pytest.mark.parametrize(
+    ("google", "made"),
+    [
+        ({"top_k": 3}, {"topK": 3}),
+        ({"topK": 3, "candidateCount": None}, {"topK": 3}),
+        (
+            {
+                "generation_config": {
+                    "max_output_tokens": 9,
+                    "thinking_config": {"thinkingBudget": 1},
+                }
+            },
+            {"maxOutputTokens": 9, "thinkingConfig": {"thinkingBudget": 1}},
+        ),
+        ({"media_resolution": "media_resolution_low"}, {"mediaResolution": "MEDIA_RESOLUTION_LOW"}),
+        ({"response_mime_type": "text/plain"}, {"responseMimeType": "text/plain"}),
+        (
+            {"response_json_schema": OBJECT},
+            {"responseMimeType": "application/json", "responseJsonSchema": OBJECT},
+        ),
+        (
+            {
+                "response_schema": {
+                    "type": "OBJECT",
+                    "properties": {"a": {"type": "ARRAY", "items": {"type": "STRING"}}},
+                    "any_of": [{"type": "OBJECT"}],
+                }
+            },
+            {
+                "responseMimeType": "application/json",
+                "responseJsonSchema": {
+                    "type": "object",
+                    "properties": {"a": {"type": "array", "items": {"type": "string"}}},
+                    "anyOf": [{"type": "object"}],
+                },
+            },
+        ),
+    ],
+)
+def test_native_fields_arrive_in_both_spellings_and_from_both_places(google, made):
+    """gemini-balance#143."""
+    assert config(google=google) == made
+    assert config(extra_body={"google": google}) == made
+
+
+def test_what_is_unknown_among_native_fields_is_dropped_and_noted():
+    google = {"labels": {"a": "b"}, "image_config": {"person_generation": "x"}, "x_y": 1}
+    asked, notes = ask(model="gemini-2.5-flash-image", google=google)
+    assert "imageConfig" not in asked.body["generationConfig"]
+    assert set(notes.dropped) == {
+        "google.labels",
+        "google.image_config.person_generation",
+        "google.xY",
+    }

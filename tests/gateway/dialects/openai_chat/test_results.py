@@ -1,0 +1,49 @@
+"""Results of calls as function responses."""
+
+import pytest
+
+from gateway.exchange import Blob
+from tests.gateway.dialects.openai_chat.asking import (
+    ask,
+    assistant,
+    call,
+    contents,
+    result,
+    user,
+)
+
+NEWEST = "gemini-3.7-flash"
+IMAGE = [{"type": "image_url", "image_url": {"url": "x"}}]
+BLOB = Blob("image/png", "AAAA")
+
+
+def parts(made, at=-1):
+    return made[at]["parts"]
+
+
+@pytest.mark.parametrize(
+    ("told", "response"),
+    [
+        ('{"a": 1}', {"a": 1}),
+        ("[1, 2]", {"output": "[1, 2]"}),
+        ("plain", {"output": "plain"}),
+        ("{not json", {"output": "{not json"}),
+        ('{"$ref": "#/x"}', {"output": '{"$ref": "#/x"}'}),
+        ("", {"output": ""}),
+        ('{"a":' * 200 + "1" + "}" * 200, {"output": '{"a":' * 200 + "1" + "}" * 200}),
+    ],
+)
+def test_a_result_of_any_text_is_an_object(told, response):
+    """Also one with a `$ref`, which Gemini would take for a reference (hermes#100441)."""
+    made = contents(user("Hi"), assistant(None, call("1", "f")), result("1", told))
+    assert parts(made)[0]["functionResponse"]["response"] == response
+
+
+def test_an_image_in_a_result_goes_within_it_on_models_that_take_it():
+    messages = [user("Hi"), assistant(None, call("1", "f")), result("1", IMAGE)]
+    new = ask(model=NEWEST, messages=messages, media={(2, 0): BLOB})[0].body["contents"]
+    inline = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
+    assert parts(new)[0]["functionResponse"]["parts"] == [inline]
+    old = ask(messages=messages, media={(2, 0): BLOB})[0].body["contents"]
+    assert parts(old) == [inline]
+    assert "parts" not in parts(old, -2)[0]["functionResponse"]

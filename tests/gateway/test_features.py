@@ -1,0 +1,94 @@
+"""Bodies without what a model refuses."""
+
+import pytest
+
+from gateway.exchange import Notes, UpstreamCall
+from gateway.healing import heal
+
+CONTENTS = [{"role": "user", "parts": [{"text": "Hi"}]}]
+FUNCTIONS = {"functionDeclarations": [{"name": "f"}]}
+
+
+def mended(message, config=None, **body):
+    told = {"contents": CONTENTS, **body}
+    if config is not None:
+        told["generationConfig"] = config
+    notes = Notes()
+    healed = heal(UpstreamCall("m", told, stream=False), message, notes)
+    return healed, notes
+
+
+@pytest.mark.parametrize(
+    ("message", "body", "feature", "gone"),
+    [
+        (
+            "Developer instruction is not enabled for models/gemma-3",
+            {"systemInstruction": {"parts": [{"text": "s"}]}},
+            "system",
+            "systemInstruction",
+        ),
+        (
+            "Function calling is not enabled for this model",
+            {"tools": [FUNCTIONS]},
+            "functions",
+            "tools",
+        ),
+        (
+            "Search Grounding is not supported.",
+            {"tools": [{"googleSearch": {}}]},
+            "builtins",
+            "tools",
+        ),
+        ("service_tier is not available", {"serviceTier": "flex"}, "service_tier", "serviceTier"),
+    ],
+)
+def test_a_part_of_the_body_that_is_refused_is_left_out(message, body, feature, gone):
+    healed, _ = mended(message, **body)
+    assert healed is not None
+    assert healed.feature == feature
+    assert gone not in healed.call.body
+
+
+def test_a_built_in_tool_goes_where_functions_refuse_its_company():
+    healed, notes = mended(
+        "Tool use with function calling is unsupported",
+        tools=[FUNCTIONS, {"googleSearch": {}}],
+        toolConfig={
+            "functionCallingConfig": {"mode": "VALIDATED"},
+            "includeServerSideToolInvocations": True,
+        },
+    )
+    assert healed is not None
+    assert healed.call.body["tools"] == [FUNCTIONS]
+    assert healed.call.body["toolConfig"] == {"functionCallingConfig": {"mode": "AUTO"}}
+    assert list(notes.dropped) == ["tools.googleSearch"]
+
+
+def test_json_beside_tools_is_asked_for_in_words():
+    healed, _ = mended(
+        "Function calling with a response mime type: 'application/json' is unsupported",
+        {"responseMimeType": "application/json", "responseJsonSchema": {"type": "object"}},
+        tools=[FUNCTIONS],
+    )
+    assert healed is not None
+    assert healed.feature == "json_with_tools"
+    assert "schema" in healed.call.body["systemInstruction"]["parts"][0]["text"]
+
+
+def test_safety_that_cannot_be_off_blocks_nothing():
+    off = {"category": "c", "threshold": "OFF"}
+    low = {"category": "d", "threshold": "BLOCK_NONE"}
+    healed, _ = mended("The threshold OFF is not supported", safetySettings=[off, low])
+    assert healed is not None
+    assert healed.call.body["safetySettings"] == [{**off, "threshold": "BLOCK_NONE"}, low]
+
+
+def test_the_resolution_of_one_part_is_dropped_where_it_is_unknown():
+    part = {"text": "x", "mediaResolution": {"level": "MEDIA_RESOLUTION_LOW"}}
+    healed, notes = mended(
+        "Unknown name \"mediaResolution\" at 'contents[0].parts[0]'",
+        contents=[{"role": "user", "parts": [part, {"text": "y"}]}],
+    )
+    assert healed is not None
+    assert healed.call.body["contents"][0]["parts"] == [{"text": "x"}, {"text": "y"}]
+    assert list(notes.adjusted) == ["detail"]
