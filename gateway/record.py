@@ -30,6 +30,7 @@ class _Logger:
 
 
 _log: Final = _Logger()
+_PROBES: Final = frozenset({"/healthz", "/readyz"})
 
 
 def record(request: web.Request, exchange: Exchange) -> None:
@@ -37,7 +38,9 @@ def record(request: web.Request, exchange: Exchange) -> None:
     now = time.monotonic()
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unknown"
-    _log().info("request", **_line(exchange, route, now))
+    # Probes come every few seconds; only one that fails is news.
+    told = _log().debug if route in _PROBES and exchange.outcome.status == 200 else _log().info
+    told("request", **_line(exchange, route, now))
     _count(request.app[METRICS], exchange, route, now - exchange.started)
 
 

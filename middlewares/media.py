@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.keys import EXCHANGE, FILES, SETTINGS
+from gateway.keys import EXCHANGE, FILES, SETTINGS, STATE
 from gateway.media import parts
 from gateway.media.fetch import Fetcher
 from gateway.media.files import FilesClient
@@ -40,6 +40,8 @@ class MediaFormats:
         settings = app[SETTINGS]
         lookup = SystemLookup()
         files = FilesClient(app[FILES], settings.media.upload_timeout_s) if FILES in app else None
+        if files is not None and STATE in app:
+            files.shelf.share(app[STATE].table("files", files.shelf.hear))
         fetcher = Fetcher(settings.media, lookup)
         base_url = settings.upstream.base_url.rstrip("/")
         self._intake = Intake(settings.media, base_url, fetcher, files)

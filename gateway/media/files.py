@@ -31,6 +31,8 @@ from gateway.media.containers import Window
 
 # SHA-256 of the bytes, and the type they go up with.
 Content = tuple[bytes, str]
+# Publishes key, value and seconds to the other processes.
+Publish = Callable[[str, bytes, float], None]
 
 _GOOGLE = URL("https://generativelanguage.googleapis.com")
 _KEEP_S = 47 * 3600
@@ -56,10 +58,11 @@ class StoredFile:
 class Shelf:
     """What has been uploaded, by content hash and type; the oldest go first."""
 
-    __slots__ = ("_clock", "_files", "_owners")
+    __slots__ = ("_clock", "_files", "_owners", "_publish")
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._publish: Publish | None = None
         self._files: OrderedDict[Content, dict[str, StoredFile]] = OrderedDict()
         self._owners: OrderedDict[str, str] = OrderedDict()
 
@@ -71,8 +74,23 @@ class Shelf:
         return None
 
     def add(self, content: Content, credential: str, uri: str) -> StoredFile:
-        """Note an uploaded file."""
-        stored = StoredFile(Blob(content[1], uri=uri), credential, self._clock() + _KEEP_S)
+        """Note an uploaded file, and tell the other processes."""
+        if self._publish is not None:
+            key = "|".join((content[0].hex(), content[1], credential))
+            self._publish(key, uri.encode(), _KEEP_S)
+        return self._put(content, credential, uri, _KEEP_S)
+
+    def share(self, publish: Publish) -> None:
+        """Tell the other processes from now on what has been uploaded, by *publish*."""
+        self._publish = publish
+
+    def hear(self, key: str, value: bytes, left_s: float) -> None:
+        """Note what another process uploaded."""
+        digest, mime, credential = key.split("|", 2)
+        self._put((bytes.fromhex(digest), mime), credential, value.decode(), left_s)
+
+    def _put(self, content: Content, credential: str, uri: str, left_s: float) -> StoredFile:
+        stored = StoredFile(Blob(content[1], uri=uri), credential, self._clock() + left_s)
         self._files.setdefault(content, {})[credential] = stored
         self._owners[uri] = credential
         for known in (self._files, self._owners):
@@ -91,7 +109,7 @@ class FilesClient:
     def __init__(self, upstream: FilesUpstream, timeout_s: float) -> None:
         self._upstream = upstream
         self._timeout_s = timeout_s
-        self._shelf = Shelf()
+        self.shelf = Shelf()
         self._uploading: dict[tuple[Content, str], asyncio.Lock] = {}
         self._session = aiohttp.ClientSession(
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -105,7 +123,7 @@ class FilesClient:
 
     def owner(self, uri: str) -> str | None:
         """Give the name of the credential that owns the file at *uri*, if it is known."""
-        return self._shelf.owner(uri)
+        return self.shelf.owner(uri)
 
     async def store(self, window: Window, mime: str, credential: str | None) -> StoredFile:
         """Give the file upstream with the bytes of *window*, uploading them if need be.
@@ -113,7 +131,7 @@ class FilesClient:
         *credential* is the one that the request is bound to already. Raises `GatewayError`.
         """
         content = (await asyncio.to_thread(_digest, window), mime)
-        known = self._shelf.find(content, credential)
+        known = self.shelf.find(content, credential)
         wanted = known.credential if known else credential
         refused: list[str] = []
         while True:
@@ -131,11 +149,11 @@ class FilesClient:
         try:
             # The same content for the same credential waits for the first upload of it.
             async with lock:
-                known = self._shelf.find(content, lease.credential)
+                known = self.shelf.find(content, lease.credential)
                 if known is not None:
                     return known
                 uri = await self._upload(window, content[1], lease)
-                return self._shelf.add(content, lease.credential, uri)
+                return self.shelf.add(content, lease.credential, uri)
         finally:
             if not lock.locked():
                 self._uploading.pop(key, None)

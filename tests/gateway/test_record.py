@@ -91,3 +91,15 @@ async def test_every_exchange_counts_in_the_metrics(running):
     )
     assert 'code="401"' in text
     assert 'gateway_tokens_total{model="gemini-2.5-flash",type="output"} 2.0' in text
+
+
+async def test_probes_are_told_only_when_they_fail(running):
+    async with running(settings_for("http://127.0.0.1:9")) as gateway:
+        root = gateway.url.removesuffix("/gemini")
+
+        async def probe():
+            async with gateway.session.get(f"{root}/healthz") as response:
+                assert response.status == 200
+
+        (line,) = await lines(gateway, probe)
+    assert line["log_level"] == "debug"

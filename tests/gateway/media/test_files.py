@@ -175,3 +175,17 @@ def test_what_is_shelved_is_forgotten_after_47_hours_and_the_oldest_first(monkey
         shelf.add((b"%d" % n, "video/mp4"), "main", f"uri {n}")
     assert shelf.owner("uri 4") == "main"
     assert shelf.owner("uri 2") is None
+
+
+def test_what_one_process_uploaded_another_one_uses_again():
+    now = 0.0
+    one, two = Shelf(lambda: now), Shelf(lambda: now)
+    one.share(two.hear)
+    content = (b"\x01" * 32, "video/mp4")
+    one.add(content, "main", "https://host/v1beta/files/a")
+    found = two.find(content, None)
+    assert found is not None
+    assert (found.blob.uri, found.credential) == ("https://host/v1beta/files/a", "main")
+    assert two.owner("https://host/v1beta/files/a") == "main"
+    now = 47 * 3600.0
+    assert two.find(content, None) is None
