@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from gateway import health, model_routes, relay
+from gateway import health, model_routes, relay, usage_routes
+from gateway.accounts import add_accounts
 from gateway.catalog import Catalog
 from gateway.connections import defer_continue
 from gateway.drain import Drain
@@ -14,7 +15,7 @@ from gateway.keys import (
     CATALOG,
     DRAIN,
     FILES,
-    LICENSES,
+    LEDGER,
     METRICS,
     NAMES,
     READINESS,
@@ -26,7 +27,6 @@ from gateway.keys import (
     Check,
     Reloader,
 )
-from gateway.licenses.book import Book, fixed
 from gateway.metrics import Metrics
 from gateway.plugins import load
 from gateway.settings import Settings
@@ -50,10 +50,9 @@ def build_app(settings: Settings) -> web.Application:
     api[RELOADERS] = []
     api[METRICS] = Metrics()
     add_state(api, settings)
-    api[LICENSES] = book = Book()
-    book.replace("config", fixed(settings.licenses))
+    add_accounts(api, settings)
     upstream = _add_upstream(api, settings)
-    api[RELOADERS].append(_reloader(api[CATALOG], book, upstream))
+    api[RELOADERS].append(_reloader(api[CATALOG], upstream))
     api[METRICS].watch_keys(upstream.pool.states)
     api.cleanup_ctx.extend([_running_upstream, *chain.lifespans])
     _add_routes(api)
@@ -63,6 +62,7 @@ def build_app(settings: Settings) -> web.Application:
     app[READINESS] = api[READINESS]
     app[RELOADERS] = api[RELOADERS]
     app[METRICS] = api[METRICS]
+    app[LEDGER] = api[LEDGER]
     health.add_routes(app)
     app.add_subapp(settings.server.prefix, api)
     return app
@@ -73,6 +73,7 @@ def _add_routes(api: web.Application) -> None:
     api.router.add_post("/v1/chat/completions", relay.generate, expect_handler=defer_continue)
     api.router.add_get("/v1/models", model_routes.list_models)
     api.router.add_get("/v1/models/{model:.+}", model_routes.get_model)
+    api.router.add_routes(usage_routes.routes())
 
 
 def _add_upstream(api: web.Application, settings: Settings) -> GeminiUpstream:
@@ -88,11 +89,10 @@ def _add_upstream(api: web.Application, settings: Settings) -> GeminiUpstream:
     return upstream
 
 
-def _reloader(catalog: Catalog, book: Book, upstream: GeminiUpstream) -> Reloader:
-    """Give what takes over licenses, credentials and models while requests run."""
+def _reloader(catalog: Catalog, upstream: GeminiUpstream) -> Reloader:
+    """Give what takes over credentials and models while requests run."""
 
     async def reload(settings: Settings) -> None:
-        book.replace("config", fixed(settings.licenses))
         upstream.pool.replace(pool_members(settings))
         upstream.names.configure(settings.models)
         catalog.settings = settings.models

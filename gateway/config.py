@@ -20,7 +20,7 @@ import msgspec
 from msgspec.structs import FieldInfo
 
 from gateway.media.addresses import Policy
-from gateway.settings import Credential, License, Section, Settings
+from gateway.settings import Credential, Database, License, Section, Settings
 
 PREFIX = "GATEWAY_"
 DEFAULT_PATH = Path("config.toml")
@@ -33,6 +33,7 @@ NO_CREDENTIAL = (
 )
 
 SECRET_WAYS = ("key", "key_env", "key_file", "key_sha256")
+PEPPER_WAYS = ("pepper", "pepper_env", "pepper_file")
 
 Item = TypeVar("Item", bound=Credential | License)
 
@@ -88,7 +89,12 @@ def resolve_secrets(settings: Settings, environ: Mapping[str, str]) -> Settings:
         for index, license_ in enumerate(settings.licenses)
     )
     replace = msgspec.structs.replace
-    return replace(settings, upstream=replace(upstream, credentials=credentials), licenses=licenses)
+    return replace(
+        settings,
+        upstream=replace(upstream, credentials=credentials),
+        licenses=licenses,
+        database=_with_pepper(settings.database, environ),
+    )
 
 
 def nearest(name: str, known: list[str]) -> str:
@@ -284,6 +290,21 @@ def _resolved(item: Item, path: str, environ: Mapping[str, str]) -> Item:
     if isinstance(item, Credential) and not (key.isascii() and key.isprintable()):
         raise ConfigError(f"{place}: the key holds characters that no Gemini key has")
     return msgspec.structs.replace(item, key=key, key_env=None, key_file=None)
+
+
+def _with_pepper(database: Database, environ: Mapping[str, str]) -> Database:
+    """Give *database* with its pepper in `pepper`, if there is one."""
+    ways = [way for way in PEPPER_WAYS if getattr(database, way)]
+    if len(ways) > 1:
+        raise ConfigError(f"database: give at most one of {', '.join(PEPPER_WAYS)}")
+    if not ways:
+        return database
+    (way,) = ways
+    place = f"database.{way}"
+    pepper = _secret(way.replace("pepper", "key"), getattr(database, way), place, environ)
+    if not pepper:
+        raise ConfigError(f"{place}: the pepper is empty")
+    return msgspec.structs.replace(database, pepper=pepper, pepper_env="", pepper_file="")
 
 
 def _secret(way: str, value: str, place: str, environ: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from gateway.catalog import Catalog
+from gateway.database.engine import Database
 from gateway.drain import Drain
 from gateway.exchange import (
     Exchange,
@@ -15,7 +16,9 @@ from gateway.exchange import (
     Refusals,
     Upstream,
 )
+from gateway.ledger.ledger import Ledger
 from gateway.metrics import Metrics
+from gateway.prices import Prices
 from gateway.settings import Settings
 from gateway.state.store import StateStore
 
@@ -39,3 +42,6 @@ DRAIN = web.AppKey("drain", Drain)
 READINESS = web.AppKey("readiness", list[Check])
 RELOADERS = web.AppKey("reloaders", list[Reloader])
 METRICS = web.AppKey("metrics", Metrics)
+PRICES = web.AppKey("prices", Prices)
+DATABASE = web.AppKey("database", Database)
+LEDGER = web.AppKey("ledger", Ledger)

@@ -205,7 +205,7 @@ def secrets_of(settings: Settings) -> list[str]:
     keys = [credential.key for credential in settings.upstream.credentials]
     keys += [license_.key for license_ in settings.licenses]
     passwords = [urlsplit(url).password for url in (settings.state.url, settings.database.url)]
-    return [secret for secret in (*keys, *passwords) if secret]
+    return [secret for secret in (*keys, *passwords, settings.database.pepper) if secret]
 
 
 def place(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""What is kept of an exchange once it is over: the one log line and the numbers of `/metrics`."""
+"""What is kept of an exchange once it is over: a log line, numbers of `/metrics`, a ledger row."""
 
 import time
 from typing import Final
@@ -7,7 +7,8 @@ import structlog
 from aiohttp import web
 
 from gateway.exchange import Exchange, Outcome
-from gateway.keys import METRICS
+from gateway.keys import LEDGER, METRICS
+from gateway.ledger.row import row_of
 from gateway.metrics import Metrics
 
 
@@ -34,7 +35,7 @@ _PROBES: Final = frozenset({"/healthz", "/readyz"})
 
 
 def record(request: web.Request, exchange: Exchange) -> None:
-    """Write the canonical log line of *exchange* and count it: no content, no keys, no headers."""
+    """Log, count and book *exchange*: no content, no keys, no headers."""
     now = time.monotonic()
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unknown"
@@ -42,6 +43,9 @@ def record(request: web.Request, exchange: Exchange) -> None:
     told = _log().debug if route in _PROBES and exchange.outcome.status == 200 else _log().info
     told("request", **_line(exchange, route, now))
     _count(request.app[METRICS], exchange, route, now - exchange.started)
+    row = row_of(exchange, time.time(), now - exchange.started)
+    if row is not None:
+        request.app[LEDGER].book(row)
 
 
 def _line(exchange: Exchange, route: str, now: float) -> dict[str, object]:

@@ -23,7 +23,7 @@ from gateway.errors import (
     UpstreamTruncated,
 )
 from gateway.exchange import Exchange, Json, Reply, UpstreamCall
-from gateway.keys import DRAIN, EXCHANGE, SETTINGS, UPSTREAM
+from gateway.keys import DRAIN, EXCHANGE, PRICES, SETTINGS, UPSTREAM
 from gateway.pacemaker import Pacemaker
 
 _SSE_HEADERS: Final = {
@@ -46,8 +46,12 @@ async def generate(request: web.Request) -> web.StreamResponse:
             raise Unavailable(_RESTART, retry_after=RETRY_AFTER_S) from None
         finally:
             # Of a stream that was cut, too: what the last event told is booked.
-            exchange.outcome.usage = exchange.reply.usage
-            exchange.outcome.finish_reason = exchange.reply.finish_reason
+            outcome = exchange.outcome
+            outcome.usage = exchange.reply.usage
+            outcome.finish_reason = exchange.reply.finish_reason
+            if outcome.usage is not None:
+                model = outcome.model or exchange.call.model
+                outcome.cost = request.app[PRICES].cost(model, outcome.usage)
 
 
 async def whole(request: web.Request, exchange: Exchange) -> web.StreamResponse:

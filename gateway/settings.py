@@ -105,9 +105,16 @@ class State(Section, frozen=True):
 
 
 class Database(Section, frozen=True):
-    """Where licenses and the usage ledger live."""
+    """Where licenses and the usage ledger live.
+
+    At most one of *pepper*, *pepper_env* and *pepper_file* is not empty.
+    """
 
     url: str = "sqlite+aiosqlite:///gateway.db"
+    pepper: str = ""
+    pepper_env: str = ""
+    pepper_file: str = ""
+    spill: str = "gateway-spill"
 
 
 class LimitPolicy(Section, frozen=True):

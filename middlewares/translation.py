@@ -6,7 +6,7 @@ from dataclasses import replace
 from aiohttp import web
 
 from gateway.exchange import Known
-from gateway.keys import EXCHANGE, MEMORIES, NAMES, REFUSALS, SETTINGS
+from gateway.keys import EXCHANGE, MEMORIES, NAMES, PRICES, REFUSALS, SETTINGS
 from gateway.models import base_name
 from gateway.plugins import Handler
 
@@ -35,6 +35,7 @@ class Translation:
             refusals=app[REFUSALS].of(model),
             image_output=chat.image_output,
             safety=chat.safety,
+            cost=app[PRICES].of(model),
         )
         call = dialect.call(payload, known, exchange.notes)
         # Files belong to the credential they went up with.

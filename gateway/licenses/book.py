@@ -1,7 +1,8 @@
 """All licenses in memory, found by the digest of their key. Looking one up never waits.
 
-The book is made of sources (the fixed ones of `config.toml`, the ones of the database); each is
-replaced as a whole, so a reader sees the old set or the new one and nothing in between.
+The book is made of sources (the fixed ones of `config.toml` by SHA-256, the ones of the database by
+HMAC); each is replaced as a whole, so a reader sees the old set or the new one and nothing in
+between.
 """
 
 import hmac
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 
 from gateway.exchange import License, Limits
-from gateway.licenses.digest import digest, normalised
+from gateway.licenses.digest import digest, keyed_digest, normalised
 from gateway.settings import License as FixedLicense
 
 _LIMITS = tuple(Limits.__dataclass_fields__)
@@ -18,19 +19,23 @@ _LIMITS = tuple(Limits.__dataclass_fields__)
 class Book:
     """Licenses by digest, from several sources; an earlier source wins over a later one."""
 
-    __slots__ = ("_found", "_sources")
+    __slots__ = ("_found", "_keyed", "_pepper", "_sources")
 
     def __init__(self) -> None:
         self._sources: dict[str, Mapping[bytes, License]] = {}
         self._found: dict[bytes, tuple[bytes, License]] = {}
+        self._keyed: Mapping[bytes, License] = {}
+        self._pepper = b""
 
     def replace(self, source: str, licenses: Mapping[bytes, License]) -> None:
-        """Take *licenses*, by digest, for all that *source* gave before."""
+        """Take *licenses*, by `digest`, for all that *source* gave before."""
         self._sources[source] = licenses
-        found: dict[bytes, tuple[bytes, License]] = {}
-        for one in reversed(self._sources.values()):
-            found.update({key: (key, license_) for key, license_ in one.items()})
-        self._found = found
+        self._forget()
+
+    def replace_keyed(self, pepper: bytes, licenses: Mapping[bytes, License]) -> None:
+        """Take *licenses*, by `keyed_digest` with *pepper*, for those before; they come last."""
+        self._pepper, self._keyed = pepper, licenses
+        self._forget()
 
     def find(self, key: str) -> License | None:
         """Give the license whose secret is *key*, disabled and expired ones too."""
@@ -38,18 +43,33 @@ class Book:
         # The table is searched by digest, of which a guesser controls no byte; the comparison in
         # constant time is for the entry it gives.
         found = self._found.get(wanted)
-        if found is None or not hmac.compare_digest(found[0], wanted):
+        if found is None:
+            return self._find_keyed(key, wanted)
+        return found[1] if hmac.compare_digest(found[0], wanted) else None
+
+    def _find_keyed(self, key: str, plain: bytes) -> License | None:
+        if not self._keyed:
             return None
-        return found[1]
+        found = self._keyed.get(keyed_digest(key, self._pepper))
+        if found is not None:
+            # Next time the cheaper digest finds it.
+            self._found[plain] = (plain, found)
+        return found
+
+    def _forget(self) -> None:
+        found: dict[bytes, tuple[bytes, License]] = {}
+        for one in reversed(self._sources.values()):
+            found.update({key: (key, license_) for key, license_ in one.items()})
+        self._found = found
 
     def __len__(self) -> int:
         """Count the keys."""
-        return len(self._found)
+        return len(self._keyed) + sum(map(len, self._sources.values()))
 
 
 def fixed(settings: tuple[FixedLicense, ...]) -> dict[bytes, License]:
     """Give the licenses of `config.toml`, whose secrets are resolved, by digest."""
-    return {_digest(one): _license(one) for one in settings}
+    return {_digest(one): license_of(one) for one in settings}
 
 
 def _digest(one: FixedLicense) -> bytes:
@@ -58,7 +78,8 @@ def _digest(one: FixedLicense) -> bytes:
     return digest(normalised(one.key or ""))
 
 
-def _license(one: FixedLicense) -> License:
+def license_of(one: FixedLicense) -> License:
+    """Give *one* without its secret."""
     return License(
         id=one.id,
         owner=one.owner,

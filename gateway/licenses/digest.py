@@ -5,6 +5,7 @@ every request milliseconds and protect nothing more.
 """
 
 import hashlib
+import hmac
 import secrets
 
 _SCHEME = "bearer "
@@ -26,3 +27,8 @@ def digest(key: str) -> bytes:
 def new_key(public_id: str) -> str:
     """Make the key of license *public_id*: `gw-<public id>-<secret>`, 192 random bits."""
     return f"gw-{public_id}-{secrets.token_urlsafe(24)}"
+
+
+def keyed_digest(key: str, pepper: bytes) -> bytes:
+    """Give what the database keeps of *key*: worth nothing without *pepper*."""
+    return hmac.digest(pepper, key.encode("utf-8", "replace"), "sha256")

@@ -1,0 +1,67 @@
+"""Puts who may ask and what was used into the app: licenses, prices, ledger, and their database."""
+
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from gateway.database.engine import Database
+from gateway.keys import DATABASE, LEDGER, LICENSES, METRICS, PRICES, READINESS, RELOADERS
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.spill import Spill
+from gateway.licenses.book import Book, fixed
+from gateway.licenses.store import LicenseStore
+from gateway.licenses.watch import LicenseWatch
+from gateway.prices import Prices
+from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    # Needs the extra [redis].
+    from gateway.ledger.stream import LedgerStream
+
+
+def add_accounts(app: web.Application, settings: Settings) -> None:
+    """Give *app* its book, prices, ledger; it has `METRICS`, `READINESS` and `RELOADERS`.
+
+    Raises `ConfigError` for an unusable database URL.
+    """
+    app[DATABASE] = database = Database(settings.database.url)
+    app[LICENSES] = book = Book()
+    book.replace("config", fixed(settings.licenses))
+    app[PRICES] = prices = Prices(settings.models.prices)
+    node = secrets.token_hex(6)
+    spill = Spill(Path(settings.database.spill), node)
+    app[LEDGER] = ledger = Ledger(database, spill, _stream(settings, node))
+    app[METRICS].ledger_queue.set_function(lambda: len(ledger))
+    store = LicenseStore(database, settings.database.pepper)
+    watch = LicenseWatch(database, store, book, settings.limits.license_max_stale_s)
+    app[READINESS].append(watch.check)
+
+    async def reload(settings: Settings) -> None:
+        book.replace("config", fixed(settings.licenses))
+        prices.configure(settings.models.prices)
+        watch.max_stale_s = settings.limits.license_max_stale_s
+
+    async def running(_: web.Application) -> AsyncIterator[None]:
+        await watch.start()
+        await ledger.start()
+        yield
+        await ledger.close()
+        await watch.close()
+        await database.close()
+
+    app[RELOADERS].append(reload)
+    app.cleanup_ctx.append(running)
+
+
+def _stream(settings: Settings, node: str) -> "LedgerStream | None":
+    """Give the stream that nodes share, if there is a state server."""
+    if settings.state.url.startswith(("memory:", "embedded:")):
+        return None
+    from gateway.ledger.stream import LedgerStream
+    from gateway.state.client import Client
+
+    client = Client(settings.state.url, timeout_s=1.0, scripts={})
+    return LedgerStream(client, f"{settings.state.namespace}:ledger", node)

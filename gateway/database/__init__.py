@@ -1,0 +1,1 @@
+"""Licenses and the usage ledger in SQLite or PostgreSQL; never on the way of a request."""

@@ -1,0 +1,112 @@
+"""One database by its URL: opened lazily, migrated once, the same for SQLite and PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import Any
+
+from sqlalchemy import event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from gateway.config import ConfigError
+from gateway.database.migrating import migrate
+
+# What a library raises when the database does not answer or does not do what it should.
+DatabaseDown = (SQLAlchemyError, OSError, TimeoutError)
+
+BUSY_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 5.0
+# Of one transaction, the wait for its connection included.
+TRANSACTION_TIMEOUT_S = 30.0
+
+
+class Database:
+    """Gives transactions on the database at *url*. Raises `ConfigError` for an unusable *url*."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            parsed = make_url(url)
+            self.is_sqlite = parsed.get_backend_name() == "sqlite"
+            options = _SQLITE if self.is_sqlite else _POSTGRES
+            self._engine = create_async_engine(parsed, **options)
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"database.url: needs the package {error.name!r}; PostgreSQL comes with the extra "
+                "gateway[postgres]"
+            ) from None
+        except (ArgumentError, NoSuchModuleError) as error:
+            raise ConfigError(f"database.url: {error}") from None
+        if self.is_sqlite:
+            _prepare_sqlite(self._engine.sync_engine)
+        # SQLite has one writer at a time; a second one of this process waits here and not in it.
+        self._turn = asyncio.Lock()
+
+    async def migrate(self) -> None:
+        """Bring the tables up to date, one process at a time. Raises one of `DatabaseDown`."""
+        async with asyncio.timeout(TRANSACTION_TIMEOUT_S), self._turn:
+            await migrate(self._engine)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """Give a transaction, committed at the end. Raises one of `DatabaseDown`."""
+        async with (
+            asyncio.timeout(TRANSACTION_TIMEOUT_S),
+            self._turn_if_sqlite(),
+            self._engine.connect() as connection,
+        ):
+            if self.is_sqlite:
+                # A reading transaction that begins to write may be refused at once.
+                await connection.execution_options(begin="IMMEDIATE")
+            async with connection.begin():
+                yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection to read from. Raises one of `DatabaseDown`."""
+        async with (
+            asyncio.timeout(TRANSACTION_TIMEOUT_S),
+            self._turn_if_sqlite(),
+            self._engine.connect() as connection,
+        ):
+            yield connection
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        await self._engine.dispose()
+
+    def _turn_if_sqlite(self) -> AbstractAsyncContextManager[Any]:
+        return self._turn if self.is_sqlite else nullcontext()
+
+
+def told(error: BaseException) -> str:
+    """Give what *error* of the database says, without the statement and its values."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return f"{type(error.orig).__name__}: {str(error.orig)[:200]}"
+    return f"{type(error).__name__}: {str(error)[:200]}"
+
+
+_SQLITE: dict[str, Any] = {"connect_args": {"timeout": BUSY_TIMEOUT_S}}
+_POSTGRES: dict[str, Any] = {
+    # A connection that died with the server is replaced instead of failing its next transaction.
+    "pool_pre_ping": True,
+    "pool_size": 3,
+    "connect_args": {"timeout": CONNECT_TIMEOUT_S, "command_timeout": TRANSACTION_TIMEOUT_S},
+}
+
+
+def _prepare_sqlite(engine: Any) -> None:
+    """Have SQLite begin transactions when told to, tables included, and write ahead."""
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        kind = connection.get_execution_options().get("begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {kind}")

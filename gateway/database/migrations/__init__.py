@@ -1,0 +1,1 @@
+"""The alembic environment that travels with the package."""

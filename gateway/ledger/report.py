@@ -1,0 +1,100 @@
+"""Who used what: sums over the ledger."""
+
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime, tzinfo
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Row, Select, case, func, select
+
+from gateway.database.engine import Database
+from gateway.database.tables import USAGE
+
+GROUPS: Final = ("license", "model", "day")
+NANOS_PER_USD: Final = 1_000_000_000
+# Every time zone's days begin with one of these, so that databases need to know no zones.
+_QUARTER_MS: Final = 900_000
+_COUNTS: Final = ("prompt", "completion", "cached", "thoughts", "total", "cost_nanos")
+
+# License, model, day.
+_Group = tuple[str | None, str | None, str | None]
+
+
+class Span(NamedTuple):
+    """The requests from *since* (included) to *until* (excluded), Unix seconds, of *license*."""
+
+    since: float
+    until: float | None = None
+    license: str | None = None
+
+
+class Sum(NamedTuple):
+    """What the requests of one group used; what they were not grouped by is None."""
+
+    license: str | None
+    model: str | None
+    day: str | None
+    requests: int
+    errors: int
+    prompt: int
+    completion: int
+    cached: int
+    thoughts: int
+    total: int
+    usd: float
+
+
+async def sums(
+    database: Database, span: Span, by: Collection[str] = GROUPS, zone: tzinfo = UTC
+) -> list[Sum]:
+    """Sum the requests of *span* by some of `GROUPS`; days are those of *zone*.
+
+    Raises one of `DatabaseDown`.
+    """
+    async with database.reading() as connection:
+        rows = (await connection.execute(_query(span, by))).all()
+    return _folded(rows, by, zone)
+
+
+def _query(span: Span, by: Collection[str]) -> Select[Any]:
+    groups: list[Any] = [USAGE.c[name] for name in ("license", "model") if name in by]
+    if "day" in by:
+        groups.append((USAGE.c.at // _QUARTER_MS).label("quarter"))
+    failed = case((USAGE.c.status >= 400, 1), else_=0)
+    query = select(
+        *groups,
+        func.count().label("requests"),
+        func.sum(failed).label("errors"),
+        *(func.sum(USAGE.c[name]).label(name) for name in _COUNTS),
+    )
+    query = query.where(USAGE.c.at >= int(span.since * 1000)).group_by(*groups)
+    if span.until is not None:
+        query = query.where(USAGE.c.at < int(span.until * 1000))
+    return query if span.license is None else query.where(USAGE.c.license == span.license)
+
+
+def _folded(rows: Iterable[Row[Any]], by: Collection[str], zone: tzinfo) -> list[Sum]:
+    """Add up the quarters of each day."""
+    added: dict[_Group, list[int]] = {}
+    for row in rows:
+        names = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
+        day = _day(names["quarter"], zone) if "day" in by else None
+        group = (names.get("license"), names.get("model"), day)
+        counts = [int(names[name] or 0) for name in ("requests", "errors", *_COUNTS)]
+        before = added.get(group)
+        added[group] = counts if before is None else [*map(sum, zip(before, counts, strict=True))]
+    # Without groups an empty ledger gives one row of zeros.
+    found = (_sum(group, counts) for group, counts in added.items() if counts[0])
+    return sorted(found, key=_order)
+
+
+def _sum(group: _Group, counts: list[int]) -> Sum:
+    *plain, nanos = counts
+    return Sum._make((*group, *plain, nanos / NANOS_PER_USD))
+
+
+def _day(quarter: int, zone: tzinfo) -> str:
+    return datetime.fromtimestamp(quarter * _QUARTER_MS / 1000, zone).date().isoformat()
+
+
+def _order(one: Sum) -> tuple[str, str, str]:
+    return one.day or "", one.license or "", one.model or ""

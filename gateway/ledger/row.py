@@ -1,0 +1,88 @@
+"""One row of the ledger, as it is booked and as it is written."""
+
+from typing import Any, Final, NamedTuple
+
+from gateway.exchange import Exchange, Usage
+
+_NO_USAGE: Final = Usage()
+_NANOS_PER_USD: Final = 1_000_000_000
+_LONGEST_TEXT: Final = 128
+# Sums over millions of rows still fit a BIGINT, whatever upstream counted.
+_LARGEST: Final = 2**40
+
+
+class LedgerRow(NamedTuple):
+    """What one request used; *at* and *milliseconds* in milliseconds, *cost* in USD."""
+
+    at: int
+    id: str
+    license: str
+    asked: str | None
+    model: str | None
+    credential: str | None
+    usage: Usage
+    cost: float | None
+    milliseconds: int
+    status: int
+    finish: str | None
+    error: str | None
+
+
+def row_of(exchange: Exchange, at: float, seconds: float) -> LedgerRow | None:
+    """Give the row of a finished *exchange* that ended *at* (Unix seconds) and took *seconds*.
+
+    None for one that asked for nothing to be generated, or came without a license.
+    """
+    if not exchange.carries_payload or not hasattr(exchange, "license"):
+        return None
+    outcome = exchange.outcome
+    error = outcome.error
+    return LedgerRow(
+        int(at * 1000),
+        exchange.id,
+        exchange.license.id,
+        exchange.asked if hasattr(exchange, "asked") else None,
+        outcome.model or (exchange.call.model if hasattr(exchange, "call") else None),
+        outcome.credential,
+        outcome.usage or _NO_USAGE,
+        outcome.cost,
+        int(seconds * 1000),
+        outcome.status,
+        outcome.finish_reason,
+        None if error is None else error.code,
+    )
+
+
+def written(key: str, row: LedgerRow) -> dict[str, Any]:
+    """Give the columns of *row*, which no database refuses; *key* makes writing it idempotent."""
+    usage = row.usage
+    return {
+        "key": key,
+        "at": row.at,
+        "id": _text(row.id),
+        "license": _text(row.license),
+        "asked": _text(row.asked),
+        "model": _text(row.model),
+        "credential": _text(row.credential),
+        "prompt": _number(usage.prompt),
+        "completion": _number(usage.completion),
+        "cached": _number(usage.cached),
+        "thoughts": _number(usage.thoughts),
+        "total": _number(usage.total),
+        "cost_nanos": None if row.cost is None else _number(round(row.cost * _NANOS_PER_USD)),
+        "milliseconds": row.milliseconds,
+        "status": row.status,
+        "finish": _text(row.finish),
+        "error": _text(row.error),
+    }
+
+
+def _text(text: str | None) -> str | None:
+    """Give *text* without what PostgreSQL refuses (NUL) or cannot be encoded, and not too long."""
+    if text is None or (len(text) <= _LONGEST_TEXT and text.isascii() and "\0" not in text):
+        return text
+    return text[:_LONGEST_TEXT].replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def _number(number: int) -> int:
+    return max(0, min(number, _LARGEST))

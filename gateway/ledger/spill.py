@@ -1,0 +1,81 @@
+"""Rows that the database does not take now, in files on this machine until it does.
+
+Each process appends to files of its own, one JSON object a line, and holds a lock on the one it
+writes. A file that nobody holds is left over, perhaps from a process that was killed, and whoever
+comes first writes its rows to the database. All functions block; they belong into a thread.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count, islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+Row = dict[str, Any]
+
+
+class Spill:
+    """Files in *folder*, which is made when it is needed; *owner* begins the names of own ones."""
+
+    __slots__ = ("_file", "_folder", "_numbers", "_owner")
+
+    def __init__(self, folder: Path, owner: str) -> None:
+        self._folder = folder
+        self._owner = owner
+        self._numbers = count(1)
+        self._file: BinaryIO | None = None
+
+    def write(self, rows: list[Row]) -> None:
+        """Append *rows* and hand them to the system, so that killing the process loses none."""
+        if self._file is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path = self._folder / f"{self._owner}-{next(self._numbers)}.jsonl"
+            self._file = path.open("ab", buffering=0)
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        lines = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+        size = os.fstat(self._file.fileno()).st_size
+        written = self._file.write(lines)
+        if written != len(lines):
+            # A full disk: what is told to be kept must be there to the last row.
+            self._file.truncate(size)
+            raise OSError("the spill file takes no more")
+
+    def seal(self) -> None:
+        """Let go of the file being written; it may be read back from now on."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def left_over(self) -> list[Path]:
+        """Give the files that may hold rows, the oldest first."""
+        with suppress(OSError):
+            files = [path for path in self._folder.iterdir() if path.suffix == ".jsonl"]
+            return sorted(files, key=lambda path: path.stat().st_mtime)
+        return []
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[BinaryIO | None]:
+    """Hold the file at *path* while inside; gives None when somebody else does, or it is gone."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+            return
+        yield file
+        return
+    yield None
+
+
+def read_rows(file: BinaryIO, most: int) -> list[Row] | None:
+    """Give the next rows of *file*, at most *most*; None at its end.
+
+    A last line that was cut by a dying machine is passed over.
+    """
+    lines = list(islice(file, most))
+    return [orjson.loads(line) for line in lines if line.endswith(b"}\n")] if lines else None

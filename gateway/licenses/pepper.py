@@ -1,0 +1,58 @@
+"""The pepper of the keyed digests: configured, or made once and kept in the database.
+
+A configured one is worth more, because who steals the database then has nothing to guess with; of
+it the database keeps only a check, so that a wrong one is noticed before it refuses everybody.
+"""
+
+import hmac
+import secrets
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.database.statements import insert_new
+from gateway.database.tables import FACTS
+
+_MADE = "pepper"
+_CHECK = "pepper_check"
+
+
+class WrongPepper(Exception):
+    """The licenses in the database were made with another pepper."""
+
+
+async def settle_pepper(connection: AsyncConnection, configured: str) -> bytes:
+    """Give the pepper in force, in a writing transaction. Raises `WrongPepper`."""
+    facts = await _facts(connection)
+    if not facts:
+        made = {"name": _MADE, "value": secrets.token_hex(32)}
+        row = _check_row(configured) if configured else made
+        await connection.execute(insert_new(connection, FACTS), [row])
+        facts = await _facts(connection)
+    return known_pepper(facts, configured)
+
+
+def known_pepper(facts: dict[str, str], configured: str) -> bytes:
+    """Give the pepper that *facts* of the database and *configured* agree on.
+
+    Raises `WrongPepper`.
+    """
+    if not configured and _MADE in facts:
+        return facts[_MADE].encode()
+    if not configured:
+        raise WrongPepper("database.pepper: the licenses were made with a pepper; give it")
+    check = _check_row(configured)["value"]
+    expected = facts.get(_CHECK) or _check_row(facts.get(_MADE, ""))["value"]
+    if not hmac.compare_digest(check, expected):
+        raise WrongPepper("database.pepper: the licenses were made with another pepper")
+    return configured.encode()
+
+
+async def _facts(connection: AsyncConnection) -> dict[str, str]:
+    rows = await connection.execute(select(FACTS).where(FACTS.c.name.in_((_MADE, _CHECK))))
+    return {row.name: row.value for row in rows}
+
+
+def _check_row(pepper: str) -> dict[str, str]:
+    value = hmac.digest(pepper.encode(), b"gateway license keys", "sha256").hex()
+    return {"name": _CHECK, "value": value}

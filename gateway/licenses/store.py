@@ -1,0 +1,222 @@
+"""The licenses of the database: read as a whole, changed one by one.
+
+Each change raises the revision in its own transaction; processes that watch it read anew.
+"""
+
+import time
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import Row, and_, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.database.engine import Database
+from gateway.database.statements import insert_new, raise_revision
+from gateway.database.tables import LICENSE_KEYS, LICENSES, REVISIONS
+from gateway.exchange import License, Limits
+from gateway.licenses.digest import keyed_digest
+from gateway.licenses.pepper import settle_pepper
+
+REVISION = "licenses"
+_LIMITS = tuple(Limits.__dataclass_fields__)
+
+
+class LicenseError(Exception):
+    """A change that cannot be made; the text says why."""
+
+
+class Loaded(NamedTuple):
+    """All licenses by keyed digest, as of a revision."""
+
+    revision: int
+    pepper: bytes
+    licenses: dict[bytes, License]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A license with what else the database knows of it; moments in Unix seconds.
+
+    *keys* are the digests in hex, each with the end of its life, if it has one.
+    """
+
+    license: License
+    created: int
+    keys: tuple[tuple[str, int | None], ...]
+
+
+class LicenseStore:
+    """Reads and changes the licenses in *database*; *pepper* is the configured one, if any."""
+
+    def __init__(self, database: Database, pepper: str = "") -> None:
+        self._database = database
+        self._pepper = pepper
+
+    async def revision(self) -> int:
+        """Give the number that grows with each change; 0 before the first."""
+        async with self._database.reading() as connection:
+            return await _revision(connection)
+
+    async def load(self) -> Loaded:
+        """Give everything. Raises `WrongPepper`."""
+        async with self._database.writing() as connection:
+            pepper = await settle_pepper(connection, self._pepper)
+            revision = await _revision(connection)
+            rows = (await connection.execute(select(LICENSES))).all()
+            keys = (await connection.execute(select(LICENSE_KEYS))).all()
+        return Loaded(revision, pepper, _by_digest(rows, keys))
+
+    async def kept(self, ids: Collection[str] = ()) -> list[Kept]:
+        """Give the licenses named *ids*, all without, in the order of their creation.
+
+        Raises `LicenseError` for an unknown one.
+        """
+        async with self._database.reading() as connection:
+            asked = select(LICENSES).order_by(LICENSES.c.created, LICENSES.c.id)
+            known = select(LICENSE_KEYS).order_by(LICENSE_KEYS.c.created)
+            if ids:
+                asked = asked.where(LICENSES.c.id.in_(ids))
+                known = known.where(LICENSE_KEYS.c.license.in_(ids))
+            rows = (await connection.execute(asked)).all()
+            keys = (await connection.execute(known)).all()
+        _require(ids, {row.id for row in rows})
+        by_license: dict[str, list[tuple[str, int | None]]] = {}
+        for key in keys:
+            by_license.setdefault(key.license, []).append((key.digest.hex(), key.expires))
+        return [
+            Kept(license_of_row(row), row.created, tuple(by_license.get(row.id, ())))
+            for row in rows
+        ]
+
+    async def create(self, license_: License, key: str) -> None:
+        """Add *license_* with *key*. Raises `LicenseError` when its id or *key* is taken."""
+        async with self._database.writing() as connection:
+            digest = keyed_digest(key, await settle_pepper(connection, self._pepper))
+            if problem := await _add(connection, license_, digest):
+                raise LicenseError(problem)
+            await raise_revision(connection, REVISION)
+
+    async def update(self, license_: License) -> None:
+        """Write *license_* over the one with its id. Raises `LicenseError`."""
+        async with self._database.writing() as connection:
+            values = _values(license_)
+            del values["id"]
+            done = await connection.execute(
+                update(LICENSES).where(LICENSES.c.id == license_.id).values(values)
+            )
+            _require((license_.id,), (license_.id,) if done.rowcount else ())
+            await raise_revision(connection, REVISION)
+
+    async def rotate(self, id_: str, key: str, overlap_s: int) -> None:
+        """Give license *id_* another *key*; those it has live *overlap_s* more seconds at most.
+
+        Raises `LicenseError`.
+        """
+        now = int(time.time())
+        async with self._database.writing() as connection:
+            found = await connection.scalar(select(LICENSES.c.id).where(LICENSES.c.id == id_))
+            _require((id_,), (found,))
+            end = now + overlap_s
+            lives_on = or_(LICENSE_KEYS.c.expires.is_(None), LICENSE_KEYS.c.expires > end)
+            await connection.execute(
+                update(LICENSE_KEYS)
+                .where(and_(LICENSE_KEYS.c.license == id_, lives_on))
+                .values(expires=end)
+            )
+            digest = keyed_digest(key, await settle_pepper(connection, self._pepper))
+            if not await _add_key(connection, id_, digest):
+                raise LicenseError("another license has that key already")
+            await raise_revision(connection, REVISION)
+
+    async def add_all(self, found: Iterable[tuple[License, str]]) -> list[str | None]:
+        """Add licenses with their keys in one transaction; give for each why not, or None."""
+        async with self._database.writing() as connection:
+            pepper = await settle_pepper(connection, self._pepper)
+            problems = [
+                await _add(connection, license_, keyed_digest(key, pepper))
+                for license_, key in found
+            ]
+            await raise_revision(connection, REVISION)
+        return problems
+
+
+async def _revision(connection: AsyncConnection) -> int:
+    asked = select(REVISIONS.c.number).where(REVISIONS.c.name == REVISION)
+    return await connection.scalar(asked) or 0
+
+
+async def _add(connection: AsyncConnection, license_: License, digest: bytes) -> str | None:
+    """Add both or neither; give the reason why not."""
+    savepoint = await connection.begin_nested()
+    values = _values(license_) | {"created": int(time.time())}
+    added = await connection.execute(insert_new(connection, LICENSES), [values])
+    if not added.rowcount:
+        await savepoint.rollback()
+        return f"there is a license {license_.id!r} already"
+    if not await _add_key(connection, license_.id, digest):
+        await savepoint.rollback()
+        return "another license has that key already"
+    await savepoint.commit()
+    return None
+
+
+async def _add_key(connection: AsyncConnection, id_: str, digest: bytes) -> bool:
+    row = {"digest": digest, "license": id_, "expires": None, "created": int(time.time())}
+    added = await connection.execute(insert_new(connection, LICENSE_KEYS), [row])
+    return bool(added.rowcount)
+
+
+def _require(asked: Collection[str], found: Collection[str | None]) -> None:
+    for id_ in asked:
+        if id_ not in found:
+            raise LicenseError(f"there is no license {id_!r} in the database")
+
+
+def _by_digest(rows: Sequence[Row[Any]], keys: Sequence[Row[Any]]) -> dict[bytes, License]:
+    licenses = {row.id: license_of_row(row) for row in rows}
+    return {bytes(key.digest): _until(licenses[key.license], key.expires) for key in keys}
+
+
+def _until(license_: License, end: int | None) -> License:
+    """Give *license_* as a key sees it that ends at *end*."""
+    if end is None:
+        return license_
+    moment = datetime.fromtimestamp(end, UTC)
+    return replace(license_, expires=min(moment, license_.expires or moment))
+
+
+def license_of_row(row: Row[Any]) -> License:
+    """Give the license that *row* of the table holds."""
+    limits = Limits(*(getattr(row, name) for name in _LIMITS))
+    return License(
+        id=row.id,
+        owner=row.owner,
+        note=row.note,
+        models=tuple(orjson.loads(row.models)),
+        networks=tuple(orjson.loads(row.networks)),
+        # Most licenses have the same few limits; one object for all without any.
+        limits=_NO_LIMITS if limits == _NO_LIMITS else limits,
+        timezone=row.timezone,
+        expires=None if row.expires is None else datetime.fromtimestamp(row.expires, UTC),
+        disabled=row.disabled,
+    )
+
+
+_NO_LIMITS = Limits()
+
+
+def _values(license_: License) -> dict[str, Any]:
+    expires = license_.expires
+    return asdict(license_.limits) | {
+        "id": license_.id,
+        "owner": license_.owner,
+        "note": license_.note,
+        "models": orjson.dumps(license_.models).decode(),
+        "networks": orjson.dumps(license_.networks).decode(),
+        "timezone": license_.timezone,
+        "expires": None if expires is None else int(expires.timestamp()),
+        "disabled": license_.disabled,
+    }

@@ -1,0 +1,98 @@
+"""Keeps the book in step with the database: reads its revision, and everything when that changed.
+
+While the database is down the book stays as it is, up to `license_max_stale_s`; then the licenses
+of the database are refused, because a revoked one among them could not be told apart.
+"""
+
+import asyncio
+import time
+
+import structlog
+
+from gateway.database.engine import Database, DatabaseDown, told
+from gateway.licenses.book import Book
+from gateway.licenses.pepper import WrongPepper
+from gateway.licenses.store import LicenseStore
+
+# A file on this machine is asked more often: what is revoked is to be refused at once.
+FILE_INTERVAL_S = 0.25
+SERVER_INTERVAL_S = 1.0
+START_TIMEOUT_S = 10.0
+
+log = structlog.get_logger("gateway")
+
+
+class LicenseWatch:
+    """Fills *book* from *store* for as long as `run` runs."""
+
+    def __init__(
+        self, database: Database, store: LicenseStore, book: Book, max_stale_s: float
+    ) -> None:
+        self.max_stale_s = max_stale_s
+        self._database = database
+        self._store = store
+        self._book = book
+        self._interval_s = FILE_INTERVAL_S if database.is_sqlite else SERVER_INTERVAL_S
+        self._migrated = False
+        self._revision = -1
+        self._seen: float | None = None
+        self._told = ""
+        self._task: asyncio.Task[None] | None = None
+
+    async def check(self) -> str | None:
+        """Give the reason why licenses of the database cannot be judged, or None."""
+        if self._seen is not None and self._age() <= self.max_stale_s:
+            return None
+        return "the licenses cannot be read from the database"
+
+    async def start(self) -> None:
+        """Read for the first time and go on in the background; a dead database is no error."""
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await self.look()
+        except TimeoutError:
+            self._failed("no answer in time")
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop watching."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def look(self) -> None:
+        """Take over what changed since the last look."""
+        try:
+            if not self._migrated:
+                await self._database.migrate()
+                self._migrated = True
+            if await self._store.revision() != self._revision:
+                loaded = await self._store.load()
+                self._book.replace_keyed(loaded.pepper, loaded.licenses)
+                self._revision = loaded.revision
+        except DatabaseDown as error:
+            self._failed(told(error))
+        except WrongPepper as error:
+            self._failed(str(error))
+        else:
+            self._seen = time.monotonic()
+            if self._told:
+                log.info("database_back")
+            self._told = ""
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._interval_s)
+            await self.look()
+
+    def _failed(self, reason: str) -> None:
+        if reason != self._told:
+            log.error("database_down", reason=reason)
+        self._told = reason
+        if self._revision != -1 and self._age() > self.max_stale_s:
+            log.error("licenses_stale", after_s=self.max_stale_s)
+            self._book.replace_keyed(b"", {})
+            self._revision = -1
+
+    def _age(self) -> float:
+        return time.monotonic() - (self._seen or 0.0)

@@ -1,0 +1,108 @@
+"""What the holder of a license may know: what it used, in our form and as chat clients ask for it.
+
+The two addresses under `dashboard/billing` are those of OpenAI's former console; clients show them
+as the balance of a key.
+"""
+
+import time
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+
+from gateway.answers import json_response
+from gateway.database.engine import DatabaseDown
+from gateway.errors import BadRequest, Unavailable
+from gateway.exchange import License
+from gateway.keys import DATABASE, EXCHANGE
+from gateway.ledger import spans
+from gateway.ledger.report import GROUPS, Span, Sum, sums
+
+DEFAULT_SINCE: Final = "30d"
+# What clients are told of a license without a limit, as other gateways do.
+WITHOUT_LIMIT_USD: Final = 100_000_000.0
+
+
+def routes() -> list[web.RouteDef]:
+    """Give the routes, for under the prefix; some clients leave the version out."""
+    billing = {"usage": billing_usage, "subscription": subscription}
+    return [
+        web.get("/v1/usage", usage),
+        *(
+            web.get(f"{version}/dashboard/billing/{name}", handler)
+            for version in ("/v1", "")
+            for name, handler in billing.items()
+        ),
+    ]
+
+
+async def usage(request: web.Request) -> web.StreamResponse:
+    """Answer with the sums by model and day, `?since=7d` or `?since=2026-11-01`."""
+    exchange = request[EXCHANGE]
+    license_ = exchange.license
+    text = request.query.get("since", DEFAULT_SINCE)
+    try:
+        since = spans.since(text, ZoneInfo(license_.timezone), time.time())
+    except ValueError as error:
+        raise BadRequest(f"since: {error}.", param="since") from None
+    found = await _sums(request, Span(since, license=license_.id), ("model", "day"))
+    data = [_row(one) for one in found]
+    body = {"object": "list", "license": license_.id, "since": int(since), "data": data}
+    return json_response(body, exchange)
+
+
+async def billing_usage(request: web.Request) -> web.StreamResponse:
+    """Answer with the cents used from `start_date` up to `end_date`; this month without them."""
+    exchange = request[EXCHANGE]
+    zone = ZoneInfo(exchange.license.timezone)
+    first = datetime.now(zone).replace(day=1).date().isoformat()
+    start = _midnight(request, "start_date", zone) or spans.midnight(first, zone)
+    end = _midnight(request, "end_date", zone)
+    found = await _sums(request, Span(start, end, exchange.license.id), ())
+    cents = sum(one.usd for one in found) * 100
+    return json_response({"object": "list", "total_usage": cents}, exchange)
+
+
+async def subscription(request: web.Request) -> web.StreamResponse:
+    """Answer with the license's limit in USD and its end."""
+    exchange = request[EXCHANGE]
+    license_ = exchange.license
+    limit = _limit_usd(license_)
+    body = {
+        "object": "billing_subscription",
+        "has_payment_method": True,
+        "soft_limit_usd": limit,
+        "hard_limit_usd": limit,
+        "system_hard_limit_usd": limit,
+        "access_until": int(license_.expires.timestamp()) if license_.expires else 0,
+    }
+    return json_response(body, exchange)
+
+
+async def _sums(request: web.Request, span: Span, by: Collection[str]) -> list[Sum]:
+    zone = ZoneInfo(request[EXCHANGE].license.timezone)
+    try:
+        return await sums(request.app[DATABASE], span, by, zone)
+    except DatabaseDown:
+        raise Unavailable("Usage cannot be read now; ask again later.", retry_after=5.0) from None
+
+
+def _row(one: Sum) -> dict[str, object]:
+    return {name: value for name, value in one._asdict().items() if name not in GROUPS or value}
+
+
+def _midnight(request: web.Request, name: str, zone: ZoneInfo) -> float | None:
+    text = request.query.get(name)
+    if text is None:
+        return None
+    try:
+        return spans.midnight(text[:10], zone)
+    except ValueError:
+        raise BadRequest(f"{name}: must be a day such as 2026-11-30.", param=name) from None
+
+
+def _limit_usd(license_: License) -> float:
+    limits = license_.limits
+    return limits.usd_per_month or limits.usd_per_day or WITHOUT_LIMIT_USD
