@@ -53,6 +53,9 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     finally:
         exchange.outcome.status = 499 if response is None else response.status
         record(request, exchange)
+        # aiohttp keeps the request until its connection brings the next one, and a payload with
+        # media is large.
+        del request[EXCHANGE]
     return response
 
 

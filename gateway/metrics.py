@@ -7,6 +7,7 @@ for it, and as `other` beyond `MAX_MODELS` names; licenses are no label (the led
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -24,34 +25,60 @@ def _count(states: Callable[[], Collection[Mapping[str, object]]], name: str) ->
     return sum(one["state"] == name for one in states())
 
 
+Family = TypeVar("Family", Counter, Histogram)
+
+
+class _Children(Generic[Family]):
+    """The children of one metric by their labels; asking the metric itself takes 2 us each time."""
+
+    __slots__ = ("_children", "_family")
+
+    def __init__(self, family: Family) -> None:
+        self._family: Family = family
+        self._children: dict[tuple[str, ...], Family] = {}
+
+    def __call__(self, *labels: str) -> Family:
+        """Give the child with *labels*."""
+        child = self._children.get(labels)
+        if child is None:
+            child = self._children[labels] = self._family.labels(*labels)
+        return child
+
+
 class Metrics:
     """Counts what the gateway does; every method costs about a microsecond."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self._models: set[str] = set()
-        self._requests = Counter(
-            "gateway_requests",
-            "Requests answered.",
-            ("route", "model", "code", "stream"),
-            registry=registry,
+        self._requests = _Children(
+            Counter(
+                "gateway_requests",
+                "Requests answered.",
+                ("route", "model", "code", "stream"),
+                registry=registry,
+            )
         )
-        self._seconds = Histogram(
-            "gateway_request_seconds",
-            "From the request's head to the answer's last byte.",
-            ("route",),
-            buckets=REQUEST_BUCKETS,
-            registry=registry,
+        self._seconds = _Children(
+            Histogram(
+                "gateway_request_seconds",
+                "From the request's head to the answer's last byte.",
+                ("route",),
+                buckets=REQUEST_BUCKETS,
+                registry=registry,
+            )
         )
-        self._first_byte = Histogram(
-            "gateway_ttft_seconds",
-            "From the request's head to upstream's first event.",
-            ("route",),
-            buckets=FIRST_BYTE_BUCKETS,
-            registry=registry,
+        self._first_byte = _Children(
+            Histogram(
+                "gateway_ttft_seconds",
+                "From the request's head to upstream's first event.",
+                ("route",),
+                buckets=FIRST_BYTE_BUCKETS,
+                registry=registry,
+            )
         )
-        self._tokens = Counter(
-            "gateway_tokens", "Tokens used, by kind.", ("model", "type"), registry=registry
+        self._tokens = _Children(
+            Counter("gateway_tokens", "Tokens used, by kind.", ("model", "type"), registry=registry)
         )
         self._attempts = Counter(
             "gateway_upstream_attempts",
@@ -85,12 +112,12 @@ class Metrics:
     def finished(self, route: str, model: str, code: int, seconds: float, *, stream: bool) -> None:
         """Count one answered request; *route* is the pattern, never the path asked for."""
         model = self._known(model) if code < 400 or model in self._models else "other"
-        self._requests.labels(route, model, str(code), str(stream).lower()).inc()
-        self._seconds.labels(route).observe(seconds)
+        self._requests(route, model, str(code), "true" if stream else "false").inc()
+        self._seconds(route).observe(seconds)
 
     def first_event(self, route: str, seconds: float) -> None:
         """Note how long upstream took to begin."""
-        self._first_byte.labels(route).observe(seconds)
+        self._first_byte(route).observe(seconds)
 
     def used(self, model: str, usage: Usage) -> None:
         """Add the tokens of one reply."""
@@ -103,7 +130,7 @@ class Metrics:
         }
         for kind, count in kinds.items():
             if count > 0:
-                self._tokens.labels(model, kind).inc(count)
+                self._tokens(model, kind).inc(count)
 
     def attempted(self, count: int, *, failed: bool) -> None:
         """Count the calls that one request took: all but the last were given up for another."""
