@@ -27,7 +27,7 @@ MAX_LINE_BYTES = 2_048
 MAX_VALUE_CHARS = 256
 MAX_QUEUED_LINES = 10_000
 # Lines wait this long for company, so that a busy second costs few writes.
-BATCH_S = 0.02
+BATCH_S = 0.1
 # What is kept of a line that is too long even with short values.
 MAIN = ("event", "level", "time", "id")
 REDACTED = b"[redacted]"
