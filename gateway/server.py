@@ -74,11 +74,12 @@ class Service:
         loop.set_exception_handler(LoopErrors())
         app = self.build(self.settings)
         runner = _Runner(app, self.settings)
+        # First of all: being told to stop while starting is no reason to die.
+        self._handle_signals(loop, app)
         try:
             await runner.setup()
             app[METRICS].log_dropped.set_function(lambda: self.output.sink.dropped)
             admin_runner = await admin.start(app, self.settings.admin, self.worker)
-            self._handle_signals(loop, app)
             for sock in self.sockets:
                 await web.SockSite(runner, sock, backlog=BACKLOG).start()
             self._announce()
