@@ -1,0 +1,50 @@
+"""What the pages in `docs/` say about the code."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from gateway import errors
+from gateway.errors import GatewayError
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+ROW = re.compile(r"^\| (\d{3}) \| ([^|]+) \|", re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#]+)\)")
+
+KINDS = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, GatewayError)
+]
+
+
+def documented() -> set[tuple[int, str]]:
+    return {
+        (int(status), code)
+        for status, codes in ROW.findall((ROOT / "docs" / "errors.md").read_text())
+        for code in re.findall(r"`(\w+)`", codes)
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_error_is_documented_with_its_status(kind):
+    media = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "media.md").read_text()))
+    assert (kind.status, kind.default_code) in documented() or kind.default_code in media
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for link in LINK.findall(page.read_text()):
+        assert link.startswith("https://") or (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_options_that_are_named_exist(page):
+    """`section.option` in a page is an option of the shipped file."""
+    config = tomllib.loads((ROOT / "config.toml").read_text())
+    for section, option in re.findall(r"`([a-z]+)\.([a-z_]+)(?: = [^`]*)?`", page.read_text()):
+        if section in config and isinstance(config[section], dict):
+            assert option in config[section], f"{section}.{option}"
