@@ -25,34 +25,6 @@ UNWANTED_TEXT = re.compile(
     re.IGNORECASE,
 )
 
-# Small parts of one whole, tested through the module that calls them.
-TESTED_BY_CALLERS = {
-    "gateway/dialects/openai_chat/assistant.py",
-    "gateway/dialects/openai_chat/checks.py",
-    "gateway/dialects/openai_chat/content.py",
-    "gateway/dialects/openai_chat/messages.py",
-    "gateway/dialects/openai_chat/names.py",
-    "gateway/dialects/openai_chat/options.py",
-    "gateway/dialects/openai_chat/outputs.py",
-    "gateway/dialects/openai_chat/request.py",
-    "gateway/dialects/openai_chat/results.py",
-    "gateway/dialects/openai_chat/schema.py",
-    "gateway/dialects/openai_chat/shapes.py",
-    "gateway/dialects/openai_chat/thinking.py",
-    "gateway/dialects/openai_chat/tools.py",
-    "gateway/dialects/openai_chat/translating.py",
-    "gateway/features.py",
-    "gateway/healing.py",
-    "gateway/media/containers.py",
-    "gateway/media/intake.py",
-    "gateway/media/parts.py",
-    "gateway/media/references.py",
-    "gateway/media/resolver.py",
-    "gateway/media/wav.py",
-    "gateway/memories.py",
-    "gateway/models.py",
-}
-
 
 def tracked() -> list[Path]:
     """Give the project's files; without git, all that are not ignored by their place."""
@@ -93,23 +65,19 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 
 def does_something(path: Path) -> bool:
-    """Say whether a module holds more than declarations: a function with a body of its own."""
-    for function in functions(path):
-        body = [
-            statement
-            for statement in function.body
-            if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
-        ]
-        trivial = function.name in {"__init__", "__repr__"}
-        if body and not trivial:
-            return True
-    return False
+    """Say whether a module holds more than declarations and one line of work."""
+    statements = [
+        statement
+        for function in functions(path)
+        if function.name not in {"__init__", "__repr__"}
+        for statement in function.body
+        if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+    ]
+    return len(statements) > 1
 
 
 SOURCES = sources()
-WITH_WORK = [
-    path for path in SOURCES if does_something(path) and name_of(path) not in TESTED_BY_CALLERS
-]
+WITH_WORK = [path for path in SOURCES if does_something(path)]
 
 
 def test_there_is_something_to_look_at():
