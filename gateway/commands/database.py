@@ -1,0 +1,77 @@
+"""What the commands on licenses and usage share: the database of the configuration, and tables."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from gateway import config
+from gateway.commands import told
+from gateway.database.engine import Database, DatabaseDown
+from gateway.database.engine import told as told_by_database
+from gateway.licenses.pepper import WrongPepper
+from gateway.licenses.store import LicenseError
+from gateway.settings import Settings
+
+WIDTH = 240
+
+Result = TypeVar("Result")
+
+config_option = click.option(
+    "--config", "path", type=click.Path(path_type=Path), help="Default: config.toml"
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+def settings_of(path: Path | None) -> Settings:
+    """Read the configuration at *path*; credentials are not needed."""
+    with told():
+        return config.load(path)
+
+
+def with_database(settings: Settings, work: Callable[[Database], Awaitable[Result]]) -> Result:
+    """Give what *work* makes of the database, which is made if need be; end with its complaint."""
+
+    async def run() -> Result:
+        database = Database(settings.database.url)
+        try:
+            await database.migrate()
+            return await work(database)
+        finally:
+            await database.close()
+
+    with told():
+        try:
+            return asyncio.run(run())
+        except (LicenseError, WrongPepper) as error:
+            raise click.ClickException(str(error)) from None
+        except DatabaseDown as error:
+            raise click.ClickException(f"the database: {told_by_database(error)}") from None
+
+
+def show_json(value: Any) -> None:
+    """Print *value* for programs."""
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print *rows* for people; a column of numbers is set to the right."""
+    table = Table(*columns, box=None, header_style="bold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    # What reads from a pipe has no width.
+    console = Console()
+    Console(width=None if console.is_terminal else WIDTH).print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,256 @@
+"""`license`: the life of the licenses in the database. A key is shown once, when it is made."""
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.commands.database import (
+    config_option,
+    json_option,
+    settings_of,
+    show_json,
+    show_table,
+    with_database,
+)
+from gateway.database.engine import Database
+from gateway.exchange import License
+from gateway.ledger import spans
+from gateway.licenses.digest import new_key, normalised
+from gateway.licenses.imports import Candidate, candidates
+from gateway.licenses.making import FIELDS, changed, flat, made
+from gateway.licenses.store import Kept, LicenseStore
+from gateway.settings import Settings
+
+LISTED = ("id", "owner", "models", "requests_per_minute", "tokens_per_minute", "expires")
+CLEARABLE = tuple(name for name in FIELDS if name not in {"disabled", "timezone"})
+
+Command = Callable[..., None]
+
+
+def _fields(command: Command) -> Command:
+    """Add an option for each field of a license."""
+    for name in reversed(FIELDS):
+        if name == "disabled":
+            option = click.option("--disabled/--enabled", default=None, help="Refuse it, or not.")
+        else:
+            many = name in {"models", "networks"}
+            flag = f"--{name.replace('_', '-')}"
+            option = click.option(flag, multiple=many, default=None, help=_HELP.get(name))
+        command = option(command)
+    return command
+
+
+_HELP = {
+    "models": "Models it may use, as globs; may be given several times. All without.",
+    "networks": "Addresses it may be used from; may be given several times. All without.",
+    "timezone": "Where its days and months begin. UTC without.",
+    "expires": "The day or moment of its end: 2027-01-01",
+}
+
+
+@click.group(name="license")
+def license_() -> None:
+    """Make, change and end licenses."""
+
+
+@license_.command()
+@config_option
+@click.option("--id", "id_", help="Its name in logs; made up without.")
+@click.option("--key", help="The key to be presented, a random one without.")
+@_fields
+@json_option
+def create(
+    path: Path | None, id_: str | None, key: str | None, *, as_json: bool, **fields: Any
+) -> None:
+    """Make a license and show its key, this once."""
+    settings = settings_of(path)
+    one = _checked(made, {"id": id_ or secrets.token_hex(4), **_given(fields)})
+    _refuse_fixed(settings, one.id)
+    key = _key(key, one.id)
+    _stored(settings, lambda store: store.create(one, key))
+    _show_key(one, key, as_json=as_json)
+
+
+@license_.command(name="list")
+@config_option
+@json_option
+def list_(path: Path | None, *, as_json: bool) -> None:
+    """List the licenses of the database."""
+    found = _stored(settings_of(path), lambda store: store.kept())
+    if as_json:
+        show_json([_plain(one) for one in found])
+        return
+    rows = (
+        [*(flat(one.license)[name] for name in LISTED), "disabled" if one.license.disabled else ""]
+        for one in found
+    )
+    show_table((*LISTED, ""), rows)
+
+
+@license_.command()
+@config_option
+@click.argument("id_", metavar="ID")
+@json_option
+def show(path: Path | None, id_: str, *, as_json: bool) -> None:
+    """Show one license."""
+    [one] = _stored(settings_of(path), lambda store: store.kept([id_]))
+    if as_json:
+        show_json(_plain(one))
+        return
+    show_table(("", ""), [(name, value) for name, value in _plain(one).items() if value != []])
+
+
+@license_.command()
+@config_option
+@click.argument("id_", metavar="ID")
+@click.option("--clear", multiple=True, type=click.Choice(CLEARABLE), help="Take a field away.")
+@_fields
+@json_option
+def update(
+    path: Path | None,
+    id_: str,
+    clear: tuple[str, ...],
+    *,
+    as_json: bool,
+    **fields: Any,
+) -> None:
+    """Change a license."""
+    settings = settings_of(path)
+    [old] = _stored(settings, lambda store: store.kept([id_]))
+    bare = flat(License(id_))
+    changes = {name: bare[name] for name in clear} | _given(fields)
+    one = _checked(lambda fields: changed(old.license, fields), changes)
+    _stored(settings, lambda store: store.update(one))
+    [kept] = _stored(settings, lambda store: store.kept([id_]))
+    _show_done(kept, "changed", as_json=as_json)
+
+
+@license_.command()
+@config_option
+@click.argument("id_", metavar="ID")
+@click.option("--overlap", default="0s", show_default=True, help="The old key lives on: 24h, 7d")
+@click.option("--key", help="The new key, a random one without.")
+@json_option
+def rotate(path: Path | None, id_: str, overlap: str, key: str | None, *, as_json: bool) -> None:
+    """Give a license a new key and show it, this once."""
+    try:
+        overlap_s = spans.seconds(overlap)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--overlap") from None
+    key = _key(key, id_)
+    _stored(settings_of(path), lambda store: store.rotate(id_, key, overlap_s))
+    _show_key(License(id_), key, as_json=as_json)
+
+
+@license_.command()
+@config_option
+@click.argument("id_", metavar="ID")
+@json_option
+def revoke(path: Path | None, id_: str, *, as_json: bool) -> None:
+    """End a license; what it used stays known."""
+    settings = settings_of(path)
+    [old] = _stored(settings, lambda store: store.kept([id_]))
+    _stored(settings, lambda store: store.update(changed(old.license, {"disabled": True})))
+    [kept] = _stored(settings, lambda store: store.kept([id_]))
+    _show_done(kept, "revoked", as_json=as_json)
+
+
+@license_.command(name="import")
+@config_option
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+def import_(path: Path | None, file: Path, *, as_json: bool) -> None:
+    """Take over the tokens of new-api or one-api from a CSV or JSON export."""
+    settings = settings_of(path)
+    kept = _stored(settings, lambda store: store.kept())
+    ids = {one.license.id for one in kept} | {one.id for one in settings.licenses}
+    try:
+        found = list(candidates(file.read_text(encoding="utf-8-sig"), ids.__contains__))
+    except (ValueError, OSError) as error:
+        raise click.ClickException(f"{file}: {error}") from None
+    good = [(one.license, one.key) for one in found if one.license is not None]
+    problems = iter(_stored(settings, lambda store: store.add_all(good)))
+    report = [_imported(one, None if one.license is None else next(problems)) for one in found]
+    if as_json:
+        show_json(report)
+        return
+    show_table(
+        ("row", "name", "license", "result", "why", "not carried"),
+        (list(line.values()) for line in report),
+    )
+    results = [line["result"] for line in report]
+    counts = (f"{results.count(word)} {word}" for word in ("added", "duplicate", "invalid"))
+    click.echo(", ".join(counts))
+
+
+@license_.command()
+@config_option
+def export(path: Path | None) -> None:
+    """Print all licenses as JSON, with the digests of their keys."""
+    show_json([_plain(one) for one in _stored(settings_of(path), lambda store: store.kept())])
+
+
+def _stored(settings: Settings, work: Callable[[LicenseStore], Any]) -> Any:
+    async def run(database: Database) -> Any:
+        return await work(LicenseStore(database, settings.database.pepper))
+
+    return with_database(settings, run)
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None and value != ()}
+
+
+def _checked(make: Callable[[dict[str, Any]], License], fields: dict[str, Any]) -> License:
+    try:
+        return make(fields)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _key(chosen: str | None, id_: str) -> str:
+    """Give the key as it will be looked for. A chosen one may be any text."""
+    key = new_key(id_) if chosen is None else normalised(chosen)
+    if not key:
+        raise click.BadParameter("is empty", param_hint="--key")
+    return key
+
+
+def _refuse_fixed(settings: Settings, id_: str) -> None:
+    if id_ in {one.id for one in settings.licenses}:
+        raise click.ClickException(f"config.toml has a license {id_!r} already")
+
+
+def _imported(one: Candidate, problem: str | None) -> dict[str, Any]:
+    result = "invalid" if one.license is None else "duplicate" if problem else "added"
+    return {
+        "row": one.row,
+        "name": one.name,
+        "license": one.id,
+        "result": result,
+        "why": one.reason or problem or "",
+        "not_carried": list(one.not_carried),
+    }
+
+
+def _plain(one: Kept) -> dict[str, Any]:
+    keys = [{"digest": digest, "expires": expires} for digest, expires in one.keys]
+    return flat(one.license) | {"created": one.created, "keys": keys}
+
+
+def _show_key(one: License, key: str, *, as_json: bool) -> None:
+    if as_json:
+        show_json({"id": one.id, "key": key})
+        return
+    click.echo(f"{one.id}: {key}")
+    click.echo("This is the only time the key is shown.", err=True)
+
+
+def _show_done(one: Kept, what: str, *, as_json: bool) -> None:
+    if as_json:
+        show_json(_plain(one))
+        return
+    click.echo(f"{one.license.id}: {what}")

@@ -1,0 +1,50 @@
+"""`usage`: who used what, by license, model and day."""
+
+import time
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+
+from gateway.commands.database import (
+    config_option,
+    json_option,
+    settings_of,
+    show_json,
+    show_table,
+    with_database,
+)
+from gateway.ledger import spans
+from gateway.ledger.report import GROUPS, Span, Sum, sums
+
+
+@click.command()
+@config_option
+@click.option("--license", "license_id", help="Of this license only.")
+@click.option("--since", default="7d", show_default=True, help="24h, 7d, or a day: 2026-11-01")
+@click.option("--by", multiple=True, type=click.Choice(GROUPS), help="Default: all three.")
+@click.option("--timezone", default="UTC", show_default=True, help="Whose days.")
+@json_option
+def usage(path: Path | None, license_id: str | None, *, as_json: bool, **options: object) -> None:
+    """Say who used what."""
+    by = options["by"] or GROUPS
+    zone, since = _zone(str(options["timezone"])), str(options["since"])
+    try:
+        start = spans.since(since, zone, time.time())
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--since") from None
+    assert isinstance(by, tuple)
+    span = Span(start, license=license_id)
+    found = with_database(settings_of(path), lambda database: sums(database, span, by, zone))
+    if as_json:
+        show_json([one._asdict() for one in found])
+        return
+    columns = [name for name in Sum._fields if name not in GROUPS or name in by]
+    show_table(columns, ([getattr(one, name) for name in columns] for one in found))
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise click.BadParameter(f"{name!r} is no time zone", param_hint="--timezone") from None

@@ -1,0 +1,150 @@
+"""Reads licenses from token exports of new-api and one-api, JSON or CSV.
+
+Clients of those gateways present `sk-` and the exported text; the license is known by the same.
+What has no counterpart here (a remaining quota, a group) is named in the report and not carried.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from gateway.exchange import License
+from gateway.licenses.making import made
+
+PREFIX: Final = "sk-"
+ENABLED: Final = 1
+_NEVER: Final = {"", "0", "-1"}
+_LISTS: Final = ("data", "items", "tokens", "licenses")
+# A group changes prices and models over there; quotas there are spent for good, ours come again.
+_NOT_CARRIED: Final = ("remain_quota", "used_quota", "group", "cross_group_retry")
+_TRUE: Final = {"1", "true", "t", "yes"}
+
+
+class Candidate(NamedTuple):
+    """One row of a file: a license with its key, or the reason why it is none."""
+
+    row: int
+    name: str
+    license: License | None = None
+    key: str = ""
+    reason: str = ""
+    not_carried: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Give the license's id, empty where there is none."""
+        return "" if self.license is None else self.license.id
+
+
+def candidates(text: str, taken: Callable[[str], bool]) -> Iterator[Candidate]:
+    """Give each row of *text*; *taken* says whether an id is in use. Raises `ValueError`."""
+    given: set[str] = set()
+    for number, row in enumerate(_rows(text), 1):
+        name = str(row.get("name") or row.get("id") or "") if isinstance(row, dict) else ""
+        if not isinstance(row, dict):
+            yield Candidate(number, name, reason="not an object")
+            continue
+        try:
+            found = _candidate(number, name, row, lambda id_: id_ in given or taken(id_))
+        except ValueError as error:
+            yield Candidate(number, name, reason=str(error))
+        else:
+            given.add(found.id)
+            yield found
+
+
+def _candidate(
+    number: int, name: str, row: dict[str, Any], taken: Callable[[str], bool]
+) -> Candidate:
+    key = str(row.get("key") or "").strip()
+    if not key:
+        raise ValueError("key: is missing")
+    if "*" in key or not key.isprintable():
+        raise ValueError("key: is masked; export the tokens with their whole keys")
+    key = key if key.startswith(PREFIX) else PREFIX + key
+    fields = {
+        "id": _id(name, key, taken),
+        "owner": str(row.get("user_id") or row.get("username") or ""),
+        "note": name,
+        "models": _models(row),
+        "networks": _listed(row.get("allow_ips") or row.get("subnet")),
+        "expires": _expires(row.get("expired_time")),
+        "disabled": str(row.get("status") or ENABLED) != str(ENABLED),
+    }
+    lost = tuple(field for field in _NOT_CARRIED if _worth_telling(row, field))
+    return Candidate(number, name, made(fields), key, not_carried=lost)
+
+
+def _rows(text: str) -> list[Any]:
+    text = text.lstrip("\ufeff").strip()
+    if not text.startswith(("[", "{")):
+        reader = csv.DictReader(io.StringIO(text))
+        names = [(name or "").strip().lower() for name in reader.fieldnames or ()]
+        if "key" not in names:
+            raise ValueError("neither JSON nor CSV with a column named key")
+        reader.fieldnames = names
+        return list(reader)
+    try:
+        tree = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error}") from None
+    while isinstance(tree, dict):
+        inner = next((tree[name] for name in _LISTS if name in tree), None)
+        if inner is None:
+            raise ValueError("the JSON holds no list of tokens")
+        tree = inner
+    if isinstance(tree, list):
+        return tree
+    raise ValueError("the JSON holds no list of tokens")
+
+
+def _id(name: str, key: str, taken: Callable[[str], bool]) -> str:
+    """Give an id made of *name*; two of one name are told apart by the end of their key."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:48]
+    if plain and not taken(plain):
+        return plain
+    ending = re.sub(r"[^A-Za-z0-9]", "", key)[-4:]
+    return f"{plain or 'token'}-{ending}"
+
+
+def _models(row: dict[str, Any]) -> list[str]:
+    if "model_limits_enabled" in row and not _true(row["model_limits_enabled"]):
+        return []
+    return _listed(row.get("model_limits") or row.get("models"))
+
+
+def _listed(value: Any) -> list[str]:
+    if isinstance(value, list):
+        return [str(one) for one in value]
+    return [one for one in re.split(r"[\s,;]+", str(value or "")) if one]
+
+
+def _expires(value: Any) -> datetime | None:
+    text = str(value if value is not None else "").strip()
+    if text in _NEVER:
+        return None
+    try:
+        moment = float(text)
+        return datetime.fromtimestamp(moment, UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"expired_time: {text[:40]!r} is no moment") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _worth_telling(row: dict[str, Any], field: str) -> bool:
+    if field == "remain_quota" and _true(row.get("unlimited_quota", False)):
+        return False
+    return str(row.get(field) or "").strip().lower() not in {"", "0", "default", "false"}
+
+
+def _true(value: Any) -> bool:
+    return str(value).strip().lower() in _TRUE

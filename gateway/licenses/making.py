@@ -1,0 +1,76 @@
+"""Makes and changes licenses from loose fields, by the same rules as those of `config.toml`."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from ipaddress import ip_network
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from gateway.exchange import License, Limits
+from gateway.licenses.book import license_of
+from gateway.settings import License as FixedLicense
+
+_LIMITS: Final = tuple(Limits.__dataclass_fields__)
+FIELDS: Final = (
+    *("owner", "note", "models", "networks", *_LIMITS),
+    *("timezone", "expires", "disabled"),
+)
+# The id is a part of the key, of log lines and of file names.
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def made(fields: Mapping[str, Any]) -> License:
+    """Make a license of *fields*, `id` among them. Raises `ValueError` naming the field."""
+    id_ = fields.get("id", "")
+    if not isinstance(id_, str) or not _ID.fullmatch(id_):
+        raise ValueError(f"id: {str(id_)[:80]!r} must be letters, digits, '.', '_' or '-'")
+    try:
+        table = msgspec.convert(_dated(fields), FixedLicense, strict=False)
+    except msgspec.ValidationError as error:
+        reason, _, place = str(error).partition(" - at `$.")
+        raise ValueError(f"{place.rstrip('`') or 'license'}: {reason.lower()}") from None
+    _check_places(table)
+    return license_of(table)
+
+
+def changed(license_: License, fields: Mapping[str, Any]) -> License:
+    """Give *license_* with some *fields* changed. Raises `ValueError` naming the field."""
+    return made({**flat(license_), **fields})
+
+
+def flat(license_: License) -> dict[str, Any]:
+    """Give the fields of *license_* as `made` takes them."""
+    plain = {name: getattr(license_, name) for name in ("id", *FIELDS) if name not in _LIMITS}
+    return plain | {name: getattr(license_.limits, name) for name in _LIMITS}
+
+
+def _dated(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Give *fields* with `expires` as a moment: a day is its beginning in the license's zone."""
+    expires = fields.get("expires")
+    if not isinstance(expires, str):
+        return dict(fields)
+    try:
+        moment = datetime.fromisoformat(expires)
+    except ValueError:
+        raise ValueError(f"expires: {expires[:40]!r} is no day such as 2027-01-01") from None
+    zone = _zone(str(fields.get("timezone", "UTC")))
+    return {**fields, "expires": moment if moment.tzinfo else moment.replace(tzinfo=zone)}
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"timezone: {name[:80]!r} is no time zone") from None
+
+
+def _check_places(table: FixedLicense) -> None:
+    for network in table.networks:
+        try:
+            ip_network(network, strict=False)
+        except ValueError as error:
+            raise ValueError(f"networks: {error}") from None
+    _zone(table.timezone)

@@ -1,0 +1,53 @@
+"""Databases by URL: what is refused, and what a failing one says."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import func, select, text
+
+from gateway.config import ConfigError
+from gateway.database.engine import Database, DatabaseDown, told
+from gateway.database.statements import raise_revision
+from gateway.database.tables import REVISIONS
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("nonsense", "Could not parse"),
+        ("oracle+nothing://x", "Can't load plugin"),
+        ("mysql+asyncmy://x", "asyncmy"),
+    ],
+)
+def test_an_impossible_url_is_a_mistake_of_the_configuration(url, reason):
+    with pytest.raises(ConfigError, match=r"^database.url: ") as caught:
+        Database(url)
+    assert reason in str(caught.value)
+
+
+async def test_many_writers_of_one_process_take_turns(database):
+    async def write():
+        async with database.writing() as connection:
+            await raise_revision(connection, "licenses")
+
+    await asyncio.gather(*(write() for _ in range(20)))
+    async with database.reading() as connection:
+        assert await connection.scalar(select(func.sum(REVISIONS.c.number))) == 20
+
+
+async def test_what_fails_within_a_transaction_undoes_it(database):
+    with pytest.raises(RuntimeError):  # noqa: PT012 - the block is the transaction
+        async with database.writing() as connection:
+            await raise_revision(connection, "licenses")
+            raise RuntimeError
+    async with database.reading() as connection:
+        assert await connection.scalar(select(func.count()).select_from(REVISIONS)) == 0
+
+
+async def test_a_database_that_is_not_there_says_so_without_the_statement(tmp_path):
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/no/such/folder.db")
+    with pytest.raises(DatabaseDown) as caught:
+        async with database.reading() as connection:
+            await connection.execute(text("SELECT 'secret'"))
+    assert told(caught.value) == "OperationalError: unable to open database file"
+    await database.close()

@@ -1,0 +1,37 @@
+"""The tables come by migration, once, whoever starts first."""
+
+import asyncio
+
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from gateway.database.engine import Database
+from gateway.database.migrating import HEAD, MIGRATIONS, revision
+from gateway.database.tables import METADATA
+
+
+def test_the_head_is_the_newest_migration():
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+async def test_the_migrations_make_the_tables_that_the_code_knows(database):
+    def differences(connection):
+        context = MigrationContext.configure(connection)
+        return compare_metadata(context, METADATA)
+
+    async with database.reading() as connection:
+        assert await connection.run_sync(revision) == HEAD
+        assert await connection.run_sync(differences) == []
+
+
+async def test_many_that_start_at_once_migrate_once(database_url):
+    databases = [Database(database_url) for _ in range(4)]
+    await asyncio.gather(*(one.migrate() for one in databases))
+    for one in databases:
+        async with one.reading() as connection:
+            assert await connection.run_sync(revision) == HEAD
+        await one.close()

@@ -1,0 +1,154 @@
+"""The ledger: no row lost, none twice, nobody waits."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import func, select
+
+from gateway.database.engine import Database
+from gateway.database.tables import USAGE
+from gateway.exchange import Usage
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.row import LedgerRow
+from gateway.ledger.spill import Spill
+
+
+def row(number=1, **changes):
+    return LedgerRow(
+        at=1_700_000_000_000 + number,
+        id=f"request-{number}",
+        license="alice",
+        asked="gemini-flash",
+        model="gemini-2.5-flash",
+        credential="main",
+        usage=Usage(prompt=10, completion=5, total=15),
+        cost=0.25,
+        milliseconds=7,
+        status=200,
+        finish="stop",
+        error=None,
+    )._replace(**changes)
+
+
+async def count(database):
+    async with database.reading() as connection:
+        return await connection.scalar(select(func.count()).select_from(USAGE))
+
+
+@pytest.fixture
+def ledger(database, tmp_path):
+    return Ledger(database, Spill(tmp_path / "spill", "me"))
+
+
+async def test_what_is_booked_is_written_whole(ledger, database):
+    ledger.book(row())
+    await ledger.flush()
+    async with database.reading() as connection:
+        [found] = (await connection.execute(select(USAGE))).mappings()
+    assert {name: found[name] for name in ("id", "license", "model", "asked", "finish")} == {
+        "id": "request-1",
+        "license": "alice",
+        "model": "gemini-2.5-flash",
+        "asked": "gemini-flash",
+        "finish": "stop",
+    }
+    assert (found["prompt"], found["total"], found["cost_nanos"]) == (10, 15, 250_000_000)
+
+
+async def test_a_client_that_repeats_its_request_id_is_booked_each_time(ledger, database):
+    for _ in range(3):
+        ledger.book(row(1))
+    await ledger.flush()
+    assert await count(database) == 3
+
+
+async def test_no_text_or_number_is_refused_by_the_database(ledger, database):
+    hostile = row(model="\0\udcff" * 200, usage=Usage(prompt=-5, total=10**30), cost=1e300)
+    ledger.book(hostile)
+    ledger.book(row(2))
+    await ledger.flush()
+    assert await count(database) == 2
+
+
+async def test_thousands_of_rows_are_written_by_the_running_ledger(ledger, database):
+    await ledger.start()
+    for number in range(2_000):
+        ledger.book(row(number))
+    assert len(ledger) == 2_000
+    await ledger.close()
+    assert await count(database) == 2_000
+    assert len(ledger) == 0
+
+
+async def test_rows_of_an_outage_are_spilled_and_replayed_once(tmp_path):
+    folder = tmp_path / "later"
+    database = Database(f"sqlite+aiosqlite:///{folder}/test.db")
+    ledger = Ledger(database, Spill(tmp_path / "spill", "me"))
+    for number in range(700):
+        ledger.book(row(number))
+    await ledger.flush()
+    assert len(ledger) == 0
+    assert len((next((tmp_path / "spill").iterdir())).read_bytes().splitlines()) == 700
+    folder.mkdir()
+    await database.migrate()
+    ledger._retry_at = 0.0
+    ledger.book(row(701))
+    await ledger.flush()
+    assert await count(database) == 701
+    assert list((tmp_path / "spill").iterdir()) == []
+    await ledger.close()
+    await database.close()
+
+
+async def test_what_a_killed_process_spilled_is_replayed_by_the_next(database, tmp_path):
+    dead = Ledger(
+        Database(f"sqlite+aiosqlite:///{tmp_path}/no/x.db"), Spill(tmp_path / "s", "dead")
+    )
+    dead.book(row())
+    await dead.flush()
+    living = Ledger(database, Spill(tmp_path / "s", "living"))
+    await living.flush()
+    assert await count(database) == 0, "the file is still held"
+    dead._spill._file.close()
+    living._spilled = True
+    await living.flush()
+    assert await count(database) == 1
+
+
+async def test_replaying_twice_books_once(database, tmp_path):
+    folder = tmp_path / "s"
+    ledger = Ledger(Database(f"sqlite+aiosqlite:///{tmp_path}/no/x.db"), Spill(folder, "me"))
+    ledger.book(row())
+    await ledger.flush()
+    ledger._spill.seal()
+    [path] = folder.iterdir()
+    text = path.read_bytes()
+    for torn in (b"", b'{"key": "cut'):
+        path.write_bytes(text + torn)
+        await Ledger(database, Spill(folder, "other")).flush()
+    assert await count(database) == 1
+
+
+async def test_with_disk_and_database_gone_rows_wait_in_memory(database, tmp_path):
+    (tmp_path / "s").write_text("in the way of the folder")
+    gone = Database(f"sqlite+aiosqlite:///{tmp_path}/no/x.db")
+    ledger = Ledger(gone, Spill(tmp_path / "s", "me"))
+    for number in range(1_200):
+        ledger.book(row(number))
+    await ledger.flush()
+    assert len(ledger) == 1_200
+    ledger._database, ledger._retry_at = database, 0.0
+    await ledger.flush()
+    assert await count(database) == 1_200
+
+
+async def test_booking_never_waits_for_a_database_that_hangs(database, tmp_path):
+    ledger = Ledger(database, Spill(tmp_path / "s", "me"))
+    async with database.writing():
+        flush = asyncio.create_task(ledger.flush())
+        ledger.book(row())
+        await asyncio.sleep(0)
+        ledger.book(row(2))
+    await flush
+    await ledger.flush()
+    assert await count(database) == 2

@@ -1,0 +1,66 @@
+"""Sums over the ledger, by license, model and the days of a time zone."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from gateway.database.statements import insert_new
+from gateway.database.tables import USAGE
+from gateway.exchange import Usage
+from gateway.ledger.report import Span, sums
+from gateway.ledger.row import LedgerRow, written
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def booked(number, moment, license_="a", model="m", status=200):
+    at = int(datetime.fromisoformat(moment).timestamp() * 1000)
+    row = LedgerRow(
+        at, "id", license_, model, model, "main", Usage(10, 5, 15, 2, 1), 0.5, 9, status, None, None
+    )
+    return written(str(number), row)
+
+
+@pytest.fixture
+async def filled(database):
+    rows = [
+        booked(1, "2026-10-24T23:30:00+02:00"),
+        booked(2, "2026-10-25T00:00:00+02:00"),
+        booked(3, "2026-10-25T23:59:59+01:00", model="n", status=429),
+        booked(4, "2026-10-26T00:00:00+01:00", license_="b"),
+    ]
+    async with database.writing() as connection:
+        await connection.execute(insert_new(connection, USAGE), rows)
+    return database
+
+
+async def test_days_are_those_of_the_zone_also_when_clocks_change(filled):
+    found = await sums(filled, Span(0), ("day",), BERLIN)
+    assert [(one.day, one.requests) for one in found] == [
+        ("2026-10-24", 1),
+        ("2026-10-25", 2),
+        ("2026-10-26", 1),
+    ]
+    kathmandu = await sums(filled, Span(0), ("day",), ZoneInfo("Asia/Kathmandu"))
+    assert [(one.day, one.requests) for one in kathmandu] == [("2026-10-25", 2), ("2026-10-26", 2)]
+
+
+async def test_everything_is_added_up(filled):
+    [found] = await sums(filled, Span(0), ())
+    assert found == (None, None, None, 4, 1, 40, 20, 8, 4, 60, 2.0)
+
+
+async def test_groups_and_spans_narrow_it(filled):
+    by_model = await sums(filled, Span(0, license="a"), ("license", "model"))
+    assert [(one.license, one.model, one.requests) for one in by_model] == [
+        ("a", "m", 2),
+        ("a", "n", 1),
+    ]
+    midnight = datetime.fromisoformat("2026-10-25T00:00:00+02:00").timestamp()
+    [span] = await sums(filled, Span(midnight, midnight + 86_400), ())
+    assert span.requests == 1
+
+
+async def test_an_empty_ledger_gives_nothing(database):
+    assert await sums(database, Span(0), ()) == []

@@ -1,0 +1,122 @@
+"""Licenses in the database: each change at once, as a whole, and seen by all."""
+
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway.exchange import License, Limits
+from gateway.licenses.book import Book
+from gateway.licenses.pepper import WrongPepper
+from gateway.licenses.store import LicenseError, LicenseStore
+
+FULL = License(
+    "alice",
+    owner="Alice",
+    note="许可证",
+    models=("gemini-2.5-*", "x"),
+    networks=("192.0.2.0/24", "2001:db8::/32"),
+    limits=Limits(requests_per_minute=5, usd_per_month=1.5),
+    timezone="Asia/Shanghai",
+    expires=datetime(2030, 1, 1, tzinfo=UTC),
+    disabled=True,
+)
+
+
+@pytest.fixture
+def store(database):
+    return LicenseStore(database)
+
+
+async def book_of(store):
+    book = Book()
+    loaded = await store.load()
+    book.replace_keyed(loaded.pepper, loaded.licenses)
+    return book
+
+
+async def test_what_is_created_is_found_by_its_key_with_all_its_fields(store):
+    await store.create(FULL, "secret")
+    book = await book_of(store)
+    assert book.find("secret") == FULL
+    assert book.find("secret") == FULL
+    assert book.find("other") is None
+
+
+async def test_the_key_itself_is_nowhere_in_the_database(store):
+    await store.create(FULL, "the-secret-key")
+    [kept] = await store.kept()
+    assert "the-secret-key" not in repr(kept)
+
+
+async def test_an_id_and_a_key_can_be_taken_once(store):
+    await store.create(License("a"), "key")
+    with pytest.raises(LicenseError, match="there is a license 'a'"):
+        await store.create(License("a"), "other")
+    with pytest.raises(LicenseError, match="another license has that key"):
+        await store.create(License("b"), "key")
+    assert [one.license.id for one in await store.kept()] == ["a"]
+
+
+async def test_every_change_raises_the_revision(store):
+    seen = [await store.revision()]
+    await store.create(License("a"), "key")
+    seen.append(await store.revision())
+    await store.update(License("a", owner="new"))
+    seen.append(await store.revision())
+    await store.rotate("a", "key2", 0)
+    seen.append(await store.revision())
+    assert seen == sorted(set(seen))
+    assert (await book_of(store)).find("key2").owner == "new"
+
+
+async def test_a_rotated_key_lives_on_for_the_overlap(store):
+    await store.create(License("a"), "old")
+    await store.rotate("a", "new", 3600)
+    book = await book_of(store)
+    assert book.find("new").expires is None
+    assert 3590 < book.find("old").expires.timestamp() - time.time() <= 3600
+    await store.rotate("a", "newest", 0)
+    book = await book_of(store)
+    now = datetime.now(UTC)
+    assert book.find("old").expires <= now
+    assert book.find("new").expires <= now
+
+
+@pytest.mark.parametrize("change", ["update", "rotate", "kept"])
+async def test_an_unknown_license_is_named(store, change):
+    calls = {
+        "update": lambda: store.update(License("ghost")),
+        "rotate": lambda: store.rotate("ghost", "k", 0),
+        "kept": lambda: store.kept(["ghost"]),
+    }
+    with pytest.raises(LicenseError, match="no license 'ghost'"):
+        await calls[change]()
+
+
+async def test_adding_many_tells_which_were_not_added(store):
+    await store.create(License("a"), "key-a")
+    found = [(License("b"), "key-b"), (License("c"), "key-a"), (License("b"), "key-d")]
+    problems = await store.add_all(found)
+    assert problems[0] is None
+    assert "key" in problems[1]
+    assert "'b'" in problems[2]
+    assert {one.license.id for one in await store.kept()} == {"a", "b"}
+
+
+async def test_another_pepper_than_before_is_noticed(database):
+    first = LicenseStore(database, "pepper")
+    await first.create(License("a"), "key")
+    assert (await book_of(first)).find("key").id == "a"
+    for other in ("salt", ""):
+        with pytest.raises(WrongPepper):
+            await LicenseStore(database, other).load()
+
+
+async def test_a_pepper_that_was_made_may_be_moved_into_the_configuration(store, database):
+    await store.create(License("a"), "key")
+    made = (await store.load()).pepper
+    moved = LicenseStore(database, made.decode())
+    assert (await book_of(moved)).find("key").id == "a"
+    with pytest.raises(WrongPepper):
+        await LicenseStore(database, "other").load()

@@ -1,0 +1,87 @@
+"""The book follows the database, and outlives its outage for a while only."""
+
+import asyncio
+
+import pytest
+
+from gateway.database.engine import Database
+from gateway.exchange import License
+from gateway.licenses.book import Book
+from gateway.licenses.store import LicenseStore
+from gateway.licenses.watch import LicenseWatch
+
+
+@pytest.fixture
+def book():
+    return Book()
+
+
+def watching(database, book, max_stale_s=3600.0, pepper=""):
+    return LicenseWatch(database, LicenseStore(database, pepper), book, max_stale_s)
+
+
+async def test_what_another_process_changes_is_seen_at_the_next_look(database, database_url, book):
+    watch = watching(database, book)
+    await watch.look()
+    assert await watch.check() is None
+    elsewhere = Database(database_url)
+    store = LicenseStore(elsewhere)
+    await store.create(License("a"), "key")
+    await watch.look()
+    assert book.find("key").disabled is False
+    await store.update(License("a", disabled=True))
+    await watch.look()
+    assert book.find("key").disabled is True
+    await elsewhere.close()
+
+
+async def test_it_looks_by_itself(database, book):
+    watch = watching(database, book)
+    watch._interval_s = 0.01
+    await watch.start()
+    await LicenseStore(database).create(License("a"), "key")
+    for _ in range(500):
+        if book.find("key"):
+            break
+        await asyncio.sleep(0.01)
+    await watch.close()
+    assert book.find("key").id == "a"
+
+
+async def test_a_database_that_is_not_there_is_told_and_tried_again(tmp_path, book):
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/later/test.db")
+    watch = watching(database, book)
+    await watch.look()
+    assert await watch.check() == "the licenses cannot be read from the database"
+    (tmp_path / "later").mkdir()
+    await watch.look()
+    assert await watch.check() is None
+    await database.close()
+
+
+@pytest.mark.parametrize(("max_stale_s", "known"), [(3600.0, True), (0.0, False)])
+async def test_known_licenses_hold_without_a_database_for_as_long_as_configured(
+    tmp_path, book, max_stale_s, known
+):
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/test.db")
+    watch = watching(database, book, max_stale_s)
+    await watch.look()
+    await LicenseStore(database).create(License("a"), "key")
+    await watch.look()
+    assert book.find("key").id == "a"
+    await database.close()
+    (tmp_path / "test.db").unlink()
+    (tmp_path / "test.db").mkdir()
+    await watch.look()
+    assert (book.find("key") is not None) is known
+    assert (await watch.check() is None) is known
+    assert book.find("unknown") is None
+    await database.close()
+
+
+async def test_a_wrong_pepper_serves_nobody_and_says_so(database, book):
+    await LicenseStore(database, "right").create(License("a"), "key")
+    watch = watching(database, book, pepper="wrong")
+    await watch.look()
+    assert book.find("key") is None
+    assert await watch.check() is not None
