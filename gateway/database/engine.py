@@ -1,6 +1,7 @@
 """One database by its URL: opened lazily, migrated once, the same for SQLite and PostgreSQL."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
@@ -97,6 +98,12 @@ _POSTGRES: dict[str, Any] = {
 
 def _prepare_sqlite(engine: Any) -> None:
     """Have SQLite begin transactions when told to, tables included, and write ahead."""
+
+    @event.listens_for(engine, "do_connect")
+    def probe(_: Any, __: Any, arguments: list[Any], options: dict[str, Any]) -> None:
+        # A failing open leaves a thread of aiosqlite that may outlive the event loop and complain;
+        # what cannot be opened is better noticed without a thread.
+        sqlite3.connect(arguments[0], uri=options.get("uri", False)).close()
 
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _: Any) -> None:
