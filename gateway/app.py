@@ -13,6 +13,7 @@ from gateway.drain import Drain
 from gateway.edge import edge
 from gateway.keys import (
     CATALOG,
+    CREDENTIALS,
     DRAIN,
     FILES,
     LEDGER,
@@ -59,6 +60,7 @@ def build_app(settings: Settings) -> web.Application:
     # The edge is the outermost layer of everything, addresses outside the prefix included.
     app = web.Application(middlewares=[edge])
     app[DRAIN] = api[DRAIN]
+    app[CREDENTIALS] = upstream.pool.states
     app[READINESS] = api[READINESS]
     app[RELOADERS] = api[RELOADERS]
     app[METRICS] = api[METRICS]

@@ -7,14 +7,14 @@ import asyncio
 
 from aiohttp import web
 
-from gateway.keys import DRAIN, READINESS, Check
+from gateway.keys import CREDENTIALS, DRAIN, READINESS, Check
 
 CHECK_TIMEOUT_S = 2.0
 HEADERS = {"Cache-Control": "no-store"}
 
 
 def add_routes(app: web.Application) -> None:
-    """Serve both paths at the root of *app*, which has `DRAIN` and `READINESS`."""
+    """Serve both paths at the root of *app*, which has `CREDENTIALS`, `DRAIN` and `READINESS`."""
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
 
@@ -25,15 +25,16 @@ async def healthz(_: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Say whether requests can be served: 503 with the reasons when they cannot."""
+    """Say whether requests can be served, 503 with the reasons if not, and how credentials fare."""
     checks = request.app[READINESS]
     reasons = [reason for reason in await asyncio.gather(*map(_asked, checks)) if reason]
     if request.app[DRAIN].begun:
         reasons.insert(0, "draining")
+    body: dict[str, object] = {"status": "unavailable" if reasons else "ok"}
     if reasons:
-        body = {"status": "unavailable", "reasons": reasons}
-        return web.json_response(body, status=503, headers=HEADERS)
-    return web.json_response({"status": "ok"}, headers=HEADERS)
+        body["reasons"] = reasons
+    body["credentials"] = request.app[CREDENTIALS]()
+    return web.json_response(body, status=503 if reasons else 200, headers=HEADERS)
 
 
 async def _asked(check: Check) -> str | None:

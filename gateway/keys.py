@@ -26,6 +26,8 @@ from gateway.state.store import StateStore
 Check = Callable[[], Awaitable[str | None]]
 # Takes over what may change while running from newly read settings.
 Reloader = Callable[[Settings], Awaitable[None]]
+# Describes each upstream credential: its name and how it fares, never its key.
+States = Callable[[], list[dict[str, object]]]
 
 EXCHANGE = web.RequestKey("exchange", Exchange)
 
@@ -39,6 +41,7 @@ MEMORIES = web.AppKey("memories", Memories)
 REFUSALS = web.AppKey("refusals", Refusals)
 STATE = web.AppKey("state", StateStore)
 DRAIN = web.AppKey("drain", Drain)
+CREDENTIALS: web.AppKey[States] = web.AppKey("credentials")
 READINESS = web.AppKey("readiness", list[Check])
 RELOADERS = web.AppKey("reloaders", list[Reloader])
 METRICS = web.AppKey("metrics", Metrics)

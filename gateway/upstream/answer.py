@@ -79,14 +79,14 @@ class Answer:
     async def begin(self) -> Json:
         """Read up to the first event and give it.
 
-        Raises `Failed` for a refusal, an error event, an answer without events, or cut JSON.
+        Raises `Failed` for a refusal, an error event, no event at all, or what is none.
         """
         if self._response.status != 200:
             body = await self._read(MAX_ERROR_BYTES)
             raise Failed(fault_of_status(self._response.status, body, self._redact))
         try:
             self._first = await (self._first_batch() if self._stream else self._whole())
-        except (orjson.JSONDecodeError, UpstreamTruncated):
+        except (orjson.JSONDecodeError, UpstreamError):
             raise Failed(empty_answer()) from None
         if not self._first:
             raise Failed(empty_answer())

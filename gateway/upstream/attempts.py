@@ -70,9 +70,14 @@ class Attempts:
             try:
                 return await self._begin_with_model()
             except Failed as failed:
-                if not fallbacks or failed.fault.kind not in _ELSEWHERE:
+                if not fallbacks or not self._may_move(failed.fault.kind):
                     raise failed.fault.error from None
                 self._move_to(fallbacks.pop(0))
+
+    def _may_move(self, kind: Kind) -> bool:
+        """Say whether another model may answer: nothing has gone out and there is time left."""
+        late = asyncio.get_running_loop().time() >= self._deadline
+        return kind in _ELSEWHERE and not self._outcome.begun and not late
 
     async def _begin_with_model(self) -> tuple[Answer, Credential]:
         """Try the call's present model; raise `Failed` with the last fault."""
@@ -104,6 +109,9 @@ class Attempts:
 
     def _mend(self, fault: Fault) -> bool:
         """Change the call so that *fault* cannot come again; say whether that was possible."""
+        if self._outcome.begun:
+            # The head is out: it could not tell of the change any more.
+            return False
         if fault.kind is Kind.REQUEST and self._healed < 2:
             healed = heal(self._call, fault.error.message, self._notes)
             if healed is not None:

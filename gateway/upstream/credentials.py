@@ -10,7 +10,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import inf
+from typing import Any
 from zoneinfo import ZoneInfo
+
+import structlog
 
 from gateway.errors import GatewayError, QuotaSpent, RateLimited, UpstreamAuth
 from gateway.upstream.faults import Fault, Kind
@@ -21,6 +24,8 @@ REGION_REST_S = 600.0
 LONGEST_BUSY_S = 300.0
 LONGEST_SHARED_S = 86_400.0
 SHARED_REST_S = (5.0, 60.0)
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True, eq=False)
@@ -63,6 +68,8 @@ class CredentialPool:
         self._rests: dict[tuple[str, str], float] = {}
         self._spent: set[tuple[str, str]] = set()
         self._shared: dict[tuple[str, str], int] = {}
+        # What the log was told of and not yet that it is over: (scope, model), or (name, "").
+        self._told: set[tuple[str, str]] = set()
         self._publish: Callable[[str, bytes, float], None] | None = None
 
     def lease(
@@ -101,6 +108,8 @@ class CredentialPool:
         if fault is None:
             if self._shared:
                 self._shared.pop(key, None)
+            if self._told:
+                self._tell_back(credential, key)
             return
         if rule := _EFFECTS.get(fault.kind):
             rule(self, credential, key, fault)
@@ -161,6 +170,7 @@ class CredentialPool:
                 old.out_until, old.out_reason = 0.0, None
             fresh.append(old if old is not None else new)
         self.credentials = fresh
+        self._told = {key for key in self._told if key[1]}
 
     def _usable(self, credential: Credential, model: str, now: float) -> bool:
         if credential.out_until > now:
@@ -182,39 +192,64 @@ class CredentialPool:
             return QuotaSpent(f"The quota of {model} is used up for now.", retry_after=rest)
         return RateLimited(f"All upstream capacity for {model} is in use.", retry_after=rest)
 
-    def _rest(self, key: tuple[str, str], seconds: float) -> None:
+    def _rest(self, credential: Credential, key: tuple[str, str], seconds: float) -> None:
         until = self._clock() + seconds
         self._rests[key] = max(until, self._rests.get(key, 0.0))
+        value = "spent" if key in self._spent else "busy"
+        self._tell(
+            key,
+            "credential_resting",
+            credential,
+            reason=value,
+            model=key[1],
+            seconds=round(seconds, 1),
+        )
         if len(self._rests) > 1000:
             self._forget()
         if self._publish is not None:
-            value = b"spent" if key in self._spent else b"busy"
-            self._publish("|".join(key), value, seconds)
+            self._publish("|".join(key), value.encode(), seconds)
+
+    def _tell(self, key: tuple[str, str], event: str, credential: Credential, **more: Any) -> None:
+        """Log *event* once: requests that ran at the same time report the same."""
+        if key not in self._told:
+            self._told.add(key)
+            log.warning(event, credential=credential.name, **more)
+
+    def _tell_back(self, credential: Credential, key: tuple[str, str]) -> None:
+        """Log that *credential* serves again; a success that began before its rest is no sign."""
+        now = self._clock()
+        if key in self._told and self._rests.get(key, 0.0) <= now:
+            self._told.discard(key)
+            log.info("credential_back", credential=credential.name, model=key[1])
+        if (credential.name, "") in self._told and credential.out_until <= now:
+            self._told.discard((credential.name, ""))
+            log.info("credential_back", credential=credential.name)
 
     def _forget(self) -> None:
         """Drop the rests that are over, so that odd model names cannot fill the memory."""
         now = self._clock()
         self._rests = {key: until for key, until in self._rests.items() if until > now}
         self._spent &= self._rests.keys()
+        self._told = {key for key in self._told if not key[1] or key in self._rests}
 
-    def _busy(self, _credential: Credential, key: tuple[str, str], fault: Fault) -> None:
+    def _busy(self, credential: Credential, key: tuple[str, str], fault: Fault) -> None:
         rest = min(fault.rest or 1.0, LONGEST_BUSY_S)
         self._spent.discard(key)
-        self._rest(key, rest * self._jitter(1.0, 1.1))
+        self._rest(credential, key, rest * self._jitter(1.0, 1.1))
 
-    def _day_spent(self, _credential: Credential, key: tuple[str, str], _fault: Fault) -> None:
+    def _day_spent(self, credential: Credential, key: tuple[str, str], _fault: Fault) -> None:
         self._spent.add(key)
-        self._rest(key, seconds_to_midnight(self._wall()))
+        self._rest(credential, key, seconds_to_midnight(self._wall()))
 
-    def _not_in_plan(self, _credential: Credential, key: tuple[str, str], _fault: Fault) -> None:
+    def _not_in_plan(self, credential: Credential, key: tuple[str, str], _fault: Fault) -> None:
         self._spent.add(key)
-        self._rest(key, RECHECK_S)
+        self._rest(credential, key, RECHECK_S)
 
-    def _shared_busy(self, _credential: Credential, key: tuple[str, str], _fault: Fault) -> None:
+    def _shared_busy(self, credential: Credential, key: tuple[str, str], _fault: Fault) -> None:
         count = self._shared.get(key, 0)
         self._shared[key] = count + 1
         first, longest = SHARED_REST_S
-        self._rest(key, min(first * 2.0**count, longest))
+        self._rest(credential, key, min(first * 2.0**count, longest))
 
     def _invalid(self, credential: Credential, _key: tuple[str, str], fault: Fault) -> None:
         self._put_out(credential, RECHECK_S, fault)
@@ -224,11 +259,23 @@ class CredentialPool:
         self._put_out(credential, inf, fault)
 
     def _region(self, credential: Credential, _key: tuple[str, str], fault: Fault) -> None:
+        others = [
+            one.name
+            for one in self.credentials
+            if one is not credential and one.out_reason == Kind.REGION.name.lower()
+        ]
+        if others:
+            # One key alone may lack billing; two of them mean the machine's own address.
+            log.error("location_refused", credentials=[*others, credential.name])
         self._put_out(credential, REGION_REST_S, fault)
 
     def _put_out(self, credential: Credential, seconds: float, fault: Fault) -> None:
         credential.out_until = self._clock() + seconds
         credential.out_reason = reason = fault.kind.name.lower()
+        recheck_s = None if seconds == inf else seconds
+        self._tell(
+            (credential.name, ""), "credential_out", credential, reason=reason, seconds=recheck_s
+        )
         if self._publish is not None:
             self._publish(credential.name, reason.encode(), min(seconds, LONGEST_SHARED_S))
 

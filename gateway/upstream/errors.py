@@ -106,8 +106,10 @@ def fault_of_status(status: int, body: bytes, redact: Redact) -> Fault:
     return fault_of_error(error, redact, status)
 
 
-def fault_of_error(error: Json, redact: Redact, status: int | None = None) -> Fault:
+def fault_of_error(error: object, redact: Redact, status: int | None = None) -> Fault:
     """Give the fault of Google's *error* object; its own code counts when there is no *status*."""
+    if not isinstance(error, dict):
+        return _page(status or 500)
     complaint = Complaint(error, redact)
     code = error.get("code")
     number = status if status is not None else code if isinstance(code, int) else 500
@@ -232,6 +234,9 @@ def _page(status: int) -> Fault:
         return Fault(Kind.SHARED, RateLimited("The upstream is busy.", retry_after=5.0))
     if status == 413:
         return Fault(Kind.REQUEST, TooLarge("The request is too large for the upstream."))
+    if 400 <= status < 500:
+        message = f"The upstream answered {status} without a reason."
+        return fault_of_error({"message": message}, str, status)
     return Fault(Kind.GARBAGE, UpstreamError(f"The upstream answered {status} without a reason."))
 
 

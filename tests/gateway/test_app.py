@@ -1,5 +1,7 @@
 """The app as a whole: what is wired to what."""
 
+import structlog
+
 from gateway.keys import RELOADERS
 from tests.faults.scripted import LAST, ScriptedUpstream, answer, refusal
 from tests.running import LICENSE, settings_for
@@ -52,3 +54,27 @@ async def test_no_license_key_and_no_upstream_key_is_in_any_answer(running, capf
                 assert LICENSE not in told
     printed = capfd.readouterr()
     assert "key-1" not in printed.out + printed.err
+
+
+async def test_how_each_credential_fares_is_told_in_the_log_and_by_readyz(running):
+    """One line when a credential goes out or rests and one when it is back, never with its key."""
+    minute = [{"@type": "a.RetryInfo", "retryDelay": "30s"}]
+    busy = refusal(429, "RESOURCE_EXHAUSTED", "slow down", minute)
+    async with (
+        ScriptedUpstream(refusal(401, "UNAUTHENTICATED"), busy, answer(200, LAST)) as upstream,
+        running(settings_for(upstream.url, keys=("key-1", "key-2"))) as gateway,
+    ):
+        with structlog.testing.capture_logs() as lines:
+            assert (await gateway.whole())[0] == 429
+            root = gateway.url.removesuffix("/gemini")
+            async with gateway.session.get(f"{root}/readyz") as response:
+                one, two = (await response.json())["credentials"]
+        told = [line for line in lines if line["event"].startswith("credential_")]
+        assert [(line["event"], line["credential"], line["reason"]) for line in told] == [
+            ("credential_out", "c1", "key_invalid"),
+            ("credential_resting", "c2", "busy"),
+        ]
+        assert (one["state"], one["reason"]) == ("out", "key_invalid")
+        assert (two["state"], list(two["resting"])) == ("ready", ["gemini-2.5-flash"])
+        assert "key-1" not in str(lines)
+        assert "key-2" not in str(lines)

@@ -6,7 +6,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from gateway import health
 from gateway.drain import Drain
-from gateway.keys import DRAIN, READINESS
+from gateway.keys import CREDENTIALS, DRAIN, READINESS
 
 
 async def good() -> None:
@@ -25,6 +25,7 @@ async def stuck() -> None:
 async def client():
     app = web.Application()
     app[DRAIN], app[READINESS] = Drain(), []
+    app[CREDENTIALS] = lambda: [{"name": "main", "state": "out"}]
     health.add_routes(app)
     async with TestClient(TestServer(app)) as client:
         yield client
@@ -38,7 +39,10 @@ async def asked(client, path):
 
 async def test_a_gateway_whose_checks_are_good_is_ready(client):
     client.app[READINESS].append(good)
-    assert await asked(client, "/readyz") == (200, {"status": "ok"})
+    assert await asked(client, "/readyz") == (
+        200,
+        {"status": "ok", "credentials": [{"name": "main", "state": "out"}]},
+    )
 
 
 async def test_every_reason_against_serving_is_told(client, monkeypatch):

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from math import inf
 
 import pytest
+import structlog
 
 from gateway.errors import QuotaSpent, RateLimited, UpstreamAuth
 from gateway.upstream.credentials import PACIFIC, Credential, CredentialPool, seconds_to_midnight
@@ -195,3 +196,33 @@ def test_odd_model_names_cannot_fill_the_memory():
 )
 def test_midnight_pacific_knows_daylight_saving(now, hours):
     assert timedelta(seconds=seconds_to_midnight(now)) == timedelta(hours=hours)
+
+
+def test_each_rest_and_each_return_is_told_once():
+    """Requests that ran at the same time report the same fault, and then the same success."""
+    pool, clock = pool_of(Credential("one", "AIza-secret"))
+    (one,) = pool.credentials
+    with structlog.testing.capture_logs() as lines:
+        for kind in (Kind.BUSY, Kind.BUSY, Kind.KEY_INVALID, Kind.KEY_INVALID):
+            pool.report(one, "m", fault(kind, 30))
+        pool.report(one, "m", None)
+        clock.now += 3600
+        pool.report(one, "m", None)
+        pool.report(one, "m", None)
+    told = [(line["event"], line.get("model")) for line in lines]
+    assert told == [
+        ("credential_resting", "m"),
+        ("credential_out", None),
+        ("credential_back", "m"),
+        ("credential_back", None),
+    ]
+    assert "AIza" not in str(lines)
+
+
+def test_a_place_that_is_refused_to_two_credentials_is_an_alarm():
+    pool, _ = pool_of(*one_and_two())
+    with structlog.testing.capture_logs() as lines:
+        for credential in pool.credentials:
+            pool.report(credential, "m", fault(Kind.REGION))
+    alarms = [line["credentials"] for line in lines if line["event"] == "location_refused"]
+    assert alarms == [["one", "two"]]

@@ -122,7 +122,9 @@ def test_the_culprit_of_a_bad_request_is_passed_on():
     ("status", "kind"),
     [
         (301, Kind.REDIRECT),
-        (400, Kind.GARBAGE),
+        (400, Kind.REQUEST),
+        (401, Kind.KEY_INVALID),
+        (404, Kind.REQUEST),
         (413, Kind.REQUEST),
         (429, Kind.SHARED),
         (500, Kind.GARBAGE),
