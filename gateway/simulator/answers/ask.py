@@ -1,0 +1,71 @@
+"""What was asked, in the form that answers are made from."""
+
+import re
+from dataclasses import dataclass, field
+
+from gateway.simulator.models import Model
+from gateway.simulator.refusal import Json
+from gateway.simulator.strict.signatures import sign
+
+_SIGNATURE_SIZE = re.compile(r"signature of (\d+) bytes")
+
+
+@dataclass(slots=True)
+class Chunk:
+    """What one event adds: *parts*, and at the end *finish* with fields of the candidate."""
+
+    parts: list[Json]
+    finish: str | None = None
+    extra: Json = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Ask:
+    """One checked request: its body in one spelling, and the model that answers it."""
+
+    request: Json
+    model: Model
+    question: str = field(init=False)
+    config: Json = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.config = self.request.get("generationConfig") or {}
+        self.question = "\n".join(self._texts()).strip()
+
+    def _texts(self) -> list[str]:
+        """Give the texts of the last turn that has any from the user."""
+        for content in reversed(self.request["contents"]):
+            if content.get("role") != "model":
+                texts = [part["text"] for part in content["parts"] if part.get("text")]
+                if texts:
+                    return texts
+        return []
+
+    @property
+    def last(self) -> Json:
+        """Give the last content."""
+        content: Json = self.request["contents"][-1]
+        return content
+
+    @property
+    def thinks(self) -> bool:
+        """Tell whether the model thinks before this answer."""
+        config = self.config.get("thinkingConfig") or {}
+        if config.get("thinkingBudget") == 0 or config.get("thinkingLevel") == "MINIMAL":
+            return False
+        asked = "thinkingBudget" in config or "thinkingLevel" in config
+        return self.model.thinking and (self.model.thinks or asked)
+
+    @property
+    def shows_thoughts(self) -> bool:
+        """Tell whether thoughts were asked for."""
+        return self.thinks and bool(
+            (self.config.get("thinkingConfig") or {}).get("includeThoughts")
+        )
+
+    def signature(self) -> Json:
+        """Give the thought signature of this answer as a part's field, or nothing."""
+        if not (self.model.signs or (self.thinks and self.model.kind == "chat")):
+            return {}
+        size = _SIGNATURE_SIZE.search(self.question)
+        return {"thoughtSignature": sign(self.model, int(size[1])) if size else sign(self.model)}

@@ -1,0 +1,60 @@
+"""The Files API's routes: resumable upload, get, list, delete."""
+
+from aiohttp import web
+
+from gateway.simulator.received import RECEIVED, SIMULATOR
+from gateway.simulator.refusal import Refusal
+from gateway.simulator.sending import send_json, send_whole
+
+
+def routes(version: str) -> list[web.RouteDef]:
+    """Give the routes below *version*, the pattern of API versions."""
+    return [
+        web.post(f"/upload{version}/files", _upload),
+        web.get(f"{version}/files", _list),
+        web.get(f"{version}/{{name:files/[^/:]+}}", _get),
+        web.delete(f"{version}/{{name:files/[^/:]+}}", _delete),
+    ]
+
+
+async def _upload(request: web.Request) -> web.StreamResponse:
+    """Begin an upload, or take its next bytes: the address of the latter names the upload."""
+    commands = request.headers.get("X-Goog-Upload-Command", "").replace(" ", "").split(",")
+    if upload := request.query.get("upload_id"):
+        return await _continue(request, upload, commands)
+    if request.headers.get("X-Goog-Upload-Protocol") != "resumable" or commands != ["start"]:
+        raise Refusal("Only resumable uploads are simulated.")
+    simulator, received = request.app[SIMULATOR], request[RECEIVED]
+    mime = request.headers.get("X-Goog-Upload-Header-Content-Type", "")
+    upload = simulator.files.begin(received.body, mime, received.key)
+    address = request.url.with_query(upload_id=upload, upload_protocol="resumable")
+    headers = {"X-Goog-Upload-URL": str(address), "X-Goog-Upload-Status": "active"}
+    return web.Response(headers=headers)
+
+
+async def _continue(request: web.Request, upload: str, commands: list[str]) -> web.StreamResponse:
+    files, offset = request.app[SIMULATOR].files, request.headers.get("X-Goog-Upload-Offset", "")
+    if not offset.isdigit():
+        raise Refusal("X-Goog-Upload-Offset must be a number.")
+    files.append(upload, int(offset), await request.read())
+    if "finalize" not in commands:
+        return web.Response(headers={"X-Goog-Upload-Status": "active"})
+    response = send_json({"file": files.finalize(upload, str(request.url.origin()))})
+    response.headers["X-Goog-Upload-Status"] = "final"
+    return response
+
+
+async def _get(request: web.Request) -> web.StreamResponse:
+    files = request.app[SIMULATOR].files
+    return await send_whole(request, files.get(request.match_info["name"], request[RECEIVED].key))
+
+
+async def _list(request: web.Request) -> web.StreamResponse:
+    return await send_whole(
+        request, {"files": request.app[SIMULATOR].files.list(request[RECEIVED].key)}
+    )
+
+
+async def _delete(request: web.Request) -> web.StreamResponse:
+    request.app[SIMULATOR].files.delete(request.match_info["name"], request[RECEIVED].key)
+    return send_json({})

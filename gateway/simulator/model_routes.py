@@ -1,0 +1,98 @@
+"""Models: list, get, and what is asked of one."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import chain
+
+from aiohttp import web
+
+from gateway.simulator import answers, embeddings, strict
+from gateway.simulator.answers.usage import count, details
+from gateway.simulator.models import Model
+from gateway.simulator.received import RECEIVED, SIMULATOR
+from gateway.simulator.refusal import Json, Refusal
+from gateway.simulator.sending import send_stream, send_whole
+
+_PAGE, _LARGEST_PAGE = 50, 1000
+
+
+async def models(request: web.Request) -> web.StreamResponse:
+    """Give a page of the list of models."""
+    table = list(request.app[SIMULATOR].models.values())
+    size, start = request.query.get("pageSize", ""), request.query.get("pageToken", "0")
+    if (size and not size.isdigit()) or not start.isdigit():
+        raise Refusal("Invalid page size or page token.")
+    end = int(start) + min(int(size or _PAGE) or _PAGE, _LARGEST_PAGE)
+    page: Json = {"models": [model.card() for model in table[int(start) : end]]}
+    if end < len(table):
+        page["nextPageToken"] = str(end)
+    return await send_whole(request, page)
+
+
+async def model(request: web.Request) -> web.StreamResponse:
+    """Give one model."""
+    info = request.match_info
+    found = request.app[SIMULATOR].model(info["model"], info["version"], "")
+    return await send_whole(request, found.card())
+
+
+async def act(request: web.Request) -> web.StreamResponse:
+    """Do what the address names after the colon."""
+    info = request.match_info
+    if info["action"] not in _ACTIONS:
+        raise web.HTTPNotFound
+    method, do = _ACTIONS[info["action"]]
+    return await do(request, request.app[SIMULATOR].model(info["model"], info["version"], method))
+
+
+def _ask(request: web.Request, model: Model) -> answers.Ask:
+    received, simulator = request[RECEIVED], request.app[SIMULATOR]
+    checked = strict.generate({} if received.body is None else received.body, model)
+    cache = checked.get("cachedContent")
+    if cache and cache not in simulator.caches:
+        raise Refusal("CachedContent not found (or permission denied)", status=403)
+    for content in checked["contents"]:
+        for part in content["parts"]:
+            if "fileData" in part:
+                simulator.files.check_use(part["fileData"]["fileUri"], received.key)
+    return answers.Ask(checked, model)
+
+
+async def _generate(request: web.Request, model: Model) -> web.StreamResponse:
+    return await send_whole(request, answers.whole(_ask(request, model)))
+
+
+async def _stream(request: web.Request, model: Model) -> web.StreamResponse:
+    events: Iterator[Json] = answers.stream(_ask(request, model))
+    # Whatever can be refused is refused before the head goes out.
+    return await send_stream(request, chain([next(events)], events))
+
+
+async def _count(request: web.Request, model: Model) -> web.StreamResponse:
+    body = strict.normal(request[RECEIVED].body or {}, "CountTokensRequest")
+    inner = body.get("generateContentRequest")
+    if (inner is None) == (not body.get("contents")):
+        raise Refusal("Exactly one of contents and generate_content_request must be set.")
+    checked = strict.generate(inner or {"contents": body["contents"]}, model)
+    system = checked.get("systemInstruction")
+    counts = count([*checked["contents"], *([system] if system else [])])
+    answer = {"totalTokens": sum(counts.values()), "promptTokensDetails": details(counts)}
+    return await send_whole(request, answer)
+
+
+async def _embed(request: web.Request, model: Model) -> web.StreamResponse:
+    return await send_whole(request, embeddings.embed(request[RECEIVED].body or {}, model))
+
+
+async def _batch(request: web.Request, model: Model) -> web.StreamResponse:
+    return await send_whole(request, embeddings.batch(request[RECEIVED].body or {}, model))
+
+
+_Action = Callable[[web.Request, Model], Awaitable[web.StreamResponse]]
+# Action: the method that a model must serve for it, and what does it.
+_ACTIONS: dict[str, tuple[str, _Action]] = {
+    "generateContent": ("generateContent", _generate),
+    "streamGenerateContent": ("generateContent", _stream),
+    "countTokens": ("countTokens", _count),
+    "embedContent": ("embedContent", _embed),
+    "batchEmbedContents": ("embedContent", _batch),
+}

@@ -1,0 +1,31 @@
+"""Google's strictness: what the real API refuses with a 400, refused here alike.
+
+`shape` checks JSON against the message types in `types` and gives it in one spelling; the other
+modules check what the types cannot say: turns, signatures, options of the model, tools, media.
+"""
+
+from collections.abc import Callable
+
+from gateway.simulator.models import Model
+from gateway.simulator.refusal import Json
+from gateway.simulator.strict import media, options, schemas, signatures, tools, turns
+from gateway.simulator.strict.shape import normal
+
+__all__ = ["generate", "normal"]
+
+_CHECKS: tuple[Callable[[Json, Model], None], ...] = (
+    turns.check,
+    media.check,
+    options.check,
+    tools.check,
+    schemas.check,
+    signatures.check,
+)
+
+
+def generate(body: object, model: Model) -> Json:
+    """Give *body* as a GenerateContentRequest in one spelling; raise `Refusal` as Google would."""
+    request: Json = normal(body, "GenerateContentRequest")
+    for check in _CHECKS:
+        check(request, model)
+    return request
