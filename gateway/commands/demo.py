@@ -1,0 +1,109 @@
+"""`demo`: the gateway in front of the simulator, on loopback, without any key."""
+
+import os
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import click
+from aiohttp import web
+from msgspec.structs import replace
+
+from gateway import config
+from gateway.app import build_app
+from gateway.commands import told
+from gateway.log import Output
+from gateway.machine import check_machine
+from gateway.server import Service, run
+from gateway.settings import Credential, Database, License, Log, Settings
+from gateway.simulator import Simulator
+from gateway.sockets import StartError, listen, where
+
+LICENSE = "demo"
+HOST = "127.0.0.1"
+
+GUIDE = """\
+The gateway runs at {base} in front of a simulator: all answers are simulated,
+nothing leaves this machine, no Gemini key is used. The license is "demo".
+
+curl -sS {base}/v1/models -H 'Authorization: {license}'
+
+curl -sS {base}/v1/chat/completions -H 'Content-Type: application/json' \
+-H 'Authorization: {license}' -d '{{"model": "gemini-2.5-flash", \
+"messages": [{{"role": "user", "content": "Tell me a story"}}]}}'
+
+curl -sSN {base}/v1/chat/completions -H 'Content-Type: application/json' \
+-H 'Authorization: {license}' -d '{{"model": "gemini-2.5-flash-thinking", "stream": true, \
+"messages": [{{"role": "user", "content": "Tell me a story"}}]}}'
+
+Stop it with Ctrl-C.
+"""
+
+
+@click.command()
+@click.option("--port", type=int, help="Default: 8080, or any free one if that is taken.")
+def demo(port: int | None) -> None:
+    """Try the gateway without a Gemini key."""
+    with told(), tempfile.TemporaryDirectory() as folder:
+        check_machine()
+        sockets = _sockets(port)
+        upstream = listen(HOST, 0)
+        settings = demo_settings(where(upstream, "")[0], Path(folder))
+        output = Output()
+        output.configure(settings.log, ())
+
+        base = where(sockets, settings.server.prefix)[0]
+        simulated = _Simulated(upstream, GUIDE.format(base=base, license=LICENSE))
+
+        def build(settings: Settings) -> web.Application:
+            app = build_app(settings)
+            app.cleanup_ctx.append(simulated.lifespan)
+            return app
+
+        status = run(Service(settings, sockets, output, build, lambda: settings))
+        output.sink.flush()
+    raise SystemExit(status)
+
+
+def demo_settings(base_url: str, folder: Path) -> Settings:
+    """Give the defaults with the simulator at *base_url*, one license, and files in *folder*."""
+    settings = config.read(Path(os.devnull), os.environ)
+    return replace(
+        settings,
+        upstream=replace(
+            settings.upstream,
+            base_url=base_url,
+            credentials=(Credential(name="simulated", key="simulated-key"),),
+        ),
+        licenses=(License(id="demo", key=LICENSE, owner="demo"),),
+        database=Database(url=f"sqlite+aiosqlite:///{folder / 'demo.db'}"),
+        log=Log(level="warning"),
+    )
+
+
+class _Simulated:
+    """Runs the simulator for as long as the gateway, and says so once it is there."""
+
+    def __init__(self, sockets: list[socket.socket], guide: str) -> None:
+        self._sockets = sockets
+        self._guide = guide
+
+    async def lifespan(self, _: web.Application) -> AsyncIterator[None]:
+        """Serve from before the gateway listens until it has ended."""
+        runner = web.AppRunner(Simulator().app(), access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        for sock in self._sockets:
+            await web.SockSite(runner, sock).start()
+        click.echo(self._guide)
+        yield
+        await runner.cleanup()
+
+
+def _sockets(port: int | None) -> list[socket.socket]:
+    try:
+        return listen(HOST, Settings().server.port if port is None else port)
+    except StartError:
+        if port is not None:
+            raise
+        return listen(HOST, 0)

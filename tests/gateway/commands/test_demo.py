@@ -1,0 +1,32 @@
+import json
+
+import pytest
+
+from tests.demo_process import demo, shell
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    with demo(folder) as told:
+        yield (*told, folder)
+
+
+def test_the_three_lines_that_it_prints_work(running):
+    _, text, folder = running
+    lines = [line for line in text.splitlines() if line.startswith("curl ")]
+    models, whole, stream = (shell(line, folder) for line in lines)
+    assert "gemini-2.5-flash" in [model["id"] for model in json.loads(models)["data"]]
+    choice = json.loads(whole)["choices"][0]
+    assert choice["message"]["content"]
+    assert choice["finish_reason"] == "stop"
+    assert stream.startswith("data: ")
+    assert stream.endswith("data: [DONE]\n\n")
+
+
+def test_it_says_that_answers_are_simulated(running):
+    assert "all answers are simulated" in running[1]
+
+
+def test_it_leaves_nothing_in_the_folder(running):
+    assert list(running[2].iterdir()) == []
