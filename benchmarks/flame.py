@@ -35,7 +35,8 @@ def sample_into(file: Path) -> None:
     counts: Counter[Stack] = Counter()
 
     def count(_signal: int, frame: FrameType | None) -> None:
-        counts[stack_of(frame)] += 1
+        if stack := stack_of(frame):
+            counts[stack] += 1
 
     def write() -> None:
         signal.setitimer(signal.ITIMER_PROF, 0)
@@ -47,7 +48,7 @@ def sample_into(file: Path) -> None:
 
 
 def stack_of(frame: FrameType | None) -> Stack:
-    """Give the names of the functions from the event loop's turn down to *frame*."""
+    """Give the names of the functions the event loop runs, down to *frame*; none before it runs."""
     names: list[str] = []
     while frame:
         module = str(frame.f_globals.get("__name__", "?"))
@@ -56,7 +57,7 @@ def stack_of(frame: FrameType | None) -> Stack:
     names.reverse()
     # What started the loop is the same in all stacks.
     starts = [i for i, name in enumerate(names) if name.startswith("asyncio.runners.")]
-    return tuple(names[starts[-1] + 1 :] if starts else names)
+    return tuple(names[starts[-1] + 1 :]) if starts else ()
 
 
 @dataclass(slots=True)
