@@ -49,3 +49,12 @@ def text(answer):
     """Give the text of a whole answer, thoughts left out."""
     parts = answer["candidates"][0]["content"].get("parts", [])
     return "".join(part.get("text", "") for part in parts if not part.get("thought"))
+
+
+async def get(simulator, path, key="k"):
+    url = f"{simulator.url}{path}"
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(url, headers={"x-goog-api-key": key}) as response,
+    ):
+        return response.status, await response.json()

@@ -1,0 +1,63 @@
+from gateway.simulator.answers import Ask, whole
+from gateway.simulator.models import MODELS
+from gateway.simulator.strict import generate
+from tests.gateway.simulator.answers.answering import NEW, answer, events, parts_of
+
+FUNCTION = {
+    "name": "weather",
+    "parameters": {
+        "type": "OBJECT",
+        "properties": {"city": {"type": "STRING"}, "days": {"type": "INTEGER", "minimum": 2}},
+        "required": ["city", "days"],
+    },
+}
+TOOLS = [{"functionDeclarations": [FUNCTION, {"name": "sunrise"}]}]
+
+
+def test_older_models_call_and_stop_at_once_newer_ones_stop_afterwards():
+    (old,) = events("weather in Rome", tools=TOOLS)
+    assert old["candidates"][0]["finishReason"] == "STOP"
+    assert old["candidates"][0]["finishMessage"] == "Model generated function call(s)."
+    (part,) = parts_of(old)
+    assert part["functionCall"] == {"name": "weather", "args": {"city": "Rome", "days": 2}}
+    call, end = events("weather in Rome", NEW, tools=TOOLS)
+    assert "finishReason" not in call["candidates"][0]
+    assert parts_of(call)[0]["functionCall"]["id"]
+    assert parts_of(call)[0]["thoughtSignature"]
+    assert (parts_of(end), end["candidates"][0]["finishReason"]) == ([{"text": ""}], "STOP")
+
+
+def test_parallel_calls_are_signed_once_and_have_ids_of_their_own():
+    parts = parts_of(answer("in parallel", NEW, tools=TOOLS))
+    assert [part["functionCall"]["name"] for part in parts] == ["weather", "sunrise"]
+    assert ["thoughtSignature" in part for part in parts] == [True, False]
+    assert len({part["functionCall"]["id"] for part in parts}) == 2
+    single = [{"functionDeclarations": [FUNCTION]}]
+    assert len(parts_of(answer("in parallel", tools=single))) == 2
+
+
+def test_the_choice_of_tools_is_followed():
+    def names(**config):
+        calling = {"functionCallingConfig": config}
+        parts = parts_of(answer("echo a", tools=TOOLS, toolConfig=calling))
+        return [part["functionCall"]["name"] for part in parts if "functionCall" in part]
+
+    assert names(mode="NONE") == []
+    assert parts_of(answer("now the sunrise", tools=TOOLS))[0]["functionCall"]["name"] == "sunrise"
+
+
+def test_results_become_text_unless_more_steps_are_wanted():
+    def then(question):
+        call = parts_of(answer(question, NEW, tools=TOOLS))
+        made = call[0]["functionCall"]
+        result = {"id": made["id"], "name": made["name"], "response": {"sky": "blue"}}
+        contents = [
+            {"role": "user", "parts": [{"text": question}]},
+            {"role": "model", "parts": call},
+            {"role": "user", "parts": [{"functionResponse": result}]},
+        ]
+        model = MODELS[NEW]
+        return parts_of(whole(Ask(generate({"contents": contents, "tools": TOOLS}, model), model)))
+
+    assert then("weather")[0]["text"] == 'weather answered {"sky":"blue"}.'
+    assert "functionCall" in then("weather in 2 steps")[0]
