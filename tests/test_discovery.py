@@ -5,7 +5,7 @@ from tests.gateway.simulator.recorded import requests
 
 pytestmark = needs_schema
 
-# Types that only some requests have; fields that Vertex alone takes are left out with its hosts.
+# The message type that each action takes.
 _TYPES = {
     "generateContent": "GenerateContentRequest",
     "streamGenerateContent": "GenerateContentRequest",

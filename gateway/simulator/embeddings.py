@@ -49,7 +49,7 @@ def _embedding(request: Json, model: Model) -> Json:
         raise Refusal("* EmbedContentRequest.output_dimensionality: must be in [1, 3072]\n")
     text = "\n".join(part.get("text") or str(part) for part in parts)
     values = _vector(text)
-    # Shortened vectors of the first model keep the length of the whole one.
+    # As gemini-embedding-001 does: a shortened vector is not normalised again.
     return {"values": values[:dimensions]}
 
 

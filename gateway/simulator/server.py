@@ -133,6 +133,8 @@ class Simulator:
             )
             body = [refusal.body()] if listed else refusal.body()
             return send_json(body, refusal.status)
+        except RecursionError:
+            return send_json(Refusal("The nesting of the request is too deep.").body(), 400)
         except web.HTTPNotFound:
             return web.Response(
                 status=404,

@@ -38,12 +38,6 @@ def normal(value: object, type_: str) -> Any:
     return result
 
 
-def camel(name: str) -> str:
-    """Give *name* in camelCase."""
-    head, *tail = name.lstrip("_").split("_")
-    return ("_" if name.startswith("_") else "") + head + "".join(word.title() for word in tail)
-
-
 @cache
 def snake(name: str) -> str:
     """Give *name* in snake_case, as Google's messages spell paths."""

@@ -67,7 +67,7 @@ def _check_parts(content: Json, path: str) -> None:
                 raise _violation(f"{place}.{name}.name", "Name cannot be empty.")
         if _has_reference(part.get("functionResponse", {}).get("response")):
             raise Refusal(
-                f"The referenced name in {snake('functionResponse')}.response does not match to a"
+                "The referenced name in function_response.response does not match to a"
                 " display_name in the function response parts."
             )
 

@@ -17,6 +17,15 @@ async def test_what_was_received_is_kept(simulator):
     assert not simulator.received
 
 
+async def test_a_nesting_that_is_too_deep_is_refused(simulator):
+    schema = {"type": "STRING"}
+    for _ in range(480):
+        schema = {"type": "ARRAY", "items": schema}
+    config = {"responseMimeType": "application/json", "responseSchema": schema}
+    status, body = await ask(simulator, "deep", generationConfig=config)
+    assert (status, "too deep" in body["error"]["message"]) == (400, True)
+
+
 async def test_start_gives_a_running_simulator_that_can_be_stopped():
     running = await start("127.0.0.1", 0)
     status, answer = await ask(running, "echo you there")
