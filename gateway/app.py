@@ -36,6 +36,7 @@ from gateway.upstream.client import GeminiUpstream
 from gateway.upstream.credentials import Credential, CredentialPool
 from gateway.upstream.files import FilesCredentials
 from gateway.upstream.names import ModelNames
+from gateway.upstream.retry import RETRIES_PER_S, RetryBudget
 
 
 def build_app(settings: Settings) -> web.Application:
@@ -85,6 +86,9 @@ def _add_upstream(api: web.Application, settings: Settings) -> GeminiUpstream:
     pool = CredentialPool(pool_members(settings), clock=time.monotonic)
     pool.share(api[STATE].table("credentials", pool.hear))
     upstream = GeminiUpstream(settings.upstream, pool, names, refusals, time.monotonic)
+    # The floor is for all processes together, the share goes with the requests of each.
+    floor_per_s = RETRIES_PER_S / settings.server.workers
+    upstream.budget = RetryBudget(time.monotonic, floor_per_s=floor_per_s)
     api[UPSTREAM] = upstream
     api[FILES] = FilesCredentials(upstream)
     api[CATALOG] = Catalog(settings.models, upstream.models, time.monotonic)

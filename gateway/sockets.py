@@ -5,6 +5,9 @@ from collections.abc import Iterable
 
 # Listening queues of this length take a burst of new clients.
 BACKLOG = 512
+# The kernel would take megabytes for a client that does not read, and the gateway as much again:
+# it remembers what it has sent. This much keeps a fast client busy over any distance.
+SEND_BUFFER_BYTES = 262_144
 
 
 class StartError(Exception):
@@ -21,6 +24,8 @@ def listen(host: str, port: int) -> list[socket.socket]:
             sock = socket.socket(family, kind, proto)
             sockets.append(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Connections inherit it.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             chosen = sockets[0].getsockname()[1] if len(sockets) > 1 else port

@@ -20,6 +20,7 @@ from gateway.app import build_app
 from gateway.database.engine import Database
 from gateway.settings import Settings
 from gateway.simulator import Simulator
+from gateway.sockets import listen
 from tests.databases import Postgres
 from tests.running import Gateway
 
@@ -135,9 +136,9 @@ def running():
         app = build_app(settings)
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port = site._server.sockets[0].getsockname()[1]
+        (sock,) = listen("127.0.0.1", 0)
+        await web.SockSite(runner, sock).start()
+        port = sock.getsockname()[1]
         try:
             async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
                 yield Gateway(f"http://127.0.0.1:{port}/gemini", session, app)

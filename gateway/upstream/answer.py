@@ -20,6 +20,8 @@ from gateway.upstream.faults import Fault
 
 MAX_WHOLE_BYTES = 256 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
+# What is read at once is held parsed and translated until the client has taken it.
+READ_BYTES = 65_536
 
 
 class Failed(Exception):
@@ -111,7 +113,7 @@ class Answer:
         content = self._response.content
         watch = Watch(asyncio.get_running_loop(), self._idle_s, self._expire)
         try:
-            while data := await content.readany():
+            while data := await content.read(READ_BYTES):
                 watch.touch()
                 if events := self._events(self._decoder.feed(data)):
                     yield events

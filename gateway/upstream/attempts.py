@@ -8,6 +8,7 @@ once the first event has come.
 import asyncio
 import random
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,7 @@ class Attempts:
         "_healed",
         "_notes",
         "_outcome",
+        "_tried",
         "_upstream",
         "_weak",
     )
@@ -55,6 +57,7 @@ class Attempts:
         self._outcome = outcome
         self._notes = notes
         self._avoid: set[str] = set()
+        self._tried: set[str] = set()
         self._healed = 0
         self._weak = False
         self._deadline = asyncio.get_running_loop().time() + upstream.settings.deadline_s
@@ -151,6 +154,7 @@ class Attempts:
         call, upstream = self._call, self._upstream
         self._check_breaker(call.model)
         credential = self._lease()
+        self._tried.add(credential.name)
         self._outcome.attempts += 1
         self._outcome.credential = credential.name
         self._outcome.model = call.model
@@ -178,8 +182,11 @@ class Attempts:
                 raise Failed(Fault(Kind.OVERLOADED, error), final=True)
 
     def _lease(self) -> Credential:
-        """Take a credential that has not failed this request yet."""
+        """Take a credential: one not tried yet, else one that may be tried again."""
         pool, call = self._upstream.pool, self._call
+        if self._tried:
+            with suppress(GatewayError):
+                return pool.lease(call.model, avoid=self._tried, only=call.credential)
         try:
             return pool.lease(call.model, avoid=self._avoid, only=call.credential)
         except GatewayError as error:
@@ -216,6 +223,7 @@ class Attempts:
     def _move_to(self, model: str) -> None:
         self._call = replace(self._call, model=model)
         self._avoid.clear()
+        self._tried.clear()
 
 
 def _exhausted_kind(error: GatewayError) -> Kind:

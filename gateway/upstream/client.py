@@ -31,7 +31,7 @@ from gateway.upstream.retry import RetryBudget
 # aiohttp warns of larger bodies in one piece: writing them would hold up the loop.
 LARGE_BODY_BYTES = 1 << 20
 MAX_PAGES = 20
-_COUNTED = frozenset({Kind.OVERLOADED, Kind.INTERNAL, Kind.STUCK, Kind.NETWORK})
+_COUNTED = frozenset({Kind.OVERLOADED, Kind.INTERNAL, Kind.STUCK, Kind.NETWORK, Kind.GARBAGE})
 
 
 class GeminiUpstream:

@@ -51,6 +51,7 @@ POLICIES = {
 
 BASE_S = 0.25
 CAP_S = 4.0
+RETRIES_PER_S = 3.0
 
 
 def pause(kind: Kind, attempt: int, uniform: Callable[[float, float], float]) -> float:
@@ -71,7 +72,7 @@ class RetryBudget:
     SLOTS = 10
 
     def __init__(
-        self, clock: Callable[[], float], *, share: float = 0.2, floor_per_s: float = 3.0
+        self, clock: Callable[[], float], *, share: float = 0.2, floor_per_s: float = RETRIES_PER_S
     ) -> None:
         self._clock = clock
         self._share = share

@@ -62,12 +62,16 @@ def refusal(code: int, status: str, message: str = "no", details: list | None = 
 
 @dataclass
 class Seen:
-    """One request as it arrived. *gone* is set when the gateway cut the connection."""
+    """One request as it arrived. *gone* is set when the gateway cut the connection.
+
+    *taken* counts the bytes of the answer that the gateway, or the kernel before it, took.
+    """
 
     path: str
     key: str
     body: dict
     gone: asyncio.Event = field(default_factory=asyncio.Event)
+    taken: int = 0
 
 
 class ScriptedUpstream:
@@ -150,6 +154,7 @@ class ScriptedUpstream:
             try:
                 writer.write(step)
                 await writer.drain()
+                seen.taken += len(step)
             except ConnectionError:
                 seen.gone.set()
                 raise

@@ -1,7 +1,12 @@
 """Faults before the first byte: ordinary HTTP errors, other keys, other attempts."""
 
+import asyncio
+import gzip
+import json
+
 import pytest
 
+from gateway.keys import CREDENTIALS
 from tests.faults.scripted import (
     CLOSE,
     LAST,
@@ -74,7 +79,28 @@ FAULTS = {
         2,
         (503, "overloaded"),
     ),
+    "gzip html 200": (
+        answer(200, gzip.compress(b"<html>"), "text/html\r\nContent-Encoding: gzip"),
+        2,
+        (502, "upstream_empty"),
+    ),
+    "json that is no event": (answer(200, b"[5]"), 2, (502, "upstream_empty")),
+    "no error in an error": (answer(200, {"error": "text"}), 2, (502, "upstream_error")),
+    "page not found": (answer(404, b"<html>", "text/html"), 1, (404, "not_found")),
+    "nothing at all, 401": (answer(401, b""), 2, (503, "upstream_auth_error")),
     "garbage head": ([b"\x00\x01 not http\r\n\r\n", CLOSE], 2, (502, "upstream_error")),
+}
+# How the credential fares after a fault that says something about it.
+FARES = {
+    "bad key": "key_invalid",
+    "unauthenticated": "key_invalid",
+    "nothing at all, 401": "key_invalid",
+    "suspended": "key_dead",
+    "region": "region",
+    "busy": "resting",
+    "spent": "resting",
+    "no plan": "resting",
+    "shared": "resting",
 }
 
 
@@ -101,7 +127,10 @@ async def test_a_fault_that_another_attempt_mends_is_not_noticed(running, stream
         running(settings_for(upstream.url, keys=("key-1", "key-2"))) as gateway,
     ):
         seen_status, error, text = await ask(gateway, streaming=streaming)
-        assert len(upstream.seen) == attempts
+        assert len(set(upstream.keys)) == len(upstream.seen) == attempts, "another key each time"
+        (one, _) = gateway.app[CREDENTIALS]()
+        fares = "resting" if one["resting"] else one["reason"] or "ready"
+        assert fares == FARES.get(name, "ready")
         if attempts == 1:
             assert (seen_status, error["code"]) == (status, code)
         else:
@@ -166,6 +195,8 @@ async def test_an_upstream_that_never_begins_is_a_504(running, streaming):
         status, error, _ = await ask(gateway, streaming=streaming)
         assert (status, error["code"]) == (504, "upstream_timeout")
         assert len(upstream.seen) == 2
+        for seen in upstream.seen:
+            await asyncio.wait_for(seen.gone.wait(), 1)
 
 
 async def test_no_attempt_outlives_the_deadline(running):
@@ -193,3 +224,35 @@ async def test_a_refused_connection_is_a_502(running):
     async with running(settings_for("http://127.0.0.1:9")) as gateway:
         status, body, _ = await gateway.whole()
         assert (status, body["error"]["code"]) == (502, "upstream_error")
+
+
+@pytest.mark.parametrize("name", ["html 200", "internal", "reset", "overloaded"])
+async def test_no_outage_of_any_kind_is_made_worse(running, name):
+    async with (
+        ScriptedUpstream(FAULTS[name][0]) as upstream,
+        running(settings_for(upstream.url, keys=("key-1", "key-2"))) as gateway,
+    ):
+        for _ in range(20):
+            assert (await gateway.whole())[0] in {502, 503}
+        assert len(upstream.seen) <= 30
+
+
+GOOD = {
+    "of the wrong type": answer(200, LAST, "text/plain"),
+    "compressed": answer(
+        200, gzip.compress(json.dumps(LAST).encode()), "application/json\r\nContent-Encoding: gzip"
+    ),
+    "as a list of events": answer(200, json.dumps([event("a"), LAST]).encode()),
+    "of eight megabytes": answer(200, {**LAST, **event("x" * (8 << 20), finishReason="STOP")}),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+async def test_an_unusual_but_good_whole_answer_is_taken(running, name):
+    async with (
+        ScriptedUpstream(GOOD[name]) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        status, body, _ = await gateway.whole()
+        assert (status, body["choices"][0]["finish_reason"]) == (200, "stop")
+        assert len(upstream.seen) == 1

@@ -1,11 +1,16 @@
 """Clients that leave or do not read: upstream is cut, memory is bounded, nobody else notices."""
 
 import asyncio
+import gc
+import json
+import os
 
+import psutil
 import pytest
+import structlog
 
-from tests.faults.scripted import SSE, STALL, ScriptedUpstream, chunk, data, event
-from tests.running import settings_for
+from tests.faults.scripted import LAST, SSE, STALL, ScriptedUpstream, chunk, data, event, stream
+from tests.running import LICENSE, settings_for
 
 USAGE = {"promptTokenCount": 7, "candidatesTokenCount": 1, "totalTokenCount": 8}
 BEGUN = chunk(data({**event("Hello"), "usageMetadata": USAGE}))
@@ -45,3 +50,61 @@ async def test_a_reader_that_stops_is_held_back_and_cut(running):
         await response.content.read(10)
         response.connection.transport.pause_reading()
         await asyncio.wait_for(upstream.seen[0].gone.wait(), 10)
+
+
+async def test_what_a_client_that_left_has_used_is_booked(running):
+    async with (
+        ScriptedUpstream([SSE, BEGUN, STALL]) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        with structlog.testing.capture_logs() as lines:
+            async with gateway.post(stream=True) as response:
+                await response.content.readuntil(b"Hello")
+                response.close()
+            await asyncio.wait_for(upstream.seen[0].gone.wait(), 1)
+            async with asyncio.timeout(2):
+                while not (asked := [line for line in lines if line["event"] == "request"]):
+                    await gateway.tick()
+    assert asked[0]["client_gone"] is True
+    assert (asked[0]["prompt_tokens"], asked[0]["completion_tokens"]) == (7, 1)
+
+
+async def ask_and_never_read(gateway, connections: list) -> None:
+    """Ask for a stream on a connection of one's own, and leave the answer where it is."""
+    host, port = gateway.url.removeprefix("http://").split("/")[0].split(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+    connections.append((reader, writer))
+    body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "hold"}]}
+    raw = json.dumps(body).encode()
+    head = f"Host: x\r\nAuthorization: {LICENSE}\r\nContent-Length: {len(raw)}"
+    writer.write(f"POST /gemini/v1/chat/completions HTTP/1.1\r\n{head}\r\n\r\n".encode() + raw)
+
+
+async def test_fifty_readers_that_stop_cost_little_and_others_are_served(running):
+    flood = [SSE, *[chunk(data(event("x" * 1000)) * 64)] * 600, STALL]
+    good = stream(event("fine "), LAST)
+
+    def script(seen, _number):
+        return flood if seen.body["contents"][0]["parts"][0]["text"] == "hold" else good
+
+    process, held = psutil.Process(os.getpid()), []
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        assert (await gateway.stream()).text == "fine end"
+        gc.collect()
+        before = process.memory_info().rss
+        for _ in range(50):
+            await ask_and_never_read(gateway, held)
+        taken = -1
+        async with asyncio.timeout(60):
+            while taken < (taken := sum(seen.taken for seen in upstream.seen)) or not taken:
+                await asyncio.sleep(0.5)
+        assert (await gateway.stream()).text == "fine end"
+        grown = process.memory_info().rss - before
+        for _, writer in held:
+            writer.close()
+    assert max(seen.taken for seen in upstream.seen) < 24 << 20
+    # The scripted upstream and the clients are part of it, with buffers of their own.
+    assert grown < 180 << 20

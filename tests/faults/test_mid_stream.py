@@ -18,6 +18,7 @@ from tests.faults.scripted import (
     chunk,
     data,
     event,
+    refusal,
     stream,
 )
 from tests.running import settings_for
@@ -119,6 +120,25 @@ async def test_a_stream_cut_at_every_byte_reads_the_same(running):
         assert seen.text == "äöü漢字🙂end"
 
 
+@pytest.mark.parametrize("bad", [b"data: {nonsense\r\n\r\n", data(OVERLOADED), b"data: 5\r\n\r\n"])
+async def test_an_upstream_that_goes_on_after_its_error_is_cut(running, bad):
+    async with (
+        ScriptedUpstream([SSE, HELLO, 0.05, chunk(bad), STALL]) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        assert (await asyncio.wait_for(gateway.stream(), 2)).error is not None
+        await asyncio.wait_for(upstream.seen[0].gone.wait(), 1)
+
+
+async def test_a_stream_of_the_wrong_type_is_read_all_the_same(running):
+    head = SSE.replace(b"text/event-stream", b"text/plain")
+    async with (
+        ScriptedUpstream([head, HELLO, chunk(data(LAST)), END]) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        assert (await gateway.stream()).text == "Helloend"
+
+
 async def test_a_compressed_stream_is_read_all_the_same(running):
     packed = gzip.compress(data(event("Hello ")) + data(LAST))
     head = SSE.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
@@ -157,6 +177,30 @@ async def test_what_fails_after_an_early_commit_is_told_in_band_and_not_tried_ag
         seen = await gateway.stream()
         assert seen.status == 200
         assert seen.error["code"] == "upstream_error"
+        assert len(upstream.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        refusal(503, "UNAVAILABLE", "overloaded"),
+        refusal(400, "INVALID_ARGUMENT", "Penalty is not enabled for this model"),
+    ],
+    ids=["a fallback", "a healed request"],
+)
+async def test_after_an_early_commit_nothing_else_is_sent(running, script):
+    """The head is out and could no longer tell of another model or of a dropped field."""
+    settings = {
+        "upstream": {"commit_after_s": 0.1},
+        "models": {"fallbacks": {"gemini-2.5-flash": ["gemini-2.5-pro"]}},
+    }
+    async with (
+        ScriptedUpstream([0.3, *script]) as upstream,
+        running(settings_for(upstream.url, **settings)) as gateway,
+    ):
+        seen = await gateway.stream(presence_penalty=1)
+        assert (seen.status, seen.finish_reasons, seen.done) == (200, [], True)
+        assert seen.error is not None
         assert len(upstream.seen) == 1
 
 

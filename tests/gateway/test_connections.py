@@ -12,6 +12,8 @@ from gateway.drain import Drain
 
 SECRET = b"gw-license-that-must-not-be-logged"
 
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked"
+
 
 def app_of(handler) -> web.Application:
     app = web.Application()
@@ -87,6 +89,13 @@ async def test_the_app_sees_the_forgiven_path(serve_app, dial):
         b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\x0bchunked\r\n\r\n" + SECRET,
         b"GET / HTTP/1.1\r\nHost : x\r\nA: " + SECRET + b"\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\nA: " + SECRET + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n " + SECRET + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nA: b\rB: " + SECRET + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nA: b\x00" + SECRET + b"\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\n" + SECRET,
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 1\r\n\r\n" + SECRET,
+        CHUNKED.replace(b"chunked", b"chunked, identity") + b"\r\n\r\n" + SECRET,
+        CHUNKED + b"\r\nTransfer-Encoding: identity\r\n\r\n" + SECRET,
     ],
 )
 async def test_malformed_http_is_refused_in_json_and_never_quoted(
@@ -102,6 +111,28 @@ async def test_malformed_http_is_refused_in_json_and_never_quoted(
     assert headers["connection"] == "close"
     assert orjson.loads(body)["error"]["type"] == "invalid_request_error"
     assert SECRET.decode() not in f"{lines}{caplog.text}{body}"
+    assert await reader.read() == b""
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        b"2\nhi\n0\n\n",
+        b"2;a=b\nxx\r\nhi\r\n0\r\n\r\n",
+        b"0x2\r\nhi\r\n0\r\n\r\n",
+        b"-2\r\nhi\r\n0\r\n\r\n",
+        b"2\r\nhiXX0\r\n\r\n",
+    ],
+)
+async def test_no_other_reading_of_chunks_is_possible(serve_app, dial, chunks):
+    """What proxies and servers were seen to read differently is refused, not guessed."""
+
+    async def size(request):
+        return web.json_response(len(await request.read()))
+
+    port, _ = await serve_app(app_of(size))
+    reader, _ = await dial(port, CHUNKED + b"\r\n\r\n" + chunks)
+    assert (await answered(reader))[0] == 400
     assert await reader.read() == b""
 
 
