@@ -22,7 +22,7 @@ from gateway.settings import Settings
 from gateway.simulator import Simulator
 from gateway.sockets import listen
 from tests.databases import Postgres
-from tests.running import Gateway
+from tests.running import SECRET, Gateway
 
 
 class Valkey:
@@ -153,3 +153,14 @@ async def simulator():
     """Give a running simulator of Gemini."""
     async with Simulator() as running_simulator:
         yield running_simulator
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Fail every test whose output, whatever wrote it, holds an upstream key."""
+    report = yield
+    printed = "".join(text for _, text in report.sections)
+    if SECRET in printed or SECRET in str(report.longrepr or ""):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: an upstream key was printed"
+    return report

@@ -12,6 +12,8 @@ import struct
 from dataclasses import dataclass, field
 from typing import Self
 
+from tests.running import SECRET
+
 OK = b"HTTP/1.1 200 OK\r\n"
 SSE = OK + b"Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 RESET = "reset"
@@ -118,7 +120,9 @@ class ScriptedUpstream:
         }
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         path = head.split(" ", 2)[1]
-        seen = Seen(path, headers.get("x-goog-api-key", ""), json.loads(body or b"{}"))
+        seen = Seen(
+            path, headers.get("x-goog-api-key", "").removeprefix(SECRET), json.loads(body or b"{}")
+        )
         self.seen.append(seen)
         script = self.scripts[min(len(self.seen), len(self.scripts)) - 1]
         steps = script(seen, len(self.seen)) if callable(script) else script

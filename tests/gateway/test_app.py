@@ -4,7 +4,7 @@ import structlog
 
 from gateway.keys import RELOADERS
 from tests.faults.scripted import LAST, ScriptedUpstream, answer, refusal
-from tests.running import LICENSE, settings_for
+from tests.running import LICENSE, SECRET, settings_for
 
 
 async def test_a_reload_takes_over_licenses_credentials_and_models(running):
@@ -44,16 +44,18 @@ async def test_it_is_not_ready_without_a_usable_credential(running):
 
 async def test_no_license_key_and_no_upstream_key_is_in_any_answer(running, capfd):
     async with (
-        ScriptedUpstream(refusal(403, "PERMISSION_DENIED", "Consumer 'api_key:key-1'")) as upstream,
+        ScriptedUpstream(
+            refusal(403, "PERMISSION_DENIED", f"Consumer 'api_key:{SECRET}key-1'")
+        ) as upstream,
         running(settings_for(upstream.url)) as gateway,
     ):
         for streaming in (True, False):
             async with gateway.post(stream=streaming) as response:
                 told = await response.text() + str(response.headers)
-                assert "key-1" not in told
+                assert SECRET not in told
                 assert LICENSE not in told
     printed = capfd.readouterr()
-    assert "key-1" not in printed.out + printed.err
+    assert SECRET not in printed.out + printed.err
 
 
 async def test_how_each_credential_fares_is_told_in_the_log_and_by_readyz(running):
@@ -76,5 +78,5 @@ async def test_how_each_credential_fares_is_told_in_the_log_and_by_readyz(runnin
         ]
         assert (one["state"], one["reason"]) == ("out", "key_invalid")
         assert (two["state"], list(two["resting"])) == ("ready", ["gemini-2.5-flash"])
-        assert "key-1" not in str(lines)
+        assert SECRET not in str(lines)
         assert "key-2" not in str(lines)

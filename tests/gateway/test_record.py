@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 from gateway.keys import METRICS
 from tests.faults.scripted import LAST, STALL, ScriptedUpstream, answer, refusal, stream
-from tests.running import LICENSE, settings_for
+from tests.running import LICENSE, SECRET, settings_for
 
 PROMPT = "a prompt that is nobody's business"
 
@@ -46,7 +46,7 @@ async def test_a_request_is_told_in_one_line(running):
 
 
 async def test_a_refusal_is_told_by_its_code_and_nothing_secret_is_told(running):
-    script = refusal(429, "RESOURCE_EXHAUSTED", "for api_key:key-1")
+    script = refusal(429, "RESOURCE_EXHAUSTED", f"for api_key:{SECRET}key-1")
     async with (
         ScriptedUpstream(script) as upstream,
         running(settings_for(upstream.url)) as gateway,
@@ -54,7 +54,7 @@ async def test_a_refusal_is_told_by_its_code_and_nothing_secret_is_told(running)
         ask = lambda: gateway.whole(messages=[{"role": "user", "content": PROMPT}])  # noqa: E731
         (line,) = await lines(gateway, ask)
     assert (line["status"], line["error"]) == (429, "rate_limit_exceeded")
-    for secret in (PROMPT, "key-1", LICENSE):
+    for secret in (PROMPT, SECRET, LICENSE):
         assert secret not in str(line)
 
 
