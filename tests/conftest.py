@@ -102,6 +102,16 @@ def own_valkey(tmp_path) -> Iterator[Valkey]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """Run one PostgreSQL server for all tests that leave it unharmed."""
+    yield from _postgres()
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """Give a PostgreSQL server of the test's own, to be stopped."""
+    yield from _postgres()
+
+
+def _postgres() -> Iterator[Postgres]:
     try:
         server = Postgres()
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason to skip

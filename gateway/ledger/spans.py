@@ -6,7 +6,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_LENGTH: Final = re.compile(r"(\d{1,6})([smhdw])")
+_LENGTH: Final = re.compile(r"([0-9]{1,6})([smhdw])")
 
 
 def seconds(text: str) -> int:

@@ -1,0 +1,176 @@
+"""Licenses and ledger in a running gateway: outages, kills, and what other processes change."""
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import orjson
+import pytest
+from sqlalchemy import func, select
+
+from gateway.database.engine import Database
+from gateway.database.tables import USAGE
+from gateway.keys import LEDGER
+from tests.faults.scripted import ScriptedUpstream, answer
+from tests.running import settings_for
+
+ROOT = Path(__file__).parents[2]
+REPLY = {
+    "candidates": [{"content": {"parts": [{"text": "hi"}]}, "finishReason": "STOP"}],
+    "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 1, "totalTokenCount": 11},
+}
+PAYLOAD = {"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "hi"}]}
+
+
+@pytest.fixture
+async def upstream():
+    async with ScriptedUpstream(answer(200, REPLY)) as one:
+        yield one
+
+
+async def booked(url):
+    database = Database(url)
+    async with database.reading() as connection:
+        found = await connection.scalar(select(func.count()).select_from(USAGE))
+    await database.close()
+    return found
+
+
+async def reaches(count, wanted, within_s=15.0):
+    """Wait until *count* gives *wanted*."""
+    async with asyncio.timeout(within_s):
+        while await count() != wanted:
+            await asyncio.sleep(0.05)
+
+
+async def test_while_postgresql_is_down_no_request_fails_and_no_row_is_lost_or_doubled(
+    own_postgres, upstream, running, tmp_path
+):
+    url = own_postgres.new_url()
+    database = {"url": url, "spill": str(tmp_path / "spill")}
+    async with running(settings_for(upstream.url, database=database)) as gateway:
+        statuses = []
+        for step in (lambda: None, own_postgres.stop, own_postgres.start):
+            await asyncio.to_thread(step)
+            statuses += [(await gateway.whole())[0] for _ in range(10)]
+            await gateway.app[LEDGER].flush()
+        assert statuses == [200] * 30
+        await reaches(lambda: booked(url), 30)
+    assert await booked(url) == 30
+
+
+async def test_a_gateway_that_starts_before_its_database_serves_fixed_licenses(
+    upstream, running, tmp_path
+):
+    url = f"sqlite+aiosqlite:///{tmp_path}/later/x.db"
+    database = {"url": url, "spill": str(tmp_path / "spill")}
+    async with running(settings_for(upstream.url, database=database)) as gateway:
+        assert (await gateway.whole())[0] == 200
+        ready = gateway.url.replace("/gemini", "/readyz")
+        async with gateway.session.get(ready) as response:
+            reasons = (await response.json())["reasons"]
+        assert reasons == ["the licenses cannot be read from the database"]
+        await gateway.app[LEDGER].flush()
+        (tmp_path / "later").mkdir()
+        await reaches(lambda: _status(gateway.session, ready), 200)
+        await gateway.app[LEDGER].flush()
+        await reaches(lambda: booked(url), 1)
+
+
+async def _status(session, url):
+    async with session.get(url) as response:
+        return response.status
+
+
+class Process:
+    """A gateway as a process of its own, in a folder of its own."""
+
+    def __init__(self, process, url, folder, session):
+        self.process = process
+        self.url = url
+        self.database = f"sqlite+aiosqlite:///{folder}/gateway.db"
+        self.folder = folder
+        self.session = session
+
+    async def ask(self, key):
+        headers = {"Authorization": key}
+        async with self.session.post(
+            f"{self.url}/v1/chat/completions", json=PAYLOAD, headers=headers
+        ) as response:
+            return response.status
+
+    async def command(self, *words):
+        """Run a command beside the gateway; give what it printed as JSON."""
+        process = await _spawn(self.folder, *words, "--json")
+        out, _ = await process.communicate()
+        assert process.returncode == 0
+        return orjson.loads(out)
+
+
+async def _spawn(folder, *words):
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway", *words),
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+@pytest.fixture
+async def started(upstream, tmp_path):
+    @asynccontextmanager
+    async def start():
+        (tmp_path / "config.toml").write_text(
+            f'[server]\nport = 0\n[upstream]\nbase_url = "{upstream.url}"\n'
+            '[[upstream.credentials]]\nname = "main"\nkey = "k"\n'
+            '[[licenses]]\nid = "alice"\nkey = "alice-key"\n[log]\nformat = "json"\n'
+        )
+        process = await _spawn(tmp_path, "serve")
+        line = orjson.loads(await asyncio.wait_for(process.stderr.readline(), 30))
+        try:
+            async with aiohttp.ClientSession() as session:
+                yield Process(process, line["listen"][0], tmp_path, session)
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
+
+    return start
+
+
+async def test_sigterm_loses_no_row(started):
+    async with started() as gateway:
+        assert [await gateway.ask("alice-key") for _ in range(20)] == [200] * 20
+        gateway.process.send_signal(signal.SIGTERM)
+        await gateway.process.communicate()
+        assert gateway.process.returncode == 0
+        assert await booked(gateway.database) == 20
+
+
+async def test_sigkill_loses_nothing_older_than_the_interval(started):
+    async with started() as gateway:
+        assert [await gateway.ask("alice-key") for _ in range(20)] == [200] * 20
+        await reaches(lambda: booked(gateway.database), 20)
+        await gateway.ask("alice-key")
+        gateway.process.kill()
+        await gateway.process.wait()
+        assert await booked(gateway.database) in {20, 21}
+
+
+async def test_commands_work_beside_a_running_gateway_and_are_obeyed_within_seconds(started):
+    async with started() as gateway:
+        key = (await gateway.command("license", "create", "--id", "bob"))["key"]
+        await reaches(lambda: gateway.ask(key), 200, within_s=5)
+        await gateway.command("license", "revoke", "bob")
+        await reaches(lambda: gateway.ask(key), 403, within_s=5)
+        await reaches(lambda: _requests(gateway), True)
+
+
+async def _requests(gateway):
+    found = await gateway.command("usage", "--license", "bob", "--by", "license")
+    return bool(found) and found[0]["license"] == "bob" and found[0]["requests"] >= 1
