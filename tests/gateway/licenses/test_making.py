@@ -1,0 +1,52 @@
+"""Licenses from loose fields: by the rules of config.toml, each fault naming its field."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from gateway.licenses.making import changed, flat, made
+
+
+def test_fields_become_a_license_with_limits():
+    license_ = made({"id": "alice", "requests_per_minute": 60, "models": ["gemini-*"]})
+    assert (license_.id, license_.models) == ("alice", ("gemini-*",))
+    assert license_.limits.requests_per_minute == 60
+    assert license_.limits.tokens_per_day is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        ({}, "id"),
+        ({"id": "a b"}, "id"),
+        ({"id": "../etc"}, "id"),
+        ({"id": "x" * 65}, "id"),
+        ({"id": 5}, "id"),
+        ({"id": "a", "requests_per_minute": 0}, "requests_per_minute"),
+        ({"id": "a", "tokens_per_day": -1}, "tokens_per_day"),
+        ({"id": "a", "usd_per_month": "much"}, "usd_per_month"),
+        ({"id": "a", "expires": "soon"}, "expires"),
+        ({"id": "a", "timezone": "Mars/Olympus"}, "timezone"),
+        ({"id": "a", "networks": ["10.0.0.0/99"]}, "networks"),
+    ],
+)
+def test_a_fault_names_its_field(fields, place):
+    with pytest.raises(ValueError, match=rf"^{place}"):
+        made(fields)
+
+
+def test_a_day_begins_in_the_zone_of_the_license():
+    here = made({"id": "a", "expires": "2027-01-01", "timezone": "Asia/Shanghai"})
+    assert here.expires == datetime(2027, 1, 1, tzinfo=ZoneInfo("Asia/Shanghai"))
+    moment = made({"id": "a", "expires": "2027-01-01T12:00:00+00:00"})
+    assert moment.expires == datetime(2027, 1, 1, 12, tzinfo=UTC)
+
+
+def test_a_change_leaves_the_rest_as_it_was():
+    before = made({"id": "a", "owner": "Ann", "requests_per_day": 5})
+    after = changed(before, {"requests_per_day": 7})
+    assert (after.owner, after.limits.requests_per_day) == ("Ann", 7)
+    assert made(flat(before)) == before
+    with pytest.raises(ValueError, match="requests_per_day"):
+        changed(before, {"requests_per_day": 0})
