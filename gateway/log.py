@@ -38,7 +38,10 @@ MIN_SECRET_CHARS = 4
 # DEL, C1 controls, line separators and direction overrides: orjson leaves them as they are.
 UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # Keys of a known form, also of licenses and credentials that this process does not hold.
-KEY_LIKE = re.compile(rb"AIza[0-9A-Za-z_-]{35}|\bgw-[0-9A-Za-z]+-[0-9A-Za-z]{16,}")
+KEY_LIKE = re.compile(
+    rb"AIza[0-9A-Za-z_-]{35}|\bAQ\.[0-9A-Za-z_-]{20,}|\bgw-[0-9A-Za-z]+-[0-9A-Za-z]{16,}"
+)
+KEY_STARTS = (b"AIza", b"AQ.", b"gw-")
 
 EventDict = MutableMapping[str, Any]
 
@@ -66,7 +69,9 @@ class Secrets:
         for form in self._forms:
             if form in line:
                 line = line.replace(form, REDACTED)
-        return KEY_LIKE.sub(REDACTED, line) if b"AIza" in line or b"gw-" in line else line
+        if any(start in line for start in KEY_STARTS):
+            line = KEY_LIKE.sub(REDACTED, line)
+        return line
 
 
 class Sink:

@@ -6,6 +6,7 @@ request, whose failure another key mends. Choice: the usable one with the fewest
 """
 
 import random
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,6 +25,9 @@ REGION_REST_S = 600.0
 LONGEST_BUSY_S = 300.0
 LONGEST_SHARED_S = 86_400.0
 SHARED_REST_S = (5.0, 60.0)
+
+# Both forms that Google gives out: 39 characters, and auth keys.
+_KEY_LIKE = re.compile(r"AIza[0-9A-Za-z_-]{35}|\bAQ\.[0-9A-Za-z_-]{20,}")
 
 log = structlog.get_logger()
 
@@ -154,11 +158,11 @@ class CredentialPool:
         ]
 
     def redact(self, text: str) -> str:
-        """Give *text* without any of the keys."""
+        """Give *text* without any of the keys, nor what has the form of one (a former one, say)."""
         for credential in self.credentials:
             if credential.key in text:
                 text = text.replace(credential.key, "[redacted]")
-        return text
+        return _KEY_LIKE.sub("[redacted]", text)
 
     def replace(self, credentials: Collection[Credential]) -> None:
         """Take a new set; those whose key stays keep how they fare."""

@@ -192,6 +192,15 @@ async def test_a_full_disk_under_the_log_harms_no_request(gateway):
             assert await process.ended() == 0
 
 
+async def test_a_log_that_nobody_reads_any_more_harms_no_request(gateway):
+    async with ScriptedUpstream(stream(LAST)) as upstream, gateway(upstream) as (process, client):
+        process._process._transport.get_pipe_transport(2).close()
+        for _ in range(20):
+            assert (await client.stream()).text == "end"
+        process.send(signal.SIGTERM)
+        assert await process.ended() == 0
+
+
 async def _url_of(pid: int) -> str:
     """Find the port on which the process *pid* listens, in the kernel's table."""
     async with asyncio.timeout(20):

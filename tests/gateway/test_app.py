@@ -1,8 +1,10 @@
 """The app as a whole: what is wired to what."""
 
+import pytest
 import structlog
 
-from gateway.keys import RELOADERS
+from gateway.app import build_app
+from gateway.keys import RELOADERS, UPSTREAM
 from tests.faults.scripted import LAST, ScriptedUpstream, answer, refusal
 from tests.running import LICENSE, SECRET, settings_for
 
@@ -80,3 +82,12 @@ async def test_how_each_credential_fares_is_told_in_the_log_and_by_readyz(runnin
         assert (two["state"], list(two["resting"])) == ("ready", ["gemini-2.5-flash"])
         assert SECRET not in str(lines)
         assert "key-2" not in str(lines)
+
+
+@pytest.mark.parametrize(("workers", "retries"), [(1, 30), (5, 6)])
+def test_the_floor_under_retries_is_one_for_all_processes(workers, retries):
+    """Three a second for ten seconds, whether one process serves or five."""
+    settings = settings_for("http://127.0.0.1:9", server={"workers": workers})
+    (api,) = build_app(settings)._subapps
+    budget = api[UPSTREAM].budget
+    assert sum(budget.take() for _ in range(100)) == retries

@@ -68,7 +68,7 @@ def test_a_known_secret_never_appears(pipe, secret, form):
     assert b"told" in line
 
 
-@pytest.mark.parametrize("key", ["AIza" + "x" * 35, "gw-4f2a-" + "y" * 32])
+@pytest.mark.parametrize("key", ["AIza" + "x" * 35, "AQ." + "x" * 40, "gw-4f2a-" + "y" * 32])
 def test_keys_of_a_known_form_never_appear(pipe, key):
     assert key.encode() not in logged(
         pipe, lambda log: log.info("told", text=f"key {key}."), secrets=()

@@ -153,6 +153,12 @@ def test_no_text_holds_a_key_and_no_state_does():
     assert "AIza-secret" not in repr(pool.credentials) + repr(pool.states())
 
 
+@pytest.mark.parametrize("key", ["AIza" + "x" * 35, "AQ." + "y" * 40])
+def test_no_text_holds_a_former_key_either(key):
+    pool, _ = pool_of(Credential("one", "now"))
+    assert pool.redact(f"Consumer 'api_key:{key}' is out") == "Consumer 'api_key:[redacted]' is out"
+
+
 def test_a_new_set_keeps_leases_and_brings_keys_back():
     pool, _ = pool_of(*one_and_two())
     one = pool.lease("m", only="one")
