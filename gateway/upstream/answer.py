@@ -85,7 +85,8 @@ class Answer:
         """
         if self._response.status != 200:
             body = await self._read(MAX_ERROR_BYTES)
-            raise Failed(fault_of_status(self._response.status, body, self._redact))
+            wait = self._response.headers.get("Retry-After")
+            raise Failed(fault_of_status(self._response.status, body, self._redact, wait))
         try:
             self._first = await (self._first_batch() if self._stream else self._whole())
         except (orjson.JSONDecodeError, UpstreamError):

@@ -96,14 +96,21 @@ class Complaint:
         return any("PerDay" in quota or "Daily" in quota for quota in self.quotas)
 
 
-def fault_of_status(status: int, body: bytes, redact: Redact) -> Fault:
-    """Give the fault of an answer with *status* that is not 200."""
+def fault_of_status(
+    status: int, body: bytes, redact: Redact, retry_after: str | None = None
+) -> Fault:
+    """Give the fault of an answer with *status* that is not 200.
+
+    *retry_after* is its header of that name; what the body says of a delay counts more.
+    """
     if 300 <= status < 400:
         return Fault(Kind.REDIRECT, UpstreamError("The upstream answered with a redirect."))
     error = error_object(body)
     if error is None:
         return _page(status)
-    return fault_of_error(error, redact, status)
+    complaint = Complaint(error, redact)
+    complaint.delay = complaint.delay or _seconds(retry_after or "")
+    return _BY_STATUS.get(status, _other)(complaint, status)
 
 
 def fault_of_error(error: object, redact: Redact, status: int | None = None) -> Fault:
@@ -195,7 +202,7 @@ def _internal(complaint: Complaint, status: int) -> Fault:
 def _unavailable(complaint: Complaint, status: int) -> Fault:
     del status
     message = complaint.message or "The model is overloaded."
-    return Fault(Kind.OVERLOADED, UpstreamOverloaded(message, retry_after=2.0))
+    return Fault(Kind.OVERLOADED, UpstreamOverloaded(message, retry_after=complaint.delay or 2.0))
 
 
 def _gave_up(complaint: Complaint, status: int) -> Fault:
@@ -256,9 +263,11 @@ def _delay_in(message: str) -> float | None:
 
 def _seconds(text: str) -> float | None:
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
         return None
+    # Neither negative nor "nan".
+    return seconds if seconds >= 0 else None
 
 
 def _dicts(value: object) -> list[Json]:

@@ -107,9 +107,29 @@ def test_each_refusal_is_of_its_kind(body, kind, status):
 def test_a_busy_key_rests_as_long_as_it_is_told_but_a_second_at_least():
     rests = [
         fault_of_error(envelope(*EXHAUSTED, "x", MINUTE, *one)["error"], redact).rest
-        for one in ([delay("34.4s")], [delay("0.479s")], [delay("soon")], [])
+        for one in (
+            [delay("34.4s")],
+            [delay("0.479s")],
+            [delay("soon")],
+            [delay("nans")],
+            [delay("-9s")],
+            [],
+        )
     ]
-    assert rests == [34.4, 1.0, 5.0, 5.0]
+    assert rests == [34.4, 1.0, 5.0, 5.0, 5.0, 5.0]
+
+
+def test_a_delay_may_also_come_as_a_header():
+    bare = orjson.dumps(envelope(*EXHAUSTED, "slow down"))
+    said = orjson.dumps(envelope(*EXHAUSTED, "slow down", delay("7s")))
+    rests = [
+        fault_of_status(429, body, redact, header).rest
+        for body, header in [(bare, "12"), (said, "12"), (bare, "Fri, 31 Dec 1999 23:59:59 GMT")]
+    ]
+    assert rests == [12, 7, None]
+    overloaded = orjson.dumps(envelope(503, "UNAVAILABLE"))
+    assert fault_of_status(503, overloaded, redact, "9").error.retry_after == 9
+    assert fault_of_status(503, overloaded, redact).error.retry_after == 2
 
 
 def test_the_culprit_of_a_bad_request_is_passed_on():
