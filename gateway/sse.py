@@ -33,7 +33,7 @@ class SSEDecoder:
 
     __slots__ = ("_bare", "_data", "_kept", "_line", "_max_event_bytes", "_skip_lf", "_started")
 
-    def __init__(self, max_event_bytes: int = 134_217_728) -> None:
+    def __init__(self, max_event_bytes: int = 67_108_864) -> None:
         self._max_event_bytes = max_event_bytes
         # Pieces of the unfinished line, lines of the unfinished event, lines of bare JSON.
         self._line: list[bytes] = []

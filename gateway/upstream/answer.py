@@ -16,9 +16,9 @@ from gateway.errors import UpstreamError, UpstreamTimeout, UpstreamTruncated
 from gateway.exchange import Batches, Json
 from gateway.sse import SSEDecoder
 from gateway.upstream.errors import Redact, empty_answer, fault_of_error, fault_of_status
-from gateway.upstream.faults import Fault
+from gateway.upstream.faults import Fault, Kind
 
-MAX_WHOLE_BYTES = 256 * 1024 * 1024
+MAX_WHOLE_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
 # What is read at once is held parsed and translated until the client has taken it.
 READ_BYTES = 65_536
@@ -89,8 +89,11 @@ class Answer:
             raise Failed(fault_of_status(self._response.status, body, self._redact, wait))
         try:
             self._first = await (self._first_batch() if self._stream else self._whole())
-        except (orjson.JSONDecodeError, UpstreamError):
+        except (orjson.JSONDecodeError, UpstreamTruncated):
             raise Failed(empty_answer()) from None
+        except UpstreamError as error:
+            # Too large or of another kind than events: it would be so again.
+            raise Failed(Fault(Kind.GARBAGE, error), final=True) from None
         if not self._first:
             raise Failed(empty_answer())
         for event in self._first:
@@ -160,7 +163,10 @@ class Answer:
         return [_unwrapped(orjson.loads(payload)) for payload in self._decoder.finish()]
 
     async def _whole(self) -> list[Json]:
-        parsed = orjson.loads(await self._read(MAX_WHOLE_BYTES))
+        body = await self._read(MAX_WHOLE_BYTES)
+        if len(body) >= MAX_WHOLE_BYTES:
+            raise UpstreamError("Gemini sent an answer that is larger than this gateway relays.")
+        parsed = orjson.loads(body)
         events = parsed if isinstance(parsed, list) else [parsed]
         return [event for event in events if isinstance(event, dict)]
 

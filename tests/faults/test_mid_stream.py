@@ -3,7 +3,9 @@
 import asyncio
 import gzip
 import json
+import os
 
+import psutil
 import pytest
 
 from tests.faults.scripted import (
@@ -107,6 +109,31 @@ async def test_an_event_of_eight_megabytes_arrives_whole(running):
     ):
         seen = await gateway.stream()
         assert len(seen.text) == len(text) + 3
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("before", [[], [HELLO, 0.05]], ids=["at once", "after an event"])
+async def test_an_event_without_end_is_given_up_before_it_fills_the_memory(
+    running, streaming, before
+):
+    endless = [SSE, *before, chunk(b'data: {"a":"'), *[chunk(b"x" * 65_536)] * 3000, STALL]
+    process = psutil.Process(os.getpid())
+    async with (
+        ScriptedUpstream(endless) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        idle = process.memory_info().rss
+        asking = asyncio.create_task(gateway.stream() if streaming else gateway.whole())
+        largest = idle
+        while not asking.done():
+            largest = max(largest, process.memory_info().rss)
+            await gateway.tick()
+        told = asking.result()
+        error = told.error if streaming else told[1]["error"]
+        assert error["code"] == "upstream_error"
+        assert len(upstream.seen) == 1, "it would be as large again"
+        await asyncio.wait_for(upstream.seen[0].gone.wait(), 1)
+    assert largest - idle < 200 << 20
 
 
 async def test_a_stream_cut_at_every_byte_reads_the_same(running):
