@@ -33,6 +33,10 @@ class Failed(Exception):
         self.final = final
 
 
+class NoEvent(UpstreamError):
+    """What came is JSON, but no object."""
+
+
 class Watch:
     """One timer that calls *expire* after *seconds* without `touch`."""
 
@@ -89,10 +93,10 @@ class Answer:
             raise Failed(fault_of_status(self._response.status, body, self._redact, wait))
         try:
             self._first = await (self._first_batch() if self._stream else self._whole())
-        except (orjson.JSONDecodeError, UpstreamTruncated):
+        except (orjson.JSONDecodeError, UpstreamTruncated, NoEvent):
             raise Failed(empty_answer()) from None
         except UpstreamError as error:
-            # Too large or of another kind than events: it would be so again.
+            # Too large: it would be so again.
             raise Failed(Fault(Kind.GARBAGE, error), final=True) from None
         if not self._first:
             raise Failed(empty_answer())
@@ -189,5 +193,5 @@ def _unwrapped(event: Any) -> Json:
     if isinstance(event, list) and event:
         event = event[0]
     if not isinstance(event, dict):
-        raise UpstreamError("The upstream sent an event that is not an object.")
+        raise NoEvent("The upstream sent an event that is not an object.")
     return event
