@@ -28,6 +28,7 @@ from gateway.log import place
 
 # Above nginx's 60 s, so that it is never the gateway that closes a connection just being used.
 KEEPALIVE_S = 75.0
+MAX_FIELD_BYTES = 131_072
 # Each request needs a second descriptor for its call upstream, and some must be left for the rest.
 CONNECTION_SHARE = 0.45
 MAX_DESCRIPTORS = 1_048_576
@@ -182,6 +183,8 @@ class ConnectionServer(web.Server):
             keepalive_timeout=KEEPALIVE_S,
             access_log=None,
             auto_decompress=False,
+            # A license of any size is a wrong license, not a broken request.
+            max_field_size=MAX_FIELD_BYTES,
         )
         self.bounds = bounds
         self._app = app

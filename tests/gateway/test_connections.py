@@ -81,7 +81,7 @@ async def test_the_app_sees_the_forgiven_path(serve_app, dial):
     [
         b"GET / HTTP/1.1\nHost: x\nAuthorization: " + SECRET + b"\n\n",
         b"\x16\x03\x01\x02\x00" + SECRET + b"\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 9000 + SECRET + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 140_000 + SECRET + b"\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\nA: "
         + SECRET
         + b"\r\n\r\n0\r\n\r\n",
