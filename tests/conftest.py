@@ -1,5 +1,6 @@
 """What tests of several folders share."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -154,6 +155,8 @@ def running():
                 yield Gateway(f"http://127.0.0.1:{port}/gemini", session, app)
         finally:
             await runner.cleanup()
+            # Sockets are closed a turn of the loop after they are told to.
+            await asyncio.sleep(0.01)
 
     return run
 

@@ -95,6 +95,8 @@ class ScriptedUpstream:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Sockets are closed a turn of the loop after they are told to, those of clients too.
+        await asyncio.sleep(0.01)
 
     @property
     def keys(self) -> list[str]:
