@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from gateway.database.engine import Database
-from gateway.keys import DATABASE, LEDGER, LICENSES, METRICS, PRICES, READINESS, RELOADERS
+from gateway.keys import DATABASE, LEDGER, LICENSES, METRICS, PRICES, READINESS, RELOADERS, STATE
 from gateway.ledger.ledger import Ledger
+from gateway.ledger.seeding import QuotaSeeder
 from gateway.ledger.spill import Spill
 from gateway.licenses.book import Book, fixed
 from gateway.licenses.store import LicenseStore
@@ -38,6 +39,7 @@ def add_accounts(app: web.Application, settings: Settings) -> None:
     store = LicenseStore(database, settings.database.pepper)
     watch = LicenseWatch(database, store, book, settings.limits.license_max_stale_s)
     app[READINESS].append(watch.check)
+    seeder = QuotaSeeder(database, book.licenses, app[STATE])
 
     async def reload(settings: Settings) -> None:
         book.replace("config", fixed(settings.licenses))
@@ -47,6 +49,9 @@ def add_accounts(app: web.Application, settings: Settings) -> None:
     async def running(_: web.Application) -> AsyncIterator[None]:
         await watch.start()
         await ledger.start()
+        # The store opens before the database does; from now on it may ask by itself.
+        await seeder()
+        app[STATE].seeders.append(seeder)
         yield
         await ledger.close()
         await watch.close()

@@ -62,6 +62,11 @@ class Book:
             found.update({key: (key, license_) for key, license_ in one.items()})
         self._found = found
 
+    def licenses(self) -> list[License]:
+        """Give every license once, however many keys it has."""
+        sources = (*self._sources.values(), self._keyed)
+        return list({one.id: one for source in sources for one in source.values()}.values())
+
     def __len__(self) -> int:
         """Count the keys."""
         return len(self._keyed) + sum(map(len, self._sources.values()))

@@ -1,0 +1,78 @@
+"""Quotas outlive the process: what the ledger holds is counted again after a start."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from gateway.database.engine import Database
+from gateway.database.statements import insert_new
+from gateway.database.tables import USAGE
+from gateway.exchange import License, Limits, Usage
+from gateway.ledger.row import LedgerRow, written
+from gateway.ledger.seeding import QuotaSeeder
+from gateway.state.memory import MemoryStore
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=ZoneInfo("Asia/Shanghai")).timestamp()
+LIMITS = Limits(
+    requests_per_minute=5,
+    requests_per_day=100,
+    tokens_per_day=1000,
+    tokens_per_month=10_000,
+    usd_per_month=2.0,
+)
+ALICE = License("alice", limits=LIMITS, timezone="Asia/Shanghai")
+
+
+class Store(MemoryStore):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seeded = {}
+
+    async def seed(self, plan, spent):
+        self.seeded[plan.license_id] = spent
+        await super().seed(plan, spent)
+
+
+def booked(number: int, moment: str, license_: str = "alice") -> dict:
+    at = int(datetime.fromisoformat(moment).timestamp() * 1000)
+    usage = Usage(prompt=10, completion=5, total=15)
+    row = LedgerRow(at, "id", license_, "m", "m", "main", usage, 0.5, 9, 200, None, None)
+    return written(str(number), row)
+
+
+@pytest.fixture
+async def filled(database):
+    rows = [
+        booked(1, "2026-11-20T00:00:00+08:00"),
+        booked(2, "2026-11-19T23:59:59+08:00"),
+        booked(3, "2026-10-31T23:59:59+08:00"),
+        booked(4, "2026-11-20T01:00:00+08:00", license_="bob"),
+    ]
+    async with database.writing() as connection:
+        await connection.execute(insert_new(connection, USAGE), rows)
+    return database
+
+
+async def test_days_and_months_begin_where_the_ledger_says(filled):
+    store = Store()
+    licenses = [ALICE, License("free"), License("bob", limits=Limits(requests_per_minute=1))]
+    await QuotaSeeder(filled, lambda: licenses, store, lambda: NOW)()
+    assert store.seeded == {
+        "alice": {
+            "requests_per_day": 1,
+            "tokens_per_day": 15,
+            "tokens_per_month": 30,
+            "usd_per_month": 1_000_000_000,
+        }
+    }
+
+
+async def test_a_database_that_is_down_stops_nobody(tmp_path):
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/no/such/folder/x.db")
+    store = Store()
+    await QuotaSeeder(database, lambda: [ALICE], store, lambda: NOW)()
+    assert store.seeded == {}
+    await database.close()
