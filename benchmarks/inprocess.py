@@ -1,16 +1,19 @@
 """The gateway in one process without sockets: real requests in, real answers out, nothing waits.
 
 Both aiohttp's server and its client talk to transports that live in memory, so the same bytes take
-the same way in every run and only the gateway's own work is counted.
+the same way in every run and only the gateway's own work is counted. What the gateway does from
+time to time, however many requests there were (write log lines and rows of the ledger), is done in
+`Client.settle` instead.
 """
 
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import aiohttp
 from aiohttp import web
@@ -19,9 +22,12 @@ from aiohttp.client_proto import ResponseHandler
 from benchmarks import relay as minimal
 from benchmarks import scenarios, targets
 from benchmarks.scenarios import Scenario
+from gateway import log
 from gateway.app import build_app
 from gateway.config import load
-from gateway.log import Output, secrets_of
+from gateway.keys import LEDGER
+from gateway.ledger import ledger
+from gateway.server import Runner
 
 EVENT = (
     b'{"candidates": [{"content": {"parts": [{"text": "The quick \\"brown\\" fox\\njumps over the '
@@ -33,7 +39,7 @@ EVENT = (
 LAST = EVENT % b'"finishReason": "STOP",'
 MIDDLE = EVENT % b""
 
-
+NEVER_S = 86_400.0
 # Under callgrind everything takes fifty times as long.
 PATIENCE_S = 30.0
 
@@ -120,12 +126,17 @@ class Canned(aiohttp.TCPConnector):
         return protocol
 
 
+async def nothing() -> None:
+    """Have nothing left to do."""
+
+
 class Client:
-    """One kept connection to the gateway."""
+    """One kept connection to a server; *settle* lets that finish what it put off."""
 
-    __slots__ = ("_answered", "_protocol", "_received", "_requests")
+    __slots__ = ("_answered", "_protocol", "_received", "settle")
 
-    def __init__(self, server: web.Server) -> None:
+    def __init__(self, server: web.Server, settle: Callable[[], Awaitable[None]] = nothing) -> None:
+        self.settle = settle
         self._received: list[bytes] = []
         self._answered = asyncio.Event()
         self._protocol = server()
@@ -160,31 +171,41 @@ def request_bytes(scenario: Scenario, path: str = targets.GATEWAY_PATH) -> bytes
 @asynccontextmanager
 async def gateway() -> AsyncIterator[Client]:
     """Run the gateway with its full default chain; give a connection to it."""
-    with tempfile.TemporaryDirectory() as name, Path(os.devnull).open("w") as nowhere:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        Path(os.devnull).open("w") as nowhere,
+        mock.patch.object(ledger, "INTERVAL_S", NEVER_S),
+        mock.patch.object(log, "BATCH_S", NEVER_S),
+    ):
         place = targets.Place(8080, Path(name), 8081)
         settings = load(Path(targets.gateway()(place)[-1]), {})
-        Output(nowhere.fileno()).configure(settings.log, secrets_of(settings))
-        async with connected(lambda: build_app(settings)) as client:
-            yield client
+        output = log.Output(nowhere.fileno())
+        output.configure(settings.log, log.secrets_of(settings))
+        app = build_app(settings)
+
+        async def settle() -> None:
+            output.sink.flush()
+            await app[LEDGER].flush()
+
+        async with connected(Runner(app, settings)) as server:
+            yield Client(server, settle)
 
 
 @asynccontextmanager
 async def relay() -> AsyncIterator[Client]:
     """Run the minimal relay; give a connection to it."""
     app = minimal.build_app("http://127.0.0.1:8081", write_per_chunk=False)
-    async with connected(lambda: app) as client:
-        yield client
+    async with connected(web.AppRunner(app, access_log=None)) as server:
+        yield Client(server)
 
 
 @asynccontextmanager
-async def connected(build: Callable[[], web.Application]) -> AsyncIterator[Client]:
-    """Run the application that *build* makes; its upstream is `Canned.script`."""
-    real, aiohttp.TCPConnector = aiohttp.TCPConnector, Canned  # type: ignore[misc]
-    runner = web.AppRunner(build(), access_log=None, shutdown_timeout=1.0)
-    try:
-        await runner.setup()
-        assert runner.server
-        yield Client(runner.server)
-    finally:
-        aiohttp.TCPConnector = real  # type: ignore[misc]
-        await runner.cleanup()
+async def connected(runner: web.AppRunner) -> AsyncIterator[web.Server]:
+    """Run the application of *runner*, whose upstream is `Canned.script`; give its server."""
+    with mock.patch.object(aiohttp, "TCPConnector", Canned):
+        try:
+            await runner.setup()
+            assert runner.server
+            yield runner.server
+        finally:
+            await runner.cleanup()

@@ -1,8 +1,13 @@
 """Guard against slow changes: count the instructions of a request and of a chunk.
 
-`python -m benchmarks.instructions` prints the counts beside `baseline.json` and fails when one has
-grown by more than 15 %; `--store` takes them as the new baseline. Counts hardly depend on what else
-the machine does, unlike times. `perf stat` counts where the machine lets it, else callgrind.
+`python -m benchmarks.instructions` counts them for the gateway and for the minimal relay, the
+yardstick. The ratio of both hardly depends on the machine or on what else that does; it fails when
+a ratio is more than 15 % above the one in `baseline.json`. `--store` takes the present ratios as
+the baseline. `perf stat` counts where the machine lets it, else valgrind's callgrind.
+
+So that two runs count alike: connections in memory, a fixed hash seed, a warm interpreter, no
+garbage collection, log and ledger written once at the end of each window, and the median of a few
+windows.
 """
 
 import argparse
@@ -13,97 +18,140 @@ import json
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import inprocess
+from benchmarks import inprocess, relay
 from benchmarks.native import Unfit, compiled
 from benchmarks.scenarios import Scenario
 
 BASELINE = Path(__file__).parent / "baseline.json"
 TOLERANCE = 0.15
-SETTLE_S = 3.0
-Counts = dict[str, int]
-Step = Callable[[], Awaitable[object]]
+WINDOWS = 3
+WARM = 60
+Counts = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What is counted: *repeats* times *units* of it; *per_read* events are in one read."""
+    """What is counted: a window of *repeats* answers of *events* each, *per_read* in one read.
+
+    No *events*: whole answers, and the request is the unit instead of the chunk.
+    """
 
     name: str
-    units: int
     repeats: int
+    events: int = 0
     per_read: int = 0
+
+    @property
+    def units(self) -> int:
+        """How many units a window has."""
+        return self.repeats * (self.events or 1)
 
 
 PARTS = (
-    Part("request", 1, 100),
-    Part("chunk in a burst", 100, 8, per_read=50),
-    Part("chunk alone", 50, 8, per_read=1),
+    Part("short", 50),
+    Part("burst", 6, events=100, per_read=50),
+    Part("alone", 6, events=50, per_read=1),
 )
+SERVERS = {
+    "gateway": (inprocess.gateway, inprocess.targets.GATEWAY_PATH),
+    "relay": (inprocess.relay, "/v1/chat/completions"),
+}
 
 
-async def run(part: Part, repeats: int, begin: Callable[[], None], end: Callable[[], None]) -> None:
-    """Do *part*'s work between *begin* and *end*, after enough of it to be warm."""
-    events = part.units if part.per_read else 0
-    reply = inprocess.streamed_reply(events, part.per_read) if events else inprocess.whole_reply()
-    inprocess.Canned.script = reply
-    request = inprocess.request_bytes(Scenario(part.name, "instructions", 1, events=events))
-    async with inprocess.gateway() as client:
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Where a window begins and ends, for whoever counts."""
+
+    begin: Callable[[], object]
+    end: Callable[[], object]
+
+
+async def run(server: str, part: Part, windows: int, marks: Marks) -> None:
+    """Do the work of *windows* windows of *part* on *server*, after enough of it to be warm."""
+    connected, path = SERVERS[server]
+    inprocess.Canned.script = (
+        inprocess.streamed_reply(part.events, part.per_read)
+        if part.events
+        else inprocess.whole_reply()
+    )
+    load = Scenario(part.name, "instructions", 1, events=part.events)
+    request = inprocess.request_bytes(load, path)
+    async with connected() as client:
         # The interpreter specialises what it has run a few times.
-        for _ in range(12):
+        for _ in range(WARM if not part.events else WARM // 10):
             answer = await client.ask(request)
             if not answer.startswith(b"HTTP/1.1 200") or b'"finish_reason":"stop"' not in answer:
-                raise Unfit(f"The gateway answered {answer[:500]!r}")
-        # The first rows of the ledger are written, whose statement is compiled once.
-        await asyncio.sleep(SETTLE_S)
+                raise Unfit(f"The {server} answered {answer[:500]!r}")
+        await client.settle()
         gc.collect()
+        gc.freeze()
         gc.disable()
-        begin()
-        for _ in range(repeats):
-            await client.ask(request)
-        end()
+        for _ in range(windows):
+            marks.begin()
+            for _ in range(part.repeats):
+                await client.ask(request)
+            await client.settle()
+            marks.end()
         gc.enable()
 
 
-def with_callgrind(part: Part) -> int:
+def count(parts: Iterable[Part]) -> Counts:
+    """Count the instructions a unit of each of *parts* on each server. Raises `Unfit`."""
+    if perf_counts():
+        return with_perf(parts)
+    if shutil.which("valgrind"):
+        return with_callgrind(parts)
+    raise Unfit("Neither perf can count instructions here nor is valgrind installed.")
+
+
+def with_callgrind(parts: Iterable[Part]) -> Counts:
     """Count with valgrind, only between the marks."""
     marks = compiled("marks", "-shared", "-fPIC")
-    with tempfile.TemporaryDirectory() as folder:
-        command = [
-            "valgrind",
-            "--tool=callgrind",
-            "--instr-atstart=no",
-            f"--callgrind-out-file={folder}/out",
-            *_again(part, part.repeats, marks),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, env=_env(), check=False)
-        if done.returncode:
-            raise Unfit(f"{part.name} failed:\n{done.stderr[-3000:]}")
-        text = (Path(folder) / "out.1").read_text()
-    found = re.search(r"^(?:totals|summary): (\d+)", text, re.MULTILINE)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        command = ["valgrind", "--tool=callgrind", "--instr-atstart=no"]
+        command += [f"--callgrind-out-file={folder}/%p"]
+        wanted = [(server, part) for part in parts for server in SERVERS]
+        said = _run([*command, *_again(wanted, WINDOWS, marks)]).stdout
+        found: Counts = {}
+        for line in said.splitlines():
+            server, part_name, pid = line.split()
+            totals = [_total(folder / f"{pid}.{number + 1}") for number in range(WINDOWS)]
+            found.setdefault(part_name, {})[server] = statistics.median(totals)
+    return {part.name: _per_unit(found[part.name], part.units) for part in parts}
+
+
+def _total(file: Path) -> int:
+    found = re.search(r"^(?:totals|summary): (\d+)", file.read_text(), re.MULTILINE)
     if not found:
         raise Unfit("valgrind wrote no total.")
-    return int(found[1]) // (part.units * part.repeats)
+    return int(found[1])
 
 
-def with_perf(part: Part) -> int:
+def with_perf(parts: Iterable[Part]) -> Counts:
     """Count whole processes that differ only in how often they do the work."""
-    few, many = part.repeats, part.repeats * 11
-    return (_perf(part, many) - _perf(part, few)) // (part.units * (many - few))
+    found: Counts = {}
+    for part in parts:
+        for server in SERVERS:
+            few, many = (_perf(server, part, windows) for windows in (4, 24))
+            found.setdefault(part.name, {})[server] = (many - few) / 20
+    return {part.name: _per_unit(found[part.name], part.units) for part in parts}
 
 
-def _perf(part: Part, repeats: int) -> int:
-    command = ["perf", "stat", "-x,", "-e", "instructions:u", *_again(part, repeats, None)]
-    done = subprocess.run(command, capture_output=True, text=True, env=_env(), check=False)
-    found = re.search(r"^(\d+),[^,]*,instructions", done.stderr, re.MULTILINE)
-    if done.returncode or not found:
-        raise Unfit(f"{part.name} failed:\n{done.stderr[-3000:]}")
+def _perf(server: str, part: Part, windows: int) -> int:
+    command = ["perf", "stat", "-x,", "-e", "instructions:u"]
+    said = _run([*command, *_again([(server, part)], windows, None)]).stderr
+    found = re.search(r"^(\d+),[^,]*,instructions", said, re.MULTILINE)
+    if not found:
+        raise Unfit(f"perf counted nothing:\n{said[-3000:]}")
     return int(found[1])
 
 
@@ -116,30 +164,65 @@ def perf_counts() -> bool:
     return re.match(r"\d+,", done.stderr) is not None
 
 
-def _again(part: Part, repeats: int, marks: Path | None) -> list[str]:
+def _per_unit(counts: dict[str, float], units: int) -> dict[str, float]:
+    return {server: count / units for server, count in counts.items()}
+
+
+def _run(command: list[str]) -> "subprocess.CompletedProcess[str]":
+    env = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    if done.returncode:
+        raise Unfit(f"{command[0]} failed:\n{done.stderr[-3000:]}")
+    return done
+
+
+def _again(wanted: list[tuple[str, Part]], windows: int, marks: Path | None) -> list[str]:
     own = [sys.executable, "-X", "frozen_modules=on", "-m", "benchmarks.instructions"]
-    return [*own, "--part", part.name, "--repeats", str(repeats), "--marks", str(marks or "")]
+    work = ",".join(f"{server}:{part.name}" for server, part in wanted)
+    return [*own, "--work", work, "--windows", str(windows), "--marks", str(marks or "")]
 
 
-def _env() -> dict[str, str]:
-    return {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+def work(options: argparse.Namespace) -> None:
+    """Do the work in processes forked from this one, one after the other, and tell their ids."""
+    marks = Marks(int, int)
+    if options.marks:
+        library = ctypes.CDLL(options.marks)
+        marks = Marks(library.begin, library.end)
+    by_name = {part.name: part for part in PARTS}
+    for one in options.work.split(","):
+        server, name = one.split(":")
+        child = os.fork()
+        if not child:
+            with asyncio.Runner(loop_factory=relay.new_loop) as runner:
+                runner.run(run(server, by_name[name], options.windows, marks))
+            os._exit(0)
+        if os.waitpid(child, 0)[1]:
+            sys.exit(f"{one} failed")
+        print(server, name, child, flush=True)
 
 
-def compare(counts: Counts, baseline: Counts) -> list[tuple[str, int, float | None]]:
-    """Give each count and how much it has grown over *baseline*, None where that has none."""
-    return [
-        (name, count, count / baseline[name] - 1 if name in baseline else None)
-        for name, count in counts.items()
-    ]
+def ratios(counts: Counts) -> dict[str, float]:
+    """Give how many times the relay's instructions the gateway needs, for each part."""
+    return {name: own["gateway"] / own["relay"] for name, own in counts.items()}
 
 
-def count_all() -> tuple[str, Counts]:
-    """Count every part; give the way of counting, and instructions a unit. Raises `Unfit`."""
-    if perf_counts():
-        return "perf", {part.name: with_perf(part) for part in PARTS}
-    if shutil.which("valgrind"):
-        return "callgrind", {part.name: with_callgrind(part) for part in PARTS}
-    raise Unfit("Neither perf can count instructions here nor is valgrind installed.")
+def told(counts: Counts, baseline: dict[str, float]) -> int:
+    """Print *counts* beside the ratios in *baseline*; give the exit status."""
+    print(f"{'':8}{'gateway':>12}{'relay':>12}{'ratio':>8}{'baseline':>10}{'growth':>9}")
+    slower = []
+    for name, ratio in ratios(counts).items():
+        own = counts[name]
+        line = f"{name:8}{own['gateway']:>12,.0f}{own['relay']:>12,.0f}{ratio:>8.3f}"
+        if name not in baseline:
+            print(f"{line}  no baseline")
+            continue
+        growth = ratio / baseline[name] - 1
+        print(f"{line}{baseline[name]:>10.3f}{growth:>+9.1%}")
+        if growth > TOLERANCE:
+            slower.append(name)
+    if slower:
+        print(f"more than {TOLERANCE:.0%} above the baseline: {', '.join(slower)}")
+    return 1 if slower else 0
 
 
 def main() -> None:
@@ -147,50 +230,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.instructions", description=main.__doc__
     )
-    parser.add_argument("--store", action="store_true", help="take the counts as the baseline")
-    parser.add_argument("--part", help=argparse.SUPPRESS)
-    parser.add_argument("--repeats", type=int, help=argparse.SUPPRESS)
+    names = [part.name for part in PARTS]
+    parser.add_argument("--scenario", choices=names, help="count only this one")
+    parser.add_argument("--store", action="store_true", help="take the ratios as the baseline")
+    parser.add_argument("--work", help=argparse.SUPPRESS)
+    parser.add_argument("--windows", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--marks", help=argparse.SUPPRESS)
     options = parser.parse_args()
     try:
-        if options.part:
-            _count_me(options)
+        if options.work:
+            work(options)
             return
-        way, counts = count_all()
+        parts = [part for part in PARTS if options.scenario in (None, part.name)]
+        counts = count(parts)
     except Unfit as fault:
         sys.exit(str(fault))
-    # Another interpreter needs other numbers of instructions for the same work.
-    key = f"{way}, Python {sys.version_info.major}.{sys.version_info.minor}"
     stored = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
     if options.store:
-        BASELINE.write_text(json.dumps(stored | {key: counts}, indent=2) + "\n")
-    sys.exit(told(key, compare(counts, stored.get(key, {}))))
-
-
-def told(key: str, compared: list[tuple[str, int, float | None]]) -> int:
-    """Print the comparison; give the exit status."""
-    print(f"instructions a unit ({key})")
-    for name, count, growth in compared:
-        shown = "no baseline" if growth is None else f"{growth:+.1%}"
-        print(f"  {name:20}{count:>12,}  {shown}")
-    slower = [name for name, _, growth in compared if growth is not None and growth > TOLERANCE]
-    if slower:
-        print(f"more than {TOLERANCE:.0%} above the baseline: {', '.join(slower)}")
-    return 1 if slower else 0
-
-
-def _count_me(options: argparse.Namespace) -> None:
-    """Do one part's work in this process, for whoever counts it."""
-    part = next(part for part in PARTS if part.name == options.part)
-    if options.marks:
-        marks = ctypes.CDLL(options.marks)
-        asyncio.run(run(part, options.repeats, marks.begin, marks.end))
-    else:
-        asyncio.run(run(part, options.repeats, _nothing, _nothing))
-
-
-def _nothing() -> None:
-    """Mark nothing."""
+        stored |= {name: round(ratio, 3) for name, ratio in ratios(counts).items()}
+        BASELINE.write_text(json.dumps(stored, indent=2) + "\n")
+    print(f"instructions a unit, Python {sys.version_info.major}.{sys.version_info.minor}")
+    sys.exit(told(counts, stored))
 
 
 if __name__ == "__main__":

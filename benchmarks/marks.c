@@ -1,4 +1,4 @@
-/* Where callgrind counts: between `begin` and `end`. */
+/* Where callgrind counts: between `begin` and `end`, which writes the count to a file. */
 #include <valgrind/callgrind.h>
 
 void begin(void)

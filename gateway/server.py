@@ -73,7 +73,7 @@ class Service:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(LoopErrors())
         app = self.build(self.settings)
-        runner = _Runner(app, self.settings)
+        runner = Runner(app, self.settings)
         # First of all: being told to stop while starting is no reason to die.
         self._handle_signals(loop, app)
         try:
@@ -103,7 +103,7 @@ class Service:
             self._now.set()
         self._stop.set()
 
-    async def _drain(self, runner: "_Runner", drain: Drain) -> None:
+    async def _drain(self, runner: "Runner", drain: Drain) -> None:
         log.info("draining", running=drain.count)
         drain.begin()
         for site in runner.sites:
@@ -203,7 +203,7 @@ class LoopErrors:
         log.error("loop_error", message=message, error=kind, at=at, hidden=self._hidden)
 
 
-class _Runner(web.AppRunner):
+class Runner(web.AppRunner):
     """An `AppRunner` whose server is a `ConnectionServer`."""
 
     connections: ConnectionServer
@@ -223,7 +223,7 @@ class _Runner(web.AppRunner):
         return self.connections
 
 
-async def _cleaned(runner: _Runner) -> None:
+async def _cleaned(runner: Runner) -> None:
     try:
         async with asyncio.timeout(CLEANUP_TIMEOUT_S):
             await runner.cleanup()
