@@ -219,4 +219,5 @@ class Settings(Section, frozen=True):
         {"use": "middlewares.license:LicenseScope"},
         {"use": "middlewares.media:MediaFormats"},
         {"use": "middlewares.translation:Translation"},
+        {"use": "middlewares.rate_limit:TokenEstimate"},
     )

@@ -1,6 +1,6 @@
 """Requests, tokens, money and concurrency of a license, taken before and settled after."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -8,9 +8,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.errors import GatewayError, QuotaSpent, RateLimited
-from gateway.exchange import License, Outcome
-from gateway.keys import EXCHANGE, METRICS, STATE
+from gateway.exchange import Exchange, License, UpstreamCall, Usage
+from gateway.keys import EXCHANGE, METRICS, PRICES, STATE
 from gateway.metrics import Metrics
+from gateway.prices import Prices
+from gateway.state.habits import Habits
 from gateway.state.memory import MemoryStore
 from gateway.state.rules import (
     MINUTE_US,
@@ -50,32 +52,28 @@ _HEADERS: Final = {
 Shown = list[tuple[tuple[str, ...], list[int]]]
 
 
-class Habit:
-    """What one license's requests usually use: follows a rise at once, a fall slowly."""
-
-    __slots__ = ("output_tokens", "usd")
-
-    def __init__(self, output_tokens: float) -> None:
-        self.output_tokens = output_tokens
-        self.usd = 1.0
-
-    def learn(self, output_tokens: int, usd: int) -> None:
-        """Take one finished request into account."""
-        self.output_tokens = _followed(self.output_tokens, output_tokens)
-        self.usd = _followed(self.usd, usd)
-
-
-def _followed(usual: float, seen: float) -> float:
-    return usual + (seen - usual) * (0.5 if seen > usual else 0.1)
-
-
 class Account(NamedTuple):
     """What is kept of one license between its requests."""
 
     license: License
     plan: Plan
-    habit: Habit
+    habits: Habits
     shown: Shown
+    estimated: bool
+
+
+class Held:
+    """What a request holds until it is settled; *prompt* is how many tokens it may bring."""
+
+    __slots__ = ("account", "grant", "prompt")
+
+    def __init__(self, account: Account, grant: Grant, prompt: int) -> None:
+        self.account = account
+        self.grant = grant
+        self.prompt = prompt
+
+
+_HELD: Final = web.RequestKey("held", Held)
 
 
 class RateLimit:
@@ -89,7 +87,7 @@ class RateLimit:
 
     @dataclass(frozen=True, slots=True)
     class Options:
-        """*output_tokens* are reserved for a license's first request; later ones from habit."""
+        """*output_tokens* are reserved for a license's first request; for later ones by habit."""
 
         output_tokens: int = 1_024
 
@@ -112,27 +110,75 @@ class RateLimit:
         account = self._account(exchange.license)
         if not account.plan.rules:
             return await handler(request)
-        demand = _demand(request, account.habit) if exchange.carries_payload else Demand()
+        prompt = _prompt_tokens(request)
+        usual = account.habits.usual
+        demand = (
+            _demand(prompt + usual.output_tokens, usual.usd)
+            if exchange.carries_payload
+            else Demand()
+        )
         grant = await self._store.take(account.plan, demand)
         _tell(exchange.headers, account.shown, grant)
         if grant.refused is not None:
             if self._metrics:
                 self._metrics.rate_limited.labels(grant.refused.name).inc()
             raise _refusal(exchange.license, grant.refused, grant.wait_us / 1e6)
+        held = Held(account, grant, prompt)
+        if exchange.carries_payload and account.estimated:
+            request[_HELD] = held
         try:
             return await handler(request)
         finally:
-            _settle(self._store, grant, account.habit, exchange.outcome)
+            _settle(self._store, held, exchange)
 
     def _account(self, license_: License) -> Account:
         known = self._accounts.get(license_.id)
         if known and known.license is license_:
             return known
         # A reload gave the license new limits: what is counted stays, in the store and in habit.
-        habit = known.habit if known else Habit(self._options.output_tokens)
+        habits = known.habits if known else Habits(self._options.output_tokens)
         plan = Plan.of(license_)
-        account = self._accounts[license_.id] = Account(license_, plan, habit, _shown(plan))
+        estimated = any(rule.unit in {TOKENS, USD} for rule in plan.rules)
+        account = Account(license_, plan, habits, _shown(plan), estimated)
+        self._accounts[license_.id] = account
         return account
+
+
+class TokenEstimate:
+    """Correct what `RateLimit` reserved, now that the model and the bound of its answer are known.
+
+    `RateLimit` takes before the body is read, and so by what the license usually uses.
+    """
+
+    requires = ("call",)
+
+    def __init__(self) -> None:
+        self._store: StateStore | None = None
+        self._prices: Prices | None = None
+
+    async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
+        """Correct in the store of *app*, by its prices."""
+        self._store = app.get(STATE)
+        self._prices = app.get(PRICES)
+        yield
+
+    def __call__(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
+        """Reserve as much as the call may use, and call on."""
+        held = request.get(_HELD)
+        if held is not None and self._store is not None:
+            demand = self._foreseen(held, request[EXCHANGE].call)
+            held.grant = self._store.revise(held.grant, demand)
+        return handler(request)
+
+    def _foreseen(self, held: Held, call: UpstreamCall) -> Demand:
+        habit = held.account.habits.of(call.model)
+        output = _most_output(call) or habit.output_tokens
+        cost = self._prices.of(call.model) if self._prices else None
+        usd = habit.usd
+        if cost is not None:
+            usage = Usage(prompt=held.prompt, completion=int(output))
+            usd = cost(usage) * NANOS_PER_USD
+        return _demand(held.prompt + output, usd)
 
 
 def _shown(plan: Plan) -> Shown:
@@ -144,20 +190,31 @@ def _shown(plan: Plan) -> Shown:
     return shown
 
 
-def _demand(request: web.Request, habit: Habit) -> Demand:
-    text_bytes = min(request.content_length or 0, LARGEST_TEXT_BYTES)
-    tokens = text_bytes // BYTES_PER_TOKEN + int(habit.output_tokens)
-    return Demand(1, max(1, tokens), max(1, int(habit.usd)), 1)
+def _prompt_tokens(request: web.Request) -> int:
+    return min(request.content_length or 0, LARGEST_TEXT_BYTES) // BYTES_PER_TOKEN
 
 
-def _settle(store: StateStore, grant: Grant, habit: Habit, outcome: Outcome) -> None:
-    usage = outcome.usage
-    usd = round((outcome.cost or 0.0) * NANOS_PER_USD)
+def _most_output(call: UpstreamCall) -> int:
+    """Give how many tokens the answers may have in all; 0 where nothing bounds them."""
+    config = call.body.get("generationConfig") or {}
+    answers = max(call.copies, config.get("candidateCount") or 1)
+    most: int = config.get("maxOutputTokens") or 0
+    return most * answers
+
+
+def _demand(tokens: float, usd: float) -> Demand:
+    return Demand(1, max(1, int(tokens)), max(1, int(usd)), 1)
+
+
+def _settle(store: StateStore, held: Held, exchange: Exchange) -> None:
+    usage, cost = exchange.outcome.usage, exchange.outcome.cost
+    usd = round((cost or 0.0) * NANOS_PER_USD)
     if usage is None:
-        store.settle(grant, Spent(0, usd))
+        store.settle(held.grant, Spent(0, usd))
         return
-    store.settle(grant, Spent(usage.total, usd))
-    habit.learn(usage.total - usage.prompt, usd)
+    store.settle(held.grant, Spent(usage.total, usd))
+    model = exchange.call.model if hasattr(exchange, "call") else ""
+    held.account.habits.learn(model, usage.total - usage.prompt, usd)
 
 
 def _tell(headers: dict[str, str], shown: Shown, grant: Grant) -> None:

@@ -84,10 +84,13 @@ class GuardedStore:
                 return grant
         return await self._take_alone(plan, demand)
 
+    def revise(self, grant: Grant, demand: Demand) -> Grant:
+        """Reserve *demand* instead, where *grant* was given."""
+        return self._giver(grant).revise(grant, demand)
+
     def settle(self, grant: Grant, spent: Spent) -> None:
         """Settle where *grant* was given."""
-        store = self._local if grant.degraded else self._shared
-        store.settle(grant, spent)
+        self._giver(grant).settle(grant, spent)
 
     async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:
         """Seed the shared counters; a server that is away is seeded when it is back."""
@@ -111,6 +114,9 @@ class GuardedStore:
     def table(self, name: str, news: News, /) -> Publish:
         """Join the table *name*."""
         return self._shared.table(name, news)
+
+    def _giver(self, grant: Grant) -> MemoryStore | ValkeyStore:
+        return self._local if grant.degraded else self._shared
 
     async def _take_alone(self, plan: Plan, demand: Demand) -> Grant:
         if self._policy == "deny":

@@ -2,12 +2,12 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from operator import add
 
 from gateway.settings import Settings
 from gateway.state.meters import METERS, Meter, Moment
-from gateway.state.rules import SLACK, Demand, Plan, changes
+from gateway.state.rules import SLACK, Demand, Plan, Rule, changes, revised
 from gateway.state.store import Grant, News, Publish, Seeder, Spent
 from gateway.state.values import LocalValues
 
@@ -60,16 +60,15 @@ class MemoryStore:
                 meter.write(count, now)
         return Grant(plan, demand, now.windows, unix, tuple(used), refused, longest)
 
+    def revise(self, grant: Grant, demand: Demand) -> Grant:
+        """Reserve *demand* instead of what was reserved."""
+        self._add(grant, revised(grant.plan, grant.demand, demand))
+        return grant._replace(demand=demand)
+
     def settle(self, grant: Grant, spent: Spent) -> None:
         """Book what the request really used and give back its slot."""
-        now = Moment(self._clock() * 1e6, grant.now, grant.windows)
-        meters = self._meters[grant.plan.license_id]
         final = Demand(grant.demand.requests, spent.tokens, spent.usd, 0)
-        for rule, more in changes(grant.plan, grant.demand, final):
-            meter = meters.get(rule.name)
-            # What was taken from a window that is over has gone with it.
-            if meter and meter.holds(grant.windows):
-                meter.write(max(0.0, meter.read(rule, now) + more), now)
+        self._add(grant, changes(grant.plan, grant.demand, final))
 
     async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:
         """Set the day's and month's use where nothing was counted yet."""
@@ -90,6 +89,15 @@ class MemoryStore:
     def table(self, _name: str, _news: News, /) -> Publish:
         """Give what publishes to nobody: there is no other process."""
         return _to_nobody
+
+    def _add(self, grant: Grant, more: Iterable[tuple[Rule, int]]) -> None:
+        now = Moment(self._clock() * 1e6, grant.now, grant.windows)
+        meters = self._meters[grant.plan.license_id]
+        for rule, amount in more:
+            meter = meters.get(rule.name)
+            # What was taken from a window that is over has gone with it.
+            if meter and meter.holds(grant.windows):
+                meter.write(max(0.0, meter.read(rule, now) + amount), now)
 
     def _meters_of(self, plan: Plan) -> list[Meter]:
         known = self._meters[plan.license_id]

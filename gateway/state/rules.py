@@ -105,3 +105,12 @@ def changes(plan: Plan, demand: Demand, final: Demand) -> Iterator[tuple[Rule, i
         more = final[rule.unit] - taken
         if taken and more:
             yield rule, more
+
+
+def revised(plan: Plan, demand: Demand, instead: Demand) -> Iterator[tuple[Rule, int]]:
+    """Give what reserving *instead* of *demand* adds to each rule that *demand* was taken from."""
+    for rule in plan.rules:
+        taken = min(demand[rule.unit], rule.limit)
+        more = min(instead[rule.unit], rule.limit) - taken
+        if taken and more:
+            yield rule, more

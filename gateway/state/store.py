@@ -76,6 +76,12 @@ class StateStore(Protocol):
     async def take(self, plan: Plan, demand: Demand) -> Grant:
         """Check all rules of *plan*, then take *demand* from all of them, in one atomic step."""
 
+    def revise(self, grant: Grant, demand: Demand) -> Grant:
+        """Reserve *demand* instead of what an admitted request reserved; never waits, or refuses.
+
+        *demand* is of the same units. Gives the grant to be settled.
+        """
+
     def settle(self, grant: Grant, spent: Spent) -> None:
         """Book what an admitted request really used and give back its slot; never waits."""
 

@@ -18,7 +18,7 @@ from uuid import uuid4
 from gateway.state.calendar import Windows
 from gateway.state.client import Client
 from gateway.state.pipe import Command, Pipe
-from gateway.state.rules import Demand, Plan, Rule, changes
+from gateway.state.rules import Demand, Plan, Rule, changes, revised
 from gateway.state.store import Grant, News, Publish, Spent, StoreDown
 from gateway.state.table import RemoteTable
 
@@ -116,6 +116,13 @@ class ValkeyStore:
             self._held[plan.license_id].add(slot)
         counts = tuple(map(float, used))
         return Grant(plan, demand, windows, now, counts, refused, float(wait_us), slot)
+
+    def revise(self, grant: Grant, demand: Demand) -> Grant:
+        """Reserve *demand* instead of what was reserved; never waits."""
+        more = list(revised(grant.plan, grant.demand, demand))
+        if more:
+            self._counts.tell(self._call("settle", grant.plan, "", grant.windows, more))
+        return grant._replace(demand=demand)
 
     def settle(self, grant: Grant, spent: Spent) -> None:
         """Book what the request really used and give back its slot; never waits."""

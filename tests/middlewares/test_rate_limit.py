@@ -9,11 +9,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.errors import GatewayError
-from gateway.exchange import Exchange, License, Limits, Usage
-from gateway.keys import EXCHANGE, METRICS, STATE
+from gateway.exchange import Exchange, License, Limits, UpstreamCall, Usage
+from gateway.keys import EXCHANGE, METRICS, PRICES, STATE
 from gateway.metrics import Metrics
+from gateway.prices import Prices
+from gateway.settings import Price
 from gateway.state.memory import MemoryStore
-from middlewares.rate_limit import Habit, RateLimit, duration
+from middlewares.rate_limit import RateLimit, TokenEstimate, duration
 
 
 class Clock:
@@ -65,7 +67,7 @@ class House:
     async def handler(self, request: web.Request) -> web.Response:
         self.inside += 1
         self.entered.set()
-        if self.gate is not None:
+        if self.gate is not None and request.method == "POST":
             await self.gate.wait()
         request[EXCHANGE].outcome.usage = self.usage
         request[EXCHANGE].outcome.cost = self.cost
@@ -308,8 +310,86 @@ def test_durations_are_written_as_openai_does(seconds, text):
     assert duration(seconds) == text
 
 
-def test_habit_follows_a_rise_faster_than_a_fall():
-    rising, falling = Habit(100), Habit(100)
-    rising.learn(200, 0)
-    falling.learn(0, 0)
-    assert rising.output_tokens - 100 > 100 - falling.output_tokens > 0
+class Foreseeing(House):
+    """A house whose chain also knows, before its handler, which call goes up."""
+
+    def __init__(self, clock: Clock, prices: dict[str, Price] | None = None, **limits: Any) -> None:
+        super().__init__(clock, **limits)
+        self.call = UpstreamCall("gemini-2.5-flash", {}, stream=False)
+        estimate = TokenEstimate()
+        self.app[PRICES] = Prices(prices or {})
+        self.app.middlewares.extend([self.translate, web.middleware(estimate)])
+        self.app.cleanup_ctx.append(estimate.lifespan)
+
+    @web.middleware
+    async def translate(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        request[EXCHANGE].call = self.call
+        return await handler(request)
+
+    def asks(self, model: str = "gemini-2.5-flash", copies: int = 1, **config: int) -> None:
+        self.call = UpstreamCall(model, {"generationConfig": config}, stream=False, copies=copies)
+
+
+async def reserved(house: House, client: TestClient) -> int:
+    """Give how many tokens one request holds while it runs."""
+    house.gate, house.entered = asyncio.Event(), asyncio.Event()
+    running = asyncio.ensure_future(client.post("/chat"))
+    await house.entered.wait()
+    answer = await client.get("/models")
+    house.gate.set()
+    await running
+    limit, left = (answer.headers[f"x-ratelimit-{what}-tokens"] for what in ("limit", "remaining"))
+    return int(limit) - int(left)
+
+
+@pytest.mark.parametrize(
+    ("asked", "tokens"),
+    [
+        ({}, 1_024),
+        ({"maxOutputTokens": 10}, 10),
+        ({"maxOutputTokens": 5_000}, 5_000),
+        ({"maxOutputTokens": 100, "candidateCount": 3}, 300),
+        ({"maxOutputTokens": 100, "copies": 4}, 400),
+        ({"maxOutputTokens": 10**15}, 100_000),
+    ],
+)
+async def test_as_much_is_reserved_as_the_answer_may_have_at_most(clock, serve, asked, tokens):
+    house = Foreseeing(clock, tokens_per_day=100_000)
+    house.asks(**asked)
+    client = await serve(house)
+    assert await reserved(house, client) == tokens
+    assert (await client.get("/models")).headers["x-ratelimit-remaining-tokens"] == "100000"
+
+
+async def test_without_a_bound_the_habit_with_that_model_is_reserved(clock, serve):
+    house = Foreseeing(clock, tokens_per_day=10**9)
+    client = await serve(house)
+    for model, output in (("small", 0), ("large", 8_000)):
+        house.asks(model)
+        house.usage = Usage(prompt=5, completion=output, total=5 + output)
+        for _ in range(30):
+            await client.post("/chat")
+    house.usage = None
+    before = int((await client.get("/models")).headers["x-ratelimit-remaining-tokens"])
+    held = {}
+    for model in ("small", "large", "new"):
+        house.asks(model)
+        held[model] = await reserved(house, client) - (10**9 - before)
+    assert held["small"] < 100
+    assert held["large"] == pytest.approx(8_000, rel=0.05)
+    assert held["new"] == pytest.approx(8_000, rel=0.05), "as the license's last requests"
+
+
+async def test_money_is_reserved_by_the_price_of_the_call(clock, serve):
+    house = Foreseeing(
+        clock, {"gemini-2.5-flash": Price(input=1.0, output=1_000.0)}, usd_per_day=1.0
+    )
+    house.asks(maxOutputTokens=1_000)
+    client = await serve(house)
+    house.gate = asyncio.Event()
+    first = asyncio.ensure_future(client.post("/chat"))
+    await house.entered.wait()
+    assert (await client.post("/chat")).status == 429, "the first may cost the whole dollar"
+    house.gate.set()
+    assert (await first).status == 200
+    assert (await client.post("/chat")).status == 200, "but it cost nothing"

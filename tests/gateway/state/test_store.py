@@ -79,6 +79,25 @@ async def test_settling_replaces_the_reservation_by_what_was_used(store):
     assert (await store.take(limited, Demand())).used == (900, 900)
 
 
+async def test_a_reservation_may_be_revised_and_is_settled_as_revised(store, clock):
+    limited = plan(tokens_per_minute=1_000, tokens_per_day=5_000, concurrent_requests=1)
+    grant = await store.take(limited, Demand(tokens=400, slots=1))
+    grant = store.revise(grant, Demand(tokens=2_000, slots=1))
+    refused = await store.take(limited, Demand(tokens=1, slots=1))
+    assert (refused.refused.name, refused.used) == ("concurrent_requests", (1_000, 2_000, 1))
+    store.settle(grant, Spent(tokens=30))
+    assert (await store.take(limited, Demand(slots=1))).used == (30, 30, 1)
+
+
+async def test_revising_after_midnight_leaves_the_new_day_alone(store, clock):
+    limited = plan(tokens_per_day=100)
+    grant = await store.take(limited, Demand(tokens=50))
+    clock.now += 86_400
+    await store.take(limited, Demand(tokens=10))
+    store.settle(store.revise(grant, Demand(tokens=90)), Spent(tokens=100))
+    assert (await store.take(limited, Demand())).used == (10,)
+
+
 async def test_a_reservation_is_never_more_than_the_limit(store):
     grant = await store.take(plan(tokens_per_minute=100), Demand(tokens=5_000))
     assert grant.used == (100,)
@@ -200,10 +219,11 @@ async def test_values_run_out(store, clock):
 
 @dataclass(frozen=True)
 class Take:
-    """One step of a history: a take, then perhaps settles of earlier ones, then time."""
+    """One step of a history: a take, perhaps revised, then perhaps settles, then time."""
 
     which: int
     demand: Demand
+    revised: tuple[int, int] | None
     settles: list[tuple[int, Spent]]
     seconds: float
 
@@ -224,6 +244,7 @@ TAKES = st.builds(
     Take,
     st.integers(0, 2),
     st.builds(Demand, st.just(1), st.integers(0, 8_000), st.integers(0, 10**9), st.integers(0, 1)),
+    st.none() | st.tuples(st.integers(0, 8_000), st.integers(0, 10**9)),
     st.lists(st.tuples(st.integers(0, 30), SPENT), max_size=2),
     st.sampled_from([0.0, 0.001, 0.9, 7.3, 61.0, 3_600.0, 50_000.0, -3_600.0, -100_000.0]),
 )
@@ -250,6 +271,10 @@ async def test_memory_and_valkey_agree_on_every_history(shared_valkey, limits, t
         theirs = await valkey.take(plans[take.which], take.demand)
         assert ours._replace(slot="") == theirs._replace(slot="", now=ours.now)
         if ours.refused is None:
+            if take.revised:
+                tokens, usd = take.revised
+                instead = ours.demand._replace(tokens=tokens, usd=usd)
+                ours, theirs = memory.revise(ours, instead), valkey.revise(theirs, instead)
             held.append((ours, theirs))
         for index, spent in take.settles:
             if held:
