@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CONFIG ?= config.toml
 
-.PHONY: demo run test lint format soak bench clean
+.PHONY: demo run test lint format soak bench guard clean
 
 demo: $(VENV)/.run
 	$(BIN)/python -m gateway demo
@@ -32,6 +32,10 @@ soak: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks
+
+# The status 77 means that this machine cannot count instructions.
+guard: $(VENV)/.test
+	$(BIN)/python -m benchmarks.instructions || [ $$? -eq 77 ]
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'

@@ -2,8 +2,8 @@
 
 Both aiohttp's server and its client talk to transports that live in memory, so the same bytes take
 the same way in every run and only the gateway's own work is counted. What the gateway does from
-time to time, however many requests there were (write log lines and rows of the ledger), is done in
-`Client.settle` instead.
+time to time, however many requests there were, is left out (looking for new licenses) or done in
+`Client.settle` (writing log lines and rows of the ledger).
 """
 
 import asyncio
@@ -27,6 +27,7 @@ from gateway.app import build_app
 from gateway.config import load
 from gateway.keys import LEDGER
 from gateway.ledger import ledger
+from gateway.licenses import watch
 from gateway.server import Runner
 
 EVENT = (
@@ -176,6 +177,7 @@ async def gateway() -> AsyncIterator[Client]:
         Path(os.devnull).open("w") as nowhere,
         mock.patch.object(ledger, "INTERVAL_S", NEVER_S),
         mock.patch.object(log, "BATCH_S", NEVER_S),
+        mock.patch.object(watch, "FILE_INTERVAL_S", NEVER_S),
     ):
         place = targets.Place(8080, Path(name), 8081)
         settings = load(Path(targets.gateway()(place)[-1]), {})
