@@ -4,12 +4,13 @@
                   -> database, if not or the stream is down
                   -> spill file, if the database is down -> database, when it is back
 
-Every row gets a key before the first attempt, so that writing it twice changes nothing.
+Every row gets a key before the first attempt, so that writing it twice changes nothing. Three tasks
+stand side by side, so that none waits behind another's database: one empties the queue, one the
+stream, one the spill files.
 """
 
 import asyncio
 import secrets
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from itertools import count
@@ -17,11 +18,10 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from gateway.database.engine import Database, DatabaseDown, told
-from gateway.database.statements import insert_new
-from gateway.database.tables import USAGE
-from gateway.ledger.row import LedgerRow, written
-from gateway.ledger.spill import Row, Spill, claimed, read_rows
+from gateway.database.engine import Database
+from gateway.ledger.row import LedgerRow, Row, written
+from gateway.ledger.spill import Spill, claimed, read_rows
+from gateway.ledger.writer import RowWriter
 from gateway.state.store import StoreDown
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 BATCH_ROWS: Final = 500
 INTERVAL_S: Final = 1.0
-# While the database is down it is asked again after so long.
-RETRY_S: Final = 1.0
-WRITE_TIMEOUT_S: Final = 5.0
 # With database and disk both gone, rows wait in memory up to this many; then the oldest go.
 MOST_WAITING: Final = 100_000
 
@@ -45,8 +42,10 @@ class Ledger:
     def __init__(
         self, database: Database, spill: Spill, stream: "LedgerStream | None" = None
     ) -> None:
-        self._database = database
+        self._writer = RowWriter(database)
         self._spill = spill
+        # Writing to the spill file and letting go of it are threads' work.
+        self._spill_turn = asyncio.Lock()
         self._stream = stream
         self._queue: deque[LedgerRow] = deque()
         self._waiting: list[Row] = []
@@ -54,8 +53,6 @@ class Ledger:
         self._numbers = count()
         self._wake = asyncio.Event()
         self._closing = False
-        self._retry_at = 0.0
-        self._outage = False
         self._spilled = True
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -71,9 +68,10 @@ class Ledger:
 
     async def start(self) -> None:
         """Begin to write."""
-        self._tasks.append(asyncio.create_task(self._run(self.flush)))
+        steps = [self.flush, self._replay]
         if self._stream is not None:
-            self._tasks.append(asyncio.create_task(self._run(self._drain_stream)))
+            steps.append(self._drain_stream)
+        self._tasks += [asyncio.create_task(self._run(step)) for step in steps]
 
     async def close(self) -> None:
         """Write what is left, to the spill file if it must be."""
@@ -84,10 +82,11 @@ class Ledger:
         if self._stream is not None:
             await self._drain_stream()
             await self._stream.close()
+        await self._replay()
         self._spill.seal()
 
     async def flush(self) -> None:
-        """Write what is booked, and what was spilled if the database is there."""
+        """Write what is booked."""
         while self._queue:
             taken = [self._queue.popleft() for _ in range(min(BATCH_ROWS, len(self._queue)))]
             self._waiting += [
@@ -96,8 +95,6 @@ class Ledger:
             ]
             await self._store_waiting()
         await self._store_waiting()
-        if self._spilled and not self._down():
-            await self._replay()
 
     async def _run(self, step: Callable[[], Awaitable[None]]) -> None:
         while not self._closing:
@@ -111,19 +108,24 @@ class Ledger:
 
     async def _store_waiting(self) -> None:
         rows, self._waiting = self._waiting, []
-        if not rows or await self._sent(rows) or await self._inserted(rows):
+        if not rows:
             return
-        try:
-            await asyncio.to_thread(self._spill.write, rows)
-            self._spilled = True
-        except OSError as error:
-            lost = max(0, len(rows) - MOST_WAITING)
-            log.warning("ledger_spill_failed", error=type(error).__name__, lost=lost)
-            self._waiting = rows[lost:]
+        # An outage of the database is sat out on disk: the state server's memory is no place for
+        # it, and a database that hangs would hold rows in ours.
+        ways = (
+            (self._spill_rows, self._writer.write)
+            if self._writer.outage
+            else (self._send, self._writer.write, self._spill_rows)
+        )
+        for way in ways:
+            if await way(rows):
+                return
+        lost = max(0, len(rows) - MOST_WAITING)
+        log.warning("ledger_rows_wait_in_memory", rows=len(rows), lost=lost)
+        self._waiting = rows[lost:]
 
-    async def _sent(self, rows: list[Row]) -> bool:
-        # The state server's memory is no place to sit out an outage of the database.
-        if self._stream is None or self._down():
+    async def _send(self, rows: list[Row]) -> bool:
+        if self._stream is None:
             return False
         try:
             await self._stream.add(rows)
@@ -131,51 +133,47 @@ class Ledger:
             return False
         return True
 
-    async def _inserted(self, rows: list[Row]) -> bool:
-        """Write *rows* unless the database is down; those that are there already stay."""
-        if self._down():
-            return False
+    async def _spill_rows(self, rows: list[Row]) -> bool:
         try:
-            async with (
-                asyncio.timeout(WRITE_TIMEOUT_S),
-                self._database.writing() as connection,
-            ):
-                await connection.execute(insert_new(connection, USAGE), rows)
-        except DatabaseDown as error:
-            self._retry_at = time.monotonic() + RETRY_S
-            if not self._outage:
-                log.warning("ledger_database_down", reason=told(error))
-            self._outage = True
+            async with self._spill_turn:
+                await asyncio.to_thread(self._spill.write, rows)
+        except OSError as error:
+            log.warning("ledger_spill_failed", error=type(error).__name__)
             return False
-        if self._outage:
-            log.info("ledger_database_back")
-        self._outage = False
+        self._spilled = True
         return True
 
-    def _down(self) -> bool:
-        return time.monotonic() < self._retry_at
-
     async def _replay(self) -> None:
-        """Write the rows of all files that nobody holds."""
-        await asyncio.to_thread(self._spill.seal)
+        """Write the rows of all files that nobody holds, if there are any."""
+        if not self._spilled or not self._writer.may_try():
+            return
+        # The file in use comes last, so that a long outage makes two files and not one a second.
+        if await self._replay_left_over():
+            async with self._spill_turn:
+                self._spilled = False
+                await asyncio.to_thread(self._spill.seal)
+            self._spilled = not await self._replay_left_over() or self._spilled
+
+    async def _replay_left_over(self) -> bool:
+        """Tell whether all went well."""
         for path in await asyncio.to_thread(self._spill.left_over):
             with claimed(path) as file:
                 if file is None:
                     continue
                 while (rows := await asyncio.to_thread(read_rows, file, BATCH_ROWS)) is not None:
-                    if rows and not await self._inserted(rows):
-                        return
+                    if rows and not await self._writer.write(rows):
+                        return False
                 path.unlink(missing_ok=True)
             log.info("ledger_replayed", file=path.name)
-        self._spilled = False
+        return True
 
     async def _drain_stream(self) -> None:
         """Write what any node sent, until there is nothing more or the database is down."""
         assert self._stream is not None
         try:
-            while not self._down() and (entries := await self._stream.take()):
+            while self._writer.may_try() and (entries := await self._stream.take()):
                 rows = [row for entry in entries for row in entry.rows]
-                if not await self._inserted(rows):
+                if rows and not await self._writer.write(rows):
                     return
                 await self._stream.done(entries)
         except StoreDown:

@@ -2,11 +2,17 @@
 
 from typing import Any, Final, NamedTuple
 
+from gateway.database.tables import USAGE
 from gateway.exchange import Exchange, Usage
+
+# A row as it is written: the columns of the table `usage`.
+Row = dict[str, Any]
 
 _NO_USAGE: Final = Usage()
 _NANOS_PER_USD: Final = 1_000_000_000
 _LONGEST_TEXT: Final = 128
+_COLUMNS: Final = tuple(USAGE.c.keys())
+_NEEDED: Final = frozenset(column.name for column in USAGE.c if not column.nullable)
 # Sums over millions of rows still fit a BIGINT, whatever upstream counted.
 _LARGEST: Final = 2**40
 
@@ -53,7 +59,7 @@ def row_of(exchange: Exchange, at: float, seconds: float) -> LedgerRow | None:
     )
 
 
-def written(key: str, row: LedgerRow) -> dict[str, Any]:
+def written(key: str, row: LedgerRow) -> Row:
     """Give the columns of *row*, which no database refuses; *key* makes writing it idempotent."""
     usage = row.usage
     return {
@@ -75,6 +81,16 @@ def written(key: str, row: LedgerRow) -> dict[str, Any]:
         "finish": _text(row.finish),
         "error": _text(row.error),
     }
+
+
+def readable(row: object) -> Row | None:
+    """Give *row*, read from a file or a stream, as the table takes it; None for what is no row.
+
+    Another version of the gateway may have written it: columns unknown here are left out.
+    """
+    if not isinstance(row, dict) or not _NEEDED.issubset(row):
+        return None
+    return {name: row.get(name) for name in _COLUMNS}
 
 
 def _text(text: str | None) -> str | None:

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count, islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import orjson
 
-Row = dict[str, Any]
+from gateway.ledger.row import Row, readable
 
 
 class Spill:
@@ -73,9 +73,16 @@ def claimed(path: Path) -> Iterator[BinaryIO | None]:
 
 
 def read_rows(file: BinaryIO, most: int) -> list[Row] | None:
-    """Give the next rows of *file*, at most *most*; None at its end.
+    """Give the rows of the next *most* lines of *file*; None at its end.
 
-    A last line that was cut by a dying machine is passed over.
+    Lines that are no rows, such as a last one that was cut by a dying machine, are passed over.
     """
     lines = list(islice(file, most))
-    return [orjson.loads(line) for line in lines if line.endswith(b"}\n")] if lines else None
+    return [row for line in lines if (row := _row(line)) is not None] if lines else None
+
+
+def _row(line: bytes) -> Row | None:
+    try:
+        return readable(orjson.loads(line))
+    except orjson.JSONDecodeError:
+        return None

@@ -1,17 +1,22 @@
 """Batches of rows on their way over the state server: any node may write for a dead one.
 
 One stream, one consumer group. An entry is a batch; it is taken by one node, and is gone once that
-node has written it. What a node took and did not write, another takes over after a while.
+node has written it. What a node took and did not write, another takes over after a while; nodes
+that were not seen for longer, and left nothing, are struck off the group.
 """
 
 import asyncio
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import orjson
+import structlog
 
-from gateway.ledger.spill import Row
+from gateway.ledger.row import Row, readable
 from gateway.state.client import Client
+from gateway.state.pipe import Command
 from gateway.state.store import StoreDown
 
 GROUP: Final = "writers"
@@ -20,6 +25,23 @@ TIMEOUT_S: Final = 2.0
 MOST_ENTRIES: Final = 4
 # A node that has not written an entry for so long is taken for dead.
 TAKE_OVER_MS: Final = 10_000
+# Every process is a consumer of its own name, so those of dead ones would pile up.
+STRIKE_OFF_MS: Final = 60_000
+STRIKE_OFF_EVERY_S: Final = 30.0
+# In one step, because striking off a consumer forgets what it holds.
+STRIKE_OFF: Final = """
+for _, words in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+  local consumer = {}
+  for i = 1, #words, 2 do consumer[words[i]] = words[i + 1] end
+  local named = ARGV[2] == '' or ARGV[2] == consumer.name
+  if named and consumer.pending == 0 and consumer.idle >= tonumber(ARGV[3]) then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], consumer.name)
+  end
+end
+return 0
+"""
+
+log = structlog.get_logger("gateway")
 
 
 class Entry(NamedTuple):
@@ -32,7 +54,10 @@ class Entry(NamedTuple):
 class LedgerStream:
     """The stream *key* on *client*'s server, as consumer *name*."""
 
-    __slots__ = ("_client", "_key", "_name", "_ready", "_unwritten", "take_over_ms")
+    __slots__ = (
+        *("_client", "_cursor", "_key", "_name", "_ready", "_strike_off_at", "_unwritten"),
+        *("strike_off_ms", "take_over_ms"),
+    )
 
     def __init__(self, client: Client, key: str, name: str) -> None:
         self._client = client
@@ -40,21 +65,28 @@ class LedgerStream:
         self._name = name
         self._ready = False
         self._unwritten = False
+        self._cursor: bytes | str = "0-0"
+        self._strike_off_at = 0.0
         self.take_over_ms = TAKE_OVER_MS
+        self.strike_off_ms = STRIKE_OFF_MS
 
     async def add(self, rows: list[Row]) -> None:
         """Append *rows* as one entry. Raises `StoreDown`."""
-        await self._ask("XADD", self._key, "*", FIELD, orjson.dumps(rows))
+        await self._ask(("XADD", self._key, "*", FIELD, orjson.dumps(rows)))
 
     async def take(self) -> list[Entry]:
         """Give some entries to be written, also those left by the dead. Raises `StoreDown`."""
         if not self._ready:
             await self._make_group()
+        if time.monotonic() >= self._strike_off_at:
+            await self._strike_off()
         # After a failure the own entries are still held: those first.
         since = "0" if self._unwritten else ">"
-        found = await self._ask(
-            *("XREADGROUP", "GROUP", GROUP, self._name, "COUNT", MOST_ENTRIES),
-            *("STREAMS", self._key, since),
+        [found] = await self._ask(
+            (
+                *("XREADGROUP", "GROUP", GROUP, self._name, "COUNT", MOST_ENTRIES),
+                *("STREAMS", self._key, since),
+            )
         )
         entries = _entries(_of_stream(found)) or await self._left_behind()
         self._unwritten = bool(entries)
@@ -63,40 +95,50 @@ class LedgerStream:
     async def done(self, entries: list[Entry]) -> None:
         """Forget *entries*, which are written. Raises `StoreDown`."""
         ids = [entry.id for entry in entries]
-        await self._ask("XACK", self._key, GROUP, *ids)
-        await self._ask("XDEL", self._key, *ids)
+        await self._ask(("XACK", self._key, GROUP, *ids), ("XDEL", self._key, *ids))
         self._unwritten = False
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Leave the group, unless something is still held, and disconnect."""
+        with suppress(StoreDown):
+            await self._ask(("EVAL", STRIKE_OFF, 1, self._key, GROUP, self._name, 0))
         await self._client.close()
 
     async def _left_behind(self) -> list[Entry]:
-        reply = await self._ask(
-            *("XAUTOCLAIM", self._key, GROUP, self._name, self.take_over_ms, "0-0"),
-            *("COUNT", MOST_ENTRIES),
+        """Take over what others hold for too long; a call looks at a part of what is held."""
+        [(self._cursor, found, *_)] = await self._ask(
+            (
+                *("XAUTOCLAIM", self._key, GROUP, self._name, self.take_over_ms, self._cursor),
+                *("COUNT", MOST_ENTRIES),
+            )
         )
-        return _entries(reply[1])
+        return _entries(found)
+
+    async def _strike_off(self) -> None:
+        await self._ask(("EVAL", STRIKE_OFF, 1, self._key, GROUP, "", self.strike_off_ms))
+        self._strike_off_at = time.monotonic() + STRIKE_OFF_EVERY_S
 
     async def _make_group(self) -> None:
         try:
-            await self._ask("XGROUP", "CREATE", self._key, GROUP, "0", "MKSTREAM")
+            await self._ask(("XGROUP", "CREATE", self._key, GROUP, "0", "MKSTREAM"))
         except StoreDown as error:
             if "BUSYGROUP" not in str(error):
                 raise
         self._ready = True
 
-    async def _ask(self, *command: Any) -> Any:
+    async def _ask(self, *commands: Command) -> list[Any]:
+        """Give the replies to *commands*. Raises `StoreDown`, also for one that is refused."""
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                [reply] = await self._client.send([command])
+                replies = await self._client.send(list(commands))
         except TimeoutError:
             raise StoreDown("no answer in time") from None
-        if isinstance(reply, Exception):
-            # A server that was emptied: the group has to be made again.
-            self._ready = self._ready and "NOGROUP" not in str(reply)
-            raise StoreDown(f"{type(reply).__name__}: {reply}")
-        return reply
+        for reply in replies:
+            if isinstance(reply, Exception):
+                # A server that was emptied: the group has to be made again.
+                self._ready = self._ready and "NOGROUP" not in str(reply)
+                raise StoreDown(f"{type(reply).__name__}: {reply}")
+        return replies
 
 
 def _of_stream(reply: Any) -> Iterable[Any]:
@@ -108,12 +150,21 @@ def _of_stream(reply: Any) -> Iterable[Any]:
 
 
 def _entries(found: Iterable[Any]) -> list[Entry]:
-    entries = []
-    for id_, fields in found:
-        pairs = (
-            fields
-            if isinstance(fields, dict)
-            else dict(zip(fields[::2], fields[1::2], strict=True))
-        )
-        entries.append(Entry(id_, orjson.loads(pairs[FIELD.encode()])))
-    return entries
+    return [Entry(id_, _rows(fields)) for id_, fields in found]
+
+
+def _rows(fields: Any) -> list[Row]:
+    """Give the rows of one entry; none of one that is gone or that another program wrote."""
+    if not fields:
+        return []
+    pairs = (
+        fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
+    )
+    try:
+        rows = orjson.loads(pairs.get(FIELD.encode(), b""))
+    except orjson.JSONDecodeError:
+        rows = None
+    if not isinstance(rows, list):
+        log.warning("ledger_entry_unreadable")
+        return []
+    return [known for row in rows if (known := readable(row)) is not None]

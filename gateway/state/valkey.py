@@ -25,7 +25,7 @@ from gateway.state.table import RemoteTable
 TIMEOUT_S: Final = 0.05
 # A probe opens connections, which takes several round trips and perhaps a TLS handshake.
 PROBE_TIMEOUT_S: Final = 1.0
-SLOT_TTL_S: Final = 30.0
+SLOT_TTL_S: Final = 15.0
 # Counters outlive their windows by this, for nodes whose clocks differ and for overdrawn rates.
 KEEP_S: Final = 86_400
 

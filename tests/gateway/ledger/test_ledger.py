@@ -11,6 +11,7 @@ from gateway.exchange import Usage
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.row import LedgerRow
 from gateway.ledger.spill import Spill
+from gateway.ledger.writer import RowWriter
 
 
 def row(number=1, **changes):
@@ -91,12 +92,11 @@ async def test_rows_of_an_outage_are_spilled_and_replayed_once(tmp_path):
     assert len((next((tmp_path / "spill").iterdir())).read_bytes().splitlines()) == 700
     folder.mkdir()
     await database.migrate()
-    ledger._retry_at = 0.0
+    ledger._writer._retry_at = 0.0
     ledger.book(row(701))
-    await ledger.flush()
+    await ledger.close()
     assert await count(database) == 701
     assert list((tmp_path / "spill").iterdir()) == []
-    await ledger.close()
     await database.close()
 
 
@@ -106,12 +106,10 @@ async def test_what_a_killed_process_spilled_is_replayed_by_the_next(database, t
     )
     dead.book(row())
     await dead.flush()
-    living = Ledger(database, Spill(tmp_path / "s", "living"))
-    await living.flush()
+    await Ledger(database, Spill(tmp_path / "s", "early")).close()
     assert await count(database) == 0, "the file is still held"
     dead._spill._file.close()
-    living._spilled = True
-    await living.flush()
+    await Ledger(database, Spill(tmp_path / "s", "living")).close()
     assert await count(database) == 1
 
 
@@ -123,10 +121,39 @@ async def test_replaying_twice_books_once(database, tmp_path):
     ledger._spill.seal()
     [path] = folder.iterdir()
     text = path.read_bytes()
-    for torn in (b"", b'{"key": "cut'):
-        path.write_bytes(text + torn)
-        await Ledger(database, Spill(folder, "other")).flush()
+    newer = text.replace(b'"key"', b'"unheard_of":1,"key"')
+    for written in (text, text + b'{"key": "cut', b"{}\n\0\0}\n" + newer):
+        path.write_bytes(written)
+        await Ledger(database, Spill(folder, "other")).close()
+        assert list(folder.iterdir()) == []
     assert await count(database) == 1
+
+
+async def test_a_long_outage_makes_no_more_than_two_files(tmp_path):
+    ledger = Ledger(
+        Database(f"sqlite+aiosqlite:///{tmp_path}/no/x.db"), Spill(tmp_path / "s", "me")
+    )
+    for number in range(10):
+        ledger.book(row(number))
+        await ledger.flush()
+        ledger._writer._retry_at = 0.0
+        await ledger._replay()
+    assert len(list((tmp_path / "s").iterdir())) <= 2
+    await ledger.close()
+
+
+async def test_during_an_outage_rows_go_to_disk_without_asking_the_database_first(
+    database, tmp_path
+):
+    ledger = Ledger(database, Spill(tmp_path / "s", "me"))
+    ledger._writer.outage = True
+    ledger.book(row(1))
+    async with database.writing():
+        await asyncio.wait_for(ledger.flush(), 2)
+    assert len(list((tmp_path / "s").iterdir())) == 1
+    await ledger.close()
+    assert await count(database) == 1
+    assert not ledger._writer.outage
 
 
 async def test_with_disk_and_database_gone_rows_wait_in_memory(database, tmp_path):
@@ -137,7 +164,7 @@ async def test_with_disk_and_database_gone_rows_wait_in_memory(database, tmp_pat
         ledger.book(row(number))
     await ledger.flush()
     assert len(ledger) == 1_200
-    ledger._database, ledger._retry_at = database, 0.0
+    ledger._writer = RowWriter(database)
     await ledger.flush()
     assert await count(database) == 1_200
 

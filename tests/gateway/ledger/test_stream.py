@@ -1,20 +1,24 @@
 """Rows on their way over a real Valkey: any node writes for a dead one."""
 
 import pytest
+from redis import Redis
 from sqlalchemy import func, select
 
 from gateway.database.engine import Database
 from gateway.database.tables import USAGE
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.spill import Spill
-from gateway.ledger.stream import LedgerStream
+from gateway.ledger.stream import GROUP, LedgerStream
+from gateway.ledger.writer import RowWriter
 from gateway.state.client import Client
 from gateway.state.store import StoreDown
 from tests.gateway.ledger.test_ledger import count, row
 
+KEY = "test:ledger"
+
 
 def node(valkey, database, tmp_path, name):
-    stream = LedgerStream(Client(valkey.url, 1.0, {}), "test:ledger", name)
+    stream = LedgerStream(Client(valkey.url, 1.0, {}), KEY, name)
     return Ledger(database, Spill(tmp_path / name, name), stream)
 
 
@@ -23,11 +27,11 @@ async def test_rows_take_the_way_over_the_stream(valkey, database, tmp_path):
     for number in range(1_200):
         one.book(row(number))
     await one.flush()
-    assert valkey.command("XLEN", "test:ledger") == 3
+    assert valkey.command("XLEN", KEY) == 3
     assert await count(database) == 0
     await one.close()
     assert await count(database) == 1_200
-    assert valkey.command("XLEN", "test:ledger") == 0
+    assert valkey.command("XLEN", KEY) == 0
 
 
 async def test_any_node_writes_what_a_dead_one_sent_or_took(valkey, database, tmp_path):
@@ -45,6 +49,77 @@ async def test_any_node_writes_what_a_dead_one_sent_or_took(valkey, database, tm
     await dead._stream.close()
 
 
+def consumers(valkey):
+    with Redis(unix_socket_path=str(valkey.socket)) as client:
+        return {one["name"].decode() for one in client.xinfo_consumers(KEY, GROUP)}
+
+
+async def test_consumers_that_died_with_nothing_pending_leave_the_group(valkey, database, tmp_path):
+    for name in ("killed", "holding"):
+        dead = node(valkey, database, tmp_path, name)
+        await dead._drain_stream()
+        dead.book(row(1))
+        await dead.flush()
+        if name == "killed":
+            await dead._drain_stream()
+        else:
+            assert len(await dead._stream.take()) == 1
+        await dead._stream._client.close()
+    living = node(valkey, database, tmp_path, "living")
+    living._stream.strike_off_ms = 0
+    await living._stream.take()
+    assert consumers(valkey) == {"holding", "living"}, "what holds entries must stay"
+    living._stream.take_over_ms = living._stream._strike_off_at = 0
+    await living._drain_stream()
+    living._stream._strike_off_at = 0
+    await living._stream.take()
+    assert consumers(valkey) == {"living"}
+    assert await count(database) == 2
+    await living.close()
+    assert consumers(valkey) == set(), "one that ends leaves by itself"
+
+
+async def test_a_consumer_seen_lately_stays(valkey, database, tmp_path):
+    one, other = (node(valkey, database, tmp_path, name) for name in ("one", "other"))
+    for each in (one, other):
+        each._stream._strike_off_at = 0
+        await each._drain_stream()
+    assert consumers(valkey) == {"one", "other"}
+    for each in (one, other):
+        await each.close()
+
+
+async def test_what_is_left_behind_is_found_behind_a_long_list_of_what_is_held(
+    valkey, database, tmp_path
+):
+    busy, dead, living = (node(valkey, database, tmp_path, n) for n in ("busy", "dead", "living"))
+    for _ in range(120):
+        await busy._stream.add([])
+    for _ in range(30):
+        busy._stream._unwritten = False
+        assert len(await busy._stream.take()) == 4
+    await busy._stream.add([])
+    lost = [entry.id for entry in await dead._stream.take()]
+    valkey.command("XCLAIM", KEY, GROUP, "dead", 0, *lost, "IDLE", 60_000)
+    living._stream.take_over_ms = 30_000
+    await living._stream._make_group()
+    found = [entry for _ in range(40) for entry in await living._stream._left_behind()]
+    assert [entry.id for entry in found] == lost
+    for each in (busy, dead, living):
+        await each._stream._client.close()
+
+
+async def test_an_entry_that_another_program_wrote_is_passed_over(valkey, database, tmp_path):
+    one = node(valkey, database, tmp_path, "one")
+    for junk in ("{", "5", '["x", {"key": 1}]'):
+        valkey.command("XADD", KEY, "*", "rows", junk)
+    valkey.command("XADD", KEY, "*", "other", "field")
+    one.book(row(1))
+    await one.close()
+    assert await count(database) == 1
+    assert valkey.command("XLEN", KEY) == 0
+
+
 async def test_a_database_that_is_down_leaves_the_entries_to_be_written_later(
     valkey, database, tmp_path
 ):
@@ -52,11 +127,11 @@ async def test_a_database_that_is_down_leaves_the_entries_to_be_written_later(
     one.book(row(1))
     await one.flush()
     await one._drain_stream()
-    assert valkey.command("XLEN", "test:ledger") == 1
+    assert valkey.command("XLEN", KEY) == 1
     one.book(row(2))
     await one.flush()
     assert len(list((tmp_path / "one").iterdir())) == 1, "the outage is sat out on disk"
-    one._database, one._retry_at = database, 0.0
+    one._writer = RowWriter(database)
     await one.close()
     assert await count(database) == 2
 
@@ -75,11 +150,11 @@ async def test_without_the_server_rows_go_straight_to_the_database(own_valkey, d
 
 async def test_a_server_that_hangs_counts_as_down(own_valkey, monkeypatch):
     monkeypatch.setattr("gateway.ledger.stream.TIMEOUT_S", 0.05)
-    stream = LedgerStream(Client(own_valkey.url, 1.0, {}), "test:ledger", "one")
-    await stream.add([{"key": "k"}])
+    stream = LedgerStream(Client(own_valkey.url, 1.0, {}), KEY, "one")
+    await stream.add([])
     own_valkey.hang()
     with pytest.raises(StoreDown):
-        await stream.add([{"key": "l"}])
+        await stream.add([])
     own_valkey.resume()
     await stream.close()
 

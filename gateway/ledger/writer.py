@@ -1,0 +1,57 @@
+"""Writes rows to the database, and remembers whether it takes any."""
+
+import asyncio
+import time
+from typing import Final
+
+import structlog
+
+from gateway.database.engine import Database, DatabaseDown, told
+from gateway.database.statements import insert_new
+from gateway.database.tables import USAGE
+from gateway.ledger.row import Row
+
+# After a failure the database is left alone for so long.
+RETRY_S: Final = 1.0
+WRITE_TIMEOUT_S: Final = 5.0
+
+log = structlog.get_logger("gateway")
+
+
+class RowWriter:
+    """Writes to *database*; `outage` is set from a failure until something is written again."""
+
+    __slots__ = ("_database", "_retry_at", "outage")
+
+    def __init__(self, database: Database) -> None:
+        self.outage = False
+        self._database = database
+        self._retry_at = 0.0
+
+    def may_try(self) -> bool:
+        """Tell whether the last failure is long enough ago."""
+        return time.monotonic() >= self._retry_at
+
+    async def write(self, rows: list[Row]) -> bool:
+        """Write *rows*, pass over those that are there already; False while it cannot be done."""
+        if not self.may_try():
+            return False
+        try:
+            async with (
+                asyncio.timeout(WRITE_TIMEOUT_S),
+                self._database.writing() as connection,
+            ):
+                await connection.execute(insert_new(connection, USAGE), rows)
+        except DatabaseDown as error:
+            self._failed(error)
+            return False
+        if self.outage:
+            log.info("ledger_database_back")
+        self.outage = False
+        return True
+
+    def _failed(self, error: BaseException) -> None:
+        self._retry_at = time.monotonic() + RETRY_S
+        if not self.outage:
+            log.warning("ledger_database_down", reason=told(error))
+        self.outage = True
