@@ -100,6 +100,7 @@ async def _relay(
     async with request.app[UPSTREAM].open(exchange.call, outcome, exchange.notes) as batches:
         # Fed before the head leaves: the head tells what the first events told.
         chunks = _fed(reply, await anext(batches))
+        _forget(exchange)
         await pacemaker.committed()
         if not outcome.begun:
             stamp(response, exchange)
@@ -112,6 +113,7 @@ async def _relay(
                     pacemaker.writes()
                     await response.write(reply.encode(chunks))
                     pacemaker.wrote()
+                del chunks
                 chunks = _fed(reply, await anext(batches))
         except StopAsyncIteration:
             pass
@@ -120,6 +122,13 @@ async def _relay(
         closing = _finish(reply, broken)
     pacemaker.writes()
     await response.write_eof(reply.encode(closing) + exchange.dialect.end)
+
+
+def _forget(exchange: Exchange) -> None:
+    """Free what was asked: it cannot be sent again, and the stream may last for many minutes."""
+    exchange.payload.clear()
+    exchange.media.clear()
+    exchange.call.body.clear()
 
 
 def _fed(reply: Reply, events: list[Json]) -> list[Json]:

@@ -115,16 +115,22 @@ class Answer:
 
     async def batches(self) -> Batches:
         """Give all events, the first ones at once. Raises `UpstreamError` when it breaks off."""
-        yield self._first
+        first, self._first = self._first, []
+        yield first
         if not self._stream:
             return
+        # While nothing comes, nothing of what came is held, here as in the relay.
+        del first
         content = self._response.content
         watch = Watch(asyncio.get_running_loop(), self._idle_s, self._expire)
         try:
             while data := await content.read(READ_BYTES):
                 watch.touch()
-                if events := self._events(self._decoder.feed(data)):
+                events = self._events(self._decoder.feed(data))
+                del data
+                if events:
                     yield events
+                del events
             if events := self._events(self._decoder.finish()):
                 yield events
         except aiohttp.ClientError:
