@@ -15,7 +15,7 @@ from typing import NamedTuple
 from gateway.database.engine import Database
 from gateway.exchange import License, Limits
 from gateway.licenses.book import Book
-from gateway.licenses.store import LicenseStore
+from gateway.licenses.store import Arrival, LicenseStore
 
 COUNT = 10_000
 LOOKUPS = 200_000
@@ -35,7 +35,7 @@ async def measure(folder: Path, count: int = COUNT) -> Measured:
     await database.migrate()
     store = LicenseStore(database)
     keys = [f"gw-{number}-{os.urandom(24).hex()}" for number in range(count)]
-    await store.add_all([(_license(number), key) for number, key in enumerate(keys)])
+    await store.add_all([Arrival(_license(number), key) for number, key in enumerate(keys)])
     began = time.perf_counter()
     loaded = await store.load()
     book = Book()

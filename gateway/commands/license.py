@@ -1,5 +1,6 @@
 """`license`: the life of the licenses in the database. A key is shown once, when it is made."""
 
+import csv
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -18,10 +19,11 @@ from gateway.commands.database import (
 from gateway.database.engine import Database
 from gateway.exchange import License
 from gateway.ledger import spans
+from gateway.licenses import exports
 from gateway.licenses.digest import new_key, normalised
 from gateway.licenses.imports import Candidate, candidates
 from gateway.licenses.making import FIELDS, changed, flat, made
-from gateway.licenses.store import Kept, LicenseStore
+from gateway.licenses.store import Kept, LicenseStore, Refused
 from gateway.settings import Settings
 
 LISTED = ("id", "owner", "models", "requests_per_minute", "tokens_per_minute", "expires")
@@ -81,7 +83,7 @@ def list_(path: Path | None, *, as_json: bool) -> None:
     """List the licenses of the database."""
     found = _stored(settings_of(path), lambda store: store.kept())
     if as_json:
-        show_json([_plain(one) for one in found])
+        show_json([exports.plain(one) for one in found])
         return
     rows = (
         [*(flat(one.license)[name] for name in LISTED), "disabled" if one.license.disabled else ""]
@@ -98,9 +100,11 @@ def show(path: Path | None, id_: str, *, as_json: bool) -> None:
     """Show one license."""
     [one] = _stored(settings_of(path), lambda store: store.kept([id_]))
     if as_json:
-        show_json(_plain(one))
+        show_json(exports.plain(one))
         return
-    show_table(("", ""), [(name, value) for name, value in _plain(one).items() if value != []])
+    show_table(
+        ("", ""), [(name, value) for name, value in exports.plain(one).items() if value != []]
+    )
 
 
 @license_.command()
@@ -163,17 +167,24 @@ def revoke(path: Path | None, id_: str, *, as_json: bool) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @json_option
 def import_(path: Path | None, file: Path, *, as_json: bool) -> None:
-    """Take over the tokens of new-api or one-api from a CSV or JSON export."""
+    """Take over licenses from a file: an own export, or one of new-api or one-api, CSV or JSON."""
     settings = settings_of(path)
     kept = _stored(settings, lambda store: store.kept())
     ids = {one.license.id for one in kept} | {one.id for one in settings.licenses}
     try:
-        found = list(candidates(file.read_text(encoding="utf-8-sig"), ids.__contains__))
-    except (ValueError, OSError) as error:
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            found = list(candidates(opened.read(), ids.__contains__))
+    except (ValueError, OSError, csv.Error) as error:
         raise click.ClickException(f"{file}: {error}") from None
-    good = [(one.license, one.key) for one in found if one.license is not None]
-    problems = iter(_stored(settings, lambda store: store.add_all(good)))
-    report = [_imported(one, None if one.license is None else next(problems)) for one in found]
+    fixed = {one.id for one in settings.licenses}
+    good = [one.arrival for one in found if one.arrival is not None and one.id not in fixed]
+    refused = iter(_stored(settings, lambda store: store.add_all(good)))
+    report = [
+        _imported(
+            one, _FIXED if one.id in fixed else None if one.arrival is None else next(refused)
+        )
+        for one in found
+    ]
     if as_json:
         show_json(report)
         return
@@ -188,9 +199,18 @@ def import_(path: Path | None, file: Path, *, as_json: bool) -> None:
 
 @license_.command()
 @config_option
-def export(path: Path | None) -> None:
-    """Print all licenses as JSON, with the digests of their keys."""
-    show_json([_plain(one) for one in _stored(settings_of(path), lambda store: store.kept())])
+@click.option("--csv", "csv_", is_flag=True, help="Print CSV instead of JSON.")
+@click.option("--with-pepper", is_flag=True, help="Add the secret that the digests need elsewhere.")
+def export(path: Path | None, *, csv_: bool, with_pepper: bool) -> None:
+    """Print all licenses, with the digests of their keys; `import` reads it back."""
+    settings = settings_of(path)
+    kept = _stored(settings, lambda store: store.kept())
+    pepper = _stored(settings, lambda store: store.pepper())
+    found = exports.rows(kept, pepper, with_pepper=with_pepper)
+    if csv_:
+        click.echo(exports.as_csv(found), nl=False)
+    else:
+        show_json(found)
 
 
 def _stored(settings: Settings, work: Callable[[LicenseStore], Any]) -> Any:
@@ -224,21 +244,18 @@ def _refuse_fixed(settings: Settings, id_: str) -> None:
         raise click.ClickException(f"config.toml has a license {id_!r} already")
 
 
-def _imported(one: Candidate, problem: str | None) -> dict[str, Any]:
-    result = "invalid" if one.license is None else "duplicate" if problem else "added"
+_FIXED = Refused("duplicate", "config.toml has a license of that id")
+
+
+def _imported(one: Candidate, refused: Refused | None) -> dict[str, Any]:
     return {
         "row": one.row,
         "name": one.name,
         "license": one.id,
-        "result": result,
-        "why": one.reason or problem or "",
+        "result": "invalid" if one.arrival is None else refused.result if refused else "added",
+        "why": one.reason or (refused.why if refused else ""),
         "not_carried": list(one.not_carried),
     }
-
-
-def _plain(one: Kept) -> dict[str, Any]:
-    keys = [{"digest": digest, "expires": expires} for digest, expires in one.keys]
-    return flat(one.license) | {"created": one.created, "keys": keys}
 
 
 def _show_key(one: License, key: str, *, as_json: bool) -> None:
@@ -251,6 +268,6 @@ def _show_key(one: License, key: str, *, as_json: bool) -> None:
 
 def _show_done(one: Kept, what: str, *, as_json: bool) -> None:
     if as_json:
-        show_json(_plain(one))
+        show_json(exports.plain(one))
         return
     click.echo(f"{one.license.id}: {what}")

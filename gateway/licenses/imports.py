@@ -1,4 +1,4 @@
-"""Reads licenses from token exports of new-api and one-api, JSON or CSV.
+"""Reads licenses from files, JSON or CSV: own exports, and those of new-api and one-api.
 
 Clients of those gateways present `sk-` and the exported text; the license is known by the same.
 What has no counterpart here (a remaining quota, a group) is named in the report and not carried.
@@ -13,8 +13,9 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from gateway.exchange import License
+from gateway.licenses.exports import arrival, is_own
 from gateway.licenses.making import made
+from gateway.licenses.store import Arrival
 
 PREFIX: Final = "sk-"
 ENABLED: Final = 1
@@ -30,15 +31,14 @@ class Candidate(NamedTuple):
 
     row: int
     name: str
-    license: License | None = None
-    key: str = ""
+    arrival: Arrival | None = None
     reason: str = ""
     not_carried: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
         """Give the license's id, empty where there is none."""
-        return "" if self.license is None else self.license.id
+        return "" if self.arrival is None else self.arrival.license.id
 
 
 def candidates(text: str, taken: Callable[[str], bool]) -> Iterator[Candidate]:
@@ -50,7 +50,11 @@ def candidates(text: str, taken: Callable[[str], bool]) -> Iterator[Candidate]:
             yield Candidate(number, name, reason="not an object")
             continue
         try:
-            found = _candidate(number, name, row, lambda id_: id_ in given or taken(id_))
+            found = (
+                Candidate(number, name, arrival(row))
+                if is_own(row)
+                else _candidate(number, name, row, lambda id_: id_ in given or taken(id_))
+            )
         except ValueError as error:
             yield Candidate(number, name, reason=str(error))
         else:
@@ -77,15 +81,15 @@ def _candidate(
         "disabled": str(row.get("status") or ENABLED) != str(ENABLED),
     }
     lost = tuple(field for field in _NOT_CARRIED if _worth_telling(row, field))
-    return Candidate(number, name, made(fields), key, not_carried=lost)
+    return Candidate(number, name, Arrival(made(fields), key), not_carried=lost)
 
 
 def _rows(text: str) -> list[Any]:
-    text = text.lstrip("\ufeff").strip()
+    text = text.lstrip("\ufeff \r\n")
     if not text.startswith(("[", "{")):
-        reader = csv.DictReader(io.StringIO(text))
+        reader = csv.DictReader(io.StringIO(text, newline=""))
         names = [(name or "").strip().lower() for name in reader.fieldnames or ()]
-        if "key" not in names:
+        if not {"key", "keys"} & set(names):
             raise ValueError("neither JSON nor CSV with a column named key")
         reader.fieldnames = names
         return list(reader)

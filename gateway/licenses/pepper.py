@@ -7,7 +7,7 @@ it the database keeps only a check, so that a wrong one is noticed before it ref
 import hmac
 import secrets
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database.statements import insert_new
@@ -32,6 +32,12 @@ async def settle_pepper(connection: AsyncConnection, configured: str) -> bytes:
     return known_pepper(facts, configured)
 
 
+async def adopt_pepper(connection: AsyncConnection, pepper: str) -> None:
+    """Keep *pepper* instead of the made one, in a database that holds no digests yet."""
+    await connection.execute(delete(FACTS).where(FACTS.c.name == _MADE))
+    await connection.execute(insert_new(connection, FACTS), [{"name": _MADE, "value": pepper}])
+
+
 def known_pepper(facts: dict[str, str], configured: str) -> bytes:
     """Give the pepper that *facts* of the database and *configured* agree on.
 
@@ -53,6 +59,10 @@ async def _facts(connection: AsyncConnection) -> dict[str, str]:
     return {row.name: row.value for row in rows}
 
 
+def check_of(pepper: bytes) -> str:
+    """Give what tells *pepper* from another one, and does not give it away."""
+    return hmac.digest(pepper, b"gateway license keys", "sha256").hex()
+
+
 def _check_row(pepper: str) -> dict[str, str]:
-    value = hmac.digest(pepper.encode(), b"gateway license keys", "sha256").hex()
-    return {"name": _CHECK, "value": value}
+    return {"name": _CHECK, "value": check_of(pepper.encode())}

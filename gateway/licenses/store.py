@@ -5,7 +5,7 @@ Each change raises the revision in its own transaction; processes that watch it 
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from gateway.database.statements import insert_new, raise_revision
 from gateway.database.tables import LICENSE_KEYS, LICENSES, REVISIONS
 from gateway.exchange import License, Limits
 from gateway.licenses.digest import keyed_digest
-from gateway.licenses.pepper import settle_pepper
+from gateway.licenses.pepper import adopt_pepper, check_of, settle_pepper
 
 REVISION = "licenses"
 _LIMITS = tuple(Limits.__dataclass_fields__)
@@ -37,16 +37,46 @@ class Loaded(NamedTuple):
     licenses: dict[bytes, License]
 
 
+class KeptKey(NamedTuple):
+    """What the database keeps of a key: its digest in hex, and the end of its life if it has one.
+
+    Moments are Unix seconds.
+    """
+
+    digest: str
+    expires: int | None
+    created: int
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A license with what else the database knows of it; moments in Unix seconds.
-
-    *keys* are the digests in hex, each with the end of its life, if it has one.
-    """
+    """A license with what else the database knows of it."""
 
     license: License
     created: int
-    keys: tuple[tuple[str, int | None], ...]
+    keys: tuple[KeptKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A license to be added: with its *key*, or with *keys* of which only the digests are known.
+
+    Those were made with the pepper that *pepper_check* belongs to, and that *pepper* may hold.
+    """
+
+    license: License
+    key: str = ""
+    keys: tuple[KeptKey, ...] = ()
+    created: int | None = None
+    pepper_check: str = ""
+    pepper: str = ""
+
+
+class Refused(NamedTuple):
+    """Why a license was not added: *result* is `duplicate` or `invalid`."""
+
+    result: str
+    why: str
 
 
 class LicenseStore:
@@ -79,16 +109,17 @@ class LicenseStore:
         """
         async with self._database.reading() as connection:
             asked = select(LICENSES).order_by(LICENSES.c.created, LICENSES.c.id)
-            known = select(LICENSE_KEYS).order_by(LICENSE_KEYS.c.created)
+            known = select(LICENSE_KEYS).order_by(LICENSE_KEYS.c.created, LICENSE_KEYS.c.digest)
             if ids:
                 asked = asked.where(LICENSES.c.id.in_(ids))
                 known = known.where(LICENSE_KEYS.c.license.in_(ids))
             rows = (await connection.execute(asked)).all()
             keys = (await connection.execute(known)).all()
         _require(ids, {row.id for row in rows})
-        by_license: dict[str, list[tuple[str, int | None]]] = {}
+        by_license: dict[str, list[KeptKey]] = {}
         for key in keys:
-            by_license.setdefault(key.license, []).append((key.digest.hex(), key.expires))
+            known_key = KeptKey(key.digest.hex(), key.expires, key.created)
+            by_license.setdefault(key.license, []).append(known_key)
         return [
             Kept(license_of_row(row), row.created, tuple(by_license.get(row.id, ())))
             for row in rows
@@ -97,9 +128,9 @@ class LicenseStore:
     async def create(self, license_: License, key: str) -> None:
         """Add *license_* with *key*. Raises `LicenseError` when its id or *key* is taken."""
         async with self._database.writing() as connection:
-            digest = keyed_digest(key, await settle_pepper(connection, self._pepper))
-            if problem := await _add(connection, license_, digest):
-                raise LicenseError(problem)
+            pepper = await settle_pepper(connection, self._pepper)
+            if refused := await _add(connection, Arrival(license_, key), pepper):
+                raise LicenseError(refused.why)
             await raise_revision(connection, REVISION)
 
     async def update(self, license_: License) -> None:
@@ -130,20 +161,30 @@ class LicenseStore:
                 .values(expires=end)
             )
             digest = keyed_digest(key, await settle_pepper(connection, self._pepper))
-            if not await _add_key(connection, id_, digest):
+            if not await _add_key(connection, id_, KeptKey(digest.hex(), None, now)):
                 raise LicenseError("another license has that key already")
             await raise_revision(connection, REVISION)
 
-    async def add_all(self, found: Iterable[tuple[License, str]]) -> list[str | None]:
-        """Add licenses with their keys in one transaction; give for each why not, or None."""
+    async def add_all(self, found: Sequence[Arrival]) -> list[Refused | None]:
+        """Add licenses in one transaction; give for each why not, or None.
+
+        A database without any keys takes over the pepper that came along.
+        """
         async with self._database.writing() as connection:
             pepper = await settle_pepper(connection, self._pepper)
-            problems = [
-                await _add(connection, license_, keyed_digest(key, pepper))
-                for license_, key in found
-            ]
+            brought = next((one.pepper for one in found if one.pepper), "")
+            keys = await connection.scalar(select(LICENSE_KEYS.c.digest).limit(1))
+            if brought and keys is None and not self._pepper:
+                await adopt_pepper(connection, brought)
+                pepper = brought.encode()
+            refused = [await _add(connection, one, pepper) for one in found]
             await raise_revision(connection, REVISION)
-        return problems
+        return refused
+
+    async def pepper(self) -> bytes:
+        """Give the pepper in force. Raises `WrongPepper`."""
+        async with self._database.writing() as connection:
+            return await settle_pepper(connection, self._pepper)
 
 
 async def _revision(connection: AsyncConnection) -> int:
@@ -151,23 +192,28 @@ async def _revision(connection: AsyncConnection) -> int:
     return await connection.scalar(asked) or 0
 
 
-async def _add(connection: AsyncConnection, license_: License, digest: bytes) -> str | None:
-    """Add both or neither; give the reason why not."""
+async def _add(connection: AsyncConnection, one: Arrival, pepper: bytes) -> Refused | None:
+    """Add the license and its keys or nothing; give the reason why not."""
+    if one.keys and one.pepper_check != check_of(pepper):
+        return Refused("invalid", "its keys were made with another pepper")
+    now = int(time.time())
+    keys = one.keys or (KeptKey(keyed_digest(one.key, pepper).hex(), None, now),)
     savepoint = await connection.begin_nested()
-    values = _values(license_) | {"created": int(time.time())}
+    values = _values(one.license) | {"created": now if one.created is None else one.created}
     added = await connection.execute(insert_new(connection, LICENSES), [values])
     if not added.rowcount:
         await savepoint.rollback()
-        return f"there is a license {license_.id!r} already"
-    if not await _add_key(connection, license_.id, digest):
-        await savepoint.rollback()
-        return "another license has that key already"
+        return Refused("duplicate", f"there is a license {one.license.id!r} already")
+    for key in keys:
+        if not await _add_key(connection, one.license.id, key):
+            await savepoint.rollback()
+            return Refused("duplicate", "another license has that key already")
     await savepoint.commit()
     return None
 
 
-async def _add_key(connection: AsyncConnection, id_: str, digest: bytes) -> bool:
-    row = {"digest": digest, "license": id_, "expires": None, "created": int(time.time())}
+async def _add_key(connection: AsyncConnection, id_: str, key: KeptKey) -> bool:
+    row = key._asdict() | {"license": id_, "digest": bytes.fromhex(key.digest)}
     added = await connection.execute(insert_new(connection, LICENSE_KEYS), [row])
     return bool(added.rowcount)
 

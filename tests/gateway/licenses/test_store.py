@@ -8,7 +8,7 @@ import pytest
 from gateway.exchange import License, Limits
 from gateway.licenses.book import Book
 from gateway.licenses.pepper import WrongPepper
-from gateway.licenses.store import LicenseError, LicenseStore
+from gateway.licenses.store import Arrival, LicenseError, LicenseStore
 
 FULL = License(
     "alice",
@@ -96,11 +96,11 @@ async def test_an_unknown_license_is_named(store, change):
 
 async def test_adding_many_tells_which_were_not_added(store):
     await store.create(License("a"), "key-a")
-    found = [(License("b"), "key-b"), (License("c"), "key-a"), (License("b"), "key-d")]
-    problems = await store.add_all(found)
-    assert problems[0] is None
-    assert "key" in problems[1]
-    assert "'b'" in problems[2]
+    found = [("b", "key-b"), ("c", "key-a"), ("b", "key-d")]
+    refused = await store.add_all([Arrival(License(id_), key) for id_, key in found])
+    assert refused[0] is None
+    assert refused[1] == ("duplicate", "another license has that key already")
+    assert refused[2] == ("duplicate", "there is a license 'b' already")
     assert {one.license.id for one in await store.kept()} == {"a", "b"}
 
 

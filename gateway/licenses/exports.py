@@ -1,0 +1,114 @@
+"""Licenses on file, in the gateway's own form: a list of flat rows, as JSON or CSV, and back.
+
+Nothing is lost on the way, so that what was exported can be imported into another database. Of the
+keys there are digests only, which need the pepper they were made with: each row holds a check of
+it, and the pepper itself if that was asked for.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import orjson
+
+from gateway.licenses.making import flat, made
+from gateway.licenses.pepper import check_of
+from gateway.licenses.store import Arrival, Kept, KeptKey
+
+# The lists among the fields; in a cell of CSV they are JSON.
+_LISTS: Final = ("models", "networks", "keys")
+_MADE_BESIDE: Final = {"created", "keys", "pepper", "pepper_check"}
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def is_own(row: dict[str, Any]) -> bool:
+    """Tell whether *row* is one of this form."""
+    return "keys" in row
+
+
+def plain(one: Kept) -> dict[str, Any]:
+    """Give *one* as a flat object."""
+    keys = [key._asdict() for key in one.keys]
+    return flat(one.license) | {"created": one.created, "keys": keys}
+
+
+def rows(kept: Iterable[Kept], pepper: bytes, *, with_pepper: bool) -> list[dict[str, Any]]:
+    """Give the rows of *kept*, whose digests were made with *pepper*."""
+    beside = {"pepper_check": check_of(pepper)}
+    if with_pepper:
+        beside["pepper"] = pepper.decode()
+    return [plain(one) | beside for one in kept]
+
+
+def as_csv(found: list[dict[str, Any]]) -> str:
+    """Give *found* as CSV, with a head even when there are none."""
+    text = io.StringIO()
+    names = list(found[0]) if found else ["id", "keys"]
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    for row in found:
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+    return text.getvalue()
+
+
+def arrival(row: dict[str, Any]) -> Arrival:
+    """Read *row* back. Raises `ValueError` naming the field."""
+    listed = {name: _listed(name, row.get(name)) for name in _LISTS}
+    # An empty cell of CSV is a field without a value.
+    fields = {name: value for name, value in row.items() if value is not None and value != ""}
+    keys = tuple(map(_key, listed.pop("keys")))
+    if not keys:
+        raise ValueError("keys: there are none")
+    check = fields.get("pepper_check")
+    if not isinstance(check, str):
+        raise ValueError("pepper_check: is missing")  # noqa: TRY004 - a fault of the file
+    loose = {name: value for name, value in fields.items() if name not in _MADE_BESIDE}
+    return Arrival(
+        made(loose | listed),
+        keys=keys,
+        created=_moment("created", fields.get("created")),
+        pepper_check=check,
+        pepper=str(fields.get("pepper", "")),
+    )
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return orjson.dumps(value).decode()
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _listed(name: str, value: Any) -> list[Any]:
+    if isinstance(value, str) and value:
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            raise ValueError(f"{name}: is no list in JSON") from None
+    value = value or []
+    if not isinstance(value, list):
+        raise ValueError(f"{name}: is no list")  # noqa: TRY004 - a fault of the file
+    return value
+
+
+def _key(found: Any) -> KeptKey:
+    digest = found.get("digest") if isinstance(found, dict) else None
+    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        raise ValueError("keys: a digest is no SHA-256 in hex")
+    expires, created = found.get("expires"), found.get("created")
+    return KeptKey(
+        digest,
+        None if expires is None else _moment("keys", expires),
+        _moment("keys", created),
+    )
+
+
+def _moment(name: str, value: Any) -> int:
+    try:
+        moment = int(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}: {str(value)[:40]!r} is no moment in seconds") from None
+    if not 0 <= moment < 2**40:
+        raise ValueError(f"{name}: {moment} is no moment in seconds")
+    return moment
