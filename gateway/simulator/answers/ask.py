@@ -63,6 +63,18 @@ class Ask:
             (self.config.get("thinkingConfig") or {}).get("includeThoughts")
         )
 
+    def uses(self, name: str) -> bool:
+        """Tell whether the built-in tool called *name* is on."""
+        return any(name in tool for tool in self.request.get("tools") or ())
+
+    def tool(self, name: str) -> Json:
+        """Give the settings of the built-in tool called *name*, none where it is off."""
+        for tool in self.request.get("tools") or ():
+            if tool.get(name):
+                settings: Json = tool[name]
+                return settings
+        return {}
+
     def signature(self) -> Json:
         """Give the thought signature of this answer as a part's field, or nothing."""
         if not (self.model.signs or (self.thinks and self.model.kind == "chat")):

@@ -33,7 +33,7 @@ def call(ask: Ask) -> list[Chunk]:
     for at, declaration in enumerate(_chosen(ask)):
         made: Json = {"name": declaration["name"], "args": _arguments(declaration, ask.question)}
         if ask.model.ids:
-            made = {"id": _id(ask, at), **made}
+            made = {"id": call_id(ask, at), **made}
         parts.append({"functionCall": made})
     parts[0].update(ask.signature())
     # 2.5 models finish in the chunk of the call, later ones in a chunk of their own.
@@ -78,6 +78,7 @@ def _arguments(declaration: Json, question: str) -> Json:
     return filled if isinstance(filled, dict) else {}
 
 
-def _id(ask: Ask, at: int) -> str:
+def call_id(ask: Ask, at: int) -> str:
+    """Give the id of the call that stands at *at* in the answer."""
     seed = f"{len(ask.request['contents'])} {at} {ask.question}"
     return hashlib.sha256(seed.encode("utf-8", "replace")).hexdigest()[:8]

@@ -3,14 +3,13 @@
 import re
 from collections.abc import Callable
 
-from gateway.simulator.answers import calls, media, texts, tools
+from gateway.simulator.answers import calls, media, sources, texts, tools
 from gateway.simulator.answers.ask import Ask, Chunk
 from gateway.simulator.answers.usage import THOUGHT_TOKENS
 from gateway.simulator.strict.output import wants_json
 from gateway.simulator.strict.turns import responses
 
 _FINISH = re.compile(r"finish with ([A-Z_]+)")
-_SEARCHES = frozenset({"googleSearch", "urlContext", "googleMaps", "fileSearch"})
 _CHARACTERS_PER_TOKEN = 4
 
 
@@ -61,12 +60,18 @@ def _limited(ask: Ask, pieces: list[str]) -> tuple[list[str], str]:
     return (texts.cut(text) if text else []), finish
 
 
-def _uses(ask: Ask, names: frozenset[str]) -> bool:
-    return any(tool.keys() & names for tool in ask.request.get("tools") or ())
-
-
 def _has_results(ask: Ask) -> bool:
     return bool(responses(ask.last))
+
+
+def _results(ask: Ask) -> list[Chunk]:
+    """Tell the results of functions, and the sources that were found beside them."""
+    pieces = texts.cut(calls.results(ask))
+    return tools.sourced(ask, pieces) if sources.asked(ask) else _text(ask, pieces)
+
+
+def _sourced(ask: Ask) -> bool:
+    return bool(sources.asked(ask)) or sources.recites(ask)
 
 
 def _enum(ask: Ask) -> bool:
@@ -81,11 +86,12 @@ _RULES: tuple[tuple[Callable[[Ask], bool], Callable[[Ask], list[Chunk]]], ...] =
     (_kind("tts"), media.speech),
     (lambda ask: ask.question == "say nothing", lambda _: [Chunk([], "STOP")]),
     (lambda ask: calls.wants_call(ask) and not texts.directed(ask), calls.call),
-    (_has_results, lambda ask: _text(ask, texts.cut(calls.results(ask)))),
+    (_has_results, _results),
     (_kind("image"), media.picture),
     (lambda ask: wants_json(ask.request), lambda ask: _text(ask, texts.cut(texts.json_text(ask)))),
     (_enum, lambda ask: _text(ask, [texts.enum_text(ask)])),
     (texts.directed, lambda ask: _text(ask, texts.pieces(ask))),
-    (lambda ask: _uses(ask, frozenset({"codeExecution"})), tools.code),
-    (lambda ask: _uses(ask, _SEARCHES), tools.grounded),
+    (lambda ask: ask.uses("computerUse"), tools.action),
+    (_sourced, tools.sourced),
+    (lambda ask: ask.uses("codeExecution"), tools.code),
 )

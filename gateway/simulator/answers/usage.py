@@ -7,6 +7,8 @@ _MEDIA_TOKENS = {"IMAGE": 258, "AUDIO": 64, "VIDEO": 516, "DOCUMENT": 258}
 _MODALITIES = {"image": "IMAGE", "audio": "AUDIO", "video": "VIDEO", "text": "DOCUMENT"}
 THOUGHT_TOKENS = 12
 _SEARCH_TOKENS = 20
+# What these tools find counts as a part of the prompt.
+_READERS = ("urlContext", "googleMaps", "fileSearch")
 
 
 def text_tokens(text: str) -> int:
@@ -50,9 +52,7 @@ class Usage:
         self._thoughts = THOUGHT_TOKENS if ask.thinks else 0
         self._candidates: dict[str, int] = {}
         self._copies = ask.config.get("candidateCount", 1)
-        self._tool_use = (
-            _SEARCH_TOKENS if any("urlContext" in t for t in ask.request.get("tools") or ()) else 0
-        )
+        self._tool_use = _SEARCH_TOKENS if any(map(ask.uses, _READERS)) else 0
         self._tier = ask.request.get("serviceTier", "STANDARD").lower()
 
     def add(self, parts: list[Json]) -> None:

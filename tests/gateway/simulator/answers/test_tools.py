@@ -12,15 +12,28 @@ def test_code_runs_with_a_stop_in_mid_stream():
     assert failed[1]["executableCode"]["id"] == failed[2]["codeExecutionResult"]["id"]
 
 
-def test_citations_point_at_bytes_and_a_start_of_zero_is_absent():
-    got = answer("who?", tools=[{"googleSearch": {}}, {"urlContext": {}}])
-    said = parts_of(got)[0]["text"].encode()
-    supports = got["candidates"][0]["groundingMetadata"]["groundingSupports"]
-    assert "startIndex" not in supports[0]["segment"]
-    assert len(supports) == 3
-    for support in supports:
-        segment = support["segment"]
-        found = said[segment.get("startIndex", 0) : segment["endIndex"]].decode()
-        assert found == segment["text"]
-    assert got["candidates"][0]["urlContextMetadata"]["urlMetadata"]
-    assert got["usageMetadata"]["toolUsePromptTokenCount"]
+def test_code_stands_behind_the_first_sentence_where_both_are_on():
+    got = events("Recite", tools=[{"codeExecution": {}}])
+    kinds = [next(iter(parts_of(event)[0])) for event in got]
+    assert kinds == ["text", "executableCode", "codeExecutionResult", "text", "text", "text"]
+
+
+def test_invocations_on_googles_side_are_shown_where_they_were_asked_for():
+    config = {"includeServerSideToolInvocations": True}
+    tools = [{"googleSearch": {}}, {"fileSearch": {"fileSearchStoreNames": ["a"]}}]
+    parts = parts_of(answer("who?", NEW, tools=tools, toolConfig=config))
+    assert [part["toolCall"]["toolType"] for part in parts if "toolCall" in part] == [
+        "GOOGLE_SEARCH_WEB",
+        "FILE_SEARCH",
+    ]
+    assert all("thoughtSignature" in part for part in parts[:4])
+    for call, response in (parts[:2], parts[2:4]):
+        assert call["toolCall"]["id"] == response["toolResponse"]["id"]
+    assert "text" in parts_of(answer("who?", NEW, tools=tools))[0]
+
+
+def test_an_action_on_the_screen_is_a_call():
+    got = answer("Click", NEW, tools=[{"computerUse": {"environment": "ENVIRONMENT_BROWSER"}}])
+    call = parts_of(got)[1]["functionCall"]
+    assert call["name"] == "click_at"
+    assert call["id"]

@@ -1,0 +1,109 @@
+"""The sources of an answer: grounding by search, maps, files and pages, and citations."""
+
+from gateway.simulator.answers.ask import Ask
+from gateway.simulator.refusal import Json
+
+TOOL_TYPES = {
+    "googleSearch": "GOOGLE_SEARCH_WEB",
+    "googleMaps": "GOOGLE_MAPS",
+    "fileSearch": "FILE_SEARCH",
+    "urlContext": "URL_CONTEXT",
+}
+_REDIRECT = "https://vertexaisearch.cloud.google.com/grounding-api-redirect"
+_WEB: list[Json] = [
+    {"web": {"uri": f"{_REDIRECT}/one", "title": "example.com"}},
+    {"web": {"uri": f"{_REDIRECT}/two", "title": "example.org"}},
+]
+_PICTURE: Json = {
+    "image": {
+        "sourceUri": "https://example.com/photos",
+        "imageUri": "https://example.com/photos/1.png",
+        "title": "Photos",
+        "domain": "example.com",
+    }
+}
+_PLACE: Json = {
+    "maps": {
+        "uri": "https://maps.google.com/?cid=1",
+        "title": "Café Größenwahn",
+        "placeId": "places/simulated",
+    }
+}
+_PAGE = "https://example.com/"
+_LICENSED = "https://github.com/example/recited"
+
+
+def asked(ask: Ask) -> list[str]:
+    """Give the tools of *ask* that find sources."""
+    return [name for name in TOOL_TYPES if ask.uses(name)]
+
+
+def recites(ask: Ask) -> bool:
+    """Tell whether the answer shall repeat what others wrote."""
+    return "recite" in ask.question.lower()
+
+
+def metadata(ask: Ask, sentences: list[str]) -> Json:
+    """Give the fields of the candidate that tell the sources of *sentences*."""
+    told: Json = {}
+    chunks = _chunks(ask)
+    if chunks:
+        told["groundingMetadata"] = _grounding(ask, sentences, chunks)
+    if ask.uses("urlContext"):
+        statuses = ("SUCCESS", "ERROR")
+        told["urlContextMetadata"] = {"urlMetadata": [_page(status) for status in statuses]}
+    if recites(ask):
+        told["citationMetadata"] = {"citationSources": _citations(sentences)}
+    return told
+
+
+def _chunks(ask: Ask) -> list[Json]:
+    chunks = []
+    if ask.uses("googleSearch") or ask.uses("urlContext"):
+        chunks += _WEB
+    if "imageSearch" in (ask.tool("googleSearch").get("searchTypes") or {}):
+        chunks.append(_PICTURE)
+    if ask.uses("googleMaps"):
+        chunks.append(_PLACE)
+    for store in ask.tool("fileSearch").get("fileSearchStoreNames") or ():
+        told = {"title": "Opening hours", "text": "Geöffnet bis 18 Uhr.", "fileSearchStore": store}
+        chunks.append({"retrievedContext": told})
+    return chunks
+
+
+def _grounding(ask: Ask, sentences: list[str], chunks: list[Json]) -> Json:
+    supports = [
+        {"segment": segment, "groundingChunkIndices": [at % len(chunks)]}
+        for at, segment in enumerate(_segments(sentences))
+    ]
+    told: Json = {"groundingChunks": chunks, "groundingSupports": supports}
+    if ask.uses("googleSearch"):
+        told["searchEntryPoint"] = {"renderedContent": "<div>simulated search</div>"}
+    if ask.uses("googleSearch") or ask.uses("googleMaps"):
+        told["webSearchQueries"] = [ask.question[:100]]
+    return told
+
+
+def _segments(sentences: list[str]) -> list[Json]:
+    """Give the place of each sentence: offsets count UTF-8 bytes, a start of 0 is absent."""
+    segments, start = [], 0
+    for sentence in sentences:
+        end = start + len(sentence.encode())
+        lead = len(sentence) - len(sentence.lstrip())
+        segment: Json = {"startIndex": start + lead} if start + lead else {}
+        segment.update(endIndex=end, text=sentence.strip())
+        segments.append(segment)
+        start = end
+    return segments
+
+
+def _citations(sentences: list[str]) -> list[Json]:
+    """Give the last sentence with where it was taken from, the first without, as happens."""
+    places = _segments(sentences)
+    for place in places:
+        del place["text"]
+    return [places[0], {**places[-1], "uri": _LICENSED, "license": "mit"}]
+
+
+def _page(status: str) -> Json:
+    return {"retrievedUrl": _PAGE, "urlRetrievalStatus": f"URL_RETRIEVAL_STATUS_{status}"}
