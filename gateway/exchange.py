@@ -305,7 +305,10 @@ class LicenseBook(Protocol):
     """All licenses in memory; looking one up never waits."""
 
     def find(self, key: str) -> License | None:
-        """Give the license whose secret is *key*, disabled and expired ones too."""
+        """Give the license whose secret is *key*, disabled and expired ones too.
+
+        Raises `Unavailable` for one that cannot be judged now.
+        """
 
 
 class Memories(Protocol):

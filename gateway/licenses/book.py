@@ -9,23 +9,27 @@ import hmac
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 
+from gateway.errors import Unavailable
 from gateway.exchange import License, Limits
 from gateway.licenses.digest import digest, keyed_digest, normalised
 from gateway.settings import License as FixedLicense
 
+# The database is looked into more often than this.
+RETRY_AFTER_S = 5.0
 _LIMITS = tuple(Limits.__dataclass_fields__)
 
 
 class Book:
     """Licenses by digest, from several sources; an earlier source wins over a later one."""
 
-    __slots__ = ("_found", "_keyed", "_pepper", "_sources")
+    __slots__ = ("_found", "_keyed", "_pepper", "_sources", "_suspended")
 
     def __init__(self) -> None:
         self._sources: dict[str, Mapping[bytes, License]] = {}
         self._found: dict[bytes, tuple[bytes, License]] = {}
         self._keyed: Mapping[bytes, License] = {}
         self._pepper = b""
+        self._suspended = False
 
     def replace(self, source: str, licenses: Mapping[bytes, License]) -> None:
         """Take *licenses*, by `digest`, for all that *source* gave before."""
@@ -35,10 +39,19 @@ class Book:
     def replace_keyed(self, pepper: bytes, licenses: Mapping[bytes, License]) -> None:
         """Take *licenses*, by `keyed_digest` with *pepper*, for those before; they come last."""
         self._pepper, self._keyed = pepper, licenses
+        self._suspended = False
+        self._forget()
+
+    def suspend(self) -> None:
+        """Let the keyed licenses no longer be judged, until they are replaced."""
+        self._suspended = True
         self._forget()
 
     def find(self, key: str) -> License | None:
-        """Give the license whose secret is *key*, disabled and expired ones too."""
+        """Give the license whose secret is *key*, disabled and expired ones too.
+
+        Raises `Unavailable` for one that cannot be judged now, since it may have been revoked.
+        """
         wanted = digest(key)
         # The table is searched by digest, of which a guesser controls no byte; the comparison in
         # constant time is for the entry it gives.
@@ -48,9 +61,13 @@ class Book:
         return found[1] if hmac.compare_digest(found[0], wanted) else None
 
     def _find_keyed(self, key: str, plain: bytes) -> License | None:
-        if not self._keyed:
-            return None
-        found = self._keyed.get(keyed_digest(key, self._pepper))
+        found = self._keyed.get(keyed_digest(key, self._pepper)) if self._keyed else None
+        # Before the first look into the database any key may be one of its licenses.
+        if self._suspended and (found or not self._pepper):
+            raise Unavailable(
+                "Licenses cannot be checked now, because their database does not answer.",
+                retry_after=RETRY_AFTER_S,
+            )
         if found is not None:
             # Next time the cheaper digest finds it.
             self._found[plain] = (plain, found)

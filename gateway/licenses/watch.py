@@ -1,7 +1,7 @@
 """Keeps the book in step with the database: reads its revision, and everything when that changed.
 
 While the database is down the book stays as it is, up to `license_max_stale_s`; then the licenses
-of the database are refused, because a revoked one among them could not be told apart.
+of the database cannot be judged, because a revoked one among them could not be told apart.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from gateway.licenses.store import LicenseStore
 # A file on this machine is asked more often: what is revoked is to be refused at once.
 FILE_INTERVAL_S = 0.25
 SERVER_INTERVAL_S = 1.0
-START_TIMEOUT_S = 10.0
+LOOK_TIMEOUT_S = 10.0
 
 log = structlog.get_logger("gateway")
 
@@ -47,11 +47,7 @@ class LicenseWatch:
 
     async def start(self) -> None:
         """Read for the first time and go on in the background; a dead database is no error."""
-        try:
-            async with asyncio.timeout(START_TIMEOUT_S):
-                await self.look()
-        except TimeoutError:
-            self._failed("no answer in time")
+        await self.look()
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
@@ -63,13 +59,8 @@ class LicenseWatch:
     async def look(self) -> None:
         """Take over what changed since the last look."""
         try:
-            if not self._migrated:
-                await self._database.migrate()
-                self._migrated = True
-            if await self._store.revision() != self._revision:
-                loaded = await self._store.load()
-                self._book.replace_keyed(loaded.pepper, loaded.licenses)
-                self._revision = loaded.revision
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
+                await self._take_over()
         except DatabaseDown as error:
             self._failed(told(error))
         except WrongPepper as error:
@@ -80,6 +71,15 @@ class LicenseWatch:
                 log.info("database_back")
             self._told = ""
 
+    async def _take_over(self) -> None:
+        if not self._migrated:
+            await self._database.migrate()
+            self._migrated = True
+        if await self._store.revision() != self._revision:
+            loaded = await self._store.load()
+            self._book.replace_keyed(loaded.pepper, loaded.licenses)
+            self._revision = loaded.revision
+
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._interval_s)
@@ -89,9 +89,11 @@ class LicenseWatch:
         if reason != self._told:
             log.error("database_down", reason=reason)
         self._told = reason
-        if self._revision != -1 and self._age() > self.max_stale_s:
-            log.error("licenses_stale", after_s=self.max_stale_s)
-            self._book.replace_keyed(b"", {})
+        if self._seen is None or self._age() > self.max_stale_s:
+            if self._revision != -1:
+                log.error("licenses_stale", after_s=self.max_stale_s)
+            self._book.suspend()
+            # Whatever it is by then, it is read anew.
             self._revision = -1
 
     def _age(self) -> float:

@@ -14,7 +14,9 @@ from sqlalchemy import func, select
 
 from gateway.database.engine import Database
 from gateway.database.tables import USAGE
+from gateway.exchange import License
 from gateway.keys import LEDGER
+from gateway.licenses.store import LicenseStore
 from tests.faults.scripted import ScriptedUpstream, answer
 from tests.running import settings_for
 
@@ -79,6 +81,41 @@ async def test_a_gateway_that_starts_before_its_database_serves_fixed_licenses(
         await reaches(lambda: _status(gateway.session, ready), 200)
         await gateway.app[LEDGER].flush()
         await reaches(lambda: booked(url), 1)
+
+
+async def test_a_license_that_cannot_be_judged_any_more_gets_503_with_the_reason(
+    own_postgres, upstream, running
+):
+    url = own_postgres.new_url()
+    store = Database(url)
+    await store.migrate()
+    await LicenseStore(store).create(License("carol"), "license-of-carol")
+    await store.close()
+    settings = settings_for(
+        upstream.url, database={"url": url}, limits={"license_max_stale_s": 0.5}
+    )
+    async with running(settings) as gateway:
+
+        async def asked(key):
+            headers = {"Authorization": key}
+            async with gateway.session.get(f"{gateway.url}/v1/models", headers=headers) as response:
+                return response, await response.json()
+
+        assert (await asked("license-of-carol"))[0].status == 200
+        await asyncio.to_thread(own_postgres.stop)
+        async with asyncio.timeout(30):
+            while (found := await asked("license-of-carol"))[0].status == 200:
+                await asyncio.sleep(0.05)
+        response, body = found
+        assert response.status == 503
+        assert response.headers["retry-after"] == "5"
+        assert "database" in body["error"]["message"]
+        assert (await asked("unknown"))[0].status == 401
+        assert (await gateway.whole())[0] == 200, "a fixed license needs no database"
+        await asyncio.to_thread(own_postgres.start)
+        async with asyncio.timeout(30):
+            while (await asked("license-of-carol"))[0].status != 200:
+                await asyncio.sleep(0.05)
 
 
 async def _status(session, url):

@@ -5,15 +5,19 @@ import asyncio
 import pytest
 
 from gateway.database.engine import Database
+from gateway.errors import Unavailable
 from gateway.exchange import License
 from gateway.licenses.book import Book
+from gateway.licenses.digest import digest
 from gateway.licenses.store import LicenseStore
 from gateway.licenses.watch import LicenseWatch
 
 
 @pytest.fixture
 def book():
-    return Book()
+    book = Book()
+    book.replace("config", {digest("fixed"): License("f")})
+    return book
 
 
 def watching(database, book, max_stale_s=3600.0, pepper=""):
@@ -73,9 +77,39 @@ async def test_known_licenses_hold_without_a_database_for_as_long_as_configured(
     (tmp_path / "test.db").unlink()
     (tmp_path / "test.db").mkdir()
     await watch.look()
-    assert (book.find("key") is not None) is known
+    if known:
+        assert book.find("key").id == "a"
+    else:
+        with pytest.raises(Unavailable, match="database"):
+            book.find("key")
     assert (await watch.check() is None) is known
     assert book.find("unknown") is None
+    assert book.find("fixed").id == "f"
+    await database.close()
+
+
+async def test_licenses_that_were_stale_hold_again_when_the_database_is_back(
+    tmp_path, database, database_url, book
+):
+    watch = watching(database, book, max_stale_s=0.0)
+    await LicenseStore(database).create(License("a"), "key")
+    await watch.look()
+    watch._failed("no answer")
+    with pytest.raises(Unavailable):
+        book.find("key")
+    await watch.look()
+    assert book.find("key").id == "a"
+
+
+async def test_before_the_first_look_any_key_may_be_a_license_but_fixed_ones_hold(tmp_path, book):
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/no/test.db")
+    watch = watching(database, book)
+    await watch.start()
+    with pytest.raises(Unavailable) as caught:
+        book.find("whatever")
+    assert caught.value.retry_after
+    assert book.find("fixed").id == "f"
+    await watch.close()
     await database.close()
 
 
@@ -83,5 +117,6 @@ async def test_a_wrong_pepper_serves_nobody_and_says_so(database, book):
     await LicenseStore(database, "right").create(License("a"), "key")
     watch = watching(database, book, pepper="wrong")
     await watch.look()
-    assert book.find("key") is None
+    with pytest.raises(Unavailable):
+        book.find("key")
     assert await watch.check() is not None
