@@ -1,6 +1,5 @@
 """What is known of one candidate of a reply while its events come in."""
 
-from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from gateway.dialects.openai_chat.asked import Asked
@@ -53,9 +52,9 @@ class Choice:
         self.audio: Audio | None = None
         self.grounding: Json = {}
         self.citations: dict[tuple[Any, ...], Json] = {}
-        # The plain text since the last part of another kind. A text buffer, because one string
-        # per event would cost a long stream twice its text.
-        self.run = StringIO()
+        # The plain text since the last part of another kind, in UTF-8. One string per event, which
+        # is what a `StringIO` keeps, would cost a long stream four times its text.
+        self.run = bytearray()
 
     def chunk(self, delta: Json) -> Json:
         """Give the chunk that adds *delta* to this choice."""
@@ -74,11 +73,11 @@ class Choice:
 
     def end_run(self) -> None:
         """Close the run of plain text, so that something else can follow it."""
-        text = self.run.getvalue()
-        if text:
+        if self.run:
+            text = self.run.decode()
             self.parts.append({"text": text})
             self.pieces.append((text, True))
-            self.run = StringIO()
+            self.run.clear()
 
     def break_before(self) -> str:
         """Give what must be inserted so that a block starts on a line of its own."""
@@ -95,4 +94,4 @@ class Choice:
 
     def awaits_result(self) -> bool:
         """Tell whether the last part is code that Gemini has yet to run."""
-        return bool(self.parts) and "executableCode" in self.parts[-1] and not self.run.tell()
+        return bool(self.parts) and "executableCode" in self.parts[-1] and not self.run

@@ -32,7 +32,7 @@ def _text(choice: Choice, part: Json) -> list[Json]:
         choice.add_part(part)
         choice.pieces.append((text, True))
     else:
-        choice.run.write(text)
+        choice.run += text.encode()
     return [{"content": text}] if text else []
 
 

@@ -157,7 +157,7 @@ class ChatReply:
             text = part.get("text")
             if text and len(part) == 1:
                 # Nearly every part of nearly every stream: plain text and nothing beside it.
-                choice.run.write(text)
+                choice.run += text.encode()
                 delta = {"content": text}
                 chunks.append(
                     {"choices": [{"index": index, "delta": delta, "finish_reason": None}]}

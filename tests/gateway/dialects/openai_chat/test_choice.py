@@ -9,10 +9,10 @@ def make_choice():
 
 def test_plain_texts_become_one_part():
     choice = make_choice()
-    choice.run.write("a")
-    choice.run.write("b")
+    choice.run += b"a"
+    choice.run += b"b"
     choice.add_part({"functionCall": {}})
-    choice.run.write("c")
+    choice.run += b"c"
     assert choice.content() == "abc"
     assert choice.parts == [{"text": "ab"}, {"functionCall": {}}, {"text": "c"}]
 
@@ -21,7 +21,7 @@ def test_a_block_begins_on_a_line_of_its_own():
     choice = make_choice()
     assert choice.break_before() == ""
     for text, line in (("a", "\n\n"), ("\n", "\n"), ("\n\n", "")):
-        choice.run.write(text)
+        choice.run += text.encode()
         assert choice.break_before() == line
 
 
@@ -30,5 +30,5 @@ def test_code_awaits_its_result_until_something_follows():
     assert not choice.awaits_result()
     choice.add_part({"executableCode": {}})
     assert choice.awaits_result()
-    choice.run.write("x")
+    choice.run += b"x"
     assert not choice.awaits_result()
