@@ -85,13 +85,21 @@ class Notes:
 
 @dataclass(slots=True)
 class Usage:
-    """Token counts: *prompt* includes *cached*, *completion* includes *thoughts*."""
+    """Token counts: *prompt* includes *cached*, *completion* includes *thoughts*.
+
+    What costs another price than text is counted besides: sound in the prompt and in its cached
+    part, images and sound in the completion.
+    """
 
     prompt: int = 0
     completion: int = 0
     total: int = 0
     cached: int = 0
     thoughts: int = 0
+    audio_input: int = 0
+    audio_cached: int = 0
+    image_output: int = 0
+    audio_output: int = 0
 
 
 @dataclass(frozen=True, slots=True)

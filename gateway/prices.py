@@ -10,6 +10,8 @@ from gateway.exchange import Usage
 from gateway.settings import Price
 
 _PER_TOKEN = 1e-6
+# A token of the cheapest model costs 1e-8; what binary fractions add behind that is noise.
+_DECIMALS = 10
 
 
 class Prices:
@@ -35,12 +37,34 @@ class Prices:
 
 
 def _estimate(price: Price) -> Callable[[Usage], float]:
-    fresh, output = price.input * _PER_TOKEN, price.output * _PER_TOKEN
-    cached = fresh if price.cached is None else price.cached * _PER_TOKEN
+    fresh, output = price.input, price.output
+    cached = _else(price.cached, fresh)
+    audio, image_out = _else(price.audio_input, fresh), _else(price.image_output, output)
+    audio_cached = _else(price.audio_cached, cached)
+    audio_out = _else(price.audio_output, output)
 
     def estimate(usage: Usage) -> float:
-        # Upstream was seen to count more cached tokens than the prompt has.
+        # Upstream was seen to count more cached tokens than the prompt has; no part may be more
+        # than its whole.
         held = min(usage.cached, usage.prompt)
-        return (usage.prompt - held) * fresh + held * cached + usage.completion * output
+        held_audio = min(usage.audio_cached, held)
+        new = usage.prompt - held
+        new_audio = min(max(0, usage.audio_input - held_audio), new)
+        images = min(usage.image_output, usage.completion)
+        sound = min(usage.audio_output, usage.completion - images)
+        millions = (
+            (new - new_audio) * fresh
+            + new_audio * audio
+            + (held - held_audio) * cached
+            + held_audio * audio_cached
+            + (usage.completion - images - sound) * output
+            + images * image_out
+            + sound * audio_out
+        )
+        return round(millions * _PER_TOKEN, _DECIMALS)
 
     return estimate
+
+
+def _else(price: float | None, other: float) -> float:
+    return other if price is None else price

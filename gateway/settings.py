@@ -151,12 +151,15 @@ class Replacement(Section, frozen=True):
 
 
 class Price(Section, frozen=True):
-    """USD per million tokens."""
+    """USD per million tokens; what has no price of its own costs as much as text."""
 
     input: Annotated[float, Meta(ge=0)]
     output: Annotated[float, Meta(ge=0)]
     cached: Annotated[float, Meta(ge=0)] | None = None
     audio_input: Annotated[float, Meta(ge=0)] | None = None
+    audio_cached: Annotated[float, Meta(ge=0)] | None = None
+    image_output: Annotated[float, Meta(ge=0)] | None = None
+    audio_output: Annotated[float, Meta(ge=0)] | None = None
 
 
 class Models(Section, frozen=True):

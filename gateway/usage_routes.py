@@ -61,7 +61,7 @@ async def billing_usage(request: web.Request) -> web.StreamResponse:
     start = _midnight(request, "start_date", zone) or spans.midnight(first, zone)
     end = _midnight(request, "end_date", zone)
     found = await _sums(request, Span(start, end, exchange.license.id), ())
-    cents = sum(one.usd for one in found) * 100
+    cents = round(sum(one.usd for one in found) * 100, 7)
     return json_response({"object": "list", "total_usage": cents}, exchange)
 
 

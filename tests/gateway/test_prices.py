@@ -8,8 +8,22 @@ from gateway.prices import Prices
 from gateway.settings import Price
 
 PRICES = Prices(
-    {"m": Price(input=1.0, output=10.0, cached=0.1), "plain": Price(input=2.0, output=4.0)}
+    {
+        "m": Price(input=1.0, output=10.0, cached=0.1),
+        "plain": Price(input=2.0, output=4.0),
+        "media": Price(
+            input=1.0,
+            output=10.0,
+            cached=0.1,
+            audio_input=3.0,
+            audio_cached=0.3,
+            image_output=30.0,
+            audio_output=20.0,
+        ),
+        "flash": Price(input=0.30, output=2.50),
+    }
 )
+MILLION = 1_000_000
 
 
 @pytest.mark.parametrize(
@@ -21,9 +35,27 @@ PRICES = Prices(
         ("plain", Usage(prompt=1_000_000, cached=1_000_000), 2.0),
         ("m", Usage(prompt=10, cached=1_000_000), 0.000_001),
         ("m", Usage(), 0.0),
+        ("plain", Usage(prompt=MILLION, audio_input=MILLION, audio_cached=5), 2.0),
+        ("media", Usage(prompt=MILLION, audio_input=MILLION), 3.0),
+        ("media", Usage(prompt=2 * MILLION, audio_input=MILLION), 4.0),
+        (
+            "media",
+            Usage(
+                prompt=4 * MILLION,
+                audio_input=2 * MILLION,
+                cached=2 * MILLION,
+                audio_cached=MILLION,
+            ),
+            1.0 + 3.0 + 0.1 + 0.3,
+        ),
+        ("media", Usage(prompt=MILLION, cached=MILLION, audio_input=MILLION), 0.1),
+        ("media", Usage(prompt=10, audio_input=99 * MILLION), 0.000_03),
+        ("media", Usage(completion=2 * MILLION, image_output=MILLION, thoughts=MILLION), 40.0),
+        ("media", Usage(completion=2 * MILLION, audio_output=MILLION), 30.0),
+        ("media", Usage(completion=10, image_output=MILLION, audio_output=MILLION), 0.000_3),
     ],
 )
-def test_cached_tokens_are_cheaper_and_thoughts_are_output(model, usage, usd):
+def test_each_kind_of_token_has_its_price_and_thoughts_are_output(model, usage, usd):
     assert PRICES.cost(model, usage) == pytest.approx(usd)
     assert PRICES.of(model)(usage) == pytest.approx(usd)
 
@@ -39,3 +71,10 @@ def test_the_shipped_table_is_sane():
     for price in shipped.values():
         assert 0 < price.input < price.output
         assert price.cached is None or price.cached < price.input
+        assert price.audio_input is None or price.audio_input > price.input
+        assert price.image_output is None or price.image_output > price.output
+
+
+def test_a_cost_has_no_noise_of_binary_fractions_behind_it():
+    assert repr(PRICES.cost("flash", Usage(prompt=202))) == "6.06e-05"
+    assert PRICES.cost("flash", Usage(prompt=1, completion=1)) == 0.000_002_8

@@ -3,6 +3,7 @@
 from gateway.exchange import Json, Usage
 
 _PROMPT_DETAILS = ("promptTokensDetails", "toolUsePromptTokensDetails")
+_CACHE_DETAILS = ("cacheTokensDetails",)
 _COMPLETION_DETAILS = ("candidatesTokensDetails",)
 _TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
 # VIDEO and DOCUMENT have no word of OpenAI's; they stay in the sum only.
@@ -18,12 +19,17 @@ def count(metadata: Json) -> Usage:
     prompt = _number(metadata, "promptTokenCount") + _number(metadata, "toolUsePromptTokenCount")
     thoughts = _number(metadata, "thoughtsTokenCount")
     completion = _number(metadata, "candidatesTokenCount") + thoughts
+    output = _modalities(metadata, _COMPLETION_DETAILS)
     return Usage(
         prompt=prompt,
         completion=completion,
         total=_number(metadata, "totalTokenCount") or prompt + completion,
         cached=_number(metadata, "cachedContentTokenCount"),
         thoughts=thoughts,
+        audio_input=_modalities(metadata, _PROMPT_DETAILS).get("audio_tokens", 0),
+        audio_cached=_modalities(metadata, _CACHE_DETAILS).get("audio_tokens", 0),
+        image_output=output.get("image_tokens", 0),
+        audio_output=output.get("audio_tokens", 0),
     )
 
 

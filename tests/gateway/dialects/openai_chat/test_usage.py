@@ -19,7 +19,22 @@ FULL = {
 
 
 def test_tool_tokens_are_prompt_and_thoughts_are_completion():
-    assert count(FULL) == Usage(prompt=120, completion=80, total=200, cached=64, thoughts=50)
+    assert count(FULL) == Usage(
+        prompt=120, completion=80, total=200, cached=64, thoughts=50, audio_output=30
+    )
+
+
+def test_what_costs_another_price_than_text_is_counted_besides():
+    found = count(
+        {
+            "promptTokenCount": 100,
+            "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 70}, {"modality": "TEXT"}],
+            "toolUsePromptTokensDetails": [{"modality": "AUDIO", "tokenCount": 5}],
+            "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 40}],
+            "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1290}],
+        }
+    )
+    assert (found.audio_input, found.audio_cached, found.image_output) == (75, 40, 1290)
 
 
 def test_missing_and_null_counts_are_zero():
