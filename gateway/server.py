@@ -29,6 +29,7 @@ from gateway.connections import (
 from gateway.drain import Drain
 from gateway.keys import DRAIN, METRICS, RELOADERS
 from gateway.log import Output, place, secrets_of
+from gateway.machine import give_back_memory
 from gateway.settings import Settings
 from gateway.sockets import BACKLOG, where
 
@@ -45,6 +46,7 @@ log = structlog.get_logger()
 
 def run(service: "Service") -> int:
     """Run *service* to its end on the fastest event loop there is; give the exit status."""
+    give_back_memory()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(service.run())
 

@@ -1,3 +1,4 @@
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -5,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway import machine
-from gateway.machine import check_machine
+from gateway.machine import check_machine, give_back_memory
 from gateway.sockets import StartError
 
 ROOT = Path(__file__).parents[2]
@@ -42,3 +43,27 @@ def test_a_start_that_would_be_unsafe_is_refused(flags, environ, says):
     )
     assert done.returncode == 78
     assert says in done.stderr
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has the habit")
+def test_the_memory_of_a_large_body_goes_back_to_the_system():
+    script = """
+from pathlib import Path
+from gateway.machine import give_back_memory
+assert give_back_memory()
+def resident_mib():
+    return int(Path("/proc/self/statm").read_text().split()[1]) // 256
+before = resident_mib()
+for _ in range(3):
+    body = b"x" * (16 << 20)
+    behind = b"y" * 500_000
+    del body
+print(resident_mib() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert int(done.stdout) < 8, done.stderr
+
+
+def test_a_c_library_without_the_habit_needs_no_telling(monkeypatch):
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda _: object())
+    assert not give_back_memory()
