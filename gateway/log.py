@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Iterable, MutableMapping
@@ -69,8 +70,9 @@ class Secrets:
         for form in self._forms:
             if form in line:
                 line = line.replace(form, REDACTED)
-        if any(start in line for start in KEY_STARTS):
-            line = KEY_LIKE.sub(REDACTED, line)
+        for start in KEY_STARTS:
+            if start in line:
+                return KEY_LIKE.sub(REDACTED, line)
         return line
 
 
@@ -132,19 +134,38 @@ class Sink:
         return True
 
 
+class Clock:
+    """Writes the time of day; the part that changes once a second is kept."""
+
+    __slots__ = ("_second", "_written")
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._written = ""
+
+    def now(self) -> str:
+        """Give the time in UTC with milliseconds, as in RFC 3339."""
+        second, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
+        if second != self._second:
+            self._second = second
+            self._written = datetime.fromtimestamp(second, UTC).isoformat()[:19]
+        return f"{self._written}.{milliseconds:03d}+00:00"
+
+
 class Line:
     """The last processor: makes one line of bytes from the values of an event."""
 
     def __init__(self, secrets: Secrets, console: structlog.dev.ConsoleRenderer | None) -> None:
         self._secrets = secrets
         self._console = console
+        self._clock = Clock()
 
     def __call__(self, _: Any, name: str, values: EventDict) -> bytes:
         """Give the finished line; gives up long values first, then all but the four main ones."""
         values.setdefault("level", name)
         if isinstance(error := values.pop("exc_info", None), BaseException):
             values.update(error=type(error).__name__, at=place(error))
-        values["time"] = datetime.now(UTC).isoformat(timespec="milliseconds")
+        values["time"] = self._clock.now()
         # Redacting comes first: what is cut afterwards may be the middle of a secret.
         line = self._secrets.redact(_dumps(values))
         if self._console is not None:
