@@ -4,7 +4,7 @@ The exchange is the only thing middlewares share. Fields without a default are f
 middleware that provides them; the order check at start-up makes an early read impossible.
 """
 
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -102,9 +102,10 @@ class Usage:
     audio_output: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as the other two of its kind: that would make them three times as slow to make.
+@dataclass(slots=True)
 class UpstreamCall:
-    """One request in Gemini's wire form.
+    """One request in Gemini's wire form; never changed, replaced.
 
     *copies* is above 1 when the model refuses several candidates: so many equal calls are made.
     *credential* names the one that owns the files this call refers to. *names* gives the client's
@@ -178,9 +179,11 @@ class Reply(Protocol):
         """Give what the next turn of this conversation needs, as key and value."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Known:
     """What a translation may use besides the payload, gathered by the middlewares before it.
+
+    Never changed once it is made.
 
     *media* is keyed by (message index, part index). *memories* holds what `Dialect.recalls` asked
     for. *refusals* are the features that this model is known to refuse. *created* is the answer's
@@ -253,7 +256,7 @@ class Exchange:
     outcome: Outcome = field(default_factory=Outcome)
 
 
-Batches = AsyncGenerator[list[Json], None]
+Batches = AsyncIterator[list[Json]]
 
 
 class Upstream(Protocol):

@@ -65,7 +65,7 @@ class Payload:
             return parse(body)
         return await asyncio.to_thread(parse, body)
 
-    async def _read(self, request: web.Request, held: "_Held") -> bytearray:
+    async def _read(self, request: web.Request, held: "_Held") -> bytes | bytearray:
         if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
             await request.writer.write(CONTINUE)
             # Else aiohttp takes the answer's head for sent already.
@@ -73,7 +73,7 @@ class Payload:
         try:
             if request.content.is_eof():
                 # It came along with the head, as nearly all do: there is nothing to wait for.
-                return await self._collect(request, held)
+                return self._taken(request.content.read_nowait(), held)
             async with asyncio.timeout(self._timeout_s):
                 return await self._collect(request, held)
         except TimeoutError:
@@ -83,16 +83,19 @@ class Payload:
         except web.RequestPayloadError:
             raise BadRequest("The body ended early or its chunks are malformed.") from None
 
+    def _taken(self, data: bytes, held: "_Held") -> bytes:
+        held.size += len(data)
+        self._buffered += len(data)
+        if held.size > self._max_bytes:
+            raise self._too_large()
+        if self._buffered > self._max_buffered:
+            raise Unavailable("Too many large bodies at once; try again.", retry_after=1.0)
+        return data
+
     async def _collect(self, request: web.Request, held: "_Held") -> bytearray:
         body = bytearray()
         while data := await request.content.readany():
-            body += data
-            held.size += len(data)
-            self._buffered += len(data)
-            if len(body) > self._max_bytes:
-                raise self._too_large()
-            if self._buffered > self._max_buffered:
-                raise Unavailable("Too many large bodies at once; try again.", retry_after=1.0)
+            body += self._taken(data, held)
         return body
 
     def _too_large(self) -> TooLarge:

@@ -167,7 +167,8 @@ class TokenEstimate:
         held = request.get(_HELD)
         if held is not None and self._store is not None:
             demand = self._foreseen(held, request[EXCHANGE].call)
-            held.grant = self._store.revise(held.grant, demand)
+            if _differs(held.grant.demand, demand):
+                held.grant = self._store.revise(held.grant, demand)
         return handler(request)
 
     def _foreseen(self, held: Held, call: UpstreamCall) -> Demand:
@@ -179,6 +180,14 @@ class TokenEstimate:
             usage = Usage(prompt=held.prompt, completion=int(output))
             usd = cost(usage) * NANOS_PER_USD
         return _demand(held.prompt + output, usd)
+
+
+def _differs(reserved: Demand, foreseen: Demand) -> bool:
+    """Tell whether to correct: never reserved is too little, nor more than twice too much."""
+    return not (
+        reserved.tokens // 2 <= foreseen.tokens <= reserved.tokens
+        and reserved.usd // 2 <= foreseen.usd <= reserved.usd
+    )
 
 
 def _shown(plan: Plan) -> Shown:

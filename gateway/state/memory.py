@@ -3,7 +3,6 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from operator import add
 
 from gateway.settings import Settings
 from gateway.state.meters import METERS, Meter, Moment
@@ -46,16 +45,19 @@ class MemoryStore:
         unix = self._wall()
         now = Moment(self._clock() * 1e6, unix, plan.calendar.at(unix))
         meters = self._meters_of(plan)
-        amounts = [min(demand[rule.unit], rule.limit) for rule in plan.rules]
-        used = [meter.read(rule, now) for rule, meter in zip(plan.rules, meters, strict=True)]
+        used, counted = [], []
         refused, longest = None, 0.0
-        for rule, meter, amount, count in zip(plan.rules, meters, amounts, used, strict=True):
-            if amount and count + 1 > rule.limit + SLACK:
+        for rule, meter in zip(plan.rules, meters, strict=True):
+            limit, count = rule.limit, meter.read(rule, now)
+            amount = min(demand[rule.unit], limit)
+            used.append(count)
+            counted.append(count + amount)
+            if amount and count + 1 > limit + SLACK:
                 wait = meter.wait_us(rule, count, now)
                 if wait > longest:
                     refused, longest = rule, wait
         if refused is None:
-            used = list(map(add, used, amounts))
+            used = counted
             for meter, count in zip(meters, used, strict=True):
                 meter.write(count, now)
         return Grant(plan, demand, now.windows, unix, tuple(used), refused, longest)

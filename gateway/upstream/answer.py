@@ -13,7 +13,7 @@ import aiohttp
 import orjson
 
 from gateway.errors import UpstreamError, UpstreamTimeout, UpstreamTruncated
-from gateway.exchange import Batches, Json
+from gateway.exchange import Json
 from gateway.sse import SSEDecoder
 from gateway.upstream.errors import Redact, empty_answer, fault_of_error, fault_of_status
 from gateway.upstream.faults import Fault, Kind
@@ -68,9 +68,12 @@ class Watch:
 
 
 class Answer:
-    """The events of *response*. Made after the head; `begin` waits for the first event."""
+    """The events of *response*, in batches. Made after the head; `begin` waits for the first.
 
-    __slots__ = ("_decoder", "_first", "_idle_s", "_redact", "_response", "_stream")
+    A class and no generator, which would cost every whole answer its set-up and its end.
+    """
+
+    __slots__ = ("_decoder", "_first", "_idle_s", "_redact", "_response", "_stream", "_watch")
 
     def __init__(
         self, response: aiohttp.ClientResponse, *, stream: bool, idle_s: float, redact: Redact
@@ -81,6 +84,7 @@ class Answer:
         self._redact = redact
         self._decoder = SSEDecoder()
         self._first: list[Json] = []
+        self._watch: Watch | None = None
 
     async def begin(self) -> Json:
         """Read up to the first event and give it.
@@ -113,36 +117,41 @@ class Answer:
             self._first += self._events(self._decoder.feed(data))
         return len(self._first) == 1
 
-    async def batches(self) -> Batches:
-        """Give all events, the first ones at once. Raises `UpstreamError` when it breaks off."""
-        first, self._first = self._first, []
-        yield first
+    def __aiter__(self) -> "Answer":
+        """Give itself: the events are there once."""
+        return self
+
+    async def __anext__(self) -> list[Json]:
+        """Give what one read brought, the first events at once.
+
+        Raises `UpstreamError` when it breaks off.
+        """
+        if self._first:
+            first, self._first = self._first, []
+            return first
         if not self._stream:
-            return
-        # While nothing comes, nothing of what came is held, here as in the relay.
-        del first
-        content = self._response.content
-        watch = Watch(asyncio.get_running_loop(), self._idle_s, self._expire)
+            raise StopAsyncIteration
+        if self._watch is None:
+            self._watch = Watch(asyncio.get_running_loop(), self._idle_s, self._expire)
+        content, watch = self._response.content, self._watch
         try:
             while data := await content.read(READ_BYTES):
                 watch.touch()
-                events = self._events(self._decoder.feed(data))
+                if events := self._events(self._decoder.feed(data)):
+                    return events
+                # While nothing comes, nothing of what came is held.
                 del data
-                if events:
-                    yield events
-                del events
             if events := self._events(self._decoder.finish()):
-                yield events
+                return events
         except aiohttp.ClientError:
             raise UpstreamTruncated("The upstream broke off in the middle.") from None
-        finally:
-            watch.stop()
+        raise StopAsyncIteration
 
     def close(self) -> None:
-        """Give the connection back if the answer was read to its end, else cut it."""
-        if self._response.content.at_eof():
-            self._response.release()
-        else:
+        """Cut the connection, unless the answer was read to its end: then it is free already."""
+        if self._watch is not None:
+            self._watch.stop()
+        if not self._response.content.at_eof():
             self._response.close()
 
     def _events(self, payloads: list[bytes]) -> list[Json]:

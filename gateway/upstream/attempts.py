@@ -7,7 +7,7 @@ once the first event has come.
 
 import asyncio
 import random
-from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -68,14 +68,15 @@ class Attempts:
         Raises the `GatewayError` of the last fault when all that was allowed has been tried.
         """
         self._upstream.budget.request()
-        fallbacks = list(self._upstream.names.fallbacks(self._call.model))
+        fallbacks = iter(self._upstream.names.fallbacks(self._call.model))
         while True:
             try:
                 return await self._begin_with_model()
             except Failed as failed:
-                if not fallbacks or not self._may_move(failed.fault.kind):
+                model = next(fallbacks, None) if self._may_move(failed.fault.kind) else None
+                if model is None:
                     raise failed.fault.error from None
-                self._move_to(fallbacks.pop(0))
+                self._move_to(model)
 
     def _may_move(self, kind: Kind) -> bool:
         """Say whether another model may answer: nothing has gone out and there is time left."""
@@ -84,25 +85,25 @@ class Attempts:
 
     async def _begin_with_model(self) -> tuple[Answer, Credential]:
         """Try the call's present model; raise `Failed` with the last fault."""
-        counts: Counter[Kind] = Counter()
+        counts: dict[Kind, int] = {}
         last: Failed | None = None
+        upstream = self._upstream
+        attempt = self._hedged if upstream.settings.hedge_after_s else self._once
         while True:
             try:
-                return await self._hedged()
+                return await attempt()
             except Failed as failed:
                 if last is not None and isinstance(failed.fault.error, UpstreamAuth):
                     # No key is left: what the last one said tells more.
                     failed = Failed(last.fault, final=failed.final)
                 last = failed
-                counts[failed.fault.kind] += 1
+                counts[failed.fault.kind] = counts.get(failed.fault.kind, 0) + 1
                 if not self._mend(failed.fault):
                     await self._prepare_next(failed, counts)
 
     async def _hedged(self) -> tuple[Answer, Credential]:
-        """Make one attempt, or two side by side where the configuration wants that."""
+        """Make one attempt, or two side by side if the first is slow."""
         upstream = self._upstream
-        if not upstream.settings.hedge_after_s:
-            return await self._once()
         return await hedged(
             self._once,
             after_s=upstream.settings.hedge_after_s,
@@ -130,9 +131,9 @@ class Attempts:
                 return True
         return False
 
-    async def _prepare_next(self, failed: Failed, counts: Counter[Kind]) -> None:
+    async def _prepare_next(self, failed: Failed, counts: Mapping[Kind, int]) -> None:
         """Wait until the next attempt may begin; raise `Failed` if there is to be none."""
-        kind, attempt = failed.fault.kind, counts.total()
+        kind, attempt = failed.fault.kind, sum(counts.values())
         policy = POLICIES[kind]
         # Once a byte has gone out, an early commit too, nothing is tried again.
         last = (
@@ -175,6 +176,8 @@ class Attempts:
         return answer, credential
 
     def _check_breaker(self, model: str) -> None:
+        if self._upstream.breakers.all_closed:
+            return
         for name, who in ((model, model), (HOST, "The upstream")):
             wait = self._upstream.breakers.wait(name)
             if wait:

@@ -29,6 +29,11 @@ class Breakers:
         self._clock = clock
         self._circuits: dict[str, _Circuit] = {}
 
+    @property
+    def all_closed(self) -> bool:
+        """Tell whether no circuit has seen a failure since its last success."""
+        return not self._circuits
+
     def wait(self, name: str) -> float:
         """Give 0 if *name* may be tried now, else the seconds until it may.
 
@@ -47,8 +52,7 @@ class Breakers:
 
     def success(self, name: str) -> None:
         """Close the circuit of *name*."""
-        if self._circuits:
-            self._circuits.pop(name, None)
+        self._circuits.pop(name, None)
 
     def failure(self, name: str) -> None:
         """Count a failure of *name*; the fifth in a row, or a failed probe, opens its circuit."""

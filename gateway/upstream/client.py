@@ -12,7 +12,7 @@ from types import TracebackType
 import aiohttp
 import orjson
 from aiohttp import ClientTimeout, hdrs
-from aiohttp.payload import BytesIOPayload
+from aiohttp.payload import BytesIOPayload, BytesPayload
 from yarl import URL
 
 from gateway import __version__
@@ -92,7 +92,9 @@ class GeminiUpstream:
         body = orjson.dumps(call.body)
         response = await self._session.post(
             self._url(call),
-            data=body if len(body) < LARGE_BODY_BYTES else BytesIOPayload(io.BytesIO(body)),
+            data=BytesPayload(body)
+            if len(body) < LARGE_BODY_BYTES
+            else BytesIOPayload(io.BytesIO(body)),
             headers={"x-goog-api-key": credential.key},
             allow_redirects=False,
         )
@@ -157,6 +159,8 @@ class GeminiUpstream:
     def learn(self, credential: Credential, model: str, fault: Fault | None) -> None:
         """Tell pool and breaker how an attempt ended."""
         self.pool.report(credential, model, fault)
+        if fault is None and self.breakers.all_closed:
+            return
         guilty = None if fault is None else HOST if fault.kind is Kind.NETWORK else model
         for name in (model, HOST):
             if fault is None:
@@ -182,7 +186,7 @@ class GeminiUpstream:
 class Opening:
     """One call under way: entered, it gives the batches; left, everything is given back."""
 
-    __slots__ = ("_answer", "_batches", "_call", "_credential", "_notes", "_outcome", "_upstream")
+    __slots__ = ("_answer", "_call", "_credential", "_notes", "_outcome", "_upstream")
 
     def __init__(
         self, upstream: GeminiUpstream, call: UpstreamCall, outcome: Outcome, notes: Notes
@@ -197,8 +201,7 @@ class Opening:
         attempts = Attempts(self._upstream, self._call, self._outcome, self._notes)
         self._answer, self._credential = await attempts.begin()
         self._outcome.first_event_at = asyncio.get_running_loop().time()
-        self._batches = self._answer.batches()
-        return self._batches
+        return self._answer
 
     async def __aexit__(
         self,
@@ -208,4 +211,3 @@ class Opening:
     ) -> None:
         """Cut the connection unless it was read to its end."""
         self._upstream.discard((self._answer, self._credential))
-        await self._batches.aclose()

@@ -11,9 +11,9 @@ from gateway.exchange import Json, Known, UpstreamCall
 _IMAGE_OUTPUTS = ("markdown", "images")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked:
-    """The answer's form.
+    """The answer's form; never changed once it is made.
 
     *names* restores the client's function names, *customs* are its free-text tools, *legacy* is
     true for `functions` in place of `tools`. *taken* holds the ids of the calls made before.

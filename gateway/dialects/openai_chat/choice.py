@@ -92,6 +92,10 @@ class Choice:
         self.end_run()
         return "".join(text for text, _ in self.pieces)
 
+    def is_special(self) -> bool:
+        """Tell whether there is more to remember of this turn than plain text."""
+        return bool(self.calls) or any(len(part) > 1 or "text" not in part for part in self.parts)
+
     def awaits_result(self) -> bool:
         """Tell whether the last part is code that Gemini has yet to run."""
         return bool(self.parts) and "executableCode" in self.parts[-1] and not self.run

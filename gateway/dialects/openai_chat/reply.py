@@ -7,6 +7,7 @@ decided in `finish`, for Gemini may say STOP and go on (seen in recorded code ex
 
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from zlib import crc32
 
 import orjson
@@ -36,6 +37,7 @@ class ChatReply:
         "_asked",
         "_choices",
         "_cost",
+        "_counts",
         "_facts",
         "_head",
         "_metadata",
@@ -47,23 +49,23 @@ class ChatReply:
         self._asked: Asked = asked(call, payload, known)
         self._choices: dict[int, Choice] = {}
         self._metadata: Json = {}
+        self._counts: Usage | None = None
         self._cost = known.cost
         self.sunset: str | None = None
         self._facts: Json = {
             "id": f"chatcmpl-{known.exchange_id}",
             "created": known.created,
             "model": self._asked.model,
-            "system_fingerprint": f"fp_{crc32(call.model.encode()):08x}",
+            "system_fingerprint": _fingerprint(call.model),
         }
-        # All chunks begin with the same bytes; only what varies is encoded for each.
-        facts = orjson.dumps({**self._facts, "object": "chat.completion.chunk"})
-        self._usage_head = b"data: " + facts[:-1] + b","
-        self._head = self._usage_head + (b'"usage":null,' if self._asked.usage else b"")
+        self._head = self._usage_head = b""
 
     @property
     def usage(self) -> Usage | None:
         """The counts of the last event, also of a stream that was cut; None before the first."""
-        return usage.count(self._metadata) if self._metadata else None
+        if self._counts is None and self._metadata:
+            self._counts = usage.count(self._metadata)
+        return self._counts
 
     @property
     def finish_reason(self) -> str | None:
@@ -101,6 +103,8 @@ class ChatReply:
 
     def encode(self, chunks: list[Json]) -> bytes:
         """Give the frames of *chunks* as bytes."""
+        if not self._head:
+            self._set_heads()
         pieces: list[bytes] = []
         for chunk in chunks:
             head = self._usage_head if "usage" in chunk else self._head
@@ -122,11 +126,18 @@ class ChatReply:
             return [
                 entry
                 for choice in self._choices.values()
+                if choice.is_special()
                 for entry in turns.records(choice.parts, choice.content(), choice.calls)
             ]
         except _SHAPE_FAULTS:
             # The turn holds what cannot be written down; it could not be sent up again either.
             return []
+
+    def _set_heads(self) -> None:
+        """Make what all chunks begin with: only what varies is encoded for each."""
+        facts = orjson.dumps({**self._facts, "object": "chat.completion.chunk"})
+        self._usage_head = b"data: " + facts[:-1] + b","
+        self._head = self._usage_head + (b'"usage":null,' if self._asked.usage else b"")
 
     def _feed(self, event: Json) -> list[Json]:
         chunks: list[Json] = []
@@ -137,6 +148,7 @@ class ChatReply:
         metadata = event.get("usageMetadata")
         if type(metadata) is dict:
             self._metadata = metadata
+            self._counts = None
         if "error" in event:
             raise told_in_event(event["error"])
         if "promptFeedback" in event:
@@ -184,6 +196,11 @@ class ChatReply:
         if self._cost is not None:
             told["cost"] = self._cost(counts)
         return {"usage": told, **usage.service_tier(self._metadata)}
+
+
+@lru_cache(maxsize=256)
+def _fingerprint(model: str) -> str:
+    return f"fp_{crc32(model.encode()):08x}"
 
 
 def http_date(told: object) -> str | None:

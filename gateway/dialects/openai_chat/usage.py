@@ -52,21 +52,23 @@ def wire(usage: Usage, metadata: Json) -> Json:
 
 def service_tier(metadata: Json) -> Json:
     """Give the tier that served the request as OpenAI's field; nothing where it was not told."""
-    tier = _TIERS.get(str(metadata.get("serviceTier")).lower())
+    told = metadata.get("serviceTier")
+    tier = _TIERS.get(str(told).lower()) if told else None
     return {"service_tier": tier} if tier else {}
 
 
 def _number(metadata: Json, name: str) -> int:
-    value = metadata.get(name)
-    return value if isinstance(value, int) else 0
+    value = metadata.get(name, 0)
+    return value if type(value) is int else 0
 
 
 def _modalities(metadata: Json, names: tuple[str, ...]) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for detail in (detail for name in names for detail in _list(metadata.get(name))):
-        word = _MODALITIES.get(str(detail.get("modality")))
-        if word:
-            counts[word] = counts.get(word, 0) + _number(detail, "tokenCount")
+    for name in names:
+        for detail in _list(metadata[name]) if name in metadata else ():
+            word = _MODALITIES.get(str(detail.get("modality")))
+            if word:
+                counts[word] = counts.get(word, 0) + _number(detail, "tokenCount")
     return counts
 
 

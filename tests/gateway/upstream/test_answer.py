@@ -37,7 +37,7 @@ async def answered(*script, streaming: bool = True, idle_s: float = 5.0):
 
 
 async def rest(one: Answer) -> list[list[dict]]:
-    return [batch async for batch in one.batches()]
+    return [batch async for batch in one]
 
 
 async def test_a_stream_begins_with_its_first_event_and_gives_all():
@@ -76,7 +76,7 @@ async def test_an_error_comes_after_the_events_of_the_same_read():
     async with answered(*script) as one:
         await one.begin()
         seen = []
-        batches = one.batches()
+        batches = one
         seen += await anext(batches) + await anext(batches)
         with pytest.raises(UpstreamOverloaded):
             await anext(batches)
