@@ -10,6 +10,7 @@ from aiohttp import web
 from gateway.database.engine import Database
 from gateway.keys import DATABASE, LEDGER, LICENSES, METRICS, PRICES, READINESS, RELOADERS, STATE
 from gateway.ledger.ledger import Ledger
+from gateway.ledger.pruning import Pruner
 from gateway.ledger.seeding import QuotaSeeder
 from gateway.ledger.spill import Spill
 from gateway.licenses.book import Book, fixed
@@ -39,6 +40,7 @@ def add_accounts(app: web.Application, settings: Settings) -> None:
     store = LicenseStore(database, settings.database.pepper)
     watch = LicenseWatch(database, store, book, settings.limits.license_max_stale_s)
     app[READINESS].append(watch.check)
+    pruner = Pruner(database, settings.ledger.keep_days)
     seeder = QuotaSeeder(database, book.licenses, app[STATE])
 
     async def reload(settings: Settings) -> None:
@@ -51,13 +53,15 @@ def add_accounts(app: web.Application, settings: Settings) -> None:
         await ledger.start()
         # The store opens before the database does; from now on it may ask by itself.
         await seeder()
+        pruner.start()
         app[STATE].seeders.append(seeder)
         yield
+        await pruner.close()
         await ledger.close()
         await watch.close()
         await database.close()
 
-    app[RELOADERS].append(reload)
+    app[RELOADERS].extend((reload, pruner.reload))
     app.cleanup_ctx.append(running)
 
 

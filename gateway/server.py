@@ -39,7 +39,7 @@ CLEANUP_TIMEOUT_S = 10.0
 GC_ALLOCATIONS = 10_000
 # At most one line a second for each kind of error of the event loop.
 LOOP_ERROR_PAUSE_S = 1.0
-RELOADED = ("licenses", "models", "limits", "log")
+RELOADED = ("licenses", "ledger", "models", "limits", "log")
 
 log = structlog.get_logger()
 

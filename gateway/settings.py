@@ -117,6 +117,12 @@ class Database(Section, frozen=True):
     spill: str = "gateway-spill"
 
 
+class Ledger(Section, frozen=True):
+    """How long usage is kept; 0 days is for ever."""
+
+    keep_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
+
+
 class LimitPolicy(Section, frozen=True):
     """What happens to limits and licenses while their stores are down."""
 
@@ -207,6 +213,7 @@ class Settings(Section, frozen=True):
     licenses: tuple[License, ...] = ()
     state: State = State()
     database: Database = Database()
+    ledger: Ledger = Ledger()
     limits: LimitPolicy = LimitPolicy()
     media: Media = Media()
     models: Models = Models()

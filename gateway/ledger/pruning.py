@@ -1,0 +1,108 @@
+"""Deletes rows that are older than the ledger is to keep, a few at a time.
+
+Of all processes on one database one does it, once an hour: whoever moves the time of the last
+pruning on, which only one can.
+"""
+
+import asyncio
+import time
+from typing import Final
+
+import structlog
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.database.engine import Database, DatabaseDown, told
+from gateway.database.statements import insert_new
+from gateway.database.tables import FACTS, USAGE
+from gateway.settings import Settings
+
+EVERY_S: Final = 3_600
+# Less than `EVERY_S`, so that a long pruning is over before another process may begin.
+LONGEST_S: Final = 1_800
+# Few enough that whoever wants to write meanwhile hardly waits.
+BATCH_ROWS: Final = 1_000
+PAUSE_S: Final = 0.05
+_DAY_MS: Final = 86_400_000
+_PRUNED: Final = "usage_pruned"
+
+log = structlog.get_logger("gateway")
+
+
+class Pruner:
+    """Keeps *keep_days* days of rows in *database*; 0 keeps all of them."""
+
+    __slots__ = ("_database", "_keep_days", "_task")
+
+    def __init__(self, database: Database, keep_days: int) -> None:
+        self._database = database
+        self._keep_days = keep_days
+        self._task: asyncio.Task[None] | None = None
+
+    async def reload(self, settings: Settings) -> None:
+        """Take over how long rows are kept."""
+        self._keep_days = settings.ledger.keep_days
+
+    def start(self) -> None:
+        """Begin to prune in the background."""
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop, between two batches or in one, which then did not happen."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def prune(self) -> int:
+        """Delete what is too old, if it is this process's turn; give how many rows."""
+        if not self._keep_days or not await self._claim():
+            return 0
+        before = int(time.time() * 1000) - self._keep_days * _DAY_MS
+        until = time.monotonic() + LONGEST_S
+        rows = more = await self._delete(before)
+        while more == BATCH_ROWS and time.monotonic() < until:
+            await asyncio.sleep(PAUSE_S)
+            more = await self._delete(before)
+            rows += more
+        if rows:
+            log.info("ledger_pruned", rows=rows, keep_days=self._keep_days)
+        return rows
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.prune()
+            except DatabaseDown as error:
+                log.warning("ledger_not_pruned", reason=told(error))
+            # Several times as often as it is due, so that a new process takes over from a dead one.
+            await asyncio.sleep(EVERY_S / 4)
+
+    async def _claim(self) -> bool:
+        now = int(time.time())
+        async with self._database.writing() as connection:
+            last = await _last(connection)
+            if last is None:
+                # A transaction that loses the race against another one's row adds nothing.
+                row = {"name": _PRUNED, "value": str(now)}
+                added = await connection.execute(insert_new(connection, FACTS), [row])
+                return bool(added.rowcount)
+            if now - int(last) < EVERY_S:
+                return False
+            mine = (FACTS.c.name == _PRUNED) & (FACTS.c.value == last)
+            moved = await connection.execute(update(FACTS).where(mine).values(value=str(now)))
+            return bool(moved.rowcount)
+
+    async def _delete(self, before: int) -> int:
+        oldest = (
+            select(USAGE.c.key).where(USAGE.c.at < before).order_by(USAGE.c.at).limit(BATCH_ROWS)
+        )
+        async with self._database.writing() as connection:
+            deleted = await connection.execute(delete(USAGE).where(USAGE.c.key.in_(oldest)))
+        return deleted.rowcount
+
+
+async def _last(connection: AsyncConnection) -> str | None:
+    found: str | None = await connection.scalar(
+        select(FACTS.c.value).where(FACTS.c.name == _PRUNED)
+    )
+    return found
