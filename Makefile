@@ -31,7 +31,7 @@ soak: $(VENV)/.test
 	$(BIN)/python -m pytest -q -m soak
 
 bench: $(VENV)/.test
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --json bench.json
 
 # The status 77 means that this machine cannot count instructions.
 guard: $(VENV)/.test

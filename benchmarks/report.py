@@ -34,24 +34,20 @@ BARS = (
     Bar("added latency of a request, us", "short-1.p50_us", "+", 150, 50),
     Bar("added latency of a first chunk, us", "alone-1.first_us", "+", 150, 50),
     Bar("streams held", "held.streams", "x", 0.8, 1.0),
+    Bar("streams held, by CPU of a chunk", "held-500.cpu_us", "/", 0.8, 1.0),
     Bar("memory of a held stream, KiB", "held-500.kib", "", 40, 25),
     Bar("15 MB picture, CPU", "body-15.cpu_us", "x", 2.0, 1.3),
     Bar("15 MB picture, copies", "body-15.copies", "", 4, 3),
     Bar("Valkey, CPU us a request", "short-32.cpu_us", "+", 80, 40, "gateway-valkey", "gateway"),
-    Bar("two workers, requests", "workers-64.per_s", "x", 1.8, 2.0, "workers-2", "workers-1"),
-    Bar(
-        "two workers with Valkey",
-        "workers-64.per_s",
-        "x",
-        1.5,
-        2.0,
-        "workers-2-valkey",
-        "workers-1",
-    ),
+    Bar("two workers, by CPU", "workers-64.bound_us", "/", 1.8, 2.0, "workers-2", "workers-1"),
+    Bar("with Valkey", "workers-64.bound_us", "/", 1.5, 2.0, "workers-2-valkey", "workers-1"),
 )
 
+# Load and upstream share one core; what they take of it is what is left for nobody.
+BUSY_CORES = 0.9
 HOW: dict[str, Callable[[float, float], float]] = {
     "x": lambda own, base: own / base if base else float("nan"),
+    "/": lambda own, base: base / own if own else float("nan"),
     "+": lambda own, base: own - base,
     "": lambda own, _base: own,
 }
@@ -70,29 +66,41 @@ def _medians(found: list[dict[str, float]]) -> dict[str, float]:
     }
 
 
-def compared(rounds: Rounds, bar: Bar) -> float | None:
-    """Give the median over the rounds of what *bar* compares, each round with itself."""
+def compared(rounds: Rounds, bar: Bar) -> list[float]:
+    """Give what *bar* compares, each round with itself; none where it was not measured."""
     pairs = zip(rounds.get(bar.target, ()), rounds.get(bar.base, ()), strict=False)
-    values = [
+    return [
         HOW[bar.how](own[bar.figure], base[bar.figure])
         for own, base in pairs
         if bar.figure in own and bar.figure in base
     ]
-    return statistics.median(values) if values else None
 
 
-def bars(rounds: Rounds) -> list[tuple[Bar, float]]:
-    """Give the bars that these rounds can answer, with what was measured."""
+def bars(rounds: Rounds) -> list[tuple[Bar, list[float]]]:
+    """Give the bars that these rounds can answer, with what each round measured."""
     found = ((bar, compared(rounds, bar)) for bar in BARS)
-    return [(bar, value) for bar, value in found if value is not None]
+    return [(bar, values) for bar, values in found if values]
 
 
-def verdict(bar: Bar, value: float) -> str:
-    """Say in one word how *value* stands to *bar*."""
+def verdict(bar: Bar, values: list[float]) -> str:
+    """Say in one word how *values* stand to *bar*; rounds that disagree decide nothing."""
     sign = -1 if bar.at_least else 1
-    if sign * value <= sign * bar.dream:
-        return "dream"
-    return "held" if sign * value <= sign * bar.bar else "MISSED"
+    kept = [sign * value <= sign * bar.bar for value in values]
+    if not any(kept):
+        return "MISSED"
+    if not all(kept):
+        return "UNDECIDED"
+    return "dream" if sign * statistics.median(values) <= sign * bar.dream else "held"
+
+
+def saturated(rounds: Rounds) -> list[str]:
+    """Name the loads in which the load's own core was busy: their rates are not the server's."""
+    return [
+        f"{name.removesuffix('.load_cores')} ({target})"
+        for target, found in medians(rounds).items()
+        for name, cores in found.items()
+        if name.endswith(".load_cores") and cores > BUSY_CORES
+    ]
 
 
 def table(rounds: Rounds) -> str:
@@ -108,13 +116,15 @@ def table(rounds: Rounds) -> str:
 
 
 def bar_table(rounds: Rounds) -> str:
-    """Give the bars as text."""
-    lines = [f"{'':36}{'measured':>12}{'bar':>9}{'dream':>9}"]
-    for bar, value in bars(rounds):
+    """Give the bars as text: medians, and between which values the rounds were."""
+    lines = [f"{'':36}{'measured':>12}{'rounds':>18}{'bar':>10}{'dream':>9}"]
+    for bar, values in bars(rounds):
         sign = ">=" if bar.at_least else "<="
-        shown = f"{bar.how if bar.how != 'x' else ''}{value:.2f}{'x' if bar.how == 'x' else ''}"
-        row = f"{bar.what:36}{shown:>12}{sign:>4}{bar.bar:>5g}{bar.dream:>9g}"
-        lines.append(f"{row}  {verdict(bar, value)}")
+        before, after = ("+", "") if bar.how == "+" else ("", "x" if bar.how else "")
+        shown = f"{before}{statistics.median(values):.2f}{after}"
+        spread = f"{min(values):.2f} to {max(values):.2f}"
+        row = f"{bar.what:36}{shown:>12}{spread:>18}{sign:>5}{bar.bar:>5g}{bar.dream:>9g}"
+        lines.append(f"{row}  {verdict(bar, values)}")
     return "\n".join(lines)
 
 

@@ -152,7 +152,7 @@ GATEWAY_PATH = "/gemini/v1/chat/completions"
 GATEWAY_HEADERS = (f"Authorization: Bearer {LICENSE}",)
 ALL = (
     Target("relay", relay("read")),
-    Target("relay-chunk", relay("chunk"), groups=frozenset({"short", "stream", "held"})),
+    Target("relay-chunk", relay("chunk"), groups=frozenset({"stream"})),
     Target("gateway", gateway(), GATEWAY_PATH, headers=GATEWAY_HEADERS),
     Target(
         "gateway-valkey",
@@ -185,7 +185,13 @@ ALL = (
         groups=frozenset({"workers"}),
         spread=True,
     ),
-    Target("nginx", nginx, "/v1beta/models/{model}:{action}", done="}"),
+    Target(
+        "nginx",
+        nginx,
+        "/v1beta/models/{model}:{action}",
+        done="}",
+        groups=frozenset({"short", "stream"}),
+    ),
 )
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks import __main__ as main
 from benchmarks import report
 from benchmarks.report import Bar
 
@@ -16,28 +17,55 @@ def rounds(*pairs):
     }
 
 
-def test_a_ratio_is_the_median_of_each_rounds_own():
-    assert report.compared(rounds((100, 100), (600, 300), (150, 100)), COST) == 1.5
+def test_a_ratio_is_each_rounds_own():
+    found = report.compared(rounds((100, 100), (600, 300), (150, 100)), COST)
+    assert found == [1.0, 2.0, 1.5]
 
 
 def test_what_was_not_measured_has_no_ratio():
-    assert report.compared({"relay": [{}], "gateway": [{"a.cpu_us": 1.0}]}, COST) is None
-    assert report.compared({"gateway": [{"a.cpu_us": 1.0}]}, COST) is None
+    assert report.compared({"relay": [{}], "gateway": [{"a.cpu_us": 1.0}]}, COST) == []
+    assert report.compared({"gateway": [{"a.cpu_us": 1.0}]}, COST) == []
 
 
 @pytest.mark.parametrize(
-    ("bar", "value", "word"),
+    ("bar", "values", "word"),
     [
-        (COST, 1.2, "dream"),
-        (COST, 1.5, "held"),
-        (COST, 1.51, "MISSED"),
-        (HELD, 1.0, "dream"),
-        (HELD, 0.85, "held"),
-        (HELD, 0.7, "MISSED"),
+        (COST, [1.2], "dream"),
+        (COST, [1.2, 1.5, 1.4], "held"),
+        (COST, [1.51, 1.6], "MISSED"),
+        (COST, [1.4, 1.6, 1.4], "UNDECIDED"),
+        (HELD, [1.0], "dream"),
+        (HELD, [0.85], "held"),
+        (HELD, [0.7], "MISSED"),
+        (HELD, [0.7, 0.9], "UNDECIDED"),
     ],
 )
-def test_a_bar_is_missed_from_its_own_side(bar, value, word):
-    assert report.verdict(bar, value) == word
+def test_a_bar_is_missed_from_its_own_side_and_by_all_rounds(bar, values, word):
+    assert report.verdict(bar, values) == word
+
+
+def test_a_smaller_cost_is_a_greater_yield():
+    found = rounds((50, 90))
+    assert report.compared(found, Bar("yield", "a.cpu_us", "/", 1.7, 2.0)) == [1.8]
+
+
+def test_the_load_is_named_where_it_was_the_limit():
+    found = {"relay": [{"short-1.load_cores": 0.4, "short-256.load_cores": 0.97}]}
+    assert report.saturated(found) == ["short-256 (relay)"]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "other_cores", "status"),
+    [
+        ([(70, 100)], 0.1, 0),
+        ([(170, 100)], 0.1, 1),
+        ([(170, 100), (140, 100)], 0.1, 2),
+        ([(170, 100)], 0.3, 2),
+    ],
+)
+def test_the_exit_status_tells_what_was_decided(monkeypatch, pairs, other_cores, status):
+    monkeypatch.setattr(report, "BARS", (COST,))
+    assert main.status(rounds(*pairs), other_cores) == status
 
 
 def test_the_table_shows_medians_and_ratios_to_the_first_target():
