@@ -10,6 +10,8 @@ from aiohttp import web
 from gateway import __version__
 from gateway.exchange import Exchange, Json, Notes
 
+# What a client may leave unread in the gateway's own memory, beside what the kernel holds.
+MAX_UNSENT_BYTES: Final = 16_384
 _MAX_NOTE: Final = 1024
 _JSON_HEADERS: Final = {"Content-Type": "application/json"}
 
@@ -20,6 +22,11 @@ class EventStream(web.StreamResponse):
     # One write for head plus first chunk: two small ones meet Nagle's algorithm and cost 40 ms
     # with clients that delay their acknowledgements.
     _send_headers_immediately = False
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send *data*; wait for a client that does not read after a quarter of aiohttp's 64 KB."""
+        assert self._payload_writer is not None, "prepare() comes first, write_eof() last"
+        await self._payload_writer.write(data, LIMIT=MAX_UNSENT_BYTES)  # type: ignore[call-arg]
 
 
 def json_response(body: Json, exchange: Exchange, status: int = 200) -> web.Response:

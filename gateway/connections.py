@@ -21,6 +21,7 @@ from aiohttp.streams import StreamReader
 from yarl import URL
 
 from gateway import __version__
+from gateway.answers import MAX_UNSENT_BYTES
 from gateway.dialects.openai_chat.errors import render
 from gateway.drain import Drain
 from gateway.errors import BadRequest, GatewayError, RequestTimedOut, Unavailable
@@ -93,6 +94,7 @@ class Connection(web.RequestHandler):
             return
         if over >= 0:
             self._request_handler = overloaded
+        transport.set_write_buffer_limits(high=MAX_UNSENT_BYTES)  # type: ignore[attr-defined]
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:

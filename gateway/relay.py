@@ -99,7 +99,7 @@ async def _relay(
     reply, outcome = exchange.reply, exchange.outcome
     async with request.app[UPSTREAM].open(exchange.call, outcome, exchange.notes) as batches:
         # Fed before the head leaves: the head tells what the first events told.
-        chunks = _fed(reply, await anext(batches))
+        frames = _framed(reply, await anext(batches))
         _forget(exchange)
         await pacemaker.committed()
         if not outcome.begun:
@@ -109,12 +109,12 @@ async def _relay(
         broken: UpstreamError | None = None
         try:
             while True:
-                if chunks:
+                if frames:
                     pacemaker.writes()
-                    await response.write(reply.encode(chunks))
+                    await response.write(frames)
                     pacemaker.wrote()
-                del chunks
-                chunks = _fed(reply, await anext(batches))
+                del frames
+                frames = _framed(reply, await anext(batches))
         except StopAsyncIteration:
             pass
         except (UpstreamTruncated, UpstreamTimeout) as error:
@@ -134,6 +134,12 @@ def _forget(exchange: Exchange) -> None:
 def _fed(reply: Reply, events: list[Json]) -> list[Json]:
     """Give the chunks of one batch."""
     return [chunk for event in events for chunk in reply.feed(event)]
+
+
+def _framed(reply: Reply, events: list[Json]) -> bytes:
+    """Give the frames of one batch: nothing else of it is held while the client does not read."""
+    chunks = _fed(reply, events)
+    return reply.encode(chunks) if chunks else b""
 
 
 def _collected(reply: Reply, events: list[Json]) -> Json:

@@ -20,8 +20,8 @@ from gateway.upstream.faults import Fault, Kind
 
 MAX_WHOLE_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
-# What is read at once is held parsed and translated until the client has taken it.
-READ_BYTES = 65_536
+# What is read at once is parsed and translated at once: small events take thirty times their bytes.
+READ_BYTES = 8_192
 
 
 class Failed(Exception):
@@ -113,7 +113,7 @@ class Answer:
         """Tell whether the first event is all there is; reads on until another one comes."""
         if not self._stream:
             return len(self._first) == 1
-        while len(self._first) == 1 and (data := await self._response.content.readany()):
+        while len(self._first) == 1 and (data := await self._response.content.read(READ_BYTES)):
             self._first += self._events(self._decoder.feed(data))
         return len(self._first) == 1
 
@@ -176,7 +176,7 @@ class Answer:
 
     async def _first_batch(self) -> list[Json]:
         content = self._response.content
-        while data := await content.readany():
+        while data := await content.read(READ_BYTES):
             if payloads := self._decoder.feed(data):
                 return [_unwrapped(orjson.loads(payload)) for payload in payloads]
         return [_unwrapped(orjson.loads(payload)) for payload in self._decoder.finish()]

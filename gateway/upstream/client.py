@@ -18,7 +18,8 @@ from yarl import URL
 from gateway import __version__
 from gateway.exchange import Batches, Json, Notes, Outcome, Refusals, UpstreamCall
 from gateway.settings import Upstream as UpstreamSettings
-from gateway.upstream.answer import Answer
+from gateway.sockets import small_socket
+from gateway.upstream.answer import READ_BYTES, Answer
 from gateway.upstream.attempts import Attempts
 from gateway.upstream.breaker import HOST, Breakers
 from gateway.upstream.credentials import Credential, CredentialPool
@@ -57,12 +58,13 @@ class GeminiUpstream:
     async def start(self) -> None:
         """Make the connection pool; connections come and go with the calls."""
         # Without limit: the gateway's own caps hold, aiohttp's 100 would queue streams.
-        connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60)
+        connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, socket_factory=small_socket)
         self._session = aiohttp.ClientSession(
             connector=connector,
             timeout=ClientTimeout(total=None, sock_connect=self.settings.connect_timeout_s),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
+            read_bufsize=READ_BYTES,
             headers={
                 hdrs.USER_AGENT: f"gateway/{__version__}",
                 hdrs.ACCEPT_ENCODING: "identity",

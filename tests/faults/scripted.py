@@ -75,6 +75,11 @@ class Seen:
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     taken: int = 0
 
+    @property
+    def marker(self) -> str:
+        """Give the text of the client's message."""
+        return self.body["contents"][0]["parts"][0]["text"]
+
 
 class ScriptedUpstream:
     """Use as `async with ScriptedUpstream(script, ...) as upstream`."""

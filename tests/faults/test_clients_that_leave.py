@@ -1,14 +1,13 @@
 """Clients that leave or do not read: upstream is cut, memory is bounded, nobody else notices."""
 
 import asyncio
-import gc
 import json
-import os
+import signal
 
-import psutil
 import pytest
 import structlog
 
+from tests.faults.processes import gateway_process
 from tests.faults.scripted import LAST, SSE, STALL, ScriptedUpstream, chunk, data, event, stream
 from tests.running import LICENSE, settings_for
 
@@ -80,31 +79,50 @@ async def ask_and_never_read(gateway, connections: list) -> None:
     writer.write(f"POST /gemini/v1/chat/completions HTTP/1.1\r\n{head}\r\n\r\n".encode() + raw)
 
 
-async def test_fifty_readers_that_stop_cost_little_and_others_are_served(running):
-    flood = [SSE, *[chunk(data(event("x" * 1000)) * 64)] * 600, STALL]
+async def all_held_back(upstream, count: int) -> None:
+    """Wait until the gateway takes nothing more of *count* streams."""
+    taken, still = 0, 0
+    async with asyncio.timeout(60):
+        while still < 3:
+            await asyncio.sleep(0.2)
+            before, taken = taken, sum(seen.taken for seen in upstream.seen)
+            held = sum(seen.marker == "hold" for seen in upstream.seen)
+            still = still + 1 if before == taken and held == count else 0
+
+
+@pytest.mark.parametrize("letters", [20, 150])
+async def test_a_hundred_readers_that_stop_cost_256_kb_each_and_others_are_served(
+    tmp_path, letters
+):
+    """The gateway's memory alone is measured, in a process of its own."""
+    count = 100
+    facts = {"usageMetadata": USAGE, "modelVersion": "gemini-2.5-flash", "responseId": "x" * 16}
+    batch = chunk(data({**event("x" * letters), **facts})) * 100
+    flood = [SSE, *[batch] * (24_000_000 // len(batch)), STALL]
     good = stream(event("fine "), LAST)
 
     def script(seen, _number):
-        return flood if seen.body["contents"][0]["parts"][0]["text"] == "hold" else good
+        return flood if seen.marker == "hold" else good
 
-    process, held = psutil.Process(os.getpid()), []
+    held = []
     async with (
         ScriptedUpstream(script) as upstream,
-        running(settings_for(upstream.url)) as gateway,
+        gateway_process(tmp_path, upstream, more="idle_timeout_s = 600.0") as (process, gateway),
     ):
-        assert (await gateway.stream()).text == "fine end"
-        gc.collect()
-        before = process.memory_info().rss
-        for _ in range(50):
+        reading = asyncio.create_task(process.ended())
+        # As many at once as there will be: what they leave behind is no part of what is asked.
+        for _ in range(2):
+            answers = await asyncio.gather(*(gateway.stream() for _ in range(count)))
+            assert {answer.text for answer in answers} == {"fine end"}
+        before = process.memory()
+        for _ in range(count):
             await ask_and_never_read(gateway, held)
-        taken = -1
-        async with asyncio.timeout(60):
-            while taken < (taken := sum(seen.taken for seen in upstream.seen)) or not taken:
-                await asyncio.sleep(0.5)
+        await all_held_back(upstream, count)
         assert (await gateway.stream()).text == "fine end"
-        grown = process.memory_info().rss - before
+        grown = process.memory() - before
         for _, writer in held:
             writer.close()
-    assert max(seen.taken for seen in upstream.seen) < 24 << 20
-    # The scripted upstream and the clients are part of it, with buffers of their own.
-    assert grown < 180 << 20
+        process.send(signal.SIGTERM)
+        assert await reading == 0
+    assert max(seen.taken for seen in upstream.seen) < 24_000_000
+    assert grown / count < 256 * 1024

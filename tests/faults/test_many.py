@@ -31,17 +31,13 @@ SOAK_ROUNDS = int(os.environ.get("GATEWAY_SOAK_ROUNDS", "100"))
 ENDINGS = [[RESET], [CLOSE], [END], [chunk(b"data: {nonsense\r\n\r\n"), END]]
 
 
-def marker_of(seen) -> str:
-    return seen.body["contents"][0]["parts"][0]["text"]
-
-
 def pieces(marker: str) -> list[dict]:
     return [event(f"{marker}:{n} ") for n in range(CHUNKS)]
 
 
 def paced(seen, _number) -> list:
     """Give a stream of the request's own marker that takes a moment."""
-    bodies = [chunk(data(one)) for one in pieces(marker_of(seen))]
+    bodies = [chunk(data(one)) for one in pieces(seen.marker)]
     return [SSE, *(step for one in bodies for step in (one, 0.02)), chunk(data(LAST)), END]
 
 
@@ -59,7 +55,7 @@ class Faulty:
             return whole
         cut = self.random.choice([0, 1, 7])
         if cut:
-            self.broken.add(marker_of(seen))
+            self.broken.add(seen.marker)
             return [*whole[:cut], 0.02, *self.random.choice(ENDINGS)]
         return self.random.choice([[RESET], refusal(500, "INTERNAL"), [SSE, RESET]])
 
@@ -105,7 +101,7 @@ async def test_five_hundred_streams_with_faults_neither_mix_nor_hang(running):
 
 async def test_two_hundred_held_streams_all_go_on(running):
     def held(seen, _number):
-        return [SSE, chunk(data(event(marker_of(seen)))), STALL, chunk(data(LAST)), END]
+        return [SSE, chunk(data(event(seen.marker))), STALL, chunk(data(LAST)), END]
 
     async with (
         ScriptedUpstream(held) as upstream,
@@ -129,7 +125,7 @@ async def test_a_hundred_thousand_requests_leave_nothing_behind(running):
 
     def quick(seen, number):
         faulty = soak_faults(seen, number)
-        return faulty or stream(event(marker_of(seen)), LAST)
+        return faulty or stream(event(seen.marker), LAST)
 
     rng = random.Random(5)
 

@@ -1,17 +1,15 @@
 """A gateway process with streams in flight: told to stop, told to reload, without a working log."""
 
 import asyncio
-import os
 import resource
 import signal
-import sys
-from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import aiohttp
-import orjson
 import pytest
 
+from tests.faults.processes import gateway_process
 from tests.faults.scripted import (
     END,
     LAST,
@@ -25,82 +23,15 @@ from tests.faults.scripted import (
 )
 from tests.running import Gateway, streamed
 
-ROOT = Path(__file__).parents[2]
 LICENSE = "fault-license"
 BEGUN = [SSE, chunk(data(event("begun "))), STALL]
 HELD = [*BEGUN, chunk(data(LAST)), END]
-CONFIG = """
-[server]
-port = 0
-{server}
-[upstream]
-base_url = "{url}"
-[[upstream.credentials]]
-name = "c1"
-key = "key-1-not-to-be-told"
-[[licenses]]
-id = "tester"
-key = "fault-license"
-[log]
-format = "json"
-"""
-
-
-class Process:
-    """A running `python -m gateway` and a client for it."""
-
-    def __init__(self, process: asyncio.subprocess.Process, config: Path) -> None:
-        self._process, self.config, self.log = process, config, b""
-
-    async def line(self, wanted: str) -> dict:
-        async with asyncio.timeout(30):
-            while raw := await self._process.stderr.readline():
-                self.log += raw
-                line = orjson.loads(raw)
-                if line["event"] == wanted:
-                    return line
-        raise AssertionError(f"no {wanted!r} in {self.log!r}")
-
-    def send(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    async def ended(self) -> int:
-        """Wait for the end; the log of the whole life is in `log` then."""
-        async with asyncio.timeout(30):
-            _, rest = await self._process.communicate()
-        self.log += rest or b""
-        return self._process.returncode
 
 
 @pytest.fixture
 def gateway(tmp_path):
     """Run a gateway process in front of an upstream; gives it and a client."""
-
-    @asynccontextmanager
-    async def run(upstream: ScriptedUpstream, server: str = "", **process_options):
-        config = tmp_path / "config.toml"
-        config.write_text(CONFIG.format(url=upstream.url, server=server))
-        options = {"stderr": asyncio.subprocess.PIPE, **process_options}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gateway"),
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            **options,
-        )
-        running = Process(process, config)
-        url = None
-        if options["stderr"] == asyncio.subprocess.PIPE:
-            url = (await running.line("started"))["listen"][0]
-        connector = aiohttp.TCPConnector(limit=0)
-        try:
-            async with aiohttp.ClientSession(connector=connector) as session:
-                yield running, Gateway(url, session, None)
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-
-    return run
+    return partial(gateway_process, tmp_path)
 
 
 async def read(client: Gateway, begun: asyncio.Event) -> bytes:
@@ -158,7 +89,7 @@ async def test_at_the_bound_streams_end_with_an_error_and_no_false_stop(gateway,
 
 async def test_twenty_reloads_disturb_no_stream_and_new_licenses_hold_at_once(gateway):
     async with ScriptedUpstream(HELD) as upstream, gateway(upstream) as (process, client):
-        reading = await begin(client, 20)
+        reading = await begin(client, 100)
         good = process.config.read_text()
         for number in range(20):
             broken = number % 2
@@ -185,7 +116,7 @@ async def test_a_full_disk_under_the_log_harms_no_request(gateway):
             ScriptedUpstream(stream(LAST)) as upstream,
             gateway(upstream, stderr=full) as (process, client),
         ):
-            client.url = await _url_of(process._process.pid)
+            client.url = await _url_of(process.process.pid)
             for _ in range(20):
                 assert (await client.stream()).text == "end"
             process.send(signal.SIGTERM)
@@ -194,7 +125,7 @@ async def test_a_full_disk_under_the_log_harms_no_request(gateway):
 
 async def test_a_log_that_nobody_reads_any_more_harms_no_request(gateway):
     async with ScriptedUpstream(stream(LAST)) as upstream, gateway(upstream) as (process, client):
-        process._process._transport.get_pipe_transport(2).close()
+        process.process._transport.get_pipe_transport(2).close()
         for _ in range(20):
             assert (await client.stream()).text == "end"
         process.send(signal.SIGTERM)

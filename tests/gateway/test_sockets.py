@@ -2,7 +2,14 @@ import socket
 
 import pytest
 
-from gateway.sockets import StartError, listen, where
+from gateway.sockets import (
+    RECEIVE_BUFFER_BYTES,
+    SEND_BUFFER_BYTES,
+    StartError,
+    listen,
+    small_socket,
+    where,
+)
 
 
 @pytest.fixture
@@ -37,3 +44,14 @@ def test_all_addresses_of_a_host_share_one_port(host):
     finally:
         for sock in sockets:
             sock.close()
+
+
+def test_the_kernel_holds_little_for_who_does_not_read():
+    with small_socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))) as sock:
+        # Linux gives twice of what it is asked for.
+        given = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        assert RECEIVE_BUFFER_BYTES <= given <= 2 * RECEIVE_BUFFER_BYTES
+    (sock,) = listen("127.0.0.1", 0)
+    with sock:
+        given = sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        assert SEND_BUFFER_BYTES <= given <= 2 * SEND_BUFFER_BYTES
