@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import msgspec
 import orjson
 from aiohttp import hdrs, web
 
@@ -117,17 +118,47 @@ def parse(body: bytes | bytearray) -> Json:
     """Give the JSON object in *body*; raise `BadRequest` saying what it is instead."""
     if not body or body.isspace():
         raise BadRequest("The body is empty; send a JSON object.")
+    large = len(body) >= THREAD_FROM_BYTES
     try:
-        payload = orjson.loads(body)
+        payload = _loads_large(body) if large else orjson.loads(body)
     except orjson.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise BadRequest(f"The body is not valid JSON: {error.msg} ({place}).") from None
     if not isinstance(payload, dict):
         raise BadRequest('The body must be a JSON object: {"model": ..., "messages": [...]}.')
-    # Few brackets cannot nest deeply: small bodies are not walked.
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and too_deep(payload):
+    # Few brackets cannot nest deeply: small bodies are not walked. In large ones, most of which is
+    # media, counting would take longer than walking.
+    if (large or body.count(b"{") + body.count(b"[") > MAX_DEPTH) and too_deep(payload):
         raise BadRequest(f"The body nests deeper than {MAX_DEPTH} levels.")
     return payload
+
+
+def _loads_large(body: bytes | bytearray) -> Any:
+    """Parse *body* as `orjson` does, but without a second copy of it and in a third of the time.
+
+    What `msgspec` refuses, and whole numbers that it takes but nobody could write again, are left
+    to `orjson`.
+    """
+    try:
+        payload = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return orjson.loads(body)
+    return orjson.loads(body) if _has_large_number(payload) else payload
+
+
+def _has_large_number(payload: Any) -> bool:
+    """Say whether a whole number in *payload* has more than 64 bits."""
+    level = [payload]
+    while level:
+        inner = [
+            value
+            for outer in level
+            for value in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if any(type(value) is int and not -(2**63) <= value < 2**64 for value in inner):
+            return True
+        level = [value for value in inner if isinstance(value, (dict, list))]
+    return False
 
 
 def too_deep(payload: Any) -> bool:

@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from gateway.errors import BadRequest, GatewayError
 from gateway.keys import EXCHANGE, SETTINGS
 from gateway.settings import Server, Settings
-from middlewares.payload import MAX_DEPTH, Payload, parse, too_deep
+from middlewares.payload import MAX_DEPTH, THREAD_FROM_BYTES, Payload, parse, too_deep
 
 LIMIT = 2_000_000
 
@@ -208,3 +208,33 @@ async def test_too_many_large_bodies_at_once_are_shed(client):
     assert (await reader.readline()).startswith(b"HTTP/1.1 200")
     assert client.payload._buffered == 0
     writer.close()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "1",
+        "-9223372036854775808",
+        "18446744073709551615",
+        "18446744073709551616",
+        "[{}, [-9223372036854775809]]",
+        "1e400",
+        "NaN",
+        '"\\ud83d\\ude00"',
+        '"\\ud800"',
+        '"\x01"',
+        "[1, 2,]",
+        "01",
+        "[" * 70 + "]" * 70,
+        "[" * 3000 + "]" * 3000,
+    ],
+)
+def test_a_large_body_means_the_same_as_a_small_one(value):
+    def outcome(padding):
+        try:
+            payload = parse(b'{"value": %b, "padding": "%b"}' % (value.encode(), padding))
+        except BadRequest as error:
+            return str(error)
+        return repr(payload["value"])
+
+    assert outcome(b"x" * THREAD_FROM_BYTES) == outcome(b"")

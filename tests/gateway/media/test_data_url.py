@@ -59,6 +59,10 @@ BROKEN = {
     "data:image/png;base64,@@@@": "invalid_base64",
     "not base64 at all!": "invalid_base64",
     "AA==AAAA": "invalid_base64",
+    "AA=A": "invalid_base64",
+    "A===": "invalid_base64",
+    "====": "empty_media",
+    "AAA\0": "invalid_base64",
     "A": "invalid_base64",
     "äöü=": "invalid_base64",
 }
