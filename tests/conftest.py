@@ -23,6 +23,7 @@ from gateway.settings import Settings
 from gateway.simulator import Simulator
 from gateway.sockets import listen
 from tests.databases import Postgres
+from tests.discovery import SENT
 from tests.running import SECRET, Gateway
 
 
@@ -166,6 +167,22 @@ async def simulator():
     """Give a running simulator of Gemini."""
     async with Simulator() as running_simulator:
         yield running_simulator
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _watched_upstream() -> Iterator[None]:
+    """Look at everything that goes upstream in any test."""
+    with pytest.MonkeyPatch.context() as patch:
+        SENT.watch(patch)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _what_goes_upstream_fits() -> Iterator[None]:
+    """Fail the test in which something went upstream that Google's schema does not know."""
+    SENT.faults.clear()
+    yield
+    assert SENT.faults == []
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,24 +1,19 @@
 import pytest
 
-from tests.discovery import needs_schema, validate
+from gateway.dialects.openai_chat import request
+from gateway.exchange import UpstreamCall
+from tests.discovery import SENT, TYPES, needs_schema, validate
+from tests.faults.scripted import LAST, ScriptedUpstream, answer
 from tests.gateway.simulator.recorded import requests
+from tests.running import settings_for
 
 pytestmark = needs_schema
 
-# The message type that each action takes.
-_TYPES = {
-    "generateContent": "GenerateContentRequest",
-    "streamGenerateContent": "GenerateContentRequest",
-    "countTokens": "CountTokensRequest",
-    "embedContent": "EmbedContentRequest",
-    "batchEmbedContents": "BatchEmbedContentsRequest",
-}
-
 
 def test_all_recorded_requests_fit_but_those_with_files_in_function_responses():
-    recorded = [one for one in requests() if one.action in _TYPES]
+    recorded = [one for one in requests() if one.action in TYPES]
     assert len(recorded) > 550
-    faults = [fault for one in recorded for fault in validate(one.body, _TYPES[one.action])]
+    faults = [fault for one in recorded for fault in validate(one.body, TYPES[one.action])]
     unknown = [fault for fault in faults if "FunctionResponsePart" not in fault]
     assert unknown == []
 
@@ -47,3 +42,18 @@ def test_both_spellings_and_unset_fields_fit():
         "generationConfig": {"responseModalities": ["text"], "seed": None},
     }
     assert validate(body, "GenerateContentRequest") == []
+
+
+async def test_whatever_goes_upstream_in_a_test_is_checked(running, monkeypatch):
+    body = {"contents": [{"parts": [{"text": "hi"}]}], "store": "yes"}
+    call = UpstreamCall("m", body, stream=False)
+    fault = "GenerateContentRequest.store is no boolean "
+    monkeypatch.setattr(request, "call", lambda *_: call)
+    async with (
+        ScriptedUpstream(answer(200, LAST)) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        assert (await gateway.whole())[0] == 200
+    # By the dialect, by the upstream client, and by the peer on its socket.
+    assert SENT.faults == [fault] * 3
+    SENT.faults.clear()

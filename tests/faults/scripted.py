@@ -12,6 +12,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import Self
 
+from tests.discovery import SENT
 from tests.running import SECRET
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -131,6 +132,8 @@ class ScriptedUpstream:
             path, headers.get("x-goog-api-key", "").removeprefix(SECRET), json.loads(body or b"{}")
         )
         self.seen.append(seen)
+        # Gateways in processes of their own are seen here only.
+        SENT.look(seen.body, path.partition("?")[0].rpartition(":")[2])
         script = self.scripts[min(len(self.seen), len(self.scripts)) - 1]
         steps = script(seen, len(self.seen)) if callable(script) else script
         return await self._play(steps, seen, reader, writer)

@@ -102,7 +102,7 @@ def test_a_miss_sends_the_bypass_on_the_first_call_of_a_step_from_gemini_3_on():
 def test_images_of_the_history_are_sent_back_with_their_signature():
     """mscraftsman#147: editing needs the signature of each image."""
     url = "data:image/png;base64,AAAA"
-    native = [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}, "thoughtSignature": "s"}]
+    native = [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}, "thoughtSignature": "c2ln"}]
     text = f"![image]({url})"
     memories = dict(turns.records(native, text, []))
     made = contents(user("Draw"), assistant(text), user("Bigger"), memories=memories)
@@ -114,10 +114,10 @@ def test_images_of_the_history_are_sent_back_with_their_signature():
 
 def test_the_parts_of_a_remembered_turn_come_back_as_they_were():
     native = [
-        {"text": "Let me see.", "thoughtSignature": "t"},
+        {"text": "Let me see.", "thoughtSignature": "dGV4"},
         {"executableCode": {"language": "PYTHON", "code": "1"}},
         {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}},
-        {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "c"},
+        {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "Y2Fs"},
     ]
     shown = "Let me see.\n```python\n1\n```\n"
     memories = dict(turns.records(native, shown, [{"id": "1"}]))
@@ -129,8 +129,8 @@ def test_the_parts_of_a_remembered_turn_come_back_as_they_were():
 
 def test_a_turn_that_showed_no_text_is_remembered_with_its_call():
     native = [
-        {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "c"},
-        {"toolCall": {"id": "9", "toolType": "GOOGLE_SEARCH_WEB"}, "thoughtSignature": "s"},
+        {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "Y2Fs"},
+        {"toolCall": {"id": "9", "toolType": "GOOGLE_SEARCH_WEB"}, "thoughtSignature": "c2ln"},
     ]
     memories = dict(turns.records(native, "", [{"id": "1"}]))
     made = contents(

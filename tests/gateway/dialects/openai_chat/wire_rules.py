@@ -1,48 +1,4 @@
-"""What Gemini would say to a body: the discovery document's types, and the rules of turns."""
-
-import json
-from functools import cache
-
-from tests.gateway.dialects.openai_chat.recorded import SHARED
-
-DISCOVERY = SHARED / "discovery-v1beta.json"
-_TYPES = {"string": str, "boolean": bool, "integer": int, "number": (int, float), "array": list}
-
-
-@cache
-def schemas():
-    return json.loads(DISCOVERY.read_bytes())["schemas"]
-
-
-def unknown(value, schema="GenerateContentRequest", path="body"):
-    """Give what of *value* the *schema* of the discovery document does not take."""
-    properties = schemas()[schema]["properties"]
-    found = []
-    for name, inner in value.items():
-        if name not in properties:
-            found.append(f"{path}.{name} is unknown")
-        else:
-            found += _wrong(inner, properties[name], f"{path}.{name}")
-    return found
-
-
-def _wrong(value, told, path):
-    if "$ref" in told:
-        if not isinstance(value, dict):
-            return [f"{path} is no object"]
-        return unknown(value, told["$ref"], path)
-    kind = told.get("type")
-    if kind in _TYPES and (
-        not isinstance(value, _TYPES[kind]) or (kind != "boolean" and isinstance(value, bool))
-    ):
-        return [f"{path} is no {kind}"]
-    if "enum" in told and value not in told["enum"]:
-        return [f"{path} is none of its words: {value}"]
-    if kind == "array":
-        return [
-            w for at, one in enumerate(value) for w in _wrong(one, told["items"], f"{path}[{at}]")
-        ]
-    return []
+"""What Gemini would say to the turns of a conversation."""
 
 
 def broken_rules(contents):
