@@ -11,7 +11,7 @@ from gateway.sockets import StartError
 MIN_AIOHTTP = (3, 14, 3)
 # From <malloc.h>: https://man7.org/linux/man-pages/man3/mallopt.3.html
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-MAPPED_FROM_BYTES = 1 << 20
+MAPPED_FROM_BYTES = 1 << 21
 KEPT_FREE_BYTES = 4 << 20
 
 
@@ -34,8 +34,8 @@ def give_back_memory() -> bool:
     """Let the memory of large bodies go back to the system once they are freed; say if it will.
 
     Without this glibc learns from the first large body to take the next ones from its heap, which
-    never shrinks again below what happens to lie behind them: 3.5 bodies stay, and a peak that
-    would be 3 is 4.5. Other C libraries have no such habit, and nothing to be told.
+    hardly shrinks again: the memory of several large bodies stays. Other C libraries have no such
+    habit, and nothing to be told.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:

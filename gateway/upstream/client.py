@@ -5,14 +5,13 @@ header or proxy. Redirects are never followed, the key would go along.
 """
 
 import asyncio
-import io
 from collections.abc import Callable
 from types import TracebackType
 
 import aiohttp
 import orjson
 from aiohttp import ClientTimeout, hdrs
-from aiohttp.payload import BytesIOPayload, BytesPayload
+from aiohttp.payload import BytesPayload
 from yarl import URL
 
 from gateway import __version__
@@ -26,6 +25,7 @@ from gateway.upstream.credentials import Credential, CredentialPool
 from gateway.upstream.errors import empty_answer, fault_of_exception, fault_of_status
 from gateway.upstream.fanout import FanOut
 from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.large_body import LargeBody
 from gateway.upstream.names import ModelNames
 from gateway.upstream.retry import RetryBudget
 
@@ -94,9 +94,7 @@ class GeminiUpstream:
         body = orjson.dumps(call.body)
         response = await self._session.post(
             self._url(call),
-            data=BytesPayload(body)
-            if len(body) < LARGE_BODY_BYTES
-            else BytesIOPayload(io.BytesIO(body)),
+            data=BytesPayload(body) if len(body) < LARGE_BODY_BYTES else LargeBody(body),
             headers={"x-goog-api-key": credential.key},
             allow_redirects=False,
         )
