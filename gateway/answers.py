@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Final
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
+from multidict import istr
 
 from gateway import __version__
 from gateway.exchange import Exchange, Json, Notes
@@ -13,7 +14,12 @@ from gateway.exchange import Exchange, Json, Notes
 # What a client may leave unread in the gateway's own memory, beside what the kernel holds.
 MAX_UNSENT_BYTES: Final = 16_384
 _MAX_NOTE: Final = 1024
-_JSON_HEADERS: Final = {"Content-Type": "application/json"}
+_JSON_HEADERS: Final = {hdrs.CONTENT_TYPE: "application/json"}
+# As `istr`, names need not be folded to lower case for every answer.
+_REQUEST_ID: Final = istr("x-request-id")
+_PROCESSING_MS: Final = istr("openai-processing-ms")
+_VERSION: Final = istr("x-gateway-version")
+_MODEL: Final = istr("x-gateway-model")
 
 
 class EventStream(web.StreamResponse):
@@ -39,15 +45,15 @@ def json_response(body: Json, exchange: Exchange, status: int = 200) -> web.Resp
 def stamp(response: web.StreamResponse, exchange: Exchange) -> None:
     """Put the headers that every answer carries on *response*."""
     headers = response.headers
-    headers["x-request-id"] = exchange.id
-    headers["openai-processing-ms"] = str(int((time.monotonic() - exchange.started) * 1000))
-    headers["x-gateway-version"] = __version__
-    headers["Server"] = "gateway"
+    headers[_REQUEST_ID] = exchange.id
+    headers[_PROCESSING_MS] = str(int((time.monotonic() - exchange.started) * 1000))
+    headers[_VERSION] = __version__
+    headers[hdrs.SERVER] = "gateway"
     if exchange.headers:
         headers.update(exchange.headers)
     outcome = exchange.outcome
     if outcome.model is not None and outcome.model != exchange.asked:
-        headers["x-gateway-model"] = outcome.model
+        headers[_MODEL] = outcome.model
     if hasattr(exchange, "reply") and exchange.reply.sunset is not None:
         headers["Sunset"] = exchange.reply.sunset
     notes = exchange.notes

@@ -11,7 +11,8 @@ error (raised, rendered by `edge`); from then on it is told in-band. When the up
 import asyncio
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
+from multidict import istr
 
 from gateway.answers import EventStream, json_response, stamp
 from gateway.drain import RETRY_AFTER_S
@@ -27,9 +28,9 @@ from gateway.keys import DRAIN, EXCHANGE, PRICES, SETTINGS, UPSTREAM
 from gateway.pacemaker import Pacemaker
 
 _SSE_HEADERS: Final = {
-    "Content-Type": "text/event-stream; charset=utf-8",
-    "Cache-Control": "no-cache",
-    "X-Accel-Buffering": "no",
+    hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8",
+    hdrs.CACHE_CONTROL: "no-cache",
+    istr("X-Accel-Buffering"): "no",
 }
 _RESTART: Final = "The gateway is restarting; ask again."
 

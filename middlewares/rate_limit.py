@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from multidict import istr
 
 from gateway.errors import GatewayError, QuotaSpent, RateLimited
 from gateway.exchange import Exchange, License, UpstreamCall, Usage
@@ -44,12 +45,12 @@ _WORDS: Final = {
     "concurrent_requests": "requests at once",
 }
 _HEADERS: Final = {
-    unit: tuple(f"x-ratelimit-{what}-{word}" for what in ("limit", "remaining", "reset"))
+    unit: tuple(istr(f"x-ratelimit-{what}-{word}") for what in ("limit", "remaining", "reset"))
     for unit, word in ((REQUESTS, "requests"), (TOKENS, "tokens"))
 }
 
 # The three header names of a unit, and the indexes of the rules they may tell of.
-Shown = list[tuple[tuple[str, ...], list[int]]]
+Shown = list[tuple[tuple[istr, ...], list[int]]]
 
 
 class Account(NamedTuple):
