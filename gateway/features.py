@@ -117,12 +117,23 @@ def _functions(call: UpstreamCall, notes: Notes) -> UpstreamCall:
 
 def _builtins(call: UpstreamCall, notes: Notes) -> UpstreamCall:
     tools = call.body.get("tools") or []
-    kept = [tool for tool in tools if "functionDeclarations" in tool]
+    names = {name for tool in tools for name in tool} - {"functionDeclarations"}
+    return _without_tools(call, names, notes)
+
+
+def _without_builtin(name: str) -> Change:
+    """Make the change that leaves one built-in tool out."""
+    return lambda call, notes: _without_tools(call, {name}, notes)
+
+
+def _without_tools(call: UpstreamCall, names: set[str], notes: Notes) -> UpstreamCall:
+    """Give *call* without the built-in tools called *names*; each tool has one name."""
+    tools = call.body.get("tools") or []
+    kept = [tool for tool in tools if names.isdisjoint(tool)]
     if len(kept) == len(tools):
         return call
-    for tool in tools:
-        for name in tool.keys() - {"functionDeclarations"}:
-            notes.drop(f"tools.{name}")
+    for name in sorted(names.intersection(name for tool in tools for name in tool)):
+        notes.drop(f"tools.{name}")
     return replace(call, body=_with_tools(call.body, kept))
 
 
@@ -132,12 +143,14 @@ def _with_tools(body: Json, tools: list[Json]) -> Json:
     if not tools:
         del body["tools"]
     config = dict(body.pop("toolConfig", None) or {})
-    config.pop("includeServerSideToolInvocations", None)
-    calling = config.get("functionCallingConfig")
-    if not any("functionDeclarations" in tool for tool in tools):
+    functions = any("functionDeclarations" in tool for tool in tools)
+    if not functions:
         config.pop("functionCallingConfig", None)
-    elif calling and calling["mode"] == "VALIDATED" and "allowedFunctionNames" not in calling:
-        config["functionCallingConfig"] = {"mode": "AUTO"}
+    if not functions or len(tools) == 1:
+        # What only goes with both kinds of tools.
+        config.pop("includeServerSideToolInvocations", None)
+        if config.get("functionCallingConfig") == {"mode": "VALIDATED"}:
+            config["functionCallingConfig"] = {"mode": "AUTO"}
     if config:
         body["toolConfig"] = config
     return body
@@ -275,6 +288,12 @@ CHANGES: dict[str, Change] = {
     "system": _system,
     "functions": _functions,
     "builtins": _builtins,
+    "search": _without_builtin("googleSearch"),
+    "code": _without_builtin("codeExecution"),
+    "urls": _without_builtin("urlContext"),
+    "maps": _without_builtin("googleMaps"),
+    "files": _without_builtin("fileSearch"),
+    "computer": _without_builtin("computerUse"),
     "builtins_with_functions": _builtins_with_functions,
     "json": _json,
     "json_with_tools": _json_with_tools,

@@ -137,10 +137,14 @@ _REFUSALS = tuple(
         ),
         (r"multiple tools are supported only when", "builtins_with_functions"),
         (r"function calling is not enabled|function calling is not supported", "functions"),
-        (
-            r"(?:search grounding|google search|code execution|tool use).{0,60}not (?:en|supp)",
-            "builtins",
-        ),
+        # A model that refuses one built-in tool may well have the others.
+        (r"(?:search grounding|google search).{0,60}not (?:en|supp)", "search"),
+        (r"code execution.{0,60}not (?:en|supp)", "code"),
+        (r"(?:browse tool|url.?context).{0,60}not (?:en|supp)", "urls"),
+        (r"google maps.{0,60}not (?:en|supp)", "maps"),
+        (r"file search.{0,60}not (?:en|supp)", "files"),
+        (r"computer use.{0,60}not (?:en|supp)", "computer"),
+        (r"tool use.{0,60}not (?:en|supp)", "builtins"),
         (r"(?:developer|system) instruction.{0,60}not (?:enabled|supported)", "system"),
         (
             r"json mode is not (?:enabled|supported)|response.?mime.?type.{0,80}not supported",

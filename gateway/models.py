@@ -80,6 +80,7 @@ class Capabilities:
 
 _UP_TO_25 = frozenset({"builtins_with_functions", "json_with_tools"})
 _SPEECH_REFUSES = frozenset({"system", "functions", "builtins", "candidates", "json"})
+_DRAWING_REFUSES = frozenset({"functions", "candidates", "json"})
 _OLD: dict[str, Any] = {
     "thinking": "none",
     "signed_calls": False,
@@ -97,7 +98,7 @@ _TABLE: tuple[tuple[str, dict[str, Any]], ...] = (
         {
             **_OLD,
             "outputs": ("TEXT", "IMAGE"),
-            "refuses": _UP_TO_25 | {"system", "functions", "candidates", "image_size"},
+            "refuses": _UP_TO_25 | _DRAWING_REFUSES | {"system", "builtins", "image_size"},
         },
     ),
     (
@@ -105,7 +106,7 @@ _TABLE: tuple[tuple[str, dict[str, Any]], ...] = (
         {
             "levels": ("MINIMAL", "HIGH"),
             "outputs": ("TEXT", "IMAGE"),
-            "refuses": frozenset({"functions", "builtins", "candidates"}),
+            "refuses": _DRAWING_REFUSES | {"builtins"},
         },
     ),
     (
@@ -113,7 +114,7 @@ _TABLE: tuple[tuple[str, dict[str, Any]], ...] = (
         {
             "thinking": "none",
             "outputs": ("TEXT", "IMAGE"),
-            "refuses": frozenset({"functions", "candidates"}),
+            "refuses": _DRAWING_REFUSES,
         },
     ),
     (

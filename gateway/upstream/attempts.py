@@ -29,6 +29,8 @@ from gateway.upstream.retry import POLICIES, pause
 if TYPE_CHECKING:
     from gateway.upstream.client import GeminiUpstream
 
+# Google tells one refusal at a time; each is mended once, and this many of them at most.
+MOST_MENDS = 6
 _ELSEWHERE = frozenset(
     {Kind.OVERLOADED, Kind.BUSY, Kind.SPENT, Kind.NOT_IN_PLAN, Kind.MODEL_UNKNOWN, Kind.STUCK}
 )
@@ -116,7 +118,7 @@ class Attempts:
         if self._outcome.begun:
             # The head is out: it could not tell of the change any more.
             return False
-        if fault.kind is Kind.REQUEST and self._healed < 2:
+        if fault.kind is Kind.REQUEST and self._healed < MOST_MENDS:
             healed = heal(self._call, fault.error.message, self._notes)
             if healed is not None:
                 self._healed += 1

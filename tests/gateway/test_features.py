@@ -36,9 +36,15 @@ def mended(message, config=None, **body):
         (
             "Search Grounding is not supported.",
             {"tools": [{"googleSearch": {}}]},
-            "builtins",
+            "search",
             "tools",
         ),
+        ("Google Maps tool is not enabled", {"tools": [{"googleMaps": {}}]}, "maps", "tools"),
+        ("Browse tool is not supported.", {"tools": [{"urlContext": {}}]}, "urls", "tools"),
+        ("Code execution is not enabled", {"tools": [{"codeExecution": {}}]}, "code", "tools"),
+        ("File search tool is not enabled", {"tools": [{"fileSearch": {}}]}, "files", "tools"),
+        ("Computer Use is not enabled", {"tools": [{"computerUse": {}}]}, "computer", "tools"),
+        ("Tool use is not supported", {"tools": [{"urlContext": {}}]}, "builtins", "tools"),
         ("service_tier is not available", {"serviceTier": "flex"}, "service_tier", "serviceTier"),
     ],
 )
@@ -47,6 +53,19 @@ def test_a_part_of_the_body_that_is_refused_is_left_out(message, body, feature, 
     assert healed is not None
     assert healed.feature == feature
     assert gone not in healed.call.body
+
+
+def test_a_refusal_of_one_built_in_tool_leaves_the_others():
+    config = {
+        "functionCallingConfig": {"mode": "VALIDATED"},
+        "includeServerSideToolInvocations": True,
+    }
+    kept = [FUNCTIONS, {"googleSearch": {}}]
+    tools = [*kept, {"googleMaps": {}}]
+    healed, notes = mended("Google Maps tool is not enabled", tools=tools, toolConfig=config)
+    assert healed.call.body["tools"] == kept
+    assert healed.call.body["toolConfig"] == config
+    assert list(notes.dropped) == ["tools.googleMaps"]
 
 
 def test_a_built_in_tool_goes_where_functions_refuse_its_company():

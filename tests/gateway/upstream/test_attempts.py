@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.errors import ModelNotFound, UpstreamError, UpstreamOverloaded
+from gateway.errors import BadRequest, ModelNotFound, UpstreamError, UpstreamOverloaded
 from gateway.exchange import Notes, Outcome, UpstreamCall
 from gateway.settings import Models, Replacement
 from tests.faults.scripted import (
@@ -136,3 +136,37 @@ async def test_a_client_that_leaves_while_waiting_gives_everything_back(gemini):
             await task
         await asyncio.wait_for(scripted.seen[0].gone.wait(), 1)
         assert upstream.pool.credentials[0].leases == 0
+
+
+# What a model may refuse of one and the same request, in Google's words, one after another.
+REFUSED = (
+    "Penalty is not enabled for this model",
+    "JSON mode is not enabled for models/old",
+    "Developer instruction is not enabled for models/old",
+    "Google Maps tool is not enabled for models/old",
+)
+
+
+async def test_several_refusals_of_one_request_are_mended_one_after_another(gemini):
+    body = {
+        "contents": [{"role": "user", "parts": [{"text": "Hi"}]}],
+        "generationConfig": {"presencePenalty": 1, "responseMimeType": "application/json"},
+        "tools": [{"googleMaps": {}}],
+    }
+    refusals = [refusal(400, "INVALID_ARGUMENT", message) for message in REFUSED]
+    async with ScriptedUpstream(*refusals, GOOD) as scripted:
+        upstream = await gemini(scripted.url)
+        text, outcome = await ask(upstream, UpstreamCall("old", body, stream=True))
+        assert (text, outcome.attempts) == ("good end", 5)
+        [told, asked] = scripted.seen[-1].body["contents"][0]["parts"]
+        assert "JSON" in told["text"]
+        assert asked == {"text": "Hi"}
+        assert scripted.seen[-1].body.keys() == {"contents"}
+
+
+async def test_a_refusal_that_nothing_mends_is_told_at_once(gemini):
+    said = refusal(400, "INVALID_ARGUMENT", REFUSED[0])
+    async with ScriptedUpstream(said) as scripted:
+        with pytest.raises(BadRequest):
+            await ask(await gemini(scripted.url))
+        assert len(scripted.seen) == 1
