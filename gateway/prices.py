@@ -44,6 +44,10 @@ def _estimate(price: Price) -> Callable[[Usage], float]:
     audio_out = _else(price.audio_output, output)
 
     def estimate(usage: Usage) -> float:
+        if not (usage.cached or usage.audio_input or usage.image_output or usage.audio_output):
+            # Nothing but text, as nearly always.
+            text = usage.prompt * fresh + usage.completion * output
+            return round(text * _PER_TOKEN, _DECIMALS)
         # Upstream was seen to count more cached tokens than the prompt has; no part may be more
         # than its whole.
         held = min(usage.cached, usage.prompt)
