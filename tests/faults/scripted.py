@@ -94,6 +94,7 @@ class ScriptedUpstream:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         self._tasks: set[asyncio.Task] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
         return self
 
     async def __aexit__(self, *_) -> None:
@@ -104,6 +105,11 @@ class ScriptedUpstream:
         # Sockets are closed a turn of the loop after they are told to, those of clients too.
         await asyncio.sleep(0.01)
 
+    def hang_up(self) -> None:
+        """Close the connections that wait for a next request, or for anything."""
+        for writer in self._writers:
+            writer.close()
+
     @property
     def keys(self) -> list[str]:
         return [seen.key for seen in self.seen]
@@ -111,6 +117,7 @@ class ScriptedUpstream:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         self._tasks.add(task)
+        self._writers.add(writer)
         try:
             while await self._one(reader, writer):
                 pass
@@ -118,6 +125,7 @@ class ScriptedUpstream:
             pass
         finally:
             writer.close()
+            self._writers.discard(writer)
             self._tasks.discard(task)
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:

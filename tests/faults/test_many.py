@@ -1,14 +1,18 @@
 """Many at once: nothing is lost, mixed or hung, and everything is given back."""
 
 import asyncio
+import dataclasses
 import gc
 import os
 import random
+import signal
 
+import aiohttp
 import psutil
 import pytest
 
-from gateway.keys import DRAIN
+from gateway.keys import CREDENTIALS, DRAIN
+from tests.faults.processes import gateway_process
 from tests.faults.scripted import (
     CLOSE,
     END,
@@ -65,6 +69,18 @@ async def ask(gateway, marker: str):
     return marker, await gateway.stream(messages=[message])
 
 
+async def five_hundred(gateway, faulty, name: str) -> None:
+    """Ask for that many streams at once; none may be lost or mixed, and only broken ones fail."""
+    # Of its own, so that the connections end with it.
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        client = dataclasses.replace(gateway, session=session)
+        results = await asyncio.gather(*(ask(client, f"{name}{n}") for n in range(500)))
+    for marker, seen in results:
+        check(marker, seen, faulty.broken)
+    failed = [seen for _, seen in results if seen.error is not None]
+    assert len(failed) <= len(faulty.broken) + 5
+
+
 async def until_idle(gateway) -> None:
     async with asyncio.timeout(5):
         while gateway.app[DRAIN].count:
@@ -90,13 +106,40 @@ async def test_five_hundred_streams_with_faults_neither_mix_nor_hang(running):
         ScriptedUpstream(faulty) as upstream,
         running(settings_for(upstream.url, keys=("key-1", "key-2"), **settings)) as gateway,
     ):
-        results = await asyncio.gather(*(ask(gateway, f"m{n}") for n in range(500)))
-        for marker, seen in results:
-            check(marker, seen, faulty.broken)
-        failed = [seen for _, seen in results if seen.error is not None]
-        assert len(failed) <= len(faulty.broken) + 5
+        assert (await ask(gateway, "before"))[1].status in {200, 502}
+        before = len(asyncio.all_tasks())
+        await five_hundred(gateway, faulty, "in")
         await until_idle(gateway)
         assert (await ask(gateway, "after"))[1].status in {200, 502}
+        upstream.hang_up()
+        async with asyncio.timeout(5):
+            while len(asyncio.all_tasks()) > before:
+                await gateway.tick()
+        # Of all credentials nothing is leased any more.
+        assert [one["leases"] for one in gateway.app[CREDENTIALS]()] == [0, 0]
+
+
+@pytest.mark.timeout(120)
+async def test_afterwards_memory_and_descriptors_are_those_of_an_idle_gateway(tmp_path):
+    """What the second five hundred streams add to a process is nothing."""
+    faulty, idle = Faulty(seed=2), []
+    async with (
+        ScriptedUpstream(faulty) as upstream,
+        gateway_process(tmp_path, upstream, more="idle_timeout_s = 2.0") as (process, gateway),
+    ):
+        reading = asyncio.create_task(process.ended())
+        quiet = process.descriptors()
+        for number in range(3):
+            await five_hundred(gateway, faulty, f"round{number}-")
+            upstream.hang_up()
+            async with asyncio.timeout(10):
+                while process.descriptors() > quiet + 2:
+                    await gateway.tick()
+            idle.append(process.memory())
+        process.send(signal.SIGTERM)
+        assert await reading == 0
+    assert idle[2] - idle[1] < 3 << 20, idle
+    assert idle[2] - idle[0] < 6 << 20, idle
 
 
 async def test_two_hundred_held_streams_all_go_on(running):
