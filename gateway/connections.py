@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from aiohttp import http_exceptions, web
+from aiohttp import HttpVersion11, http_exceptions, web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.hdrs import TRANSFER_ENCODING
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from yarl import URL
@@ -205,6 +206,9 @@ class ConnectionServer(web.Server):
 
     async def _handled(self, request: web.BaseRequest) -> web.StreamResponse:
         assert isinstance(request, web.Request)
+        if request.version < HttpVersion11 and TRANSFER_ENCODING in request.headers:
+            # HTTP/1.0 knows no chunks: a proxy on the way may see another end of this request.
+            return answer(BadRequest("HTTP/1.0 has no Transfer-Encoding."))
         response = await self._app._handle(request)  # noqa: SLF001 - what AppRunner gives a Server
         if self._drain.begun and not response.prepared:
             response.force_close()
@@ -218,6 +222,9 @@ class ConnectionServer(web.Server):
         writer: AbstractStreamWriter,
         task: "asyncio.Task[None]",
     ) -> web.Request:
+        if message.chunked:
+            # aiohttp's parser hands the last field of a trailer to the next request.
+            message = message._replace(should_close=True)
         target = self._paths.forgive(message.path)
         if target != message.path:
             path, _, query = target.partition("?")

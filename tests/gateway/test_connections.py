@@ -96,6 +96,29 @@ async def test_the_app_sees_the_forgiven_path(serve_app, dial):
         b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 1\r\n\r\n" + SECRET,
         CHUNKED.replace(b"chunked", b"chunked, identity") + b"\r\n\r\n" + SECRET,
         CHUNKED + b"\r\nTransfer-Encoding: identity\r\n\r\n" + SECRET,
+        CHUNKED.replace(b"HTTP/1.1", b"HTTP/1.0")
+        + b"\r\n\r\n5\r\n"
+        + SECRET[:5]
+        + b"\r\n0\r\n\r\n",
+        CHUNKED + b"\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" + SECRET,
+        CHUNKED + b", chunked\r\n\r\n0\r\n\r\n" + SECRET,
+        CHUNKED.replace(b"chunked", b"xchunked") + b"\r\n\r\n" + SECRET,
+        CHUNKED.replace(b"Encoding:", b"Encoding :") + b"\r\n\r\n" + SECRET,
+        CHUNKED.replace(b"chunked", b"\r\n chunked") + b"\r\n\r\n" + SECRET,
+        b"POST / HTTP/1.1\r\nHost: x\nTransfer-Encoding: chunked\r\n\r\n" + SECRET,
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n" + SECRET,
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n" + SECRET,
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0x1\r\n\r\n" + SECRET,
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1 1\r\n\r\n" + SECRET,
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1_0\r\n\r\n" + SECRET,
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length:\r\n\r\n" + SECRET,
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551617\r\n\r\n" + SECRET,
+        b"POST / HTTP/1.1\r\nHost: x\r\n\xa0Content-Length: 1\r\n\r\n" + SECRET,
+        b"POST / HTTP/1.1\r\nHost: x\r\n: 1\r\n\r\n" + SECRET,
+        b"POST /  HTTP/1.1\r\nHost: x\r\n\r\n" + SECRET,
+        b"POST / HTTP/1.1 x\r\nHost: x\r\n\r\n" + SECRET,
+        b"POST / HTTP/3.7\r\nHost: x\r\n\r\n" + SECRET,
+        b"PO ST / HTTP/1.1\r\nHost: x\r\n\r\n" + SECRET,
     ],
 )
 async def test_malformed_http_is_refused_in_json_and_never_quoted(
@@ -122,6 +145,14 @@ async def test_malformed_http_is_refused_in_json_and_never_quoted(
         b"0x2\r\nhi\r\n0\r\n\r\n",
         b"-2\r\nhi\r\n0\r\n\r\n",
         b"2\r\nhiXX0\r\n\r\n",
+        b"10000000000000002\r\nhi\r\n0\r\n\r\n",
+        b"ffffffffffffffffff\r\nhi\r\n0\r\n\r\n",
+        b"2 \r\nhi\r\n0\r\n\r\n",
+        b" 2\r\nhi\r\n0\r\n\r\n",
+        b"2_0\r\nhi\r\n0\r\n\r\n",
+        b"2;a=\x00\r\nhi\r\n0\r\n\r\n",
+        b"2\r\nhi\r\n0\r\nA : b\r\n\r\n",
+        b"2\r\nhi\r\n0\r\nA: b\n\r\n",
     ],
 )
 async def test_no_other_reading_of_chunks_is_possible(serve_app, dial, chunks):
@@ -134,6 +165,25 @@ async def test_no_other_reading_of_chunks_is_possible(serve_app, dial, chunks):
     reader, _ = await dial(port, CHUNKED + b"\r\n\r\n" + chunks)
     assert (await answered(reader))[0] == 400
     assert await reader.read() == b""
+
+
+async def test_no_field_of_a_trailer_becomes_one_of_the_next_request(serve_app, dial):
+    """Chunk extensions and trailers are legal; aiohttp gives the last trailer to who comes next."""
+    handled = []
+
+    async def told(request):
+        handled.append(sorted(request.headers))
+        return web.json_response(len(await request.read()))
+
+    trailers = b"A: 9\r\nAuthorization: " + SECRET + b"\r\n\r\n"
+    first = CHUNKED + b"\r\n\r\n2;a=b;c\r\nhi\r\n0;d\r\n" + trailers
+    second = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+    port, _ = await serve_app(app_of(told))
+    reader, _ = await dial(port, first + second)
+    status, headers, body = await answered(reader)
+    assert (status, headers["connection"], body) == (200, "close", b"2")
+    assert await reader.read() == b""
+    assert handled == [["Host", "Transfer-Encoding"]]
 
 
 async def test_what_no_one_caught_is_a_500_in_json_logged_without_its_text(serve_app, dial):

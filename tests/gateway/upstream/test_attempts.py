@@ -4,15 +4,23 @@ import asyncio
 
 import pytest
 
-from gateway.errors import BadRequest, ModelNotFound, UpstreamError, UpstreamOverloaded
+from gateway.errors import (
+    BadRequest,
+    GatewayError,
+    ModelNotFound,
+    UpstreamError,
+    UpstreamOverloaded,
+)
 from gateway.exchange import Notes, Outcome, UpstreamCall
 from gateway.settings import Models, Replacement
 from tests.faults.scripted import (
     END,
     LAST,
+    RESET,
     SSE,
     STALL,
     ScriptedUpstream,
+    answer,
     chunk,
     data,
     event,
@@ -113,6 +121,39 @@ async def test_an_open_breaker_asks_nobody(gemini):
                 await ask(upstream)
         assert len(scripted.seen) == 5
         assert 0 < caught.value.retry_after <= 5
+
+
+@pytest.mark.parametrize(
+    ("script", "opens"),
+    [
+        (refusal(503, "UNAVAILABLE"), "model"),
+        (refusal(500, "INTERNAL"), "model"),
+        (answer(200, b"<html></html>", "text/html"), "model"),
+        ([STALL], "model"),
+        ([RESET], "host"),
+        # One prompt that is too large, tried five times, must not close the model for the others.
+        (refusal(504, "DEADLINE_EXCEEDED"), None),
+        (refusal(400, "INVALID_ARGUMENT"), None),
+        (refusal(403, "PERMISSION_DENIED"), None),
+        (refusal(404, "NOT_FOUND"), None),
+        ([b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"], None),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+async def test_only_what_the_model_or_the_host_did_opens_a_breaker(gemini, script, opens):
+    other = UpstreamCall("other", {}, stream=True)
+    async with ScriptedUpstream(script) as scripted:
+        upstream = await gemini(scripted.url, max_attempts=1, first_event_timeout_s=0.05)
+        for _ in range(5):
+            with pytest.raises(GatewayError):
+                await ask(upstream)
+        scripted.scripts = [GOOD]
+        for call, closed_by in [(CALL, {"model", "host"}), (other, {"host"})]:
+            if opens in closed_by:
+                with pytest.raises(UpstreamOverloaded):
+                    await ask(upstream, call)
+            else:
+                assert (await ask(upstream, call))[0] == "good end"
 
 
 async def test_a_network_that_is_down_opens_the_breaker_of_the_host(gemini):
