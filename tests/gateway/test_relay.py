@@ -1,9 +1,11 @@
 """The handler: whole and streamed, and how both end when the gateway goes away."""
 
 import asyncio
+import gc
 
 import pytest
 
+from gateway.exchange import Exchange
 from gateway.keys import DRAIN
 from tests.faults.scripted import (
     END,
@@ -70,6 +72,21 @@ async def test_events_are_relayed_as_they_come(running):
         first = await asyncio.wait_for(response.content.readuntil(b"\n\n"), 2)
         assert b'"role":"assistant"' in role
         assert b'"content":"first"' in first
+        upstream.release.set()
+        assert (await response.content.read()).endswith(b"data: [DONE]\n\n")
+
+
+async def test_nothing_of_the_request_is_held_while_its_stream_goes_on(running):
+    script = [SSE, chunk(data(event("first"))), STALL, chunk(data(LAST)), END]
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+        gateway.post(stream=True) as response,
+    ):
+        await response.content.readuntil(b"\n\n")
+        exchanges = [one for one in gc.get_objects() if isinstance(one, Exchange)]
+        (exchange,) = [one for one in exchanges if one.id == response.headers["x-request-id"]]
+        assert (exchange.payload, exchange.media, exchange.call.body) == ({}, {}, {})
         upstream.release.set()
         assert (await response.content.read()).endswith(b"data: [DONE]\n\n")
 
