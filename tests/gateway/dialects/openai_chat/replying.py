@@ -1,5 +1,7 @@
 """What the tests of the reply side share: events to feed and a reply to feed them to."""
 
+import orjson
+
 from gateway.dialects.openai_chat.reply import ChatReply
 from gateway.exchange import Known, UpstreamCall
 
@@ -30,6 +32,12 @@ def run(reply, events):
     """Give all chunks of the reply that *events* are."""
     chunks = [chunk for one in events for chunk in reply.feed(one)]
     return chunks + reply.finish()
+
+
+def frames(data):
+    """Give the objects that the frames *data* hold."""
+    assert data.endswith(b"\n\n")
+    return [orjson.loads(one.removeprefix(b"data: ")) for one in data[:-2].split(b"\n\n")]
 
 
 def stop(*parts, **candidate):

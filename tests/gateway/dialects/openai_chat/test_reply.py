@@ -19,7 +19,7 @@ from gateway.errors import (
 from gateway.sse import SSEDecoder
 
 from .recorded import SHARED, replies
-from .replying import deltas, event, make_reply, message, run, stop, whole
+from .replying import deltas, event, frames, make_reply, message, run, stop, whole
 
 USAGE = {"stream_options": {"include_usage": True}}
 CALL = {"functionCall": {"name": "f", "args": {"a": 1}}}
@@ -121,11 +121,6 @@ def test_an_answer_without_counts_has_no_usage():
     *_, last = run(make_reply(USAGE), [stop("a")])
     assert last == {"choices": []}
     assert "usage" not in whole([stop("a")])
-
-
-def frames(data):
-    assert data.endswith(b"\n\n")
-    return [orjson.loads(one.removeprefix(b"data: ")) for one in data[:-2].split(b"\n\n")]
 
 
 @pytest.mark.parametrize("payload", [{}, USAGE])
@@ -234,118 +229,6 @@ def test_metadata_of_an_unknown_shape_is_an_upstream_error():
         run(make_reply(), [stop("a", groundingMetadata={"groundingChunks": 5})])
 
 
-TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
-SIGNED = st.fixed_dictionaries({}, optional={"thoughtSignature": st.just("c2ln")})
-BLOBS = st.sampled_from(
-    [
-        {"mimeType": "image/png", "data": "iVBORw=="},
-        {"mimeType": "audio/L16;codec=pcm;rate=24000", "data": "AAECAwQ="},
-        {"mimeType": "video/mp4", "data": "AAAA"},
-    ]
-)
-ARGUMENTS = st.dictionaries(TEXTS, st.none() | st.integers(-9, 9) | TEXTS, max_size=3)
-KINDS = st.one_of(
-    st.fixed_dictionaries({"text": TEXTS}, optional={"thought": st.booleans()}),
-    st.fixed_dictionaries(
-        {
-            "functionCall": st.fixed_dictionaries(
-                {"name": st.just("f")}, optional={"args": ARGUMENTS, "id": TEXTS}
-            )
-        }
-    ),
-    st.fixed_dictionaries({"executableCode": st.fixed_dictionaries({"code": TEXTS})}),
-    st.fixed_dictionaries(
-        {
-            "codeExecutionResult": st.fixed_dictionaries(
-                {"outcome": st.sampled_from(["OUTCOME_OK", "OUTCOME_FAILED"])},
-                optional={"output": TEXTS},
-            )
-        }
-    ),
-    st.fixed_dictionaries({"inlineData": BLOBS}, optional={"thought": st.booleans()}),
-    st.just({"toolCall": {"id": "t"}}),
-)
-PARTS = st.builds(lambda kind, signed: {**kind, **signed}, KINDS, SIGNED)
-SEGMENTS = st.fixed_dictionaries(
-    {"endIndex": st.integers(0, 60)}, optional={"startIndex": st.integers(0, 60), "text": TEXTS}
-)
-SUPPORTS = st.fixed_dictionaries(
-    {"segment": SEGMENTS, "groundingChunkIndices": st.lists(st.integers(0, 2), max_size=3)}
-)
-GROUNDINGS = st.fixed_dictionaries(
-    {
-        "groundingChunks": st.just([{"web": {"uri": "https://a.org/"}}]),
-        "groundingSupports": st.lists(SUPPORTS, max_size=3),
-    }
-)
-CANDIDATES = st.fixed_dictionaries(
-    {
-        "content": st.fixed_dictionaries(
-            {"role": st.just("model")}, optional={"parts": st.lists(PARTS, max_size=4)}
-        )
-    },
-    optional={
-        "index": st.integers(0, 1),
-        "finishReason": st.sampled_from(["STOP", "MAX_TOKENS", "SAFETY", "NEW"]),
-        "groundingMetadata": GROUNDINGS,
-    },
-)
-COUNTS = st.fixed_dictionaries(
-    {"promptTokenCount": st.integers(0, 99), "totalTokenCount": st.integers(0, 99)}
-)
-EVENTS = st.fixed_dictionaries(
-    {"candidates": st.lists(CANDIDATES, max_size=2)}, optional={"usageMetadata": COUNTS}
-)
-ENDING = {
-    "candidates": [
-        {"finishReason": "STOP", "content": {"parts": [{"text": "."}]}, "index": n} for n in (0, 1)
-    ]
-}
-PAYLOADS = st.sampled_from(
-    [{}, USAGE, {"google": {"image_output": "images"}}, {"functions": [{"name": "f"}]}]
-)
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.lists(EVENTS, max_size=5), PAYLOADS)
-def test_any_valid_events_give_what_the_sdk_takes_streamed_and_whole(events, payload):
-    """Both forms say the same, and the stream keeps the order that clients rely on."""
-    reply = make_reply(payload)
-    chunks = run(reply, [*events, ENDING])
-    told = frames(reply.encode(chunks))
-    for one in told:
-        ChatCompletionChunk.model_validate(one)
-    answer = reply.collect(chunks)
-    parsed = ChatCompletion.model_validate(answer)
-    assert reply.collect(told) == answer
-    for choice in parsed.choices:
-        of_choice = [c for one in told for c in one["choices"] if c["index"] == choice.index]
-        assert of_choice[0]["delta"] == {"role": "assistant", "content": ""}
-        assert [c["finish_reason"] for c in of_choice if c["finish_reason"]] == [
-            choice.finish_reason
-        ]
-        assert of_choice[-1]["delta"] == {}
-        text = "".join(c["delta"].get("content") or "" for c in of_choice)
-        assert text == (choice.message.content or "")
-        for annotation in choice.message.annotations or ():
-            place = annotation.url_citation
-            assert 0 <= place.start_index <= place.end_index <= len(text)
-        calls = [call for c in of_choice for call in c["delta"].get("tool_calls", ())]
-        assert [call["index"] for call in calls][: len(calls)] == sorted(
-            call["index"] for call in calls
-        )
-        assert len({call["id"] for call in calls}) == len(calls)
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.lists(PARTS, max_size=8), GROUNDINGS, PAYLOADS)
-def test_a_stream_says_what_the_whole_answer_says(parts, grounding, payload):
-    """Upstream answers at once with one event that holds all parts; then nothing else differs."""
-    at_once = whole([stop(*parts, ".", groundingMetadata=grounding)], payload)
-    streamed = [*map(event, parts), event("."), stop(groundingMetadata=grounding)]
-    assert whole(streamed, payload) == at_once
-
-
 def nested(depth):
     value = "x"
     for _ in range(depth):
@@ -369,7 +252,7 @@ def test_what_nests_too_deep_to_be_sent_is_refused_or_told_as_text(one):
     """JSON of upstream may nest 1,024 deep, what goes out only 254."""
     reply = make_reply()
     with suppress(UpstreamError):
-        chunks = run(reply, [one, ENDING])
+        chunks = run(reply, [one, stop(".")])
         orjson.dumps(reply.collect(chunks))
         assert reply.encode(chunks)
 
@@ -380,6 +263,7 @@ def test_a_turn_that_cannot_be_written_down_is_not_remembered():
     assert reply.memories() == []
 
 
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**31), 2**31) | TEXTS,
     lambda inner: (
