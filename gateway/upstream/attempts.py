@@ -156,7 +156,7 @@ class Attempts:
         """Make one attempt; raise `Failed`."""
         call, upstream = self._call, self._upstream
         self._check_breaker(call.model)
-        credential = self._lease()
+        credential, began = self._lease(), upstream.breakers.counted
         self._tried.add(credential.name)
         self._outcome.attempts += 1
         self._outcome.credential = credential.name
@@ -165,7 +165,7 @@ class Attempts:
             answer = await self._send(credential)
         except Failed as failed:
             upstream.pool.release(credential)
-            upstream.learn(credential, call.model, failed.fault)
+            upstream.learn(credential, call.model, failed.fault, began)
             if POLICIES[failed.fault.kind].elsewhere:
                 self._avoid.add(credential.name)
             raise
@@ -174,7 +174,7 @@ class Attempts:
             for name in (call.model, HOST):
                 upstream.breakers.undecided(name)
             raise
-        upstream.learn(credential, call.model, None)
+        upstream.learn(credential, call.model, None, began)
         return answer, credential
 
     def _check_breaker(self, model: str) -> None:

@@ -18,16 +18,21 @@ class _Circuit:
     open_until: float = 0.0
     opened: int = 0
     probing: bool = False
+    counted: int = 0
 
 
 class Breakers:
-    """The circuits that have seen a failure, by name. *clock* gives monotonic seconds."""
+    """The circuits that have seen a failure, by name. *clock* gives monotonic seconds.
 
-    __slots__ = ("_circuits", "_clock")
+    *counted* is the number of failures so far; who begins an attempt notes it for `failure`.
+    """
+
+    __slots__ = ("_circuits", "_clock", "counted")
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._circuits: dict[str, _Circuit] = {}
+        self.counted = 0
 
     @property
     def all_closed(self) -> bool:
@@ -54,9 +59,16 @@ class Breakers:
         """Close the circuit of *name*."""
         self._circuits.pop(name, None)
 
-    def failure(self, name: str) -> None:
-        """Count a failure of *name*; the fifth in a row, or a failed probe, opens its circuit."""
+    def failure(self, name: str, began: int) -> None:
+        """Count a failure of *name*; the fifth in a row, or a failed probe, opens its circuit.
+
+        *began* is `counted` as it was when the attempt began. Attempts that ran side by side fail
+        side by side, sooner than their good neighbours end: all of them count as one.
+        """
         circuit = self._circuits.setdefault(name, _Circuit())
+        if began < circuit.counted:
+            return
+        self.counted = circuit.counted = self.counted + 1
         circuit.failures += 1
         circuit.probing = False
         if circuit.failures >= FAILURES:

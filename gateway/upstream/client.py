@@ -125,7 +125,7 @@ class GeminiUpstream:
         """Ask *path* with any credential. Raises `GatewayError`."""
         assert self._session is not None, "start() comes first"
         url = URL(self.settings.base_url.rstrip("/") + path)
-        credential = self.pool.lease("")
+        credential, began = self.pool.lease(""), self.breakers.counted
         try:
             async with (
                 asyncio.timeout(self.settings.connect_timeout_s * 2),
@@ -142,7 +142,7 @@ class GeminiUpstream:
             self.pool.release(credential)
         if response.status != 200:
             fault = fault_of_status(response.status, body, self.pool.redact)
-            self.learn(credential, "", fault)
+            self.learn(credential, "", fault, began)
             raise fault.error
         try:
             page = orjson.loads(body)
@@ -156,8 +156,8 @@ class GeminiUpstream:
         answer.close()
         self.pool.release(credential)
 
-    def learn(self, credential: Credential, model: str, fault: Fault | None) -> None:
-        """Tell pool and breaker how an attempt ended."""
+    def learn(self, credential: Credential, model: str, fault: Fault | None, began: int) -> None:
+        """Tell pool and breaker how an attempt ended; *began* is as in `Breakers.failure`."""
         self.pool.report(credential, model, fault)
         if fault is None and self.breakers.all_closed:
             return
@@ -166,7 +166,7 @@ class GeminiUpstream:
             if fault is None:
                 self.breakers.success(name)
             elif name == guilty and fault.kind in _COUNTED:
-                self.breakers.failure(name)
+                self.breakers.failure(name, began)
             else:
                 self.breakers.undecided(name)
 
