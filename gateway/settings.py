@@ -100,7 +100,8 @@ class State(Section, frozen=True):
     """Where counters, cool-downs and memories live."""
 
     url: str = "memory://"
-    namespace: str = "gateway"
+    # Braces would decide which slot of a Cluster a key falls into.
+    namespace: Annotated[str, Meta(pattern=r"^[^{}]*$")] = "gateway"
     timeout_s: Seconds = 0.05
 
 

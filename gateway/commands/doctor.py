@@ -15,6 +15,9 @@ from gateway.log import Secrets, secrets_of
 from gateway.machine import check_machine
 from gateway.settings import Credential, Settings
 from gateway.sockets import StartError, listen
+from gateway.state.calendar import Calendar
+from gateway.state.opening import check_state
+from gateway.state.rules import Demand, Plan
 
 TIMEOUT_S = 10.0
 CREDENTIAL_REFUSED = {400, 401, 403}
@@ -36,6 +39,7 @@ def doctor(path: Path | None) -> None:
         check_machine()
         settings = config.load(path)
         plugins.load(settings.middlewares)
+        check_state(settings)
         config.require_credentials(settings)
     except (config.ConfigError, StartError) as error:
         findings = [Finding("configuration", well=False, remark=str(error))]
@@ -84,13 +88,15 @@ async def _state(settings: Settings) -> str:
     url = settings.state.url
     if url.startswith(("memory:", "embedded:")):
         return f"{url} (this process's own)"
-    from redis.asyncio import Redis
+    from gateway.state.valkey import ValkeyStore
 
-    client = Redis.from_url(url, socket_timeout=TIMEOUT_S, retry=None)
+    store = ValkeyStore(url, settings.state.namespace, timeout_s=TIMEOUT_S)
     try:
-        await client.ping()
+        await store.probe()
+        # A take of nothing, to see that the server runs scripts.
+        await store.take(Plan("doctor", (), Calendar("UTC")), Demand())
     finally:
-        await client.aclose()
+        await store.close()
     return "answers"
 
 

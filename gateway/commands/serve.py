@@ -18,6 +18,7 @@ from gateway.server import Service, run
 from gateway.settings import Settings
 from gateway.sockets import listen, where
 from gateway.state.embedded import state_server
+from gateway.state.opening import check_state
 from gateway.supervisor import Supervisor, worker_command
 
 
@@ -63,6 +64,7 @@ def _settings(path: Path | None) -> Settings:
     settings = config.load(path)
     config.require_credentials(settings)
     plugins.load(settings.middlewares)
+    check_state(settings)
     return settings
 
 

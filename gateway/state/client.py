@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from gateway.state.pipe import Command
 from gateway.state.store import StoreDown
@@ -25,13 +25,13 @@ class Client:
     *scripts* are the Lua texts by their SHA-1. Raises `ValueError` for an impossible *url*.
     """
 
-    __slots__ = ("_redis", "_scripts")
+    __slots__ = ("_beside", "_redis", "_scripts")
 
     def __init__(self, url: str, timeout_s: float, scripts: dict[str, str]) -> None:
         way = _WAYS.get(urlsplit(url).scheme)
         if way is None:
             raise ValueError(f"must begin with one of {', '.join(_WAYS)}, memory, embedded")
-        self._redis: Any = way(url, _options(timeout_s))
+        self._redis, *self._beside = way(url, _options(timeout_s))
         self._scripts = scripts
 
     async def send(self, commands: list[Command]) -> list[Any]:
@@ -50,7 +50,8 @@ class Client:
 
     async def close(self) -> None:
         """Disconnect."""
-        await self._redis.aclose()
+        for client in (self._redis, *self._beside):
+            await client.aclose()
 
     async def _sent(self, commands: list[Command]) -> list[Any]:
         pipeline = self._redis.pipeline(transaction=False)
@@ -58,7 +59,8 @@ class Client:
             pipeline.execute_command(*command)
         try:
             replies: list[Any] = await pipeline.execute(raise_on_error=False)
-        except (RedisError, OSError) as error:
+        # The one of a Cluster is no `RedisError`.
+        except (RedisError, RedisClusterException, OSError) as error:
             raise StoreDown(f"{type(error).__name__}: {error}") from None
         return replies
 
@@ -73,36 +75,47 @@ def _options(timeout_s: float) -> dict[str, Any]:
     }
 
 
-def _alone(url: str, options: dict[str, Any]) -> Any:
-    return Redis.from_url(url, **options)
+def _alone(url: str, options: dict[str, Any]) -> list[Any]:
+    return [Redis.from_url(url, **options)]
 
 
-def _cluster(url: str, options: dict[str, Any]) -> Any:
-    return RedisCluster.from_url(url.replace("+cluster", "", 1), **options)
+def _cluster(url: str, options: dict[str, Any]) -> list[Any]:
+    return [RedisCluster.from_url(url.replace("+cluster", "", 1), **options)]
 
 
-def _sentinel(url: str, options: dict[str, Any]) -> Any:
-    """Make a client of `redis+sentinel://user:password@host:port,host:port/service`."""
+def _sentinel(url: str, options: dict[str, Any]) -> list[Any]:
+    """Make clients of `redis+sentinel://user:password@host:port,host:port/service/database`.
+
+    The first is the server's, the others are the Sentinels', to be closed with it. User, password
+    and TLS are for the server; the Sentinels are asked without.
+    """
     parts = urlsplit(url)
     account, _, hosts = parts.netloc.rpartition("@")
-    addresses = [_address(host) for host in hosts.split(",")]
+    service, _, database = parts.path.strip("/").partition("/")
+    server = options | {"db": int(database or 0), "ssl": parts.scheme.startswith("rediss")}
     if account:
         username, _, password = account.partition(":")
-        options |= {"username": unquote(username) or None, "password": unquote(password)}
-    sentinel = Sentinel(addresses, **options)  # type: ignore[no-untyped-call]
-    return sentinel.master_for(parts.path.strip("/") or "mymaster")
+        server |= {"username": unquote(username) or None, "password": unquote(password)}
+    # By itself the library hands down timeouts only, and its own retries take seconds.
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]
+        [_address(host) for host in hosts.split(",")], sentinel_kwargs=options, **server
+    )
+    return [sentinel.master_for(service or "mymaster"), *sentinel.sentinels]
 
 
 def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.partition(":")
-    return host, int(port or SENTINEL_PORT)
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname:
+        raise ValueError("a Sentinel's address is missing")
+    return parts.hostname, parts.port or SENTINEL_PORT
 
 
-_WAYS: Final[dict[str, Callable[[str, dict[str, Any]], Any]]] = {
+_WAYS: Final[dict[str, Callable[[str, dict[str, Any]], list[Any]]]] = {
     "redis": _alone,
     "rediss": _alone,
     "unix": _alone,
     "redis+cluster": _cluster,
     "rediss+cluster": _cluster,
     "redis+sentinel": _sentinel,
+    "rediss+sentinel": _sentinel,
 }

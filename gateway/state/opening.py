@@ -10,6 +10,7 @@ from gateway.healing import LearnedRefusals
 from gateway.keys import MEMORIES, METRICS, READINESS, REFUSALS, RELOADERS, STATE
 from gateway.memories import LocalMemories
 from gateway.settings import Settings
+from gateway.state.embedded import SCHEME, server_binary
 from gateway.state.memories import SharedMemories
 from gateway.state.memory import MemoryStore
 from gateway.state.refusals import SharedRefusals
@@ -53,6 +54,14 @@ def make_store(settings: Settings) -> StateStore:
     except ValueError as error:
         raise ConfigError(f"state.url: {error}") from None
     return GuardedStore(shared, settings.limits.on_store_failure)
+
+
+def check_state(settings: Settings) -> None:
+    """Raise `ConfigError` unless `[state] url` can be understood; nothing is connected."""
+    if settings.state.url.startswith(SCHEME):
+        server_binary()
+    else:
+        make_store(settings)
 
 
 async def _running(app: web.Application) -> AsyncIterator[None]:

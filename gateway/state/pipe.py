@@ -62,10 +62,10 @@ class Pipe:
                 try:
                     with Patience(self._timeout_s):
                         replies = await self._send([one for errand in batch for one in errand[0]])
-                except StoreDown as error:
+                except Exception as error:  # noqa: BLE001 - whoever waits has to hear of any
                     # Those who wait behind would wait as long once more, and as much in vain.
                     batch, self._queue = batch + self._queue, []
-                    _fail(batch, str(error))
+                    _fail(batch, str(error) or type(error).__name__)
                 else:
                     _answer(batch, replies)
         finally:

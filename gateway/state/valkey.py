@@ -190,8 +190,9 @@ class ValkeyStore:
         )
 
     def _key(self, kind: str, name: str = "") -> str:
-        # The braces make all keys of one license fall into one slot of a Cluster.
-        return f"{self._namespace}:{kind}:{{{name}}}"
+        # The braces make all keys of one license fall into one slot of a Cluster, whatever its id:
+        # with nothing between them they would not count, hence the sign.
+        return f"{self._namespace}:{kind}:{{@{name}}}"
 
     def _new_slot(self) -> str:
         self._slots_given += 1

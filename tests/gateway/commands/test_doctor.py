@@ -9,6 +9,8 @@ from click.testing import CliRunner
 from gateway.commands.doctor import _examined, doctor
 from gateway.settings import Credential, Database, Server, Settings, State, Upstream
 from gateway.sockets import listen
+from tests.gateway.state.servers import Server as StateServer
+from tests.gateway.state.servers import sentinel
 
 KEY = "a-key-that-is-not-told"
 
@@ -79,3 +81,25 @@ def test_a_wrong_configuration_is_a_finding(tmp_path, monkeypatch, text, says):
     assert "not well" in result.output
     assert says in result.output
     assert sys.flags.optimize == 0
+
+
+async def test_a_state_server_is_asked_however_it_is_reached(gemini, tmp_path):
+    master = StateServer(tmp_path / "master", "--save", "")
+    watcher = sentinel(tmp_path / "sentinel", master)
+    users = ["ACL", "SETUSER", "poor", "on", "nopass", "~*", "+@all", "-@scripting"]
+    master.command(*users)
+    urls = {
+        f"redis://127.0.0.1:{master.port}": (True, "answers"),
+        f"redis+sentinel://127.0.0.1:{watcher.port}/orders": (True, "answers"),
+        f"redis+sentinel://127.0.0.1:{watcher.port}/other": (False, "No master found for 'other'"),
+        f"redis://poor:x@127.0.0.1:{master.port}": (False, "no permissions"),
+    }
+    try:
+        for url, (well, remark) in urls.items():
+            findings = await _examined(settings_of(gemini, tmp_path, state=State(url=url)))
+            [found] = [finding for finding in findings if finding.subject == "state"]
+            assert found.well is well, found
+            assert remark in found.remark
+    finally:
+        watcher.kill()
+        master.kill()

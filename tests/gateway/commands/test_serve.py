@@ -79,6 +79,10 @@ async def test_a_good_configuration_is_told_so(gateway, arguments):
         ),
         (COMPLETE + '[[middlewares]]\nuse = "middlewares.translation:Translation"', "requires"),
         (COMPLETE.replace("port = 0", "workers = 2"), "server.workers"),
+        (COMPLETE + '[state]\nurl = "http://h"', "state.url: must begin with one of redis, "),
+        (COMPLETE + '[state]\nurl = "redis://h:port"', "state.url: "),
+        (COMPLETE + '[state]\nurl = "redis+sentinel:///x"', "state.url: a Sentinel's address"),
+        (COMPLETE + '[state]\nnamespace = "a{b}"', "state.namespace: "),
     ],
 )
 @pytest.mark.parametrize("check", [(), ("--check",)])

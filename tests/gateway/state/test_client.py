@@ -40,6 +40,30 @@ def test_sentinels_are_asked_for_the_master():
     )
 
 
+def test_a_sentinels_address_may_be_of_any_kind_and_the_server_have_tls_and_a_database():
+    pool = made("rediss+sentinel://[::1]:1111,h/orders/3").connection_pool
+    sentinels = [
+        sentinel.connection_pool.connection_kwargs for sentinel in pool.sentinel_manager.sentinels
+    ]
+    assert [(one["host"], one["port"]) for one in sentinels] == [("::1", 1111), ("h", 26379)]
+    assert pool.connection_kwargs["db"] == 3
+    assert "Ssl" in pool.connection_class.__name__ or "SSL" in pool.connection_class.__name__
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis+sentinel:///orders",
+        "redis+sentinel://h:port/orders",
+        "redis+sentinel://h/orders/x",
+        "redis://h:port",
+    ],
+)
+def test_an_address_that_cannot_be_is_refused(url):
+    with pytest.raises(ValueError):
+        Client(url, 1.0, {})
+
+
 @pytest.mark.parametrize("url", ["http://localhost", "localhost:6379", "", "redis+other://x"])
 def test_other_schemes_are_refused_with_the_known_ones(url):
     with pytest.raises(ValueError, match=r"redis, rediss, unix"):

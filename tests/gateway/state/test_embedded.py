@@ -76,6 +76,6 @@ def test_a_missing_extra_is_named(monkeypatch):
 
 
 def test_a_server_that_does_not_start_is_told(monkeypatch):
-    monkeypatch.setattr(embedded, "_binary", lambda: "/bin/false")
+    monkeypatch.setattr(embedded, "server_binary", lambda: "/bin/false")
     with pytest.raises(ConfigError, match="does not start"), state_server(EMBEDDED):
         pass

@@ -118,3 +118,13 @@ async def test_what_nobody_waits_for_is_dropped_beyond_a_bound(server, monkeypat
     server.gate.set()
     await pipe.close()
     assert server.batches == [[(0,), (1,), (2,)]]
+
+
+async def test_nobody_waits_for_ever_when_sending_fails_in_an_unheard_of_way():
+    async def send(commands):
+        raise RecursionError
+
+    pipe = Pipe(send, 10)
+    with pytest.raises(StoreDown, match="RecursionError"):
+        await asyncio.wait_for(pipe.ask(("PING",)), 5)
+    await pipe.close()
