@@ -71,6 +71,13 @@ local function read_rules()
   return rules
 end
 
+-- A clock that stepped back over midnight and returns must find the day as it left it.
+local function since(rule)
+  if rule.kind == 'rate' then return now end
+  if rule.since == rule.finish then return rule.since end
+  return rule.start
+end
+
 local function write(rules)
   local fields = {}
   for _, rule in ipairs(rules) do
@@ -78,7 +85,7 @@ local function write(rules)
       fields[#fields + 1] = rule.name
       fields[#fields + 1] = exact(rule.used)
       fields[#fields + 1] = rule.name .. '@'
-      fields[#fields + 1] = exact(rule.kind == 'rate' and now or rule.start)
+      fields[#fields + 1] = exact(since(rule))
     end
   end
   if #fields > 0 then

@@ -66,7 +66,9 @@ class WindowMeter:
     def write(self, used: float, now: Moment) -> None:
         """Set how much is used in the window of *now*."""
         self.used = used
-        self.since = now.windows[self._start]
+        # A clock that stepped back over midnight and returns must find the day as it left it.
+        if self.since != now.windows[self._end]:
+            self.since = now.windows[self._start]
 
     def holds(self, windows: Windows) -> bool:
         """Tell whether what was taken in *windows* is still counted."""

@@ -211,6 +211,35 @@ async def test_a_clock_that_steps_back_over_midnight_gives_no_fresh_quota(store,
     assert (await store.take(limited, Demand())).refused is None
 
 
+@pytest.mark.parametrize("back_h", [1, 2, 13, 24])
+async def test_a_clock_that_steps_back_and_returns_finds_the_day_as_it_left_it(
+    store, clock, back_h
+):
+    limited = plan(requests_per_day=4)
+    clock.now = datetime.fromisoformat("2026-11-23T00:30Z").timestamp()
+    for _ in range(2):
+        await store.take(limited, Demand())
+    clock.now -= back_h * 3600
+    assert (await store.take(limited, Demand())).used == (3,)
+    clock.now += back_h * 3600
+    assert (await store.take(limited, Demand())).used == (4,)
+    assert (await store.take(limited, Demand())).refused
+    clock.now += 86_400
+    assert (await store.take(limited, Demand())).used == (1,)
+
+
+async def test_a_clock_that_was_far_ahead_holds_no_quota_back_for_longer_than_a_day(store, clock):
+    limited = plan(requests_per_day=2)
+    ahead = 30 * 86_400
+    clock.now += ahead
+    await store.take(limited, Demand())
+    clock.now -= ahead
+    assert (await store.take(limited, Demand())).used == (2,)
+    assert (await store.take(limited, Demand())).refused
+    clock.now += 86_400
+    assert (await store.take(limited, Demand())).used == (1,)
+
+
 async def test_values_run_out(store, clock):
     store.put("a", b"1", 0.2)
     store.put("b", b"\x00\xff", 100)

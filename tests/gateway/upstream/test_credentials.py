@@ -1,6 +1,6 @@
 """The credential pool: choice, cool-downs by project and model, keys that are out."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import inf
 
 import pytest
@@ -94,6 +94,22 @@ def test_a_spent_day_lasts_until_midnight_pacific():
     with pytest.raises(QuotaSpent) as caught:
         pool.lease("m")
     assert caught.value.retry_after == pytest.approx(12 * 3600)
+
+
+@pytest.mark.parametrize("step_h", [-48, -2, 1, 12, 48])
+@pytest.mark.parametrize(("kind", "rest_s"), [(Kind.SPENT, 12 * 3600), (Kind.BUSY, 60)])
+def test_a_rest_once_begun_goes_by_the_clock_that_never_steps(kind, rest_s, step_h):
+    clock, wall = Clock(), [datetime(2026, 11, 23, 12, tzinfo=PACIFIC)]
+    one = Credential("one", "a")
+    pool = CredentialPool([one], clock=clock, wall=lambda: wall[0], jitter=lambda low, _: low)
+    pool.report(one, "m", fault(kind, 60))
+    wall[0] += timedelta(hours=step_h)
+    clock.now += rest_s - 1
+    with pytest.raises(RateLimited if kind is Kind.BUSY else QuotaSpent) as caught:
+        pool.lease("m")
+    assert caught.value.retry_after == pytest.approx(1)
+    clock.now += 1.1
+    assert pool.lease("m") is one
 
 
 def test_shared_capacity_rests_five_seconds_and_doubles_to_sixty():
@@ -198,6 +214,18 @@ def test_odd_model_names_cannot_fill_the_memory():
         (datetime(2026, 3, 7, 12, tzinfo=PACIFIC), 12),
         (datetime(2026, 3, 8, 0, 0, 0, tzinfo=PACIFIC), 23),
         (datetime(2026, 11, 1, 0, 0, 0, tzinfo=PACIFIC), 25),
+        # Before, in and after the hour that is skipped, and in both hours of the same name.
+        (datetime(2026, 3, 8, 1, 30, tzinfo=PACIFIC), 21.5),
+        (datetime(2026, 3, 8, 10, 30, tzinfo=UTC), 20.5),
+        (datetime(2026, 3, 8, 23, 0, tzinfo=PACIFIC), 1),
+        (datetime(2026, 11, 1, 1, 30, tzinfo=PACIFIC), 23.5),
+        (datetime(2026, 11, 1, 1, 30, fold=1, tzinfo=PACIFIC), 22.5),
+        # Midnight belongs to the new day, whatever zone the clock tells it in.
+        (datetime(2026, 11, 24, 0, 0, tzinfo=PACIFIC), 24),
+        (datetime(2026, 11, 24, 8, 0, tzinfo=UTC), 24),
+        (datetime(2026, 11, 24, 7, 59, 59, tzinfo=UTC), 1 / 3600),
+        (datetime(2026, 12, 31, 20, 0, tzinfo=PACIFIC), 4),
+        (datetime(2028, 2, 28, 12, 0, tzinfo=PACIFIC), 12),
     ],
 )
 def test_midnight_pacific_knows_daylight_saving(now, hours):
