@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 import pytest
 
-from tests.faults.scripted import LAST, ScriptedUpstream, answer
+from tests.faults.scripted import LAST, ScriptedUpstream, answer, refusal
 
 ROOT = Path(__file__).parents[2]
 LICENSE = "license-of-alice"
@@ -24,7 +24,10 @@ workers = {workers}
 base_url = "{upstream}"
 [[upstream.credentials]]
 name = "main"
-key = "upstream-key"
+key = "main-key"
+[[upstream.credentials]]
+name = "spare"
+key = "spare-key"
 [[licenses]]
 id = "alice"
 key = "license-of-alice"
@@ -102,6 +105,52 @@ async def test_workers_of_one_machine_share_a_private_server(tmp_path):
         ):
             answers = await asyncio.gather(*(ask(session, url) for _ in range(60)))
         assert Counter(status for status, _, _ in answers) == {200: 10, 429: 50}
+
+
+DAY = [{"@type": "a.QuotaFailure", "violations": [{"quotaId": "RequestsPerDay"}]}]
+
+
+@pytest.mark.parametrize(
+    ("script", "fares"),
+    [
+        (refusal(403, "PERMISSION_DENIED", "Consumer has been suspended"), "key_dead"),
+        (refusal(429, "RESOURCE_EXHAUSTED", "x", DAY), "resting"),
+    ],
+    ids=["out", "resting"],
+)
+async def test_what_one_process_learns_of_a_key_keeps_the_others_from_it(
+    valkey, tmp_path, script, fares
+):
+    def by_key(seen, _number):
+        return script if seen.key == "main-key" else answer(200, LAST)
+
+    async with ScriptedUpstream(by_key) as upstream, aiohttp.ClientSession() as session:
+        options = {"workers": 1, "upstream": upstream.url, "state": valkey.url, "timeout_s": 10}
+        options["limits"] = ""
+        async with (
+            gateway(tmp_path / "one", **options) as (first, _),
+            gateway(tmp_path / "two", **options) as (second, _),
+        ):
+            while "main-key" not in upstream.keys:
+                assert (await ask(session, first))[0] == 200
+            await until_it_fares(session, second, fares)
+            # One that starts only now must know it from its first request on.
+            async with gateway(tmp_path / "three", **options) as (third, _):
+                upstream.seen.clear()
+                for url in (second, third) * 5:
+                    assert (await ask(session, url))[0] == 200
+        assert upstream.keys == ["spare-key"] * 10
+
+
+async def until_it_fares(session, url: str, fares: str) -> None:
+    """Wait until the gateway at *url* says that the main credential *fares* so."""
+    async with asyncio.timeout(20):
+        while True:
+            async with session.get(f"{url.removesuffix('/gemini')}/readyz") as response:
+                main = (await response.json())["credentials"][0]
+            if fares in {main["reason"], "resting" if main["resting"] else None}:
+                return
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("fault", ["kill", "hang"])
