@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from multidict import istr
 
-from gateway.errors import GatewayError, QuotaSpent, RateLimited
+from gateway.errors import GatewayError, QuotaSpent, RateLimited, Unavailable
 from gateway.exchange import Exchange, License, UpstreamCall, Usage
 from gateway.keys import EXCHANGE, METRICS, PRICES, STATE
 from gateway.metrics import Metrics
@@ -118,7 +118,11 @@ class RateLimit:
             if exchange.carries_payload
             else Demand()
         )
-        grant = await self._store.take(account.plan, demand)
+        try:
+            grant = await self._store.take(account.plan, demand)
+        except Unavailable:
+            exchange.headers["x-gateway-degraded"] = "limits"
+            raise
         _tell(exchange.headers, account.shown, grant)
         if grant.refused is not None:
             if self._metrics:

@@ -17,6 +17,11 @@ class Breaker:
         self._failures = 0
         self._last = -ONE_HICCUP_S
 
+    @property
+    def doubtful(self) -> bool:
+        """Tell whether the last thing heard of the server was a failure."""
+        return self.open or self._failures > 0
+
     def failed(self, now: float) -> None:
         """Count a failure at *now*."""
         if now - self._last >= ONE_HICCUP_S:

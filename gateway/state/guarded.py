@@ -101,9 +101,12 @@ class GuardedStore:
 
     async def get(self, keys: list[str]) -> list[bytes | None]:
         """Give the values of *keys*; None for all of them while the server is away."""
-        if not self._breaker.open:
-            with suppress(StoreDown):
+        # Who has just waited in vain to be admitted must not wait for this, too.
+        if not self._breaker.doubtful:
+            try:
                 return await self._shared.get(keys)
+            except StoreDown as error:
+                self._failed(error)
         return [None] * len(keys)
 
     def put(self, key: str, value: bytes, ttl_s: float) -> None:

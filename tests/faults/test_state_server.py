@@ -71,10 +71,11 @@ async def line_of(process, event):
     raise AssertionError(f"the gateway ended before {event}")
 
 
-async def ask(session, url):
+async def ask(session, url, **more):
     headers = {"Authorization": LICENSE}
     began = time.monotonic()
-    async with session.post(f"{url}/v1/chat/completions", json=CHAT, headers=headers) as response:
+    chat = f"{url}/v1/chat/completions"
+    async with session.post(chat, json=CHAT | more, headers=headers) as response:
         await response.read()
         return response.status, time.monotonic() - began, response.headers
 
@@ -93,6 +94,31 @@ async def test_four_processes_on_two_machines_admit_exactly_the_limit(valkey, tm
             )
         assert Counter(status for status, _, _ in answers) == {200: 20, 429: 180}
         assert len(upstream.seen) == 20
+
+
+async def test_processes_overshoot_a_quota_of_tokens_by_what_is_unsettled_at_most(valkey, tmp_path):
+    """Each request may bring 40 tokens and uses 5; it is refused once a token is not left."""
+    async with ScriptedUpstream(answer(200, LAST)) as upstream:
+        options = {"workers": 2, "upstream": upstream.url, "state": valkey.url, "timeout_s": 10}
+        options["limits"] = "tokens_per_day = 200"
+        async with (
+            gateway(tmp_path / "one", **options) as (first, _),
+            gateway(tmp_path / "two", **options) as (second, _),
+            aiohttp.ClientSession() as session,
+        ):
+            limited = []
+
+            async def client(url):
+                while (await ask(session, url, max_tokens=40))[0] == 200:
+                    limited.append(url)
+
+            # One after another clients give up while others still hold reservations.
+            for _ in range(3):
+                await asyncio.gather(*(client(url) for _ in range(4) for url in (first, second)))
+        used = 5 * len(limited)
+        assert {first, second} == set(limited)
+        assert 200 <= used <= 200 + 5 * 8
+        assert len(upstream.seen) == len(limited)
 
 
 async def test_workers_of_one_machine_share_a_private_server(tmp_path):

@@ -83,6 +83,35 @@ async def test_a_gateway_that_starts_before_its_database_serves_fixed_licenses(
         await reaches(lambda: booked(url), 1)
 
 
+async def test_a_revoked_license_is_refused_by_every_machine_within_five_seconds(
+    postgres, upstream, running
+):
+    url = postgres.new_url()
+    store = Database(url)
+    await store.migrate()
+    licenses = LicenseStore(store)
+    await licenses.create(License("carol"), "license-of-carol")
+    settings = settings_for(upstream.url, database={"url": url})
+    async with running(settings) as one, running(settings) as two:
+
+        async def statuses():
+            found = []
+            for gateway in (one, two):
+                headers = {"Authorization": "license-of-carol"}
+                async with gateway.session.get(
+                    f"{gateway.url}/v1/usage", headers=headers
+                ) as response:
+                    found.append(response.status)
+            return found
+
+        assert await statuses() == [200, 200]
+        await licenses.update(License("carol", disabled=True))
+        async with asyncio.timeout(5):
+            while await statuses() != [403, 403]:
+                await asyncio.sleep(0.05)
+    await store.close()
+
+
 async def test_a_license_that_cannot_be_judged_any_more_gets_503_with_the_reason(
     own_postgres, upstream, running
 ):

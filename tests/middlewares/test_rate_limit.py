@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, Unavailable
 from gateway.exchange import Exchange, License, Limits, UpstreamCall, Usage
 from gateway.keys import EXCHANGE, METRICS, PRICES, STATE
 from gateway.metrics import Metrics
@@ -167,6 +167,21 @@ async def test_counting_alone_is_told_in_a_header(clock, serve):
     answers = [await client.get("/models") for _ in range(2)]
     assert [answer.status for answer in answers] == [200, 429]
     assert [answer.headers["x-gateway-degraded"] for answer in answers] == ["limits"] * 2
+
+
+class Denying(MemoryStore):
+    """A store whose server is away, and whose policy is to deny."""
+
+    async def take(self, plan, demand):
+        raise Unavailable("no", retry_after=1.0)
+
+
+async def test_that_limits_cannot_be_checked_is_told_in_a_header_too(clock, serve):
+    house = House(clock, requests_per_minute=1)
+    house.app[STATE] = Denying(clock, clock)
+    answer = await (await serve(house)).get("/models")
+    assert answer.status == 503
+    assert answer.headers["x-gateway-degraded"] == "limits"
 
 
 class Allowing(MemoryStore):

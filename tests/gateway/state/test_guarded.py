@@ -82,6 +82,26 @@ async def test_many_who_wait_for_a_hung_server_wait_together(own_valkey, guarded
     own_valkey.resume()
 
 
+async def test_a_request_waits_once_only_for_a_server_that_hangs(own_valkey, guarded):
+    store = await guarded()
+    store.put("a", b"1", 60)
+    assert await store.get(["a"]) == [b"1"]
+    own_valkey.hang()
+    await store.take(plan(requests_per_minute=10), Demand())
+    asked = []
+    store._shared.get = asked.append
+    assert await store.get(["a"]) == [None]
+    assert not asked
+    own_valkey.resume()
+
+
+async def test_values_that_cannot_be_had_open_the_breaker_as_well(own_valkey, guarded):
+    store = await guarded()
+    own_valkey.kill()
+    assert await store.get(["a"]) == [None]
+    assert store._breaker.doubtful
+
+
 async def test_alone_a_node_admits_its_share_of_the_limit(own_valkey, guarded):
     first, _ = await guarded(), await guarded()
     await first._tick(renew=True)
