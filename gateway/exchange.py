@@ -57,11 +57,15 @@ class Blob:
 
 
 class Notes:
-    """What was dropped or changed on the way, told in the answer's headers."""
+    """What was dropped or changed on the way, told in the answer's headers.
 
-    __slots__ = ("adjusted", "dropped")
+    *is_strict* tells that the client allows no change, also none that a refusal leads to.
+    """
+
+    __slots__ = ("adjusted", "dropped", "is_strict")
 
     def __init__(self) -> None:
+        self.is_strict = False
         self.adjusted: dict[str, str] = {}
         self.dropped: dict[str, None] = {}
 

@@ -42,6 +42,7 @@ class Translation:
         owner = exchange.media_credential
         exchange.call = call if owner is None else replace(call, credential=owner)
         if exchange.strict:
+            exchange.notes.is_strict = True
             exchange.notes.refuse_if_any()
         exchange.reply = dialect.reply(exchange.call, payload, known)
         try:

@@ -125,6 +125,8 @@ class Attempts:
                 self._call = healed.call
                 if healed.feature is not None:
                     self._upstream.refusals.learn(self._call.model, healed.feature)
+                if self._notes.is_strict:
+                    self._notes.refuse_if_any()
                 return True
         if fault.kind is Kind.MODEL_UNKNOWN:
             replacement = self._upstream.names.replace(self._call.model)

@@ -29,6 +29,8 @@ class FanOut:
         self._notes = notes
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
+        # The latest counts of each copy.
+        self._usages: list[Json] = [{}] * call.copies
         # One batch a copy at most waits here, so a slow client holds all copies back.
         self._queue: asyncio.Queue[list[Json] | GatewayError | None] = asyncio.Queue(1)
 
@@ -65,10 +67,23 @@ class FanOut:
     async def _pump(self, index: int, batches: Batches) -> None:
         try:
             async for events in batches:
-                await self._queue.put([_numbered(event, index) for event in events])
+                await self._queue.put([self._numbered(event, index) for event in events])
             await self._queue.put(None)
         except GatewayError as error:
             await self._queue.put(error)
+
+    def _numbered(self, event: Json, index: int) -> Json:
+        """Give *event* as one of the copy *index*, with what all copies have cost so far.
+
+        Its candidate gets the copy's number; an event with usage alone gets a candidate, too.
+        """
+        candidates = event.get("candidates") or [{}]
+        event = {**event, "candidates": [{**one, "index": index} for one in candidates]}
+        usage = event.get("usageMetadata")
+        if isinstance(usage, dict):
+            self._usages[index] = usage
+            event["usageMetadata"] = _sum(self._usages)
+        return event
 
     async def _merged(self) -> Batches:
         open_copies = self._copies
@@ -82,10 +97,14 @@ class FanOut:
                 yield item
 
 
-def _numbered(event: Json, index: int) -> Json:
-    """Give *event* with its candidate under *index*; one with usage alone gets a candidate too."""
-    candidates = event.get("candidates") or [{}]
-    return {**event, "candidates": [{**one, "index": index} for one in candidates]}
+def _sum(usages: list[Json]) -> Json:
+    """Give the counts of all copies as one `usageMetadata`: numbers added, details in a row."""
+    total: Json = {}
+    for usage in usages:
+        for name, value in usage.items():
+            adds = type(value) is type(total.get(name)) and isinstance(value, int | list)
+            total[name] = total[name] + value if adds else value
+    return total
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:

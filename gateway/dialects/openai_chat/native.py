@@ -61,6 +61,10 @@ SPEECH_CONFIG: Shape = {
     "voiceConfig": _VOICE,
     "multiSpeakerVoiceConfig": {"speakerVoiceConfigs": [{"speaker": str, "voiceConfig": _VOICE}]},
 }
+FUNCTION_CALLING: Shape = {
+    "mode": frozenset({"AUTO", "ANY", "NONE", "VALIDATED"}),
+    "allowedFunctionNames": [str],
+}
 RETRIEVAL_CONFIG: Shape = {
     "languageCode": str,
     "latLng": {"latitude": float, "longitude": float},
@@ -72,7 +76,6 @@ _SEARCH: Shape = {
 BUILTINS: Mapping[str, Shape] = {
     "codeExecution": {},
     "googleSearch": _SEARCH,
-    "googleSearchRetrieval": {"dynamicRetrievalConfig": {"mode": str, "dynamicThreshold": float}},
     "urlContext": {},
     "googleMaps": {"enableWidget": bool},
     "fileSearch": {"fileSearchStoreNames": [str], "topK": int, "metadataFilter": str},
@@ -108,9 +111,14 @@ GENERATION_CONFIG: Mapping[str, Shape] = {
 }
 
 
-def google(payload: Json) -> Json:
-    """Give the native fields in Gemini's spelling, those of `generation_config` among them.
+# Groups of fields that clients may give without the group.
+_GROUPS = {"generationConfig": "generation_config", "toolConfig": "tool_config"}
 
+
+def google(payload: Json) -> Json:
+    """Give the native fields in Gemini's spelling.
+
+    Those of `generation_config` and `tool_config` are among them.
     Those at the top count before `extra_body`'s. Raises `BadRequest` for settings of a wrong type.
     """
     top, extra = payload.get("google"), payload.get("extra_body")
@@ -118,12 +126,14 @@ def google(payload: Json) -> Json:
         return {}
     inner = (extra or {}).get("google") or {}
     fields = {camel(name): value for name, value in {**inner, **(top or {})}.items()}
-    settings = fields.pop("generationConfig", None)
-    if settings is None:
-        return fields
-    if not isinstance(settings, dict):
-        raise _wrong("google.generation_config", "an object")
-    return {**{camel(name): value for name, value in settings.items()}, **fields}
+    for name, path in _GROUPS.items():
+        settings = fields.pop(name, None)
+        if settings is None:
+            continue
+        if not isinstance(settings, dict):
+            raise _wrong(f"google.{path}", "an object")
+        fields = {**{camel(key): value for key, value in settings.items()}, **fields}
+    return fields
 
 
 def camel(name: str) -> str:

@@ -245,6 +245,8 @@ _HANDLED = frozenset(
         "safetySettings",
         "cachedContent",
         "retrievalConfig",
+        "functionCallingConfig",
+        "includeServerSideToolInvocations",
         "tools",
         "serviceTier",
         "imageOutput",

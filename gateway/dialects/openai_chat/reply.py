@@ -154,7 +154,8 @@ class ChatReply:
         if "promptFeedback" in event:
             feedback = event["promptFeedback"] or {}
             if feedback.get("blockReason") or feedback.get("blockReasonMessage"):
-                block(self._choices.get(0) or self._open(0, chunks), feedback)
+                index = (candidates[0].get("index") or 0) if candidates else 0
+                block(self._choices.get(index) or self._open(index, chunks), feedback)
         if "modelStatus" in event:
             self.sunset = http_date((event["modelStatus"] or {}).get("retirementTime"))
         return chunks

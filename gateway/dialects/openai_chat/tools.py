@@ -18,8 +18,9 @@ _BUILTIN_NAMES = {
     "google_search": "googleSearch",
     "web_search": "googleSearch",
     "web_search_preview": "googleSearch",
-    "googleSearchRetrieval": "googleSearchRetrieval",
-    "google_search_retrieval": "googleSearchRetrieval",
+    # What search was called for models that are gone.
+    "googleSearchRetrieval": "googleSearch",
+    "google_search_retrieval": "googleSearch",
     "urlContext": "urlContext",
     "url_context": "urlContext",
     "googleMaps": "googleMaps",
@@ -61,12 +62,7 @@ class Tools:
         config: Json = {}
         if self.declarations and self.choice is not None:
             config["functionCallingConfig"] = self.choice
-        both = self.declarations and self.builtins
-        if both and "builtins_with_functions" not in translating.can.refuses:
-            # AUTO is refused where both are allowed (ai.google.dev: tool-combination).
-            config["includeServerSideToolInvocations"] = True
-            if self.choice is None or self.choice["mode"] == "AUTO":
-                config["functionCallingConfig"] = {"mode": "VALIDATED"}
+        self._combine(config, translating)
         retrieval = translating.google.get("retrievalConfig")
         if retrieval is not None:
             config["retrievalConfig"] = native.fit(
@@ -76,6 +72,19 @@ class Tools:
             body["tools"] = tools
             if config:
                 body["toolConfig"] = config
+
+    def _combine(self, config: Json, translating: Translating) -> None:
+        """Add to *config* what the model needs to use both kinds of tools, or to show its own."""
+        shown = translating.google.get("includeServerSideToolInvocations")
+        if not self.builtins or "builtins_with_functions" in translating.can.refuses:
+            if shown:
+                translating.note_drop("google.include_server_side_tool_invocations")
+            return
+        if self.declarations and (self.choice is None or self.choice["mode"] == "AUTO"):
+            # AUTO is refused where both are allowed (ai.google.dev: tool-combination).
+            config["functionCallingConfig"] = {"mode": "VALIDATED"}
+        if self.declarations or shown is True:
+            config["includeServerSideToolInvocations"] = True
 
 
 def translate(translating: Translating) -> Tools:
@@ -98,6 +107,8 @@ def translate(translating: Translating) -> Tools:
         choice = {"type": "function", **choice} if isinstance(choice, dict) else choice
     if choice is not None:
         _choose(tools, translating, choice)
+    else:
+        _choose_natively(tools, translating)
     return tools
 
 
@@ -234,6 +245,24 @@ def _choose(tools: Tools, translating: Translating, choice: Any) -> None:
         translating.notes.adjust("tool_choice", "auto", "builtin")
     if functions:
         tools.choice = {"mode": mode, "allowedFunctionNames": [wire_name(n) for n in functions]}
+
+
+def _choose_natively(tools: Tools, translating: Translating) -> None:
+    told = translating.google.get("functionCallingConfig")
+    if told is None:
+        return
+    path = "google.function_calling_config"
+    config = native.fit(told, native.FUNCTION_CALLING, path, translating.notes)
+    names = config.get("allowedFunctionNames") or []
+    unknown = [name for name in names if wire_name(name) not in tools.declarations]
+    if unknown:
+        raise BadRequest(f"There is no function named {unknown[0][:64]!r}.", param=path)
+    mode = config.get("mode", "AUTO")
+    _choose_mode(tools, mode)
+    if names and mode != "NONE":
+        # Names go with ANY and VALIDATED only.
+        mode = "VALIDATED" if mode == "AUTO" else mode
+        tools.choice = {"mode": mode, "allowedFunctionNames": [wire_name(name) for name in names]}
 
 
 def _choose_mode(tools: Tools, mode: str) -> None:

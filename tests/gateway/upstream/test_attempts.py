@@ -211,3 +211,17 @@ async def test_a_refusal_that_nothing_mends_is_told_at_once(gemini):
         with pytest.raises(BadRequest):
             await ask(await gemini(scripted.url))
         assert len(scripted.seen) == 1
+
+
+async def test_strict_mode_allows_no_mending(gemini):
+    notes = Notes()
+    notes.is_strict = True
+    body = {"contents": [], "generationConfig": {"presencePenalty": 1}}
+    async with ScriptedUpstream(refusal(400, "INVALID_ARGUMENT", REFUSED[0]), GOOD) as scripted:
+        upstream = await gemini(scripted.url)
+        with pytest.raises(BadRequest) as caught:
+            async with upstream.open(UpstreamCall("old", body, stream=True), Outcome(), notes):
+                pass
+        assert (caught.value.code, caught.value.param) == ("strict_mode", "presence_penalty")
+        assert len(scripted.seen) == 1
+        assert upstream.pool.credentials[0].leases == 0

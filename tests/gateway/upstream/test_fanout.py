@@ -70,3 +70,26 @@ async def test_leaving_early_cuts_every_copy(gemini):
         for seen in scripted.seen:
             await asyncio.wait_for(seen.gone.wait(), 1)
         assert upstream.pool.credentials[0].leases == 0
+
+
+async def test_the_counts_are_those_of_all_copies(gemini):
+    last = {
+        **LAST,
+        "usageMetadata": {
+            "promptTokenCount": 3,
+            "candidatesTokenCount": 2,
+            "totalTokenCount": 5,
+            "candidatesTokensDetails": [{"modality": "TEXT", "tokenCount": 2}],
+            "serviceTier": "standard",
+        },
+    }
+    early = {**event("a"), "usageMetadata": {"promptTokenCount": 3, "totalTokenCount": 3}}
+    async with ScriptedUpstream(stream(early, last)) as scripted:
+        events = await collect(await gemini(scripted.url))
+    assert events[-1]["usageMetadata"] == {
+        "promptTokenCount": 9,
+        "candidatesTokenCount": 6,
+        "totalTokenCount": 15,
+        "candidatesTokensDetails": [{"modality": "TEXT", "tokenCount": 2}] * 3,
+        "serviceTier": "standard",
+    }

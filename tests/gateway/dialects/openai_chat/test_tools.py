@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.dialects.openai_chat.names import wire_name
 from gateway.errors import BadRequest
 from tests.gateway.dialects.openai_chat.asking import OBJECT, ask, body, function
 
@@ -191,3 +192,53 @@ def test_one_call_at_a_time_is_asked_for_in_words():
     asked, notes = ask(tools=[function()], parallel_tool_calls=False)
     assert "one function at a time" in asked.body["systemInstruction"]["parts"][-1]["text"]
     assert "parallel_tool_calls" in notes.adjusted
+
+
+@pytest.mark.parametrize(
+    ("config", "made"),
+    [
+        ({"mode": "any"}, {"mode": "ANY"}),
+        ({"mode": "NONE", "allowed_function_names": ["f"]}, {"mode": "NONE"}),
+        ({"allowedFunctionNames": ["f"]}, {"mode": "VALIDATED", "allowedFunctionNames": ["f"]}),
+        (
+            {"mode": "ANY", "allowedFunctionNames": ["f g"]},
+            {"mode": "ANY", "allowedFunctionNames": [wire_name("f g")]},
+        ),
+    ],
+)
+def test_geminis_own_tool_choice_is_taken_in_both_spellings(config, made):
+    tools = [function("f"), function("f g")]
+    for google in (
+        {"tool_config": {"function_calling_config": config}},
+        {"functionCallingConfig": config},
+    ):
+        assert body(tools=tools, google=google)["toolConfig"] == {"functionCallingConfig": made}
+
+
+def test_tool_choice_comes_before_geminis_own():
+    google = {"functionCallingConfig": {"mode": "ANY"}}
+    made = body(tools=[function("f")], google=google, tool_choice="none")
+    assert made["toolConfig"] == {"functionCallingConfig": {"mode": "NONE"}}
+
+
+def test_geminis_own_tool_choice_names_functions_that_are_there():
+    google = {"function_calling_config": {"mode": "ANY", "allowed_function_names": ["x"]}}
+    with pytest.raises(BadRequest) as caught:
+        body(tools=[function("f")], google=google)
+    assert caught.value.param == "google.function_calling_config"
+
+
+def test_what_google_asks_its_tools_is_shown_where_the_client_wants_it():
+    google = {"tool_config": {"include_server_side_tool_invocations": True}}
+    made = body(model="gemini-3.5-flash", tools=[{"google_search": {}}], google=google)
+    assert made["toolConfig"] == {"includeServerSideToolInvocations": True}
+    call, notes = ask(tools=[{"google_search": {}}], google=google)
+    assert "toolConfig" not in call.body
+    assert "google.include_server_side_tool_invocations" in notes.adjusted
+
+
+@pytest.mark.parametrize("name", ["google_search_retrieval", "googleSearchRetrieval"])
+def test_search_by_its_old_name_is_search(name):
+    call, notes = ask(tools=[{name: {"dynamic_retrieval_config": {"mode": "MODE_DYNAMIC"}}}])
+    assert call.body["tools"] == [{"googleSearch": {}}]
+    assert list(notes.dropped) == [f"tools[0].{name}.dynamic_retrieval_config"]
