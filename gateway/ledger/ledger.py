@@ -147,12 +147,16 @@ class Ledger:
         """Write the rows of all files that nobody holds, if there are any."""
         if not self._spilled or not self._writer.may_try():
             return
-        # The file in use comes last, so that a long outage makes two files and not one a second.
-        if await self._replay_left_over():
-            async with self._spill_turn:
-                self._spilled = False
-                await asyncio.to_thread(self._spill.seal)
-            self._spilled = not await self._replay_left_over() or self._spilled
+        try:
+            # The file in use comes last: a long outage makes two files and not one a second.
+            if await self._replay_left_over():
+                async with self._spill_turn:
+                    self._spilled = False
+                    await asyncio.to_thread(self._spill.seal)
+                self._spilled = not await self._replay_left_over() or self._spilled
+        except OSError as error:
+            self._spilled = True
+            log.warning("ledger_replay_failed", error=type(error).__name__)
 
     async def _replay_left_over(self) -> bool:
         """Tell whether all went well."""

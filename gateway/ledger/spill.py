@@ -51,11 +51,15 @@ class Spill:
             self._file = None
 
     def left_over(self) -> list[Path]:
-        """Give the files that may hold rows, the oldest first."""
-        with suppress(OSError):
-            files = [path for path in self._folder.iterdir() if path.suffix == ".jsonl"]
-            return sorted(files, key=lambda path: path.stat().st_mtime)
-        return []
+        """Give the files that may hold rows, the oldest first. Raises `OSError`."""
+        if not self._folder.exists():
+            return []
+        found = []
+        for path in self._folder.glob("*.jsonl"):
+            # Another process may have written one and taken it away by now.
+            with suppress(FileNotFoundError):
+                found.append((path.stat().st_mtime, path))
+        return [path for _, path in sorted(found)]
 
 
 @contextmanager

@@ -179,3 +179,14 @@ async def test_booking_never_waits_for_a_database_that_hangs(database, tmp_path)
     await flush
     await ledger.flush()
     assert await count(database) == 2
+
+
+async def test_a_spill_folder_that_cannot_be_read_ends_nothing(database, tmp_path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "broken.jsonl").mkdir()
+    ledger = Ledger(database, Spill(tmp_path / "s", "me"))
+    await ledger.start()
+    ledger.book(row())
+    await ledger._replay()
+    await ledger.close()
+    assert await count(database) == 1
