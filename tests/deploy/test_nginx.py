@@ -15,6 +15,7 @@ from aiohttp import web
 
 from gateway.settings import Server, Upstream
 from gateway.sockets import listen
+from tests.faults.scripted import LAST, ScriptedUpstream, answer, stream
 from tests.running import settings_for
 
 ROOT = Path(__file__).parents[2]
@@ -188,6 +189,34 @@ async def test_silence_within_the_limit_is_survived_and_beyond_it_is_told_in_jso
         assert (await answer.json())["error"]["code"] == "upstream_timeout"
 
 
+@pytest.mark.soak
+@needs_nginx
+@pytest.mark.timeout(120)
+async def test_seventy_seconds_of_silence_are_survived(run_nginx, running):
+    """The shipped file and the shipped figures of the gateway, in real time."""
+    shipped = Upstream()
+    limits = {
+        "first_event_timeout_s": shipped.first_event_timeout_s,
+        "idle_timeout_s": shipped.idle_timeout_s,
+    }
+
+    def late(seen, _number):
+        return [70.0, *(stream(LAST) if "stream" in seen.path else answer(200, LAST))]
+
+    async with (
+        ScriptedUpstream(late) as upstream,
+        running(settings_for(upstream.url, upstream=limits)) as gateway,
+    ):
+        port = int(gateway.url.removesuffix("/gemini").rsplit(":", 1)[1])
+        gateway.url = f"{await run_nginx(port)}/gemini"
+        began = time.monotonic()
+        streamed, (status, body, _) = await asyncio.gather(gateway.stream(), gateway.whole())
+        assert time.monotonic() - began >= 70
+        assert (streamed.text, streamed.finish_reasons, streamed.done) == ("end", ["stop"], True)
+        assert (status, body["choices"][0]["message"]["content"]) == (200, "end")
+        assert len(upstream.seen) == 2
+
+
 @needs_nginx
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_a_body_of_twenty_megabytes_passes(behind, session, chunked):
@@ -259,7 +288,10 @@ def figure(name: str) -> int:
 def test_the_shipped_figures_leave_the_gateway_its_own_limits():
     server, upstream = Server(), Upstream()
     assert figure("proxy_read_timeout") >= upstream.deadline_s
+    # Gemini may think for 70 s before its first event; each of these alone would end that.
     assert figure("proxy_read_timeout") > 70
+    assert upstream.first_event_timeout_s > 70
+    assert upstream.deadline_s > 70
     assert figure("proxy_send_timeout") > server.send_timeout_s
     assert figure("client_max_body_size") == server.max_body_bytes
     config = tomllib.loads((ROOT / "config.toml").read_text())

@@ -32,7 +32,8 @@ LAST = {**event("end", finishReason="STOP"), "usageMetadata": USAGE}
 
 
 def data(body: dict) -> bytes:
-    return b"data: " + json.dumps(body).encode() + b"\r\n\r\n"
+    # Letters as they are, as Gemini sends them: a cut may go through one.
+    return b"data: " + json.dumps(body, ensure_ascii=False).encode() + b"\r\n\r\n"
 
 
 def chunk(raw: bytes) -> bytes:

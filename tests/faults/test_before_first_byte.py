@@ -226,6 +226,68 @@ async def test_a_refused_connection_is_a_502(running):
         assert (status, body["error"]["code"]) == (502, "upstream_error")
 
 
+async def test_a_name_that_cannot_be_found_is_a_502(running, streaming):
+    async with running(settings_for("http://no-such-host.invalid")) as gateway:
+        status, error, _ = await ask(gateway, streaming=streaming)
+        assert (status, error["code"]) == (502, "upstream_error")
+        assert "no-such-host" not in str(error)
+
+
+async def test_an_upstream_that_speaks_no_tls_is_a_502(running, streaming):
+    async def plain(_, writer) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(plain, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, running(settings_for(f"https://127.0.0.1:{port}")) as gateway:
+        status, error, _ = await ask(gateway, streaming=streaming)
+        assert (status, error["code"]) == (502, "upstream_error")
+
+
+async def test_another_model_that_answered_is_told_in_a_header(running, streaming):
+    def script(seen, _number):
+        good = GOOD_STREAM if streaming else GOOD_WHOLE
+        return good if "spare-model" in seen.path else refusal(503, "UNAVAILABLE")
+
+    settings = {"models": {"fallbacks": {"gemini-2.5-flash": ["spare-model"]}}}
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url, **settings)) as gateway,
+        gateway.post(stream=streaming) as response,
+    ):
+        assert response.status == 200
+        assert response.headers["x-gateway-model"] == "spare-model"
+        assert b"end" in await response.read()
+
+
+@pytest.mark.parametrize("reason", ["STOP", "MALFORMED_FUNCTION_CALL"])
+async def test_an_answer_without_anything_in_it_is_asked_for_once_more(running, streaming, reason):
+    nothing = {"candidates": [{"content": {"role": "model"}, "finishReason": reason}]}
+    empty = stream(nothing) if streaming else answer(200, nothing)
+    good = GOOD_STREAM if streaming else GOOD_WHOLE
+    async with (
+        ScriptedUpstream(empty, good) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        status, _, text = await ask(gateway, streaming=streaming)
+        assert (status, text) == (200, "Hello end" if streaming else "end")
+        assert len(upstream.seen) == 2
+
+
+async def test_an_upstream_without_a_head_is_overtaken_by_a_second_attempt(running, streaming):
+    good = GOOD_STREAM if streaming else GOOD_WHOLE
+    settings = {"upstream": {"hedge_after_s": 0.05}}
+    async with (
+        ScriptedUpstream([STALL], good) as upstream,
+        running(settings_for(upstream.url, keys=("key-1", "key-2"), **settings)) as gateway,
+    ):
+        status, _, _ = await ask(gateway, streaming=streaming)
+        assert status == 200
+        assert len(set(upstream.keys)) == len(upstream.seen) == 2
+        await asyncio.wait_for(upstream.seen[0].gone.wait(), 1)
+
+
 @pytest.mark.parametrize("name", ["html 200", "internal", "reset", "overloaded"])
 async def test_no_outage_of_any_kind_is_made_worse(running, name):
     async with (

@@ -17,6 +17,7 @@ from tests.faults.scripted import (
     SSE,
     STALL,
     ScriptedUpstream,
+    answer,
     chunk,
     data,
     event,
@@ -35,12 +36,17 @@ BREAKS = {
     "clean end without a finish reason": ([SSE, HELLO, END], "upstream_stream_truncated"),
     "cut in an event": ([SSE, HELLO, chunk(RAW[:20]), CLOSE], "upstream_stream_truncated"),
     "cut in a letter": (
-        [
-            SSE,
-            HELLO,
-            chunk(RAW[: RAW.index("漢".encode()) + 1] if "漢".encode() in RAW else RAW[:9]),
-            CLOSE,
-        ],
+        [SSE, HELLO, chunk(RAW[: RAW.index("漢".encode()) + 1]), CLOSE],
+        "upstream_stream_truncated",
+    ),
+    "end in a letter": (
+        [SSE, HELLO, chunk(RAW[: RAW.index("漢".encode()) + 1]), END],
+        "upstream_stream_truncated",
+    ),
+    "no letter": ([SSE, HELLO, chunk(RAW.replace("漢".encode(), b"\xff")), END], "upstream_error"),
+    "html page": ([SSE, HELLO, chunk(b"<html>502 Bad Gateway</html>\r\n"), END], None),
+    "half of eight megabytes": (
+        [SSE, HELLO, chunk(data(event("x" * (8 << 20)))[: 4 << 20]), RESET],
         "upstream_stream_truncated",
     ),
     "garbage event": ([SSE, HELLO, chunk(b"data: {nonsense\r\n\r\n"), END], "upstream_error"),
@@ -73,6 +79,8 @@ async def test_a_break_after_the_first_byte_is_told_in_band(running, name):
         assert seen.finish_reasons == []
         assert seen.done
         assert len(upstream.seen) == 1, "nothing is tried again once a byte has gone out"
+        if STALL in script:
+            await asyncio.wait_for(upstream.seen[0].gone.wait(), 1)
         again = await gateway.stream()
         assert (again.text, again.finish_reasons) == ("fine end", ["stop"])
 
@@ -90,15 +98,51 @@ async def test_a_break_after_the_finish_reason_is_success(running, ending):
         assert seen.done
 
 
-async def test_a_whole_answer_that_breaks_off_is_an_error(running):
-    script = [OK + b"Content-Length: 500\r\n\r\n" + b'{"candidates"', CLOSE]
+WHOLE = json.dumps(event("äöü漢字", finishReason="STOP"), ensure_ascii=False).encode()
+HEAD = OK + b"Content-Type: application/json\r\n"
+PACKED = gzip.compress(WHOLE)
+HALVES = {
+    "reset": [HEAD + b"Content-Length: 500\r\n\r\n", WHOLE[:20], 0.05, RESET],
+    "closed": [HEAD + b"Content-Length: 500\r\n\r\n", WHOLE[:20], CLOSE],
+    "clean end": [HEAD + b"Content-Length: 20\r\n\r\n", WHOLE[:20]],
+    "cut in a letter": [
+        HEAD + b"Content-Length: 500\r\n\r\n" + WHOLE[: WHOLE.index("漢".encode()) + 1],
+        CLOSE,
+    ],
+    "chunk without end": [HEAD + b"Transfer-Encoding: chunked\r\n\r\n", chunk(WHOLE), CLOSE],
+    "broken chunk size": [
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk(WHOLE[:20]) + b"zz\r\nboom\r\n",
+        STALL,
+    ],
+    "half of a gzip": [
+        HEAD + b"Content-Encoding: gzip\r\nContent-Length: 30\r\n\r\n" + PACKED[:30],
+    ],
+    "no gzip": [HEAD + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello"],
+    "stall": [HEAD + b"Content-Length: 500\r\n\r\n" + WHOLE[:20], STALL],
+}
+
+
+@pytest.mark.parametrize("mended", [True, False], ids=["mended", "lasting"])
+@pytest.mark.parametrize("name", HALVES)
+async def test_a_whole_answer_that_breaks_off_is_asked_for_again_or_an_error(running, name, mended):
+    """Nothing of it has gone out, however much of it has come."""
+    good, settings = answer(200, LAST), {"upstream": {"first_event_timeout_s": 0.3}}
     async with (
-        ScriptedUpstream(script) as upstream,
-        running(settings_for(upstream.url)) as gateway,
+        ScriptedUpstream(HALVES[name], *([good] if mended else [])) as upstream,
+        running(settings_for(upstream.url, **settings)) as gateway,
     ):
-        status, body, _ = await gateway.whole()
-        assert status == 502
-        assert body["error"]["code"] in {"upstream_error", "upstream_empty"}
+        status, body, _ = await asyncio.wait_for(gateway.whole(), 10)
+        if mended:
+            assert (status, body["choices"][0]["message"]["content"]) == (200, "end")
+            assert len(upstream.seen) == 2
+        else:
+            assert status in {502, 504}
+            assert body["error"]["code"] in {"upstream_error", "upstream_empty", "upstream_timeout"}
+            assert 2 <= len(upstream.seen) <= 3
+        if name == "stall":
+            await asyncio.wait_for(upstream.seen[0].gone.wait(), 1)
+        upstream.scripts = [good]
+        assert (await gateway.whole())[0] == 200
 
 
 async def test_an_event_of_eight_megabytes_arrives_whole(running):
