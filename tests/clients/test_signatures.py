@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.features import BYPASS
 from tests.running import settings_for
 
 MODEL = "gemini-3.5-flash"
@@ -85,3 +86,24 @@ async def test_a_signature_of_another_model_is_replaced_once(running, simulator,
     assert status == 200, body
     assert headers["x-gateway-adjusted"] == "thought_signature=bypass;reason=invalid"
     assert [one.status for one in simulator.received] == [400, 200]
+
+
+async def test_an_image_of_a_forgotten_history_is_edited(running, simulator):
+    draw = {"role": "user", "content": "Draw"}
+    async with running(settings_for(simulator.url)) as gateway:
+        _, body, _ = await gateway.whole(model="gemini-3-pro-image", messages=[draw])
+        drawn = {"role": "assistant", "content": body["choices"][0]["message"]["content"]}
+        messages = [draw, drawn, {"role": "user", "content": "Bigger"}]
+        await gateway.whole(model="gemini-3-pro-image", messages=messages)
+    async with running(settings_for(simulator.url)) as gateway:
+        status, body, _ = await gateway.whole(model="gemini-3-pro-image", messages=messages)
+    assert status == 200, body
+    remembered, forgotten = (
+        [
+            part["thoughtSignature"]
+            for part in one.body["contents"][1]["parts"]
+            if "inlineData" in part
+        ]
+        for one in list(simulator.received)[1:]
+    )
+    assert remembered != forgotten == [BYPASS]

@@ -87,7 +87,11 @@ def _by_native(translating: Translating) -> _Wish | None:
                 f"Expected one of {', '.join(_LEVELS)}.", param=f"{path}.thinking_level"
             )
         level = {"UNSPECIFIED": None, "XHIGH": "HIGH"}.get(level, level)
-    budget = config.get("thinkingBudget") if level is None else None
+    budget = config.get("thinkingBudget")
+    if level is not None and budget is not None:
+        # Gemini refuses both together.
+        translating.notes.drop(f"{path}.thinking_budget")
+        budget = None
     return _Wish(path, budget, level, config.get("includeThoughts"))
 
 

@@ -167,6 +167,9 @@ def _take_native(tools: Tools, translating: Translating, tool: Json, path: str) 
             _add_builtin(tools, translating, name, told, f"{path}.{key}")
     if not found:
         translating.notes.drop(path)
+        return
+    for key in tool.keys() - _BUILTIN_NAMES.keys() - {"type"}:
+        translating.notes.drop(f"{path}.{key}")
 
 
 def _add_builtin(tools: Tools, translating: Translating, name: str, told: Any, path: str) -> None:

@@ -155,3 +155,19 @@ def test_arguments_that_are_no_text_and_nested_too_deeply_are_refused():
 def test_an_image_of_the_history_that_is_no_data_is_left_out():
     shown = assistant("Here", images=[{"image_url": "https://example.com/a.png"}])
     assert parts(contents(user("Draw"), shown, user("More")), 1) == [{"text": "Here"}]
+
+
+@pytest.mark.parametrize(
+    ("model", "signature"),
+    [
+        ("gemini-3-pro-image", {"thoughtSignature": BYPASS}),
+        ("gemini-2.5-flash-image", {}),
+        ("gemini-3.5-flash", {}),
+    ],
+)
+def test_an_image_that_nobody_remembers_gets_the_bypass_where_images_are_signed(model, signature):
+    url = "data:image/png;base64,AAAA"
+    history = [user("Draw"), assistant(f"Here\n\n![image]({url})\n"), user("Bigger")]
+    made = contents(*history, model=model)
+    image = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
+    assert parts(made, 1)[1] == {**image, **signature}

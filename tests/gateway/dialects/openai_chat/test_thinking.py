@@ -136,3 +136,10 @@ def test_what_nobody_can_do_is_refused(fields, param):
     with pytest.raises(BadRequest) as caught:
         ask(**fields)
     assert caught.value.param == param
+
+
+def test_of_a_level_and_a_budget_the_level_counts_which_is_noted():
+    google = {"thinking_config": {"thinking_level": "low", "thinking_budget": 10}}
+    call, notes = ask(model="gemini-3.5-flash", google=google)
+    assert call.body["generationConfig"]["thinkingConfig"] == {"thinkingLevel": "LOW"}
+    assert list(notes.dropped) == ["google.thinking_config.thinking_budget"]

@@ -242,3 +242,9 @@ def test_search_by_its_old_name_is_search(name):
     call, notes = ask(tools=[{name: {"dynamic_retrieval_config": {"mode": "MODE_DYNAMIC"}}}])
     assert call.body["tools"] == [{"googleSearch": {}}]
     assert list(notes.dropped) == [f"tools[0].{name}.dynamic_retrieval_config"]
+
+
+def test_what_stands_beside_a_built_in_tool_is_noted():
+    call, notes = ask(tools=[{"googleSearch": {}, "functionDeclarations": [{"name": "a"}]}])
+    assert call.body["tools"] == [{"googleSearch": {}}]
+    assert list(notes.dropped) == ["tools[0].functionDeclarations"]
