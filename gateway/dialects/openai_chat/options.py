@@ -172,9 +172,13 @@ def _response_format(translating: Translating, config: Json, value: Json) -> Non
     told = (value.get("json_schema") or {}).get("schema")
     if value["type"] == "json_schema" and told:
         path = "response_format.json_schema.schema"
-        config["responseJsonSchema"], lost = schema.normalise(told, path)
-        if lost:
-            translating.notes.adjust(path, "without_" + "+".join(lost), "schema")
+        _put_schema(translating, config, told, path)
+
+
+def _put_schema(translating: Translating, config: Json, told: Json, path: str) -> None:
+    config["responseJsonSchema"], lost = schema.normalise(told, path)
+    if lost:
+        translating.notes.adjust(path, "without_" + "+".join(lost), "schema")
 
 
 def _put_native(translating: Translating, config: Json) -> None:
@@ -187,10 +191,10 @@ def _put_native(translating: Translating, config: Json) -> None:
             translating.notes.drop(path)
         else:
             config[name] = native.fit(value, shape, path, translating.notes)
-    _settle_schemas(config)
+    _settle_schemas(translating, config)
 
 
-def _settle_schemas(config: Json) -> None:
+def _settle_schemas(translating: Translating, config: Json) -> None:
     """Send one schema, as JSON schema: Gemini refuses two."""
     for name, path in (
         ("responseSchema", "google.response_schema"),
@@ -203,7 +207,7 @@ def _settle_schemas(config: Json) -> None:
             if not isinstance(told, dict):
                 raise BadRequest("Expected an object.", param=path, code="invalid_type")
             told = _lowered(told, 0) if name == "responseSchema" else told
-            config["responseJsonSchema"], _ = schema.normalise(told, path)
+            _put_schema(translating, config, told, path)
 
 
 def _lowered(openapi: Any, depth: int) -> Any:

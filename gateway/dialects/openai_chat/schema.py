@@ -1,63 +1,32 @@
 """JSON schemas in the form that `parametersJsonSchema` and `responseJsonSchema` take.
 
 The keywords are those of the API's own description and those that recorded requests show to be
-accepted; of the others some are told in accepted words, the rest is left out.
+accepted. The rest is told in accepted words where these say exactly the same: `allOf` and what
+stands beside a `$ref` by merging. What nobody could tell is left out and named.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
-from gateway.dialects.openai_chat.shapes import MAX_DEPTH, is_shallow
+from gateway.dialects.openai_chat.schema_merge import Parts, merge
+from gateway.dialects.openai_chat.schema_words import SILENT, reworded
+from gateway.dialects.openai_chat.shapes import MAX_DEPTH
 from gateway.errors import BadRequest
 from gateway.exchange import Json
 
-MAX_MERGES = 128
+# Keywords looked at; references within `allOf` and beside other keywords can grow without bound.
+MAX_WORK = 200_000
+# The most schemas of one place that are merged.
+MAX_MEMBERS = 64
+# After so much work, merged schemas become definitions: what is referred to is not repeated.
+MAX_INLINED = 20_000
 
-_KEPT = frozenset(
-    [
-        "$id",
-        "$anchor",
-        "type",
-        "format",
-        "title",
-        "description",
-        "enum",
-        "minItems",
-        "maxItems",
-        "minimum",
-        "maximum",
-        "required",
-        "propertyOrdering",
-        "default",
-        "minLength",
-        "maxLength",
-        "minProperties",
-        "maxProperties",
-        "pattern",
-        "uniqueItems",
-    ]
-)
-# Left out without a word: they restrict nothing.
-_SILENT = frozenset(
-    [
-        "$schema",
-        "$comment",
-        "strict",
-        "encrypted",
-        "examples",
-        "example",
-        "readOnly",
-        "writeOnly",
-        "deprecated",
-        "discriminator",
-        "definitions",
-        "nullable",
-        "const",
-        "allOf",
-        "xml",
-        "externalDocs",
-    ]
-)
+_UNFIT = re.compile(r"[^A-Za-z0-9_.-]")
+_STRINGS: Json = {"type": "string"}
+
+Key = frozenset[int]
 
 
 def normalise(schema: Any, param: str) -> tuple[Json, list[str]]:
@@ -66,10 +35,8 @@ def normalise(schema: Any, param: str) -> tuple[Json, list[str]]:
     Raises `BadRequest` naming *param* for a reference that leads nowhere and for a schema nested
     too deeply.
     """
-    work = _Work(schema if isinstance(schema, dict) else {}, param)
-    made = work.node(work.root, 0)
-    if work.definitions:
-        made["$defs"] = work.definitions
+    work = _Work(schema, param)
+    made = work.whole()
     return made, sorted(work.lost)
 
 
@@ -82,187 +49,223 @@ def is_empty(schema: Any) -> bool:
 
 
 class _Work:
-    """One schema being normalised; *definitions* are those that it refers to."""
+    """One schema being normalised; *lost* are the keywords that could not be told."""
 
-    __slots__ = ("_merges", "_param", "_pointers", "definitions", "lost", "root")
+    __slots__ = (
+        "_definitions",
+        "_left",
+        "_named",
+        "_open",
+        "_param",
+        "_pending",
+        "_reworded",
+        "_root",
+        "_targets",
+        "lost",
+    )
 
-    def __init__(self, root: Json, param: str) -> None:
-        self.root = root
+    def __init__(self, root: Any, param: str) -> None:
         self.lost: set[str] = set()
-        self.definitions: Json = {}
-        self._merges = 0
+        self._definitions: Json = {}
+        self._left = MAX_WORK
+        self._named: dict[Key, str] = {}
+        self._open: set[Key] = set()
         self._param = param
-        self._pointers: dict[str, str] = {}
+        self._pending: list[tuple[str, Key, list[Json]]] = []
+        # By identity, with the schema itself so that its identity stays its own.
+        self._reworded: dict[int, tuple[Json, Json]] = {}
+        self._root = root
+        self._targets: dict[str, Any] = {}
 
-    def node(self, schema: Any, depth: int) -> Json:
-        """Give one schema, which may also be true or false."""
-        if depth > MAX_DEPTH:
-            raise BadRequest("This schema is nested too deeply.", param=self._param)
-        if not isinstance(schema, dict):
+    def whole(self) -> Json:
+        """Give the root with the definitions that it needs."""
+        made = self._or_anything(self._node((self._root,), 0))
+        while self._pending:
+            name, key, members = self._pending.pop()
+            self._definitions[name] = self._or_anything(self._made(key, members, 0))
+        return {**made, "$defs": self._definitions} if self._definitions else made
+
+    def _or_anything(self, made: Json | None) -> Json:
+        """Give *made*; that nothing is allowed cannot be told."""
+        if made is None:
+            self.lost.add("false")
+        return made or {}
+
+    def _node(self, parts: Parts, depth: int) -> Json | None:
+        """Give one schema that demands what all *parts* do; None if nothing can meet them."""
+        if not parts:
             return {}
-        if isinstance(schema.get("$ref"), str):
-            return {"$ref": self._reference(schema["$ref"], depth)}
-        if isinstance(schema.get("allOf"), list):
-            schema = self._merged(schema)
-            if "$ref" in schema:
-                return self.node(schema, depth + 1)
-        made: Json = {}
-        for name, value in schema.items():
-            if name in _KEPT and is_shallow(value):
-                made[name] = value
-            elif (translate := _KEYWORDS.get(name)) is not None:
-                translate(self, made, value, depth + 1)
-            elif name not in _SILENT and name != "$defs":
-                self.lost.add(name)
-        return _completed(made, schema)
+        if depth > MAX_DEPTH:
+            raise self._refused("This schema is nested too deeply.")
+        members = {id(one): one for part in parts for one in self._members(part, ())}
+        if id(False) in members:
+            return None
+        if len(members) > MAX_MEMBERS:
+            raise self._refused("This schema merges too much.")
+        key = frozenset(members)
+        pointer = self._pointer_alone(parts)
+        if pointer is not None and self._find(pointer) is self._root:
+            return {"$ref": "#"}
+        if pointer is None and self._is_inlined(key):
+            return self._made(key, list(members.values()), depth)
+        return {"$ref": self._defined(key, list(members.values()), _reference_in(parts))}
 
-    def _merged(self, schema: Json) -> Json:
-        """Give *schema* with what its `allOf` demands as its own demands."""
-        parts = [self._target(part) for part in schema["allOf"] if isinstance(part, dict)]
-        rest = {name: value for name, value in schema.items() if name != "allOf"}
-        if len(schema["allOf"]) == 1 and isinstance(schema["allOf"][0], dict):
-            only = schema["allOf"][0]
-            if "$ref" in only and not rest.keys() & {"properties", "type", "anyOf"}:
-                return only
-        merged: Json = {}
-        for part in [*parts, rest]:
-            for name, value in part.items():
-                if name == "properties" and isinstance(value, dict):
-                    merged[name] = {**merged.get(name, {}), **value}
-                elif name == "required" and isinstance(value, list):
-                    merged[name] = [*merged.get(name, []), *value]
-                elif name != "$ref":
-                    merged[name] = value
-        return merged
+    def _is_inlined(self, key: Key) -> bool:
+        """Say whether the schemas of *key* are told where they stand: never within themselves."""
+        if any(not key.isdisjoint(outer) for outer in self._open):
+            return False
+        return len(key) <= 1 or (key not in self._named and self._left > MAX_WORK - MAX_INLINED)
 
-    def _target(self, part: Json) -> Json:
-        """Give what *part* of an `allOf` says, or what it refers to, itself merged."""
-        # One count for the whole schema: references among `allOf` can grow without bound.
-        self._merges += 1
-        if self._merges > MAX_MERGES:
-            raise BadRequest("This schema merges too much.", param=self._param)
-        if isinstance(part.get("$ref"), str):
-            found = self._find(part["$ref"])
-            return self._target(found if isinstance(found, dict) else {})
-        return self._merged(part) if isinstance(part.get("allOf"), list) else part
+    def _members(self, part: Any, through: tuple[str, ...]) -> Iterator[Any]:
+        """Give the schemas without `$ref` and `allOf` that *part* demands; False demands itself.
 
-    def _reference(self, pointer: str, depth: int) -> str:
-        """Give the reference to what *pointer* points at, and keep that among the definitions."""
-        if pointer == "#":
-            return pointer
-        known = self._pointers.get(pointer)
+        *through* are the references that led here.
+        """
+        if len(through) > MAX_DEPTH:
+            raise self._refused("This schema is nested too deeply.")
+        if not isinstance(part, dict):
+            if part is False:
+                yield part
+            elif part is not True:
+                self.lost.add("invalid")
+            return
+        schema = self._in_words(part)
+        if schema.keys() - SILENT:
+            yield schema
+        if "$ref" in schema:
+            pointer = schema["$ref"]
+            if pointer in through:
+                raise self._refused(f"The reference {pointer[:128]!r} leads to itself.")
+            yield from self._members(self._find(pointer), (*through, pointer))
+        for one in schema.get("allOf", ()):
+            yield from self._members(one, (*through, ""))
+
+    def _in_words(self, schema: Json) -> Json:
+        self._left -= 1 + sum(
+            1 + (len(value) if isinstance(value, dict | list) else 0) for value in schema.values()
+        )
+        if self._left < 0:
+            raise self._refused("This schema is too large, or merges too much.")
+        known = self._reworded.get(id(schema))
         if known is None:
-            target = self._find(pointer)
-            name = pointer.rsplit("/", 1)[-1] or "root"
-            while name in self.definitions:
-                name += "_"
-            self._pointers[pointer] = known = f"#/$defs/{name}"
-            self.definitions[name] = {}
-            self.definitions[name] = self.node(target, depth + 1)
+            known = self._reworded[id(schema)] = schema, reworded(schema, self.lost)
+        return known[1]
+
+    def _pointer_alone(self, parts: Parts) -> str | None:
+        """Give the reference that *parts* are, if they say nothing else."""
+        part = parts[0] if len(parts) == 1 else None
+        while isinstance(part, dict):
+            schema = self._in_words(part)
+            pointer, all_of = schema.get("$ref"), schema.get("allOf")
+            if schema.keys() - SILENT or (pointer is not None and all_of):
+                return None
+            if pointer is not None:
+                return str(pointer)
+            part = all_of[0] if all_of and len(all_of) == 1 else None
+        return None
+
+    def _made(self, key: Key, members: list[Json], depth: int) -> Json | None:
+        """Give what *members* demand together, with all that is nested in them."""
+        made = merge(members, self.lost)
+        if made is None:
+            return None
+        self._open.add(key)
+        possible = all(self._make_branches(made, name, depth + 1) for name in ("anyOf", "oneOf"))
+        self._make_properties(made, depth + 1)
+        self._make_items(made, depth + 1)
+        self._open.discard(key)
+        return made if possible else None
+
+    def _make_branches(self, made: Json, name: str, depth: int) -> bool:
+        """Make the alternatives; false if there are some, and none can be met."""
+        if name not in made:
+            return True
+        nodes = [self._node(parts, depth) for parts in made[name]]
+        made[name] = [one for one in nodes if one is not None]
+        return bool(made[name])
+
+    def _make_properties(self, made: Json, depth: int) -> None:
+        additional = made.get("additionalProperties")
+        if additional is not None:
+            made["additionalProperties"] = additional = _or_bool(self._node(additional, depth))
+        if "properties" not in made:
+            return
+        made.setdefault("type", "object")
+        nodes = {name: self._node(parts, depth) for name, parts in made["properties"].items()}
+        known = made["properties"] = {name: one for name, one in nodes.items() if one is not None}
+        if len(known) < len(nodes) and additional is not False:
+            self.lost.add("false")
+        required = made.pop("required", [])
+        if isinstance(additional, dict):
+            known.update({name: additional for name in required if name not in nodes})
+        # Names that are not among the properties are refused.
+        kept = [name for name in required if name in known]
+        if len(kept) < len(required):
+            self.lost.add("required")
+        if kept:
+            made["required"] = kept
+
+    def _make_items(self, made: Json, depth: int) -> None:
+        first = [self._node(parts, depth) for parts in made.pop("prefixItems", ())]
+        rest = self._node(made.pop("items", ()), depth)
+        if None in (*first, rest):
+            # Where nothing may stand, the array is over.
+            most = [*first, rest].index(None)
+            made["maxItems"] = min(made.get("maxItems", most), most)
+            first, rest = first[:most], None
+        if first:
+            made["prefixItems"] = first
+        if rest:
+            made["items"] = rest
+        elif not first and "array" in made.get("type", ()):
+            made["items"] = _STRINGS
+
+    def _defined(self, key: Key, members: list[Json], pointer: str) -> str:
+        """Give the reference to the definition that says what *members* do."""
+        known = self._named.get(key)
+        if known is None:
+            name = _UNFIT.sub("_", pointer.rsplit("/", 1)[-1]) or "schema"
+            while name in self._definitions:
+                name = f"{name}_{len(self._definitions)}"
+            self._named[key] = known = f"#/$defs/{name}"
+            self._definitions[name] = {}
+            self._pending.append((name, key, members))
         return known
 
     def _find(self, pointer: str) -> Any:
-        target: Any = self.root
-        if not pointer.startswith("#"):
+        if pointer not in self._targets:
+            self._targets[pointer] = self._followed(pointer)
+        return self._targets[pointer]
+
+    def _followed(self, pointer: str) -> Any:
+        target: Any = self._root
+        if pointer != "#" and not pointer.startswith("#/"):
             raise self._unresolved(pointer)
         for step in pointer[1:].split("/")[1:]:
-            name = step.replace("~1", "/").replace("~0", "~")
+            name = unquote(step).replace("~1", "/").replace("~0", "~")
             if isinstance(target, dict) and name in target:
                 target = target[name]
-            elif isinstance(target, list) and step.isdigit() and int(step) < len(target):
-                target = target[int(step)]
+            elif isinstance(target, list) and name.isdecimal() and int(name) < len(target):
+                target = target[int(name)]
             else:
                 raise self._unresolved(pointer)
         return target
 
     def _unresolved(self, pointer: str) -> BadRequest:
-        return BadRequest(
-            f"The reference {pointer[:128]!r} leads nowhere within this schema.",
-            param=self._param,
-            code="invalid_schema",
-        )
+        return self._refused(f"The reference {pointer[:128]!r} leads nowhere within this schema.")
+
+    def _refused(self, message: str) -> BadRequest:
+        return BadRequest(message, param=self._param, code="invalid_schema")
 
 
-def _one(name: str) -> Callable[[_Work, Json, Any, int], None]:
-    def translate(work: _Work, made: Json, value: Any, depth: int) -> None:
-        made[name] = work.node(value, depth)
-
-    return translate
-
-
-def _several(name: str) -> Callable[[_Work, Json, Any, int], None]:
-    def translate(work: _Work, made: Json, value: Any, depth: int) -> None:
-        if isinstance(value, list):
-            made[name] = [work.node(one, depth) for one in value]
-
-    return translate
+def _reference_in(parts: Parts) -> str:
+    """Give a reference among *parts*, for the name of what they become."""
+    for part in parts:
+        for one in (part, *(part.get("allOf") or ())) if isinstance(part, dict) else ():
+            if isinstance(one, dict) and isinstance(one.get("$ref"), str):
+                return str(one["$ref"])
+    return ""
 
 
-def _properties(work: _Work, made: Json, value: Any, depth: int) -> None:
-    if isinstance(value, dict):
-        made["properties"] = {name: work.node(one, depth) for name, one in value.items()}
-
-
-def _additional(work: _Work, made: Json, value: Any, depth: int) -> None:
-    made["additionalProperties"] = value if isinstance(value, bool) else work.node(value, depth)
-
-
-def _items(work: _Work, made: Json, value: Any, depth: int) -> None:
-    if isinstance(value, list):
-        made["prefixItems"] = [work.node(one, depth) for one in value]
-    else:
-        made["items"] = work.node(value, depth)
-
-
-def _bound(name: str, step: int) -> Callable[[_Work, Json, Any, int], None]:
-    """Make the translation of an exclusive bound; exact for integers, else the bound itself."""
-
-    def translate(work: _Work, made: Json, value: Any, _depth: int) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return
-        exact = isinstance(value, int) and made.get("type") == "integer"
-        made[name] = value + step if exact else value
-        if not exact:
-            work.lost.add(f"exclusive{name.capitalize()}")
-
-    return translate
-
-
-def _completed(made: Json, schema: Json) -> Json:
-    """Give *made* with what Gemini misses, made of what *schema* says in other words."""
-    if "const" in schema and "enum" not in made and is_shallow(schema["const"]):
-        made["enum"] = [schema["const"]]
-    if schema.get("nullable") is True and isinstance(made.get("type"), str):
-        made["type"] = [made["type"], "null"]
-    if "type" not in made and "properties" in made:
-        made["type"] = "object"
-    kind = made.get("type")
-    if kind == "array" and not made.get("items") and "prefixItems" not in made:
-        made["items"] = {"type": "string"}
-    required = made.get("required")
-    if required is not None and "properties" in made:
-        known = made["properties"]
-        made["required"] = (
-            [name for name in dict.fromkeys(filter(_is_text, required)) if name in known]
-            if isinstance(required, list)
-            else []
-        )
-    if "required" in made and not made["required"]:
-        del made["required"]
-    return made
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-_KEYWORDS: dict[str, Callable[[_Work, Json, Any, int], None]] = {
-    "properties": _properties,
-    "additionalProperties": _additional,
-    "items": _items,
-    "prefixItems": _several("prefixItems"),
-    "anyOf": _several("anyOf"),
-    "oneOf": _several("oneOf"),
-    "exclusiveMinimum": _bound("minimum", 1),
-    "exclusiveMaximum": _bound("maximum", -1),
-}
+def _or_bool(made: Json | None) -> Json | bool:
+    return False if made is None else made or True

@@ -226,6 +226,8 @@ def normal(schema: Any) -> Any:
     - No parameters are told as none, not as an empty object.
     - `$schema` says nothing; a `nullable` of the OpenAPI subset is the type null.
     - Beside a `$ref` stands nothing else.
+    - A type is told by its name, not by its number.
+    - An enumeration that may also be null is an alternative.
     """
     if not isinstance(schema, dict):
         return schema
@@ -248,6 +250,13 @@ def _normal(schema: Any) -> Any:
         for key, value in schema.items()
         if key not in ("$schema", "nullable", "example") and (key, value) != ("required", [])
     }
+    if isinstance(made.get("type"), int):
+        del made["type"]
+        if "properties" in made:
+            made["type"] = "object"
+    if schema.get("nullable") is True and "enum" in made:
+        told = {key: made.pop(key) for key in ("title", "description") if key in made}
+        return {**told, "anyOf": [made, {"type": "null"}]}
     if schema.get("nullable") is True:
         made["type"] = [made["type"], "null"]
     return made

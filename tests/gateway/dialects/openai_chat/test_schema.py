@@ -60,19 +60,61 @@ def test_a_schema_says_the_same_in_accepted_words(given, made):
 
 
 def test_constraints_that_cannot_be_told_are_named():
-    _, lost = normalise({"type": "object", "patternProperties": {}, "not": {}}, "p")
+    _, lost = normalise({"type": "object", "patternProperties": {"^a": {}}, "not": {}}, "p")
     assert lost == ["not", "patternProperties"]
 
 
-def test_definitions_and_recursion_are_kept_and_siblings_of_a_reference_dropped():
-    node = {
-        "type": "object",
-        "properties": {"next": {"$ref": "#/definitions/Node", "description": "d"}},
-    }
+def test_definitions_and_recursion_are_kept():
+    node = {"type": "object", "properties": {"next": {"$ref": "#/definitions/Node"}}}
     assert normal({"$ref": "#/definitions/Node", "definitions": {"Node": node}}) == {
         "$ref": "#/$defs/Node",
         "$defs": {"Node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}},
     }
+
+
+def test_what_stands_beside_a_reference_is_told_where_it_stands():
+    given = {
+        "type": "object",
+        "properties": {"a": {"$ref": "#/$defs/A", "minLength": 3, "description": "Of a."}},
+        "$defs": {"A": {"type": "string", "minLength": 1, "description": "An A."}},
+    }
+    made, lost = normalise(given, "p")
+    assert lost == []
+    assert made["properties"]["a"] == {
+        "type": "string",
+        "minLength": 3,
+        "description": "Of a.\nAn A.",
+    }
+
+
+def test_what_stands_beside_a_reference_within_its_own_target_becomes_a_definition():
+    node = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node", "title": "T"}}}
+    made, lost = normalise({"$ref": "#/$defs/Node", "$defs": {"Node": node}}, "p")
+    assert lost == []
+    titled = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node_1"}}, "title": "T"}
+    assert made["$defs"] == {
+        "Node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node_1"}}},
+        "Node_1": titled,
+    }
+
+
+def test_names_of_definitions_are_plain_and_pointers_are_decoded():
+    given = {
+        "properties": {"a": {"$ref": "#/$defs/b~1c%20d"}},
+        "$defs": {"b/c d": {"type": "string"}},
+    }
+    made = normal(given)
+    assert made["properties"]["a"] == {"$ref": "#/$defs/b_1c_20d"}
+    assert made["$defs"] == {"b_1c_20d": {"type": "string"}}
+
+
+def test_a_large_target_that_is_referred_to_often_is_told_once_for_each_use():
+    large = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(200)}}
+    uses = {f"u{n}": {"$ref": "#/$defs/L", "description": "d"} for n in range(30)}
+    made, lost = normalise({"properties": uses, "$defs": {"L": large}}, "p")
+    assert lost == []
+    assert made["properties"]["u0"]["description"] == "d"
+    assert made["properties"]["u29"].keys() == {"$ref"}
 
 
 def test_a_reference_into_the_schema_becomes_a_definition():
@@ -91,21 +133,26 @@ def test_a_reference_into_the_schema_becomes_a_definition():
     made = normal(given)
     assert made["$defs"] == {
         "a": {"type": "string"},
-        "a_": {"type": "integer"},
+        "a_1": {"type": "integer"},
         "0": {"type": "null"},
     }
-    assert made["properties"]["c"] == {"$ref": "#/$defs/a_"}
+    assert made["properties"]["c"] == {"$ref": "#/$defs/a_1"}
     assert made["properties"]["f"] == {"$ref": "#"}
 
 
 def test_a_single_reference_within_all_of_is_that_reference():
-    """As pydantic writes a field with a default."""
     given = {
         "type": "object",
-        "properties": {"a": {"allOf": [{"$ref": "#/$defs/A"}], "default": 1}},
+        "properties": {
+            "a": {"allOf": [{"$ref": "#/$defs/A"}]},
+            "b": {"allOf": [{"$ref": "#/$defs/A"}], "default": 1},
+        },
         "$defs": {"A": {"type": "integer"}},
     }
-    assert normal(given)["properties"] == {"a": {"$ref": "#/$defs/A"}}
+    assert normal(given)["properties"] == {
+        "a": {"$ref": "#/$defs/A"},
+        "b": {"type": "integer", "default": 1},
+    }
 
 
 @pytest.mark.parametrize(
