@@ -5,6 +5,7 @@ The same changes serve the models that are known to refuse (`gateway.models`), t
 place: parts of it may be shared.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,8 @@ from gateway.exchange import Json, Notes, UpstreamCall
 BYPASS = "skip_thought_signature_validator"
 
 Change = Callable[[UpstreamCall, Notes], UpstreamCall]
+
+Limit = Callable[[UpstreamCall, Notes, int, int], UpstreamCall]
 
 _REASON = "model"
 # Gemini's names of generation settings, and the client's.
@@ -40,12 +43,22 @@ _JSON_ONLY = (
 
 
 def without(call: UpstreamCall, features: Iterable[str], notes: Notes) -> UpstreamCall:
-    """Give *call* without *features*, names of `CHANGES`; unknown ones are passed over."""
+    """Give *call* without *features*, names of `CHANGES`; unknown ones are passed over.
+
+    A feature of `LIMITS` has the values that the model takes behind it: `max_tokens=0..8192`.
+    """
     for feature in features:
         change = CHANGES.get(feature)
         if change is not None:
             call = change(call, notes)
+        elif (told := _LIMIT.fullmatch(feature)) is not None:
+            call = LIMITS[told["name"]](call, notes, int(told["least"]), int(told["most"]))
     return call
+
+
+def limit(name: str, least: int, most: int) -> str:
+    """Give the feature that is all but *least* to *most* of what *name*, one of `LIMITS`, sets."""
+    return f"{name}={least}..{most}"
 
 
 def with_config(call: UpstreamCall, config: Json) -> UpstreamCall:
@@ -303,3 +316,29 @@ CHANGES: dict[str, Change] = {
     "part_resolution": _part_resolution,
     "service_tier": _service_tier,
 }
+
+
+def _most_tokens(call: UpstreamCall, notes: Notes, _least: int, most: int) -> UpstreamCall:
+    config = config_of(call)
+    if config.get("maxOutputTokens", 0) <= most:
+        return call
+    notes.adjust("max_tokens", str(most), _REASON)
+    return with_config(call, {**config, "maxOutputTokens": most})
+
+
+def _budget_within(call: UpstreamCall, notes: Notes, least: int, most: int) -> UpstreamCall:
+    config = config_of(call)
+    thinking = config.get("thinkingConfig") or {}
+    budget = thinking.get("thinkingBudget")
+    # -1 leaves the amount to the model.
+    if budget is None or budget < 0:
+        return call
+    clamped = min(max(budget, least), most)
+    if clamped == budget:
+        return call
+    notes.adjust("thinking", str(clamped), _REASON)
+    return with_config(call, {**config, "thinkingConfig": {**thinking, "thinkingBudget": clamped}})
+
+
+LIMITS: dict[str, Limit] = {"max_tokens": _most_tokens, "thinking_budget": _budget_within}
+_LIMIT = re.compile(rf"(?P<name>{'|'.join(LIMITS)})=(?P<least>\d{{1,9}})\.\.(?P<most>\d{{1,9}})")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.exchange import Json, Notes, UpstreamCall
-from gateway.features import BYPASS, CHANGES, config_of, map_parts, with_config
+from gateway.features import BYPASS, CHANGES, limit, map_parts, without
 
 REMEMBER_S = 86_400.0
 MAX_LEARNED = 4_096
@@ -23,9 +23,6 @@ class Healed:
     feature: str | None
 
 
-Mend = Callable[[UpstreamCall, Notes, "re.Match[str]"], UpstreamCall]
-
-
 def heal(call: UpstreamCall, message: str, notes: Notes) -> Healed | None:
     """Give *call* without what upstream's *message* complains of; None if nothing would change."""
     for pattern, feature in _REFUSALS:
@@ -33,10 +30,15 @@ def heal(call: UpstreamCall, message: str, notes: Notes) -> Healed | None:
             healed = CHANGES[feature](call, notes)
             if healed is not call:
                 return Healed(healed, feature)
-    for pattern, mend in _FAULTS:
+    if _SIGNATURE.search(message) and (healed := _bypass(call, notes)) is not call:
+        return Healed(healed, None)
+    for pattern, name, beyond in _RANGES:
         found = pattern.search(message)
-        if found is not None and (healed := mend(call, notes, found)) is not call:
-            return Healed(healed, None)
+        if found is not None:
+            feature = limit(name, int(found["least"] or 0), int(found["most"]) - beyond)
+            healed = without(call, (feature,), notes)
+            if healed is not call:
+                return Healed(healed, feature)
     return None
 
 
@@ -61,10 +63,15 @@ class LearnedRefusals:
         """Remember for *for_s* seconds that *model* refuses *feature*."""
         if model not in self._until and len(self._until) >= MAX_LEARNED:
             del self._until[next(iter(self._until))]
-        self._until.setdefault(model, {})[feature] = self._clock() + for_s
+        known = self._until.setdefault(model, {})
+        # Of one setting's limits, the latest counts.
+        name, limited, _ = feature.partition("=")
+        for other in [one for one in known if limited and one.startswith(f"{name}=")]:
+            del known[other]
+        known[feature] = self._clock() + for_s
 
 
-def _bypass(call: UpstreamCall, notes: Notes, _found: "re.Match[str]") -> UpstreamCall:
+def _bypass(call: UpstreamCall, notes: Notes) -> UpstreamCall:
     """Put the documented bypass where a signature stands, or where a call needs one."""
     first = True
 
@@ -81,28 +88,6 @@ def _bypass(call: UpstreamCall, notes: Notes, _found: "re.Match[str]") -> Upstre
     if healed is not call:
         notes.adjust("thought_signature", "bypass", "invalid")
     return healed
-
-
-def _clamp_tokens(call: UpstreamCall, notes: Notes, found: "re.Match[str]") -> UpstreamCall:
-    config = config_of(call)
-    most = int(found["end"]) - 1
-    if config.get("maxOutputTokens", 0) <= most:
-        return call
-    notes.adjust("max_tokens", str(most), "model")
-    return with_config(call, {**config, "maxOutputTokens": most})
-
-
-def _clamp_budget(call: UpstreamCall, notes: Notes, found: "re.Match[str]") -> UpstreamCall:
-    config = config_of(call)
-    thinking = config.get("thinkingConfig") or {}
-    budget = thinking.get("thinkingBudget")
-    if budget is None:
-        return call
-    clamped = min(max(budget, int(found["least"])), int(found["most"]))
-    if clamped == budget:
-        return call
-    notes.adjust("thinking", str(clamped), "model")
-    return with_config(call, {**config, "thinkingConfig": {**thinking, "thinkingBudget": clamped}})
 
 
 def _compiled(pattern: str) -> "re.Pattern[str]":
@@ -161,14 +146,20 @@ _REFUSALS = tuple(
         (r"service.?tier.{0,80}not (?:supported|enabled|available)", "service_tier"),
     )
 )
-_FAULTS: tuple[tuple["re.Pattern[str]", Mend], ...] = (
-    (_compiled(r"(?:corrupted )?thought.?signature"), _bypass),
-    (_compiled(r"max.?output.?tokens?.{0,120}to (?P<end>\d+) \(exclusive"), _clamp_tokens),
+_SIGNATURE = _compiled(r"(?:corrupted )?thought.?signature")
+# What the message tells, the setting's name, and by how much the told end is beyond the range.
+_RANGES = (
+    (
+        _compiled(r"max.?output.?tokens?.{0,120}(?P<least>)to (?P<most>\d{1,9}) \(exclusive"),
+        "max_tokens",
+        1,
+    ),
     (
         _compiled(
-            r"thinking.?budget.{0,120}(?:between|from) (?P<least>\d+) (?:and|to) "
-            r"(?P<most>\d+)"
+            r"thinking.?budget.{0,120}(?:between|from) (?P<least>\d{1,9}) (?:and|to) "
+            r"(?P<most>\d{1,9})"
         ),
-        _clamp_budget,
+        "thinking_budget",
+        0,
     ),
 )

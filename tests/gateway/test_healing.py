@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.exchange import Notes, UpstreamCall
-from gateway.features import BYPASS
+from gateway.features import BYPASS, without
 from gateway.healing import MAX_LEARNED, REMEMBER_S, LearnedRefusals, heal
 
 CONTENTS = [{"role": "user", "parts": [{"text": "Hi"}]}]
@@ -87,13 +87,13 @@ def mended(message, config=None, **body):
         (
             "max_output_tokens 9 ... range is from 1 (inclusive) to 6 (exclusive)",
             {"maxOutputTokens": 9},
-            None,
+            "max_tokens=0..5",
             {"maxOutputTokens": 5},
         ),
         (
             "The thinking budget 9 is invalid. Please choose a value between 1 and 5.",
             {"thinkingConfig": {"thinkingBudget": 9}},
-            None,
+            "thinking_budget=1..5",
             {"thinkingConfig": {"thinkingBudget": 5}},
         ),
     ],
@@ -186,3 +186,15 @@ def test_models_without_end_do_not_fill_the_memory():
 def test_a_budget_within_its_range_is_left_alone():
     message = "The thinking budget is invalid. Please choose a value between 1 and 50."
     assert mended(message, {"thinkingConfig": {"thinkingBudget": 9}})[0] is None
+
+
+def test_of_one_settings_limits_the_latest_counts_and_applies_to_the_next_call():
+    learned = LearnedRefusals(lambda: 0.0)
+    for feature in ("seed", "max_tokens=0..9", "max_tokens=0..5"):
+        learned.learn("a", feature)
+    assert learned.of("a") == {"seed", "max_tokens=0..5"}
+    notes = Notes()
+    told = {"contents": CONTENTS, "generationConfig": {"maxOutputTokens": 7}}
+    call = without(UpstreamCall("a", told, stream=False), learned.of("a"), notes)
+    assert call.body["generationConfig"] == {"maxOutputTokens": 5}
+    assert notes.adjusted == {"max_tokens": "5;reason=model"}

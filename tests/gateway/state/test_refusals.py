@@ -11,9 +11,11 @@ async def test_what_one_process_learns_the_others_know(valkey, connect):
     stores = connect(valkey.url), connect(valkey.url)
     first, second = (SharedRefusals(LearnedRefusals(time.monotonic), store) for store in stores)
     first.learn("gemini-x", "penalties")
+    first.learn("gemini-x", "max_tokens=0..8192")
     await stores[0].pull()
     await stores[1].pull()
-    assert first.of("gemini-x") == second.of("gemini-x") == {"penalties"}
+    known = {"penalties", "max_tokens=0..8192"}
+    assert first.of("gemini-x") == second.of("gemini-x") == known
 
 
 async def test_alone_a_process_knows_what_it_learned():
