@@ -44,6 +44,8 @@ _WORDS: Final = {
     "usd_per_month": "USD per month",
     "concurrent_requests": "requests at once",
 }
+# What is known better once the payload is.
+_ESTIMATED: Final = frozenset({TOKENS, USD})
 _HEADERS: Final = {
     unit: tuple(istr(f"x-ratelimit-{what}-{word}") for what in ("limit", "remaining", "reset"))
     for unit, word in ((REQUESTS, "requests"), (TOKENS, "tokens"))
@@ -54,13 +56,13 @@ Shown = list[tuple[tuple[istr, ...], list[int]]]
 
 
 class Account(NamedTuple):
-    """What is kept of one license between its requests."""
+    """What is kept of one license between its requests; *units* are those its rules count."""
 
     license: License
     plan: Plan
     habits: Habits
     shown: Shown
-    estimated: bool
+    units: frozenset[int]
 
 
 class Held:
@@ -129,7 +131,7 @@ class RateLimit:
                 self._metrics.rate_limited.labels(grant.refused.name).inc()
             raise _refusal(exchange.license, grant.refused, grant.wait_us / 1e6)
         held = Held(account, grant, prompt)
-        if exchange.carries_payload and account.estimated:
+        if exchange.carries_payload and not _ESTIMATED.isdisjoint(account.units):
             request[_HELD] = held
         try:
             return await handler(request)
@@ -143,8 +145,8 @@ class RateLimit:
         # A reload gave the license new limits: what is counted stays, in the store and in habit.
         habits = known.habits if known else Habits(self._options.output_tokens)
         plan = Plan.of(license_)
-        estimated = any(rule.unit in {TOKENS, USD} for rule in plan.rules)
-        account = Account(license_, plan, habits, _shown(plan), estimated)
+        units = frozenset(rule.unit for rule in plan.rules)
+        account = Account(license_, plan, habits, _shown(plan), units)
         self._accounts[license_.id] = account
         return account
 
@@ -172,27 +174,24 @@ class TokenEstimate:
         held = request.get(_HELD)
         if held is not None and self._store is not None:
             demand = self._foreseen(held, request[EXCHANGE].call)
-            if _differs(held.grant.demand, demand):
+            if any(_differs(held.grant.demand[unit], demand[unit]) for unit in _ESTIMATED):
                 held.grant = self._store.revise(held.grant, demand)
         return handler(request)
 
     def _foreseen(self, held: Held, call: UpstreamCall) -> Demand:
         habit = held.account.habits.of(call.model)
         output = _most_output(call) or habit.output_tokens
-        cost = self._prices.of(call.model) if self._prices else None
-        usd = habit.usd
-        if cost is not None:
+        usd = float(held.grant.demand.usd)
+        if USD in held.account.units:
+            cost = self._prices.of(call.model) if self._prices else None
             usage = Usage(prompt=held.prompt, completion=int(output))
-            usd = cost(usage) * NANOS_PER_USD
+            usd = habit.usd if cost is None else cost(usage) * NANOS_PER_USD
         return _demand(held.prompt + output, usd)
 
 
-def _differs(reserved: Demand, foreseen: Demand) -> bool:
-    """Tell whether to correct: never reserved is too little, nor more than twice too much."""
-    return not (
-        reserved.tokens // 2 <= foreseen.tokens <= reserved.tokens
-        and reserved.usd // 2 <= foreseen.usd <= reserved.usd
-    )
+def _differs(reserved: int, foreseen: int) -> bool:
+    """Tell whether to correct: too little is never reserved, nor more than twice too much."""
+    return not reserved // 2 <= foreseen <= reserved
 
 
 def _shown(plan: Plan) -> Shown:
@@ -240,9 +239,10 @@ def _tell(headers: dict[str, str], shown: Shown, grant: Grant) -> None:
         return
     for (limit, remaining, reset), indexes in shown:
         index = indexes[0]
-        if len(indexes) > 1:
-            index = min(indexes, key=lambda index: rules[index].limit - used[index])
         rule, count = rules[index], used[index]
+        for index in indexes[1:]:
+            if rules[index].limit - used[index] < rule.limit - count:
+                rule, count = rules[index], used[index]
         headers[limit] = str(rule.limit)
         headers[remaining] = str(max(0, int(rule.limit - count + SLACK)))
         headers[reset] = duration(_reset_s(rule, count, grant))

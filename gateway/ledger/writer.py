@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from gateway.database.engine import Database, DatabaseDown, told
-from gateway.database.statements import insert_new
+from gateway.database.statements import insert_many
 from gateway.database.tables import USAGE
 from gateway.ledger.row import Row
 
@@ -41,7 +41,7 @@ class RowWriter:
                 asyncio.timeout(WRITE_TIMEOUT_S),
                 self._database.writing() as connection,
             ):
-                await connection.execute(insert_new(connection, USAGE), rows)
+                await insert_many(connection, USAGE, rows)
         except DatabaseDown as error:
             self._failed(error)
             return False

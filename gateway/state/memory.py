@@ -48,8 +48,10 @@ class MemoryStore:
         used, counted = [], []
         refused, longest = None, 0.0
         for rule, meter in zip(plan.rules, meters, strict=True):
-            limit, count = rule.limit, meter.read(rule, now)
-            amount = min(demand[rule.unit], limit)
+            _, unit, _, limit = rule
+            count, amount = meter.read(rule, now), demand[unit]
+            if amount > limit:
+                amount = limit
             used.append(count)
             counted.append(count + amount)
             if amount and count + 1 > limit + SLACK:
@@ -99,7 +101,8 @@ class MemoryStore:
             meter = meters.get(rule.name)
             # What was taken from a window that is over has gone with it.
             if meter and meter.holds(grant.windows):
-                meter.write(max(0.0, meter.read(rule, now) + amount), now)
+                count = meter.read(rule, now) + amount
+                meter.write(count if count > 0.0 else 0.0, now)
 
     def _meters_of(self, plan: Plan) -> list[Meter]:
         known = self._meters[plan.license_id]

@@ -101,10 +101,12 @@ def _rules(limits: Limits) -> tuple[Rule, ...]:
 def changes(plan: Plan, demand: Demand, final: Demand) -> Iterator[tuple[Rule, int]]:
     """Give what settling adds to each rule that *demand* was taken from: *final* less *demand*."""
     for rule in plan.rules:
-        taken = min(demand[rule.unit], rule.limit)
-        more = final[rule.unit] - taken
-        if taken and more:
-            yield rule, more
+        _, unit, _, limit = rule
+        taken = demand[unit]
+        if taken > limit:
+            taken = limit
+        if taken and final[unit] != taken:
+            yield rule, final[unit] - taken
 
 
 def revised(plan: Plan, demand: Demand, instead: Demand) -> Iterator[tuple[Rule, int]]:
