@@ -8,6 +8,12 @@ _COMPLETION_DETAILS = ("candidatesTokensDetails",)
 _TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
 # VIDEO and DOCUMENT have no word of OpenAI's; they stay in the sum only.
 _MODALITIES = {"TEXT": "text_tokens", "IMAGE": "image_tokens", "AUDIO": "audio_tokens"}
+# What has a price of its own, by where it is counted.
+_PRICED = (
+    (_PROMPT_DETAILS, (("audio_tokens", "audio_input"),)),
+    (_CACHE_DETAILS, (("audio_tokens", "audio_cached"),)),
+    (_COMPLETION_DETAILS, (("image_tokens", "image_output"), ("audio_tokens", "audio_output"))),
+)
 
 
 def count(metadata: Json) -> Usage:
@@ -19,18 +25,19 @@ def count(metadata: Json) -> Usage:
     prompt = _number(metadata, "promptTokenCount") + _number(metadata, "toolUsePromptTokenCount")
     thoughts = _number(metadata, "thoughtsTokenCount")
     completion = _number(metadata, "candidatesTokenCount") + thoughts
-    output = _modalities(metadata, _COMPLETION_DETAILS)
-    return Usage(
+    usage = Usage(
         prompt=prompt,
         completion=completion,
         total=_number(metadata, "totalTokenCount") or prompt + completion,
         cached=_number(metadata, "cachedContentTokenCount"),
         thoughts=thoughts,
-        audio_input=_modalities(metadata, _PROMPT_DETAILS).get("audio_tokens", 0),
-        audio_cached=_modalities(metadata, _CACHE_DETAILS).get("audio_tokens", 0),
-        image_output=output.get("image_tokens", 0),
-        audio_output=output.get("audio_tokens", 0),
     )
+    for names, fields in _PRICED:
+        counts = _modalities(metadata, names)
+        for word, field in fields:
+            if word in counts:
+                setattr(usage, field, counts[word])
+    return usage
 
 
 def wire(usage: Usage, metadata: Json) -> Json:
@@ -65,12 +72,9 @@ def _number(metadata: Json, name: str) -> int:
 def _modalities(metadata: Json, names: tuple[str, ...]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for name in names:
-        for detail in _list(metadata[name]) if name in metadata else ():
-            word = _MODALITIES.get(str(detail.get("modality")))
+        details = metadata.get(name)
+        for detail in details if type(details) is list else ():
+            word = _MODALITIES.get(str(detail.get("modality"))) if type(detail) is dict else None
             if word:
                 counts[word] = counts.get(word, 0) + _number(detail, "tokenCount")
     return counts
-
-
-def _list(value: object) -> list[Json]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
