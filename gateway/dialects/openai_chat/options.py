@@ -35,9 +35,10 @@ def generation_config(translating: Translating) -> Json:
     """Give Gemini's `generationConfig`. Raises `BadRequest` naming what cannot be carried out."""
     payload = translating.payload
     config: Json = {}
-    for name in payload.keys() & _OPTIONS.keys():
-        if payload[name] is not None:
-            _OPTIONS[name](translating, config, payload[name])
+    for name, value in payload.items():
+        put = _OPTIONS.get(name)
+        if put is not None and value is not None:
+            put(translating, config, value)
     limit = payload.get("max_completion_tokens") or payload.get("max_tokens")
     if limit is not None:
         config["maxOutputTokens"] = int(limit)

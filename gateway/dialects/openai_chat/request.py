@@ -24,6 +24,7 @@ _UNSENT = frozenset(
         "prompt_cache_retention",
     ]
 )
+_SENT = FIELDS.keys() - _UNSENT
 _NEUTRAL: tuple[Any, ...] = (None, False, "", [], {})
 
 
@@ -117,8 +118,10 @@ def _cached(body: Json, cached: Any, translating: Translating) -> Json:
 
 def _note_unsent(translating: Translating) -> None:
     payload, notes = translating.payload, translating.notes
-    for name in payload.keys() - FIELDS.keys() | payload.keys() & _UNSENT:
-        if payload[name] not in _NEUTRAL or (name not in FIELDS and payload[name] is not None):
+    for name, value in payload.items():
+        if name in _SENT:
+            continue
+        if value not in _NEUTRAL or (name not in FIELDS and value is not None):
             notes.drop(name)
     for name in (payload.get("extra_body") or {}).keys() - {"google"}:
         notes.drop(f"extra_body.{name}")
