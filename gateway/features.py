@@ -178,9 +178,12 @@ def _builtins_with_functions(call: UpstreamCall, notes: Notes) -> UpstreamCall:
 def _json(call: UpstreamCall, notes: Notes) -> UpstreamCall:
     """Ask for JSON in words, where it cannot be asked for in the settings."""
     config = dict(config_of(call))
-    if config.pop("responseMimeType", None) != "application/json":
+    if "responseFormat" in config:
+        schema = config.pop("responseFormat")["text"].get("schema")
+    elif config.pop("responseMimeType", None) == "application/json":
+        schema = config.pop("responseJsonSchema", None)
+    else:
         return call
-    schema = config.pop("responseJsonSchema", None)
     text = _JSON_ONLY
     if schema is not None:
         text += f" It must match this JSON schema: {orjson.dumps(schema).decode()}"

@@ -114,6 +114,7 @@ _REFUSALS = tuple(
         ),
         (r"thinking.{0,60}(?:not (?:supported|enabled)|unsupported)", "thinking"),
         (r"unknown name \"thinking", "thinking"),
+        (r"unknown name \"response_?format", "json_with_tools"),
         (r"forced function calling.{0,60}response mime type", "json_with_tools"),
         (r"(?:function calling|tool use) with a response mime type", "json_with_tools"),
         (

@@ -147,3 +147,17 @@ async def test_an_action_on_the_screen_is_a_tool_call_whose_result_goes_back(gat
     )
     assert status == 200, body
     assert "click_at answered" in body["choices"][0]["message"]["content"]
+
+
+async def test_an_answer_from_maps_fits_the_schema_asked_for(gateway):
+    schema = {"type": "object", "properties": {"city": {"enum": ["Wien"]}}, "required": ["city"]}
+    form = {"type": "json_schema", "json_schema": {"name": "place", "schema": schema}}
+    status, body, headers = await gateway.whole(
+        model="gemini-3.5-flash",
+        messages=[{"role": "user", "content": "Where?"}],
+        tools=[MAPS],
+        response_format=form,
+    )
+    assert status == 200, body
+    assert "x-gateway-adjusted" not in headers
+    assert '"city":"Wien"' in body["choices"][0]["message"]["content"]

@@ -94,6 +94,18 @@ def test_json_beside_tools_is_asked_for_in_words():
     assert "schema" in healed.call.body["systemInstruction"]["parts"][0]["text"]
 
 
+def test_json_in_the_form_for_maps_is_asked_for_in_words_where_that_form_is_unknown():
+    text = {"mimeType": "APPLICATION_JSON", "schema": {"type": "object"}}
+    healed, _ = mended(
+        "Unknown name \"responseFormat\" at 'generation_config': Cannot find field.",
+        {"responseFormat": {"text": text}},
+        tools=[{"googleMaps": {}}],
+    )
+    assert healed is not None
+    assert "generationConfig" not in healed.call.body
+    assert "schema" in healed.call.body["systemInstruction"]["parts"][0]["text"]
+
+
 def test_safety_that_cannot_be_off_blocks_nothing():
     off = {"category": "c", "threshold": "OFF"}
     low = {"category": "d", "threshold": "BLOCK_NONE"}

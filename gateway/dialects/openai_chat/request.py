@@ -88,17 +88,31 @@ def _settled(body: Json, offered: Tools, translating: Translating) -> Json:
     hint = tools.one_at_a_time(translating, offered)
     if hint is not None:
         body = features.instruct(body, hint)
-    calling = (body.get("toolConfig") or {}).get("functionCallingConfig") or {}
+    _settle_format(body, offered, translating)
+    cached = translating.google.get("cachedContent")
+    return body if cached is None else _cached(body, cached, translating)
+
+
+def _settle_format(body: Json, offered: Tools, translating: Translating) -> None:
+    """Settle the answer's form in *body* with its tools; the settings there are its own."""
     config = body.get("generationConfig") or {}
-    if calling.get("mode") == "ANY" and "responseMimeType" in config:
+    if "responseMimeType" not in config:
+        return
+    calling = (body.get("toolConfig") or {}).get("functionCallingConfig") or {}
+    if calling.get("mode") == "ANY":
         # Refused by every model, and without effect: the answer will be a call.
         translating.notes.adjust("response_format", "dropped", "tool_choice")
         config.pop("responseMimeType")
         config.pop("responseJsonSchema", None)
         if not config:
             del body["generationConfig"]
-    cached = translating.google.get("cachedContent")
-    return body if cached is None else _cached(body, cached, translating)
+    elif "googleMaps" in offered.builtins and config["responseMimeType"] == "application/json":
+        # The only form of the wish that goes with this tool (ai.google.dev: maps-grounding).
+        text = {"mimeType": "APPLICATION_JSON"}
+        config.pop("responseMimeType")
+        if "responseJsonSchema" in config:
+            text["schema"] = config.pop("responseJsonSchema")
+        config["responseFormat"] = {"text": text}
 
 
 def _cached(body: Json, cached: Any, translating: Translating) -> Json:

@@ -6,6 +6,7 @@ from gateway.simulator.models import Model
 from gateway.simulator.refusal import Json, Refusal, bad_request
 from gateway.simulator.strict.output import wants_json
 
+_JSON_MIME = "with a response mime type: 'application/json' is unsupported"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
 _MOST = 512
 # Built-in tool: the feature of `Model.refuses` that forbids it, and its name in messages.
@@ -35,6 +36,7 @@ def check(request: Json, model: Model) -> None:
         _check_combination(request, mode, model)
     if wants_json(request) and (declared or built_ins):
         _check_json(mode, model, functions=bool(declared))
+        _check_maps(request, built_ins)
 
 
 def declarations(request: Json) -> list[Json]:
@@ -114,8 +116,13 @@ def _check_combination(request: Json, mode: str, model: Model) -> None:
 
 
 def _check_json(mode: str, model: Model, *, functions: bool) -> None:
-    mime = "with a response mime type: 'application/json' is unsupported"
     if functions and mode == "ANY":
-        raise Refusal(f"Forced function calling (ANY mode) {mime}")
+        raise Refusal(f"Forced function calling (ANY mode) {_JSON_MIME}")
     if model.version < (3, 0):
-        raise Refusal(f"{'Function calling' if functions else 'Tool use'} {mime}")
+        raise Refusal(f"{'Function calling' if functions else 'Tool use'} {_JSON_MIME}")
+
+
+def _check_maps(request: Json, built_ins: set[str]) -> None:
+    config = request.get("generationConfig") or {}
+    if "googleMaps" in built_ins and "responseMimeType" in config:
+        raise Refusal(f"Google Maps tool {_JSON_MIME}. Use response_format.")

@@ -185,3 +185,52 @@ def test_a_media_part_that_nobody_read_is_refused_by_its_place():
 def test_media_among_instructions_are_dropped_and_noted():
     _, notes = ask(messages=[{"role": "system", "content": seeing("x")}, user("Hi")])
     assert list(notes.dropped) == ["messages[0].content"]
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "text"),
+    [
+        ({"type": "json_object"}, {"mimeType": "APPLICATION_JSON"}),
+        (
+            {"type": "json_schema", "json_schema": {"name": "n", "schema": OBJECT}},
+            {"mimeType": "APPLICATION_JSON", "schema": OBJECT},
+        ),
+    ],
+)
+def test_json_beside_maps_goes_up_in_the_form_that_maps_takes(asked_for, text):
+    asked, notes = ask(
+        model="gemini-3.5-flash", tools=[{"google_maps": {}}], response_format=asked_for
+    )
+    assert asked.body["generationConfig"] == {"responseFormat": {"text": text}}
+    assert notes.adjusted == {}
+
+
+def test_json_beside_maps_is_asked_for_in_words_where_tools_forbid_it():
+    asked, notes = ask(
+        model="gemini-2.5-flash",
+        tools=[{"google_maps": {}}],
+        response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": OBJECT}},
+    )
+    assert "generationConfig" not in asked.body
+    assert '"properties"' in asked.body["systemInstruction"]["parts"][0]["text"]
+    assert list(notes.adjusted) == ["response_format"]
+
+
+def test_another_form_than_json_stays_as_it_is_beside_maps():
+    asked, _ = ask(
+        model="gemini-3.5-flash",
+        tools=[{"google_maps": {}}],
+        google={"response_mime_type": "text/x.enum"},
+    )
+    assert asked.body["generationConfig"] == {"responseMimeType": "text/x.enum"}
+
+
+def test_a_forced_call_beside_maps_has_no_form():
+    asked, notes = ask(
+        model="gemini-3.5-flash",
+        tools=[{"google_maps": {}}, function("f", OBJECT)],
+        tool_choice="required",
+        response_format={"type": "json_object"},
+    )
+    assert "generationConfig" not in asked.body
+    assert list(notes.adjusted) == ["response_format"]

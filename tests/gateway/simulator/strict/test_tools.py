@@ -6,6 +6,8 @@ OLD, NEW = "gemini-2.5-flash", "gemini-3.5-flash"
 FUNCTIONS = {"functionDeclarations": [WEATHER]}
 SEARCH = {"googleSearch": {}}
 JSON = {"generationConfig": {"responseMimeType": "application/json"}}
+JSON_FORMAT = {"generationConfig": {"responseFormat": {"text": {"mimeType": "APPLICATION_JSON"}}}}
+MAPS = {"googleMaps": {}}
 SHOWN = {"includeServerSideToolInvocations": True}
 
 
@@ -39,6 +41,8 @@ def named(name):
         (OLD, {"tools": [FUNCTIONS], **JSON}, "Function calling with a response mime type"),
         (OLD, {"tools": [SEARCH], **JSON}, "Tool use with a response mime type"),
         (NEW, {"tools": [FUNCTIONS], **mode("ANY"), **JSON}, "Forced function calling (ANY mode)"),
+        (NEW, {"tools": [MAPS], **JSON}, "Google Maps tool with a response mime type"),
+        (OLD, {"tools": [MAPS], **JSON_FORMAT}, "Tool use with a response mime type"),
         (NEW, {"tools": [FUNCTIONS, SEARCH]}, "include_server_side_tool_invocations"),
         (NEW, {"tools": [FUNCTIONS, SEARCH], "toolConfig": SHOWN}, "mode AUTO is not supported"),
         ("gemini-2.5-flash-image", {"tools": [FUNCTIONS]}, "Function calling is not enabled"),
@@ -58,6 +62,7 @@ def test_wrong_tools_are_refused(model, body, said):
         (OLD, {"tools": [SEARCH, {"codeExecution": {}}, {"urlContext": {}}]}),
         (OLD, named("a.b:c-d_" + "e" * 56)),
         (NEW, {"tools": [FUNCTIONS], **JSON}),
+        (NEW, {"tools": [MAPS], **JSON_FORMAT}),
         (NEW, {"tools": [FUNCTIONS, SEARCH], **mode("VALIDATED", **SHOWN)}),
         ("gemini-3-pro-image", {"tools": [SEARCH]}),
     ],
