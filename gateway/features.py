@@ -343,5 +343,19 @@ def _budget_within(call: UpstreamCall, notes: Notes, least: int, most: int) -> U
     return with_config(call, {**config, "thinkingConfig": {**thinking, "thinkingBudget": clamped}})
 
 
-LIMITS: dict[str, Limit] = {"max_tokens": _most_tokens, "thinking_budget": _budget_within}
+def _budget_told(call: UpstreamCall, notes: Notes, _least: int, most: int) -> UpstreamCall:
+    """Tell the amount where the model does not choose it: the most, which it need not use up."""
+    config = config_of(call)
+    thinking = config.get("thinkingConfig") or {}
+    if thinking.get("thinkingBudget") != -1:
+        return call
+    notes.adjust("thinking", str(most), _REASON)
+    return with_config(call, {**config, "thinkingConfig": {**thinking, "thinkingBudget": most}})
+
+
+LIMITS: dict[str, Limit] = {
+    "max_tokens": _most_tokens,
+    "thinking_budget": _budget_within,
+    "automatic_thinking": _budget_told,
+}
 _LIMIT = re.compile(rf"(?P<name>{'|'.join(LIMITS)})=(?P<least>\d{{1,9}})\.\.(?P<most>\d{{1,9}})")

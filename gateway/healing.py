@@ -148,6 +148,9 @@ _REFUSALS = tuple(
     )
 )
 _SIGNATURE = _compiled(r"(?:corrupted )?thought.?signature")
+_BUDGETS = _compiled(
+    r"thinking.?budget.{0,120}(?:between|from) (?P<least>\d{1,9}) (?:and|to) (?P<most>\d{1,9})"
+)
 # What the message tells, the setting's name, and by how much the told end is beyond the range.
 _RANGES = (
     (
@@ -155,12 +158,6 @@ _RANGES = (
         "max_tokens",
         1,
     ),
-    (
-        _compiled(
-            r"thinking.?budget.{0,120}(?:between|from) (?P<least>\d{1,9}) (?:and|to) "
-            r"(?P<most>\d{1,9})"
-        ),
-        "thinking_budget",
-        0,
-    ),
+    (_BUDGETS, "thinking_budget", 0),
+    (_BUDGETS, "automatic_thinking", 0),
 )

@@ -96,6 +96,12 @@ def mended(message, config=None, **body):
             "thinking_budget=1..5",
             {"thinkingConfig": {"thinkingBudget": 5}},
         ),
+        (
+            "The thinking budget -1 is invalid. Please choose a value between 1 and 5.",
+            {"thinkingConfig": {"thinkingBudget": -1, "includeThoughts": True}},
+            "automatic_thinking=1..5",
+            {"thinkingConfig": {"thinkingBudget": 5, "includeThoughts": True}},
+        ),
     ],
 )
 def test_a_setting_that_is_refused_is_dropped_or_clamped(message, config, feature, left):

@@ -218,7 +218,10 @@ class _Work:
         if rest:
             made["items"] = rest
         elif not first and "array" in made.get("type", ()):
+            # Items without a type are refused.
             made["items"] = _STRINGS
+            if made.get("maxItems") != 0:
+                self.lost.add("items")
 
     def _defined(self, key: Key, members: list[Json], pointer: str) -> str:
         """Give the reference to the definition that says what *members* do."""

@@ -64,6 +64,20 @@ def test_constraints_that_cannot_be_told_are_named():
     assert lost == ["not", "patternProperties"]
 
 
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"type": "array"}, ["items"]),
+        ({"type": ["array", "null"], "items": {}}, ["items"]),
+        ({"type": "array", "items": False}, []),
+        ({"type": "array", "items": {"type": "string"}}, []),
+        ({"type": "array", "prefixItems": [{"type": "string"}]}, []),
+    ],
+)
+def test_items_of_any_kind_are_told_as_strings_and_named(given, named):
+    assert normalise(given, "p")[1] == named
+
+
 def test_definitions_and_recursion_are_kept():
     node = {"type": "object", "properties": {"next": {"$ref": "#/definitions/Node"}}}
     assert normal({"$ref": "#/definitions/Node", "definitions": {"Node": node}}) == {
