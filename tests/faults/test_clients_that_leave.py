@@ -90,12 +90,12 @@ async def all_held_back(upstream, count: int) -> None:
             still = still + 1 if before == taken and held == count else 0
 
 
-@pytest.mark.parametrize("letters", [20, 150])
-async def test_a_hundred_readers_that_stop_cost_256_kb_each_and_others_are_served(
+@pytest.mark.parametrize("letters", [20, 100])
+async def test_two_hundred_readers_that_stop_cost_256_kb_each_and_others_are_served(
     tmp_path, letters
 ):
-    """The gateway's memory alone is measured, in a process of its own."""
-    count = 100
+    """The gateway alone is measured, by its own process; text that was sent is kept besides."""
+    count = 200
     facts = {"usageMetadata": USAGE, "modelVersion": "gemini-2.5-flash", "responseId": "x" * 16}
     batch = chunk(data({**event("x" * letters), **facts})) * 100
     flood = [SSE, *[batch] * (24_000_000 // len(batch)), STALL]
