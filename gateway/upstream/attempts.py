@@ -36,6 +36,14 @@ _ELSEWHERE = frozenset(
 )
 
 
+class Apart(Exception):
+    """What was one call must be several: *call* has copies, none of them sent yet."""
+
+    def __init__(self, call: UpstreamCall) -> None:
+        super().__init__()
+        self.call = call
+
+
 class Attempts:
     """One call, tried as often as its faults, its deadline and the retry budget allow."""
 
@@ -67,7 +75,8 @@ class Attempts:
     async def begin(self) -> tuple[Answer, Credential]:
         """Give the first answer that began, and its credential still leased.
 
-        Raises the `GatewayError` of the last fault when all that was allowed has been tried.
+        Raises the `GatewayError` of the last fault when all that was allowed has been tried, and
+        `Apart` where the model refuses to give several candidates at once.
         """
         self._upstream.budget.request()
         fallbacks = iter(self._upstream.names.fallbacks(self._call.model))
@@ -127,6 +136,8 @@ class Attempts:
                     self._upstream.refusals.learn(self._call.model, healed.feature)
                 if self._notes.is_strict:
                     self._notes.refuse_if_any()
+                if healed.call.copies > 1:
+                    raise Apart(healed.call)
                 return True
         if fault.kind is Kind.MODEL_UNKNOWN:
             replacement = self._upstream.names.replace(self._call.model)

@@ -19,7 +19,7 @@ from gateway.exchange import Batches, Json, Notes, Outcome, Refusals, UpstreamCa
 from gateway.settings import Upstream as UpstreamSettings
 from gateway.sockets import small_socket
 from gateway.upstream.answer import READ_BYTES, Answer
-from gateway.upstream.attempts import Attempts
+from gateway.upstream.attempts import Apart, Attempts
 from gateway.upstream.breaker import HOST, Breakers
 from gateway.upstream.credentials import Credential, CredentialPool
 from gateway.upstream.errors import empty_answer, fault_of_exception, fault_of_status
@@ -186,7 +186,7 @@ class GeminiUpstream:
 class Opening:
     """One call under way: entered, it gives the batches; left, everything is given back."""
 
-    __slots__ = ("_answer", "_call", "_credential", "_notes", "_outcome", "_upstream")
+    __slots__ = ("_answer", "_call", "_copies", "_credential", "_notes", "_outcome", "_upstream")
 
     def __init__(
         self, upstream: GeminiUpstream, call: UpstreamCall, outcome: Outcome, notes: Notes
@@ -195,11 +195,16 @@ class Opening:
         self._call = call
         self._outcome = outcome
         self._notes = notes
+        self._copies: FanOut | None = None
 
     async def __aenter__(self) -> Batches:
         """Wait for the first event. Raises `GatewayError`."""
         attempts = Attempts(self._upstream, self._call, self._outcome, self._notes)
-        self._answer, self._credential = await attempts.begin()
+        try:
+            self._answer, self._credential = await attempts.begin()
+        except Apart as apart:
+            self._copies = FanOut(self._upstream, apart.call, self._outcome, self._notes)
+            return await self._copies.__aenter__()
         self._outcome.first_event_at = asyncio.get_running_loop().time()
         return self._answer
 
@@ -210,4 +215,7 @@ class Opening:
         trace: TracebackType | None,
     ) -> None:
         """Cut the connection unless it was read to its end."""
-        self._upstream.discard((self._answer, self._credential))
+        if self._copies is None:
+            self._upstream.discard((self._answer, self._credential))
+        else:
+            await self._copies.__aexit__(kind, error, trace)
