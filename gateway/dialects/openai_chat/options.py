@@ -177,7 +177,7 @@ def _response_format(translating: Translating, config: Json, value: Json) -> Non
 
 
 def _put_schema(translating: Translating, config: Json, told: Json, path: str) -> None:
-    config["responseJsonSchema"], lost = schema.normalise(told, path)
+    config["responseJsonSchema"], lost = schema.normalise(told, path, translating.steps)
     if lost:
         translating.notes.adjust(path, "without_" + "+".join(lost), "schema")
 

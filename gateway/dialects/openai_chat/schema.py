@@ -16,11 +16,17 @@ from gateway.dialects.openai_chat.shapes import MAX_DEPTH
 from gateway.errors import BadRequest
 from gateway.exchange import Json
 
-# Keywords looked at; references within `allOf` and beside other keywords can grow without bound.
-MAX_WORK = 200_000
+# Steps for one schema and for all of one request, at 1 to 3 microseconds each: references within
+# `allOf` and beside other keywords can grow without bound, and nothing else is served meanwhile.
+MAX_STEPS = 40_000
+MAX_STEPS_OF_ALL = 100_000
+# So many characters of a text count as one step.
+_TEXT_OF_A_STEP = 64
+# The values of these keywords are looked through; those of others are schemas, or are not sent.
+_VALUES = frozenset({"enum", "const", "default", "required", "propertyOrdering"})
 # The most schemas of one place that are merged.
 MAX_MEMBERS = 64
-# After so much work, merged schemas become definitions: what is referred to is not repeated.
+# After so many steps, merged schemas become definitions: what is referred to is not repeated.
 MAX_INLINED = 20_000
 
 _UNFIT = re.compile(r"[^A-Za-z0-9_.-]")
@@ -29,14 +35,24 @@ _STRINGS: Json = {"type": "string"}
 Key = frozenset[int]
 
 
-def normalise(schema: Any, param: str) -> tuple[Json, list[str]]:
+class Steps:
+    """The steps that are *left* for the schemas of one request."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = MAX_STEPS_OF_ALL
+
+
+def normalise(schema: Any, param: str, steps: Steps) -> tuple[Json, list[str]]:
     """Give *schema* in the accepted form, and the keywords that were lost on the way.
 
-    Raises `BadRequest` naming *param* for a reference that leads nowhere and for a schema nested
-    too deeply.
+    Takes from *steps*. Raises `BadRequest` naming *param* for a reference that leads nowhere, for
+    a schema nested too deeply and for one that takes too many steps.
     """
-    work = _Work(schema, param)
+    work = _Work(schema, param, min(MAX_STEPS, steps.left))
     made = work.whole()
+    steps.left -= work.steps
     return made, sorted(work.lost)
 
 
@@ -49,11 +65,14 @@ def is_empty(schema: Any) -> bool:
 
 
 class _Work:
-    """One schema being normalised; *lost* are the keywords that could not be told."""
+    """One schema being normalised in at most *most* steps.
+
+    *lost* are the keywords that could not be told, *steps* those that were taken.
+    """
 
     __slots__ = (
         "_definitions",
-        "_left",
+        "_most",
         "_named",
         "_open",
         "_param",
@@ -62,18 +81,20 @@ class _Work:
         "_root",
         "_targets",
         "lost",
+        "steps",
     )
 
-    def __init__(self, root: Any, param: str) -> None:
+    def __init__(self, root: Any, param: str, most: int) -> None:
         self.lost: set[str] = set()
+        self.steps = 0
         self._definitions: Json = {}
-        self._left = MAX_WORK
         self._named: dict[Key, str] = {}
         self._open: set[Key] = set()
+        self._most = most
         self._param = param
         self._pending: list[tuple[str, Key, list[Json]]] = []
         # By identity, with the schema itself so that its identity stays its own.
-        self._reworded: dict[int, tuple[Json, Json]] = {}
+        self._reworded: dict[int, tuple[Json, Json, int]] = {}
         self._root = root
         self._targets: dict[str, Any] = {}
 
@@ -114,7 +135,7 @@ class _Work:
         """Say whether the schemas of *key* are told where they stand: never within themselves."""
         if any(not key.isdisjoint(outer) for outer in self._open):
             return False
-        return len(key) <= 1 or (key not in self._named and self._left > MAX_WORK - MAX_INLINED)
+        return len(key) <= 1 or (key not in self._named and self.steps < MAX_INLINED)
 
     def _members(self, part: Any, through: tuple[str, ...]) -> Iterator[Any]:
         """Give the schemas without `$ref` and `allOf` that *part* demands; False demands itself.
@@ -141,15 +162,20 @@ class _Work:
             yield from self._members(one, (*through, ""))
 
     def _in_words(self, schema: Json) -> Json:
-        self._left -= 1 + sum(
-            1 + (len(value) if isinstance(value, dict | list) else 0) for value in schema.values()
-        )
-        if self._left < 0:
-            raise self._refused("This schema is too large, or merges too much.")
         known = self._reworded.get(id(schema))
         if known is None:
-            known = self._reworded[id(schema)] = schema, reworded(schema, self.lost)
+            steps = 1 + sum(_steps_of(name, value) for name, value in schema.items())
+            self._spend(steps)
+            words = reworded(schema, self.lost)
+            self._reworded[id(schema)] = schema, words, steps
+            return words
+        self._spend(known[2])
         return known[1]
+
+    def _spend(self, steps: int) -> None:
+        self.steps += steps
+        if self.steps > self._most:
+            raise self._refused("This schema is too large, or merges too much.")
 
     def _pointer_alone(self, parts: Parts) -> str | None:
         """Give the reference that *parts* are, if they say nothing else."""
@@ -166,6 +192,9 @@ class _Work:
 
     def _made(self, key: Key, members: list[Json], depth: int) -> Json | None:
         """Give what *members* demand together, with all that is nested in them."""
+        if len(members) > 1:
+            # Each property is looked up in each member: little work, but with all others.
+            self._spend(len(members) * sum(map(_width, members)) // 8)
         made = merge(members, self.lost)
         if made is None:
             return None
@@ -244,6 +273,7 @@ class _Work:
         target: Any = self._root
         if pointer != "#" and not pointer.startswith("#/"):
             raise self._unresolved(pointer)
+        self._spend(pointer.count("/"))
         for step in pointer[1:].split("/")[1:]:
             name = unquote(step).replace("~1", "/").replace("~0", "~")
             if isinstance(target, dict) and name in target:
@@ -272,3 +302,35 @@ def _reference_in(parts: Parts) -> str:
 
 def _or_bool(made: Json | None) -> Json | bool:
     return False if made is None else made or True
+
+
+def _width(member: Json) -> int:
+    """Count the properties and the items that *member* describes by themselves."""
+    values = (member.get(name) for name in ("properties", "prefixItems"))
+    return sum(len(value) for value in values if isinstance(value, dict | list))
+
+
+def _steps_of(name: str, value: Any) -> int:
+    """Count the steps that the keyword *name* takes; those of schemas in it are not among them."""
+    if name in _VALUES:
+        return _size(value)
+    if isinstance(value, str):
+        return 1 + len(value) // _TEXT_OF_A_STEP
+    return 1 + (len(value) if isinstance(value, dict | list) else 0)
+
+
+def _size(value: Any) -> int:
+    """Count the values in *value*, long texts as several; beyond `MAX_STEPS` not to the end."""
+    size, level = 1, [value]
+    while level:
+        nested: list[Any] = []
+        for one in level:
+            if isinstance(one, str):
+                size += len(one) // _TEXT_OF_A_STEP
+            elif isinstance(one, dict | list):
+                size += len(one)
+                if size > MAX_STEPS:
+                    return size
+                nested += [*one, *one.values()] if isinstance(one, dict) else one
+        level = nested
+    return size

@@ -14,6 +14,8 @@ from gateway.exchange import Json
 
 # The most branches that two lists of alternatives may make together.
 MAX_BRANCHES = 64
+# There are no more types.
+_MAX_TYPES = 7
 # From here on a step of one is lost in a JSON number.
 _MAX_EXACT = 2**53
 
@@ -199,6 +201,8 @@ def _are_texts(value: object) -> bool:
 
 
 def _is_type(value: object) -> bool:
+    if isinstance(value, list) and len(value) > _MAX_TYPES:
+        return False
     return isinstance(value, str) or _are_texts(value)
 
 

@@ -192,7 +192,7 @@ def _declare(tools: Tools, translating: Translating, function: Json, path: str) 
         declaration["description"] = function["description"]
     parameters = function.get("parameters")
     if not schema.is_empty(parameters):
-        normal, lost = schema.normalise(parameters, f"{path}.parameters")
+        normal, lost = schema.normalise(parameters, f"{path}.parameters", translating.steps)
         declaration["parametersJsonSchema"] = normal
         if lost:
             translating.notes.adjust(f"{path}.parameters", "without_" + "+".join(lost), "schema")

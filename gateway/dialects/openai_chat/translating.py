@@ -1,7 +1,8 @@
 """What all parts of one translation share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from gateway.dialects.openai_chat.schema import Steps
 from gateway.exchange import Json, Known, Notes
 from gateway.models import Capabilities, ModelName
 
@@ -11,7 +12,7 @@ class Translating:
     """One request being translated.
 
     *google* holds the client's native fields as they came; *details* are the media resolutions
-    that were asked for where they cannot be set for one part.
+    that were asked for where they cannot be set for one part; *steps* are what is left for schemas.
     """
 
     payload: Json
@@ -22,6 +23,7 @@ class Translating:
     can: Capabilities
     google: Json
     details: list[str]
+    steps: Steps = field(default_factory=Steps)
 
     def note_drop(self, name: str) -> None:
         """Note that the model cannot do what field *name* asks for."""

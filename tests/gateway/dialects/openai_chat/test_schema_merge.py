@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from gateway.dialects.openai_chat.schema import normalise
+from gateway.dialects.openai_chat.schema import Steps, normalise
 
 A, B = {"type": "string"}, {"type": "integer"}
 
@@ -63,7 +63,7 @@ A, B = {"type": "string"}, {"type": "integer"}
     ],
 )
 def test_one_schema_demands_what_several_do(all_of, made):
-    assert normalise({"allOf": all_of}, "p") == (made, [])
+    assert normalise({"allOf": all_of}, "p", Steps()) == (made, [])
 
 
 @pytest.mark.parametrize(
@@ -82,12 +82,12 @@ def test_one_schema_demands_what_several_do(all_of, made):
     ],
 )
 def test_demands_that_no_single_schema_can_tell_are_named(all_of, lost):
-    assert normalise({"allOf": all_of}, "p")[1] == lost
+    assert normalise({"allOf": all_of}, "p", Steps())[1] == lost
 
 
 def test_an_alternative_that_nothing_meets_is_left_out():
     given = {"type": "string", "anyOf": [{"allOf": [A, B]}, {"minLength": 1}, False]}
-    assert normalise(given, "p") == ({"type": "string", "anyOf": [{"minLength": 1}]}, [])
+    assert normalise(given, "p", Steps()) == ({"type": "string", "anyOf": [{"minLength": 1}]}, [])
 
 
 VALUES = st.recursive(
@@ -150,7 +150,7 @@ LEAVES = st.sampled_from([{"type": "integer", "minimum": 1}, {"maxLength": 1}, {
 @given(SCHEMAS, LEAVES, st.lists(VALUES, min_size=1, max_size=8))
 def test_what_the_outcome_allows_was_allowed_or_a_loss_is_named(schema, leaf, values):
     schema = {**schema, "$defs": {"D": leaf}}
-    made, lost = normalise(schema, "p")
+    made, lost = normalise(schema, "p", Steps())
     before, after = Draft202012Validator(schema), Draft202012Validator(made)
     for value in values:
         if not lost and after.is_valid(value):
@@ -160,5 +160,5 @@ def test_what_the_outcome_allows_was_allowed_or_a_loss_is_named(schema, leaf, va
 @settings(max_examples=200, deadline=None)
 @given(SCHEMAS)
 def test_no_schema_fails_and_a_second_pass_changes_nothing_more(schema):
-    made, _ = normalise({**schema, "$defs": {"D": {"type": "integer"}}}, "p")
-    assert normalise(made, "p")[0] == made
+    made, _ = normalise({**schema, "$defs": {"D": {"type": "integer"}}}, "p", Steps())
+    assert normalise(made, "p", Steps())[0] == made

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.dialects.openai_chat.schema import normalise
+from gateway.dialects.openai_chat.schema import Steps, normalise
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ from gateway.dialects.openai_chat.schema import normalise
     ],
 )
 def test_older_and_other_words_say_exactly_the_same(given, made):
-    assert normalise(given, "p") == (made, [])
+    assert normalise(given, "p", Steps()) == (made, [])
 
 
 @pytest.mark.parametrize(
@@ -73,4 +73,4 @@ def test_older_and_other_words_say_exactly_the_same(given, made):
     ],
 )
 def test_what_cannot_be_told_is_named(given, lost):
-    assert normalise(given, "p")[1] == lost
+    assert normalise(given, "p", Steps())[1] == lost
