@@ -46,7 +46,8 @@ def as_csv(found: list[dict[str, Any]]) -> str:
     """Give *found* as CSV, with a head even when there are none."""
     text = io.StringIO()
     names = list(found[0]) if found else ["id", "keys"]
-    writer = csv.DictWriter(text, names, lineterminator="\n")
+    # A bare carriage return is left unquoted otherwise, and read back as the end of a row.
+    writer = csv.DictWriter(text, names, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writeheader()
     for row in found:
         writer.writerow({name: _cell(value) for name, value in row.items()})

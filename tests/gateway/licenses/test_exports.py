@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.exchange import License, Limits
@@ -37,6 +37,7 @@ KEPT = st.builds(Kept, LICENSES, MOMENTS, st.lists(KEYS, min_size=1, max_size=3)
 
 
 @given(st.lists(KEPT, min_size=1, max_size=4))
+@example([Kept(License("a", note="one\rtwo\r\nthree\n"), 1, (KeptKey("0" * 64, None, 1),))])
 def test_a_row_of_csv_is_read_back_as_it_was(kept):
     text = exports.as_csv(exports.rows(kept, PEPPER, with_pepper=True))
     found = [one.arrival for one in candidates(text, lambda _: True)]
