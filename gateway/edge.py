@@ -52,7 +52,8 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = refusal(exchange, _gateway_error(error, request, exchange))
     finally:
         exchange.outcome.status = 499 if response is None else response.status
-        record(request, exchange)
+        # A whole answer leaves first: it is written before the loop comes to this.
+        asyncio.get_running_loop().call_soon(record, request, exchange)
         # aiohttp keeps the request until its connection brings the next one, and a payload with
         # media is large.
         del request[EXCHANGE]
