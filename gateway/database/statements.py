@@ -1,16 +1,31 @@
-"""The statements that SQLAlchemy has no common words for, or takes long to make."""
+"""The statements that SQLAlchemy has no common words for, or takes long to make.
 
-from collections.abc import Mapping, Sequence
+SQLite's driver gives the interpreter's lock up for each step of a statement, a row read or written.
+A busy event loop takes up to milliseconds to give it back, and both pay for the change of threads;
+so many rows are written and read in few steps.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from operator import itemgetter
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Final
 
-from sqlalchemy import Dialect, Table
+import orjson
+from sqlalchemy import Boolean, Column, Dialect, LargeBinary, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import Executable
 
 from gateway.database.tables import REVISIONS
+
+# So many rows are written at once; a statement is compiled for each of these numbers and no other.
+_STEPS: Final = (500, 100, 25, 5, 1)
+# Of one statement: https://www.sqlite.org/limits.html, 9.
+_MOST_VALUES: Final = 32_766 if sqlite3.sqlite_version_info >= (3, 32) else 999
 
 
 def insert_new(connection: AsyncConnection, table: Table) -> Executable:
@@ -28,7 +43,21 @@ async def insert_many(
     """
     sql, names = _compiled(connection.dialect, table)
     values = list(map(itemgetter(*names), rows))
-    await connection.exec_driver_sql(sql, values)
+    if connection.dialect.name != "sqlite":
+        await connection.exec_driver_sql(sql, values)
+        return
+    for step in _steps(values, _MOST_VALUES // len(names)):
+        many = _repeated(sql, len(names), len(step))
+        await connection.exec_driver_sql(many, tuple(chain.from_iterable(step)))
+
+
+async def all_rows(connection: AsyncConnection, table: Table) -> Sequence[Any]:
+    """Give the rows of *table*, their columns as attributes."""
+    if connection.dialect.name != "sqlite":
+        return (await connection.execute(select(table))).all()
+    columns = func.json_array(*map(_as_json, table.c))
+    text: Any = await connection.scalar(select(func.json_group_array(columns)).select_from(table))
+    return await asyncio.to_thread(_rows, table, text)
 
 
 @lru_cache(maxsize=8)
@@ -37,6 +66,43 @@ def _compiled(dialect: Dialect, table: Table) -> tuple[str, tuple[str, ...]]:
     module: Any = sqlite if dialect.name == "sqlite" else postgresql
     compiled = module.insert(table).on_conflict_do_nothing().compile(dialect=dialect)
     return str(compiled), tuple(compiled.positiontup)
+
+
+def _steps(rows: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:
+    """Give *rows* in pieces as long as one of `_STEPS`, of at most *most*."""
+    at = 0
+    while at < len(rows):
+        size = next(step for step in _STEPS if step <= min(most, len(rows) - at))
+        yield rows[at : at + size]
+        at += size
+
+
+@lru_cache(maxsize=16)
+def _repeated(sql: str, columns: int, rows: int) -> str:
+    """Give *sql*, the INSERT of one row, for so many *rows*."""
+    row = f"({', '.join('?' * columns)})"
+    assert row in sql, "SQLite's parameters are question marks"
+    return sql.replace(row, ", ".join([row] * rows))
+
+
+def _as_json(column: Column[Any]) -> Any:
+    return func.hex(column) if isinstance(column.type, LargeBinary) else column
+
+
+def _rows(table: Table, text: str) -> list[SimpleNamespace]:
+    """Give the rows that *text* holds, as the driver would."""
+    names = table.c.keys()
+    found = orjson.loads(text)
+    for index, column in enumerate(table.c):
+        read = _READ.get(type(column.type))
+        if read is not None:
+            for row in found:
+                row[index] = read(row[index])
+    return [SimpleNamespace(**dict(zip(names, row, strict=True))) for row in found]
+
+
+# What JSON has no form for.
+_READ: Final[Mapping[type, Callable[[Any], Any]]] = {LargeBinary: bytes.fromhex, Boolean: bool}
 
 
 async def raise_revision(connection: AsyncConnection, name: str) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import Row, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database.engine import Database
-from gateway.database.statements import insert_new, raise_revision
+from gateway.database.statements import all_rows, insert_new, raise_revision
 from gateway.database.tables import LICENSE_KEYS, LICENSES, REVISIONS
 from gateway.exchange import License, Limits
 from gateway.licenses.digest import keyed_digest
@@ -96,8 +96,8 @@ class LicenseStore:
         async with self._database.writing() as connection:
             pepper = await settle_pepper(connection, self._pepper)
             revision = await _revision(connection)
-            rows = (await connection.execute(select(LICENSES))).all()
-            keys = (await connection.execute(select(LICENSE_KEYS))).all()
+            rows = await all_rows(connection, LICENSES)
+            keys = await all_rows(connection, LICENSE_KEYS)
         # Thousands take a fifth of a second, in which others want to be served.
         licenses = await asyncio.to_thread(_by_digest, rows, keys)
         return Loaded(revision, pepper, licenses)
