@@ -1,0 +1,55 @@
+"""What users of such gateways run into: each test is one symptom, shown over HTTP.
+
+`gateway` stands in front of the strict simulator; `scripted` puts one in front of an upstream that
+says exactly what a test wants it to say.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.faults.scripted import ScriptedUpstream, answer, stream
+from tests.running import Gateway, settings_for
+from tests.symptoms.told import joined
+
+
+@pytest.fixture(params=[False, True], ids=["whole", "streamed"])
+def streaming(request) -> bool:
+    """Say how the client asks: each test that takes this runs both ways."""
+    return request.param
+
+
+@pytest.fixture
+async def gateway(running, simulator) -> AsyncIterator[Gateway]:
+    """Give a gateway in front of `simulator`, whose `received` tells what came upstream."""
+    async with running(settings_for(simulator.url)) as one:
+        yield one
+
+
+@pytest.fixture
+def scripted(running, streaming):
+    """Give a context manager that runs a gateway in front of an upstream with these answers.
+
+    An answer is a list of events, which go out as a stream or joined to one body, whichever the
+    client asks for; a tuple is the script of a whole HTTP answer. *settings* are those of
+    `settings_for`.
+    """
+
+    @asynccontextmanager
+    async def run(*answers: list | tuple, **settings: Any):
+        scripts = [_script(one, streaming) for one in answers]
+        async with (
+            ScriptedUpstream(*scripts) as upstream,
+            running(settings_for(upstream.url, **settings)) as one,
+        ):
+            yield one, upstream
+
+    return run
+
+
+def _script(said: list | tuple, streaming: bool) -> list:
+    if isinstance(said, tuple):
+        return list(said)
+    return stream(*said) if streaming else answer(200, joined(said))

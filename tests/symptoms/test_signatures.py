@@ -1,0 +1,167 @@
+"""Thought signatures reach Gemini again, whatever the client does with them."""
+
+import base64
+
+import pytest
+
+from gateway.features import BYPASS
+from tests.faults.scripted import refusal
+from tests.running import settings_for
+from tests.symptoms.told import ask, calls, says
+
+MODEL = "gemini-3.5-flash"
+OTHER = "gemini-3-flash-preview"
+PAINTER = "gemini-3-pro-image"
+TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+CAN_LOOK = {"model": MODEL, "tools": [TOOL]}
+QUESTION = {"role": "user", "content": "Look"}
+DRAW = {"role": "user", "content": "Draw"}
+SIGNATURE = base64.b64encode(b"of an earlier turn").decode()
+
+
+def plain(told) -> dict:
+    """Give the turn as a client sends it again that keeps the fields of OpenAI's API alone."""
+    kept = [{key: call[key] for key in ("id", "type", "function")} for call in told.calls]
+    return {"role": "assistant", "content": told.message.get("content"), "tool_calls": kept}
+
+
+def results(told) -> list[dict]:
+    return [{"role": "tool", "tool_call_id": call["id"], "content": "ok"} for call in told.calls]
+
+
+def signed(call: dict) -> str:
+    return call["extra_content"]["google"]["thought_signature"]
+
+
+def sent_calls(body: dict) -> list[dict]:
+    """Give the parts with function calls of a request that came upstream."""
+    parts = [part for content in body["contents"] for part in content["parts"]]
+    return [part for part in parts if "functionCall" in part]
+
+
+async def test_the_signature_of_a_call_comes_back_from_a_client_that_does_not_know_it(
+    gateway, simulator, streaming
+):
+    """Both of two steps keep theirs.
+
+    Reported in BerriAI/litellm#16893.
+    """
+    messages, signatures = [{"role": "user", "content": "2 steps: look"}], []
+    for _ in range(2):
+        told = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
+        signatures.append(signed(told.calls[0]))
+        messages += [plain(told), *results(told)]
+    told = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
+    assert (told.status, told.finish_reason) == (200, "stop")
+    sent = [part["thoughtSignature"] for part in sent_calls(simulator.received[-1].body)]
+    assert sent == signatures
+
+
+async def test_a_forgotten_signature_is_made_up_for_before_gemini_misses_it(
+    running, simulator, streaming
+):
+    """A restarted gateway knows nothing of the call; of parallel ones Gemini signs the first only.
+
+    Reported in langchain#37347, NVIDIA-NeMo/Gym#2374, FastGPT#6135, LangBot#1899, openhuman#3548,
+    metapi#60, qwen-code#1187, gemini-balance#391.
+    """
+    asked = {"role": "user", "content": "parallel: look"}
+    async with running(settings_for(simulator.url)) as gateway:
+        told = await ask(gateway, streaming=streaming, messages=[asked], **CAN_LOOK)
+    messages = [asked, plain(told), *results(told)]
+    async with running(settings_for(simulator.url)) as gateway:
+        told = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
+    assert told.status == 200
+    first, second = sent_calls(simulator.received[-1].body)
+    assert first["thoughtSignature"] == BYPASS
+    assert "thoughtSignature" not in second
+    assert [one.status for one in simulator.received] == [200, 200]
+
+
+async def test_a_client_that_renames_calls_never_sends_gemini_a_bare_one(
+    gateway, simulator, streaming
+):
+    """Reported in qwen-code#1187."""
+    told = await ask(gateway, streaming=streaming, messages=[QUESTION], **CAN_LOOK)
+    told.calls[0]["id"] = "renamed"
+    messages = [QUESTION, plain(told), *results(told)]
+    told = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
+    assert told.status == 200
+    [part] = sent_calls(simulator.received[-1].body)
+    assert part["thoughtSignature"] == BYPASS
+    assert [one.status for one in simulator.received] == [200, 200]
+
+
+async def test_a_conversation_goes_on_with_another_model(gateway, simulator, streaming):
+    """Its signatures are of no worth to the second model: they are replaced, once.
+
+    Reported in 9router#301, earendil-works/pi#471.
+    """
+    told = await ask(
+        gateway, streaming=streaming, messages=[QUESTION], **(CAN_LOOK | {"model": OTHER})
+    )
+    messages = [QUESTION, plain(told), *results(told)]
+    told = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
+    assert (told.status, told.finish_reason) == (200, "stop")
+    assert [one.status for one in simulator.received] == [200, 400, 200]
+    [part] = sent_calls(simulator.received[-1].body)
+    assert part["thoughtSignature"] == BYPASS
+
+
+@pytest.mark.parametrize(
+    "message", ["Thought signature is not valid.", "Corrupted thought signature."]
+)
+async def test_a_conversation_goes_on_with_another_key(scripted, streaming, message):
+    """Reported in 9router#301, earendil-works/pi#471."""
+    call = calls("look", id="a1", thoughtSignature=SIGNATURE)
+    called = [says(call), says({"text": ""}, finish="STOP")]
+    refused = tuple(refusal(400, "INVALID_ARGUMENT", message))
+    good = [says({"text": "Seen"}, finish="STOP")]
+    async with scripted(called, refused, good, keys=("key-1", "key-2")) as (gateway, upstream):
+        told = await ask(gateway, streaming=streaming, messages=[QUESTION], **CAN_LOOK)
+        messages = [QUESTION, plain(told), *results(told)]
+        told = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
+    assert (told.status, told.text) == (200, "Seen")
+    sent = [part["thoughtSignature"] for one in upstream.seen for part in sent_calls(one.body)]
+    assert sent == [SIGNATURE, BYPASS]
+
+
+async def test_a_signature_of_three_megabytes_goes_out_and_back_whole(
+    gateway, simulator, streaming
+):
+    """Reported in BerriAI/litellm#30471."""
+    asked = {"role": "user", "content": "Look: signature of 3000000 bytes"}
+    told = await ask(gateway, streaming=streaming, messages=[asked], **CAN_LOOK)
+    signature = signed(told.calls[0])
+    assert len(base64.b64decode(signature)) == 3_000_000
+    messages = [asked, plain(told), *results(told)]
+    told = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
+    assert told.status == 200
+    [part] = sent_calls(simulator.received[-1].body)
+    assert part["thoughtSignature"] == signature
+
+
+@pytest.mark.parametrize("output", ["markdown", "images"])
+@pytest.mark.parametrize("forgets", [False, True], ids=["remembered", "forgotten"])
+async def test_a_drawn_image_is_signed_when_it_comes_back_to_be_edited(
+    running, simulator, streaming, output, forgets
+):
+    """Reported in mscraftsman#147."""
+    asked = {"model": PAINTER, "extra_body": {"google": {"image_output": output}}}
+    settings = settings_for(simulator.url)
+    async with running(settings) as gateway:
+        told = await ask(gateway, streaming=streaming, messages=[DRAW], **asked)
+        kept = {name: told.message[name] for name in ("content", "images") if name in told.message}
+        drawn = {"role": "assistant", **kept}
+        messages = [DRAW, drawn, {"role": "user", "content": "Bigger"}]
+        if not forgets:
+            told = await ask(gateway, streaming=streaming, messages=messages, **asked)
+    if forgets:
+        async with running(settings) as gateway:
+            told = await ask(gateway, streaming=streaming, messages=messages, **asked)
+    assert told.status == 200, told.error
+    assert ("images" in drawn) is (output == "images")
+    parts = simulator.received[-1].body["contents"][1]["parts"]
+    [sent] = [part["thoughtSignature"] for part in parts if "inlineData" in part]
+    assert (sent == BYPASS) is forgets
+    assert [one.status for one in simulator.received] == [200, 200]

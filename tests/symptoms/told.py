@@ -1,0 +1,99 @@
+"""What upstream says, and what a client makes of it, the same whether streamed or whole."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.running import Gateway, streamed
+
+USAGE = {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5}
+
+
+def says(*parts: dict, finish: str | None = None, **more: Any) -> dict:
+    """Give one event with *parts*; *more* goes into the candidate, usage comes with *finish*."""
+    candidate = {"content": {"role": "model", "parts": list(parts)}, **more}
+    if finish is None:
+        return {"candidates": [candidate]}
+    return {"candidates": [{**candidate, "finishReason": finish}], "usageMetadata": USAGE}
+
+
+def calls(name: str, args: dict | None = None, **more: Any) -> dict:
+    """Give the part of one function call; *more* goes beside the call, as a signature does."""
+    held = {"id": more.pop("id")} if "id" in more else {}
+    return {"functionCall": {**held, "name": name, "args": args or {}}, **more}
+
+
+def joined(events: list[dict]) -> dict:
+    """Give the whole answer that streams as *events*."""
+    whole: dict = {}
+    candidate: dict = {}
+    parts: list[dict] = []
+    for event in events:
+        whole |= event
+        for one in event.get("candidates", ()):
+            candidate |= one
+            parts += one.get("content", {}).get("parts", ())
+    if "content" in candidate:
+        candidate["content"] = {"role": "model", **({"parts": parts} if parts else {})}
+    return whole | ({"candidates": [candidate]} if candidate else {})
+
+
+@dataclass
+class Told:
+    """What the client was told: *message* and the fields of the first choice beside it."""
+
+    status: int
+    headers: dict[str, str]
+    message: dict = field(default_factory=dict)
+    choice: dict = field(default_factory=dict)
+    usage: dict | None = None
+    error: dict | None = None
+    chunks: list[dict] = field(default_factory=list)
+    done: bool = False
+
+    @property
+    def text(self) -> str:
+        return self.message.get("content") or ""
+
+    @property
+    def finish_reason(self) -> str | None:
+        return self.choice.get("finish_reason")
+
+    @property
+    def calls(self) -> list[dict]:
+        return self.message.get("tool_calls") or []
+
+
+async def ask(gateway: Gateway, *, streaming: bool, **fields: Any) -> Told:
+    """Ask in this way and give what was told, a stream's deltas joined as clients do it."""
+    if streaming:
+        fields = {"stream_options": {"include_usage": True}, **fields}
+    async with gateway.post(stream=streaming, **fields) as response:
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        told = Told(response.status, headers)
+        if streaming and response.status == 200:
+            return _read_stream(told, await response.read())
+        body = await response.json()
+    told.error, told.usage = body.get("error"), body.get("usage")
+    if told.error is None:
+        told.choice = body["choices"][0]
+        told.message = told.choice["message"]
+    return told
+
+
+def _read_stream(told: Told, body: bytes) -> Told:
+    got = streamed(body)
+    told.chunks, told.error, told.done = got.chunks, got.error, got.done
+    for chunk in got.chunks:
+        told.usage = chunk.get("usage") or told.usage
+        for choice in chunk["choices"]:
+            _join(told.message, choice["delta"])
+            told.choice |= {name: value for name, value in choice.items() if value is not None}
+    return told
+
+
+def _join(message: dict, delta: dict) -> None:
+    for name, value in delta.items():
+        if name in message and name != "role":
+            message[name] = message[name] + value
+        else:
+            message[name] = value
