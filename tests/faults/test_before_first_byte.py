@@ -263,6 +263,7 @@ async def test_another_model_that_answered_is_told_in_a_header(running, streamin
 
 @pytest.mark.parametrize("reason", ["STOP", "MALFORMED_FUNCTION_CALL"])
 async def test_an_answer_without_anything_in_it_is_asked_for_once_more(running, streaming, reason):
+    """Reported in deep-research#129, deprecated-generative-ai-python#744."""
     nothing = {"candidates": [{"content": {"role": "model"}, "finishReason": reason}]}
     empty = stream(nothing) if streaming else answer(200, nothing)
     good = GOOD_STREAM if streaming else GOOD_WHOLE

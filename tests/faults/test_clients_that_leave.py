@@ -21,6 +21,7 @@ BEGUN = chunk(data({**event("Hello"), "usageMetadata": USAGE}))
     ids=["whole", "before the head", "before the first event", "in mid-stream"],
 )
 async def test_a_client_that_leaves_cuts_upstream_within_a_second(running, streaming, script):
+    """Reported in new-api#4184, BerriAI/litellm#30075, gemini-balance#280."""
     async with (
         ScriptedUpstream(script) as upstream,
         running(settings_for(upstream.url)) as gateway,
@@ -52,6 +53,7 @@ async def test_a_reader_that_stops_is_held_back_and_cut(running):
 
 
 async def test_what_a_client_that_left_has_used_is_booked(running):
+    """Reported in new-api#4184, new-api#1272, BerriAI/litellm#30075, BerriAI/litellm#33736."""
     async with (
         ScriptedUpstream([SSE, BEGUN, STALL]) as upstream,
         running(settings_for(upstream.url)) as gateway,

@@ -105,6 +105,7 @@ async def test_refused_candidates_come_from_as_many_calls_and_nothing_is_lost(ru
     [(answer(200, LAST), 200), (refusal(400, "INVALID_ARGUMENT", SIGNATURE), 400)],
 )
 async def test_an_invalid_signature_is_replaced_once_by_the_bypass(running, then, status):
+    """Reported in 9router#301, earendil-works/pi#471."""
     call = {
         "id": "call_1",
         "type": "function",

@@ -65,6 +65,11 @@ BREAKS = {
 
 @pytest.mark.parametrize("name", BREAKS)
 async def test_a_break_after_the_first_byte_is_told_in_band(running, name):
+    """What was delivered is not repeated, and the end is never called a good one.
+
+    Reported in freellmapi#1288, vercel/ai#5217, OmniRoute#4177, llmgateway#3616, gemini-balance,
+    uni-api#146.
+    """
     script, code = BREAKS[name]
     script = [*script[:2], 0.05, *script[2:]]
     settings = {"upstream": {"idle_timeout_s": 0.3}}
@@ -76,6 +81,7 @@ async def test_a_break_after_the_first_byte_is_told_in_band(running, name):
         assert seen.text.startswith("Hello")
         assert seen.error is not None
         assert seen.error["code"] == code or code is None
+        assert seen.error["type"] == "server_error"
         assert seen.finish_reasons == []
         assert seen.done
         assert len(upstream.seen) == 1, "nothing is tried again once a byte has gone out"
@@ -181,6 +187,7 @@ async def test_an_event_without_end_is_given_up_before_it_fills_the_memory(
 
 
 async def test_a_stream_cut_at_every_byte_reads_the_same(running):
+    """Reported in BerriAI/litellm#5650."""
     raw = data(event("äöü漢字🙂")) + data(LAST)
     script = [SSE, *(chunk(raw[i : i + 1]) for i in range(len(raw))), END]
     async with (
