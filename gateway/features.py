@@ -27,6 +27,7 @@ _CLIENT_NAMES = {
     "temperature": "temperature",
     "topP": "top_p",
     "topK": "top_k",
+    "maxOutputTokens": "max_tokens",
     "presencePenalty": "presence_penalty",
     "frequencyPenalty": "frequency_penalty",
     "responseLogprobs": "logprobs",
@@ -321,41 +322,45 @@ CHANGES: dict[str, Change] = {
 }
 
 
-def _most_tokens(call: UpstreamCall, notes: Notes, _least: int, most: int) -> UpstreamCall:
-    config = config_of(call)
-    if config.get("maxOutputTokens", 0) <= most:
-        return call
-    notes.adjust("max_tokens", str(most), _REASON)
-    return with_config(call, {**config, "maxOutputTokens": most})
+def _at_most(name: str) -> Limit:
+    """Make the change that lowers one setting to the most that the model takes."""
+
+    def change(call: UpstreamCall, notes: Notes, _least: int, most: int) -> UpstreamCall:
+        config = config_of(call)
+        if config.get(name, 0) <= most:
+            return call
+        notes.adjust(_CLIENT_NAMES[name], str(most), _REASON)
+        return with_config(call, {**config, name: most})
+
+    return change
 
 
-def _budget_within(call: UpstreamCall, notes: Notes, least: int, most: int) -> UpstreamCall:
-    config = config_of(call)
-    thinking = config.get("thinkingConfig") or {}
-    budget = thinking.get("thinkingBudget")
-    # -1 leaves the amount to the model.
-    if budget is None or budget < 0:
-        return call
-    clamped = min(max(budget, least), most)
-    if clamped == budget:
-        return call
-    notes.adjust("thinking", str(clamped), _REASON)
-    return with_config(call, {**config, "thinkingConfig": {**thinking, "thinkingBudget": clamped}})
+def _budget_to(takes: Callable[[int], bool], put: Callable[[int, int, int], int]) -> Limit:
+    """Make the change of a thinking budget that *takes* says yes to.
 
+    *put* gives the new one from the old one, the least and the most.
+    """
 
-def _budget_told(call: UpstreamCall, notes: Notes, _least: int, most: int) -> UpstreamCall:
-    """Tell the amount where the model does not choose it: the most, which it need not use up."""
-    config = config_of(call)
-    thinking = config.get("thinkingConfig") or {}
-    if thinking.get("thinkingBudget") != -1:
-        return call
-    notes.adjust("thinking", str(most), _REASON)
-    return with_config(call, {**config, "thinkingConfig": {**thinking, "thinkingBudget": most}})
+    def change(call: UpstreamCall, notes: Notes, least: int, most: int) -> UpstreamCall:
+        config = config_of(call)
+        thinking = config.get("thinkingConfig") or {}
+        budget = thinking.get("thinkingBudget")
+        if budget is None or not takes(budget) or (new := put(budget, least, most)) == budget:
+            return call
+        notes.adjust("thinking", str(new), _REASON)
+        return with_config(call, {**config, "thinkingConfig": {**thinking, "thinkingBudget": new}})
+
+    return change
 
 
 LIMITS: dict[str, Limit] = {
-    "max_tokens": _most_tokens,
-    "thinking_budget": _budget_within,
-    "automatic_thinking": _budget_told,
+    "max_tokens": _at_most("maxOutputTokens"),
+    "top_k": _at_most("topK"),
+    "top_logprobs": _at_most("logprobs"),
+    # Three refusals: a model may take 0 (no thinking) or -1 (its own choice) beside its range.
+    "thinking_budget": _budget_to(lambda n: n > 0, lambda n, least, most: min(max(n, least), most)),
+    "no_thinking": _budget_to(lambda n: n == 0, lambda _n, least, _most: least),
+    # The model need not use up the most.
+    "automatic_thinking": _budget_to(lambda n: n < 0, lambda _n, _least, most: most),
 }
 _LIMIT = re.compile(rf"(?P<name>{'|'.join(LIMITS)})=(?P<least>\d{{1,9}})\.\.(?P<most>\d{{1,9}})")

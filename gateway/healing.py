@@ -5,11 +5,11 @@ mends nothing.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gateway.exchange import Json, Notes, UpstreamCall
-from gateway.features import BYPASS, CHANGES, limit, map_parts, without
+from gateway.features import BYPASS, limit, map_parts, without
 
 REMEMBER_S = 86_400.0
 MAX_LEARNED = 4_096
@@ -25,21 +25,24 @@ class Healed:
 
 def heal(call: UpstreamCall, message: str, notes: Notes) -> Healed | None:
     """Give *call* without what upstream's *message* complains of; None if nothing would change."""
-    for pattern, feature in _REFUSALS:
-        if pattern.search(message):
-            healed = CHANGES[feature](call, notes)
-            if healed is not call:
-                return Healed(healed, feature)
+    for feature in _told(message):
+        healed = without(call, (feature,), notes)
+        if healed is not call:
+            return Healed(healed, feature)
     if _SIGNATURE.search(message) and (healed := _bypass(call, notes)) is not call:
         return Healed(healed, None)
-    for pattern, name, beyond in _RANGES:
+    return None
+
+
+def _told(message: str) -> Iterator[str]:
+    """Give the features that *message* may tell of; a range says more than a refusal."""
+    for pattern, name, beyond in RANGES:
         found = pattern.search(message)
         if found is not None:
-            feature = limit(name, int(found["least"] or 0), int(found["most"]) - beyond)
-            healed = without(call, (feature,), notes)
-            if healed is not call:
-                return Healed(healed, feature)
-    return None
+            yield limit(name, int(found["least"] or 0), int(found["most"]) - beyond)
+    for pattern, feature in MESSAGES:
+        if pattern.search(message):
+            yield feature
 
 
 class LearnedRefusals:
@@ -94,7 +97,8 @@ def _compiled(pattern: str) -> "re.Pattern[str]":
     return re.compile(pattern, re.IGNORECASE | re.DOTALL)
 
 
-_REFUSALS = tuple(
+# What the message tells, and the feature that is refused; the first that changes anything counts.
+MESSAGES = tuple(
     (_compiled(pattern), feature)
     for pattern, feature in (
         (r"penalty is not (?:enabled|supported)", "penalties"),
@@ -124,7 +128,7 @@ _REFUSALS = tuple(
         (r"multiple tools are supported only when", "builtins_with_functions"),
         (r"function calling is not enabled|function calling is not supported", "functions"),
         # A model that refuses one built-in tool may well have the others.
-        (r"(?:search grounding|google search).{0,60}not (?:en|supp)", "search"),
+        (r"(?:search grounding|google search|search as).{0,60}not (?:en|supp)", "search"),
         (r"code execution.{0,60}not (?:en|supp)", "code"),
         (r"(?:browse tool|url.?context).{0,60}not (?:en|supp)", "urls"),
         (r"google maps.{0,60}not (?:en|supp)", "maps"),
@@ -137,7 +141,8 @@ _REFUSALS = tuple(
             "json",
         ),
         (r"image.?size.{0,80}not (?:supported|enabled)", "image_size"),
-        (r"threshold.{0,80}(?:not supported|invalid)|invalid value.{0,60}\"OFF\"", "safety_off"),
+        # The name of the enumeration's type stands between.
+        (r"threshold.{0,80}(?:not supported|invalid)|invalid value.{0,200}\"OFF\"", "safety_off"),
         (r"unknown name \"id\"", "call_ids"),
         (
             r"unknown name \"mediaResolution\" at 'contents|per-part media resolution",
@@ -152,12 +157,23 @@ _BUDGETS = _compiled(
     r"thinking.?budget.{0,120}(?:between|from) (?P<least>\d{1,9}) (?:and|to) (?P<most>\d{1,9})"
 )
 # What the message tells, the setting's name, and by how much the told end is beyond the range.
-_RANGES = (
+RANGES = (
     (
         _compiled(r"max.?output.?tokens?.{0,120}(?P<least>)to (?P<most>\d{1,9}) \(exclusive"),
         "max_tokens",
         1,
     ),
+    (
+        _compiled(r"top_?k.{0,80}from (?P<least>\d{1,9}).{0,20}to (?P<most>\d{1,9}) \(exclusive"),
+        "top_k",
+        1,
+    ),
+    (
+        _compiled(r"logprobs.{0,80}from (?P<least>\d{1,9}).{0,20}to (?P<most>\d{1,9}) \(exclusive"),
+        "top_logprobs",
+        1,
+    ),
     (_BUDGETS, "thinking_budget", 0),
+    (_BUDGETS, "no_thinking", 0),
     (_BUDGETS, "automatic_thinking", 0),
 )

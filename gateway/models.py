@@ -31,7 +31,6 @@ class ModelName:
     thoughts: bool = False
 
 
-@lru_cache(maxsize=512)
 @lru_cache(maxsize=1024)
 def parse(name: str) -> ModelName:
     """Take *name* apart. Raises `BadRequest` for a name that no model can have."""

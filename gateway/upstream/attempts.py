@@ -51,7 +51,7 @@ class Attempts:
         "_avoid",
         "_call",
         "_deadline",
-        "_healed",
+        "_mended",
         "_notes",
         "_outcome",
         "_tried",
@@ -68,7 +68,7 @@ class Attempts:
         self._notes = notes
         self._avoid: set[str] = set()
         self._tried: set[str] = set()
-        self._healed = 0
+        self._mended: set[str] = set()
         self._weak = False
         self._deadline = asyncio.get_running_loop().time() + upstream.settings.deadline_s
 
@@ -127,10 +127,13 @@ class Attempts:
         if self._outcome.begun:
             # The head is out: it could not tell of the change any more.
             return False
-        if fault.kind is Kind.REQUEST and self._healed < MOST_MENDS:
-            healed = heal(self._call, fault.error.message, self._notes)
+        message = fault.error.message
+        # What is said again was not mended by the change that it led to.
+        fresh = message not in self._mended and len(self._mended) < MOST_MENDS
+        if fault.kind is Kind.REQUEST and fresh:
+            healed = heal(self._call, message, self._notes)
             if healed is not None:
-                self._healed += 1
+                self._mended.add(message)
                 self._call = healed.call
                 if healed.feature is not None:
                     self._upstream.refusals.learn(self._call.model, healed.feature)

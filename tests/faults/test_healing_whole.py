@@ -1,92 +1,169 @@
 """Refusals that are mended: once with a second attempt, and from then on at once."""
 
+import copy
+import time
+from types import SimpleNamespace
+
 import pytest
 
+from gateway import healing
 from gateway.features import BYPASS
+from tests.faults.refusals import NEW, REFUSALS, WEATHER
 from tests.faults.scripted import LAST, ScriptedUpstream, answer, refusal, stream
 from tests.running import LICENSE, settings_for
 
-NEW = "gemini-3.5-flash"
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "weather",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
-    },
+BODY = {"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "hi"}]}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+HISTORY = {
+    "model": NEW,
+    "messages": [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "dry"},
+    ],
+    "tools": [WEATHER],
 }
-BUDGET = "The thinking budget {} is invalid. Please choose a value between 128 and 8000."
-# name: Google's message, what the client asks for, what is told
-REFUSALS = {
-    "penalty": (
-        "Penalty is not enabled for this model",
-        {"presence_penalty": 1},
-        "presence_penalty=dropped",
-    ),
-    "tokens": (
-        "max_output_tokens 9000 is out of range: from 1 (inclusive) to 8193 (exclusive)",
-        {"max_tokens": 9000},
-        "max_tokens=8192",
-    ),
-    "seed": ("seed is not supported for this model", {"seed": 1}, "seed=dropped"),
-    "unsuited json": (
-        "JSON mode is not enabled for this model",
-        {"response_format": {"type": "json_object"}},
-        "response_format=emulated",
-    ),
-    "json and tools": (
-        "Function calling with a response mime type: 'application/json' is unsupported",
-        {"model": NEW, "response_format": {"type": "json_object"}, "tools": [WEATHER]},
-        "response_format=emulated",
-    ),
-    "thinking level": (
-        "Thinking level MINIMAL is not supported for this model.",
-        {"model": NEW, "reasoning_effort": "minimal"},
-        "thinking=LOW",
-    ),
-    "no thinking level": (
-        "Thinking level is not supported for this model.",
-        {"model": NEW, "reasoning_effort": "high"},
-        "thinking=automatic",
-    ),
-    "large budget": (
-        BUDGET.format(9000),
-        {"thinking": {"type": "enabled", "budget_tokens": 9000}},
-        "thinking=8000",
-    ),
-    "small budget": (
-        BUDGET.format(9),
-        {"thinking": {"type": "enabled", "budget_tokens": 9}},
-        "thinking=128",
-    ),
-    "automatic budget": (BUDGET.format(-1), {"thinking": {"type": "enabled"}}, "thinking=8000"),
-}
-SIGNATURE = "Thought signature is not valid"
+# Those that change nothing the client would notice.
+ELSEWHERE = [
+    "Unknown name \"id\" at 'contents[1].parts[0].function_call': Cannot find field.",
+    "Multiple candidates is not enabled for this model",
+    "candidate_count must be 1 for this model",
+]
+
+
+def refused(message: str) -> list:
+    return refusal(400, "INVALID_ARGUMENT", message)
 
 
 @pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize("name", REFUSALS)
 async def test_the_first_request_heals_and_the_next_is_right_at_once(running, name, streaming):
-    message, asked, told = REFUSALS[name]
+    one = REFUSALS[name]
     good = stream(LAST) if streaming else answer(200, LAST)
     async with (
-        ScriptedUpstream(refusal(400, "INVALID_ARGUMENT", message), good) as upstream,
+        ScriptedUpstream(refused(one.message), good) as upstream,
         running(settings_for(upstream.url)) as gateway,
     ):
         for calls in (2, 3):
-            async with gateway.post(stream=streaming, **asked) as response:
+            async with gateway.post(stream=streaming, **one.asked) as response:
                 assert response.status == 200
-                assert told in response.headers["x-gateway-adjusted"]
-                await response.read()
+                told = response.headers[one.header].split(", ")
+                assert one.told in [field.partition(";")[0] for field in told]
+                assert "end" in await response.text()
             assert len(upstream.seen) == calls
+        first, *others = [str(seen.body) for seen in upstream.seen]
+        assert one.gone in first
+        assert not any(one.gone in body for body in others)
         assert upstream.seen[1].body == upstream.seen[2].body
 
 
+def test_every_message_that_is_known_has_an_example_here():
+    told = [*(one.message for one in REFUSALS.values()), *ELSEWHERE]
+    patterns = [pattern for pattern, *_ in (*healing.MESSAGES, *healing.RANGES)]
+    assert [one.pattern for one in patterns if not any(map(one.search, told))] == []
+
+
+async def test_what_a_model_refuses_is_asked_again_a_day_later(running, monkeypatch):
+    one, later = REFUSALS["seed"], [0.0]
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + later[0])
+    # The loop's own clock goes on as it does.
+    monkeypatch.setattr("gateway.state.opening.time", clock)
+    good = answer(200, LAST)
+    async with (
+        ScriptedUpstream(refused(one.message), good) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        sent = []
+        for later[0] in (0, healing.REMEMBER_S - 60, healing.REMEMBER_S + 60):
+            status, _, headers = await gateway.whole(**one.asked)
+            assert status == 200
+            sent.append((len(upstream.seen), "x-gateway-adjusted" in headers))
+        assert sent == [(2, True), (3, True), (4, False)]
+        assert upstream.seen[3].body["generationConfig"] == one.asked
+
+
 @pytest.mark.parametrize("streaming", [False, True])
-async def test_refused_candidates_come_from_as_many_calls_and_nothing_is_lost(running, streaming):
-    message = "Multiple candidates is not enabled for this model"
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Request contains an invalid argument.",
+        "Invalid JSON payload received. Unknown name \"colour\" at 'generation_config': Cannot find.",
+        "The model could not make sense of this.",
+        # Known, but not of what was asked for.
+        "Multiple candidates is not enabled for this model",
+    ],
+)
+async def test_a_refusal_that_nobody_knows_is_told_as_it_is(running, message, streaming):
+    async with (
+        ScriptedUpstream(refused(message)) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        async with gateway.post(stream=streaming, seed=0) as response:
+            assert response.status == 400
+            assert message in (await response.json())["error"]["message"]
+            assert "x-gateway-adjusted" not in response.headers
+        assert len(upstream.seen) == 1
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+async def test_a_refusal_that_healing_does_not_end_is_told(running, name):
+    one = REFUSALS[name]
+    async with (
+        ScriptedUpstream(refused(one.message)) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+        gateway.post(**one.asked) as response,
+    ):
+        assert response.status == 400
+        assert one.message in (await response.json())["error"]["message"]
+        assert len(upstream.seen) == 2
+
+
+async def test_several_refusals_heal_one_after_another(running):
+    names = ["penalty", "temperature", "seed", "tokens"]
+    asked = {name: value for one in names for name, value in REFUSALS[one].asked.items()}
+    scripts = [refused(REFUSALS[one].message) for one in names]
+    async with (
+        ScriptedUpstream(*scripts, answer(200, LAST)) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        status, _, headers = await gateway.whole(**asked)
+        assert status == 200
+        assert all(REFUSALS[one].told in headers["x-gateway-adjusted"] for one in names)
+        assert upstream.seen[-1].body["generationConfig"] == {"maxOutputTokens": 8192}
+
+
+async def test_what_one_model_refuses_another_is_still_asked(running):
+    one, good = REFUSALS["seed"], answer(200, LAST)
+    async with (
+        ScriptedUpstream(refused(one.message), good) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        await gateway.whole(**one.asked)
+        _, _, headers = await gateway.whole(model=NEW, **one.asked)
+        assert "x-gateway-adjusted" not in headers
+        assert upstream.seen[-1].body["generationConfig"] == one.asked
+
+
+async def test_ids_of_calls_go_where_they_are_unknown(running):
+    async with (
+        ScriptedUpstream(refused(ELSEWHERE[0]), answer(200, LAST)) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        for calls in (2, 3):
+            assert (await gateway.whole(**HISTORY))[0] == 200
+            assert len(upstream.seen) == calls
+        first, *others = [str(seen.body["contents"]) for seen in upstream.seen]
+        assert "'id': 'call_1'" in first
+        assert not any("'id'" in contents for contents in others)
+
+
+@pytest.mark.parametrize("message", ELSEWHERE[1:3])
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_refused_candidates_come_from_as_many_calls(running, streaming, message):
+    """Nothing is lost, so that nothing is told."""
     good = stream(LAST) if streaming else answer(200, LAST)
     async with (
-        ScriptedUpstream(refusal(400, "INVALID_ARGUMENT", message), good) as upstream,
+        ScriptedUpstream(refused(message), good) as upstream,
         running(settings_for(upstream.url)) as gateway,
     ):
         for calls in (3, 5):
@@ -101,28 +178,17 @@ async def test_refused_candidates_come_from_as_many_calls_and_nothing_is_lost(ru
 
 
 @pytest.mark.parametrize(
-    ("then", "status"),
-    [(answer(200, LAST), 200), (refusal(400, "INVALID_ARGUMENT", SIGNATURE), 400)],
+    "message", ["Thought signature is not valid", "Corrupted thought signature."]
 )
-async def test_an_invalid_signature_is_replaced_once_by_the_bypass(running, then, status):
+@pytest.mark.parametrize("status", [200, 400])
+async def test_an_invalid_signature_is_replaced_once_by_the_bypass(running, message, status):
     """Reported in 9router#301, earendil-works/pi#471."""
-    call = {
-        "id": "call_1",
-        "type": "function",
-        "function": {"name": "weather", "arguments": "{}"},
-        "extra_content": {"google": {"thought_signature": "AAAA"}},
-    }
-    asked = {
-        "model": NEW,
-        "messages": [
-            {"role": "user", "content": "hi"},
-            {"role": "assistant", "tool_calls": [call]},
-            {"role": "tool", "tool_call_id": "call_1", "content": "dry"},
-        ],
-        "tools": [WEATHER],
-    }
+    then = answer(200, LAST) if status == 200 else refused(message)
+    asked = copy.deepcopy(HISTORY)
+    call = asked["messages"][1]["tool_calls"][0]
+    call["extra_content"] = {"google": {"thought_signature": "AAAA"}}
     async with (
-        ScriptedUpstream(refusal(400, "INVALID_ARGUMENT", SIGNATURE), then) as upstream,
+        ScriptedUpstream(refused(message), then) as upstream,
         running(settings_for(upstream.url)) as gateway,
     ):
         got, _, headers = await gateway.whole(**asked)
@@ -134,20 +200,19 @@ async def test_an_invalid_signature_is_replaced_once_by_the_bypass(running, then
 
 @pytest.mark.parametrize("name", REFUSALS)
 async def test_strict_mode_tells_of_the_refused_field_and_sends_nothing_changed(running, name):
-    message, asked, told = REFUSALS[name]
-    payload = {"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "hi"}]}
+    one = REFUSALS[name]
     async with (
-        ScriptedUpstream(refusal(400, "INVALID_ARGUMENT", message), answer(200, LAST)) as upstream,
+        ScriptedUpstream(refused(one.message), answer(200, LAST)) as upstream,
         running(settings_for(upstream.url)) as gateway,
     ):
         # The second is refused for what the first one taught.
         for _ in range(2):
             async with gateway.session.post(
                 f"{gateway.url}/v1/chat/completions",
-                json=payload | asked,
+                json=BODY | one.asked,
                 headers={"Authorization": LICENSE, "x-gateway-strict": "true"},
             ) as response:
                 assert response.status == 400
                 error = (await response.json())["error"]
-            assert (error["code"], error["param"]) == ("strict_mode", told.partition("=")[0])
+            assert (error["code"], error["param"]) == ("strict_mode", one.culprit)
             assert len(upstream.seen) == 1

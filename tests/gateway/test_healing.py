@@ -189,6 +189,16 @@ def test_models_without_end_do_not_fill_the_memory():
     assert learned.of(f"m{MAX_LEARNED}") == {"penalties"}
 
 
+def test_a_range_that_refuses_an_amount_says_nothing_of_none_at_all():
+    message = "The thinking budget 9 is invalid. Please choose a value between 512 and 800."
+    healed, _ = mended(message, {"thinkingConfig": {"thinkingBudget": 9}})
+    assert healed is not None
+    for budget in (0, -1):
+        config = {"thinkingConfig": {"thinkingBudget": budget}}
+        other = UpstreamCall("m", {"contents": CONTENTS, "generationConfig": config}, stream=False)
+        assert without(other, [healed.feature], Notes()) is other
+
+
 def test_a_budget_within_its_range_is_left_alone():
     message = "The thinking budget is invalid. Please choose a value between 1 and 50."
     assert mended(message, {"thinkingConfig": {"thinkingBudget": 9}})[0] is None
