@@ -6,10 +6,10 @@ mends nothing.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.exchange import Json, Notes, UpstreamCall
-from gateway.features import BYPASS, limit, map_parts, without
+from gateway.features import BYPASS, instruct, limit, map_parts, without
 
 REMEMBER_S = 86_400.0
 MAX_LEARNED = 4_096
@@ -43,6 +43,18 @@ def _told(message: str) -> Iterator[str]:
     for pattern, feature in MESSAGES:
         if pattern.search(message):
             yield feature
+
+
+def hint(call: UpstreamCall, slip: str, notes: Notes) -> UpstreamCall:
+    """Give *call* for a second try, with a word on the *slip* that the model ended with.
+
+    A request in strict mode, and one whose instruction is in a cache, stay as they are.
+    """
+    text = _HINTS.get(slip)
+    if text is None or notes.is_strict or "cachedContent" in call.body:
+        return call
+    notes.adjust("system", "hinted", slip)
+    return replace(call, body=instruct(call.body, text))
 
 
 class LearnedRefusals:
@@ -152,6 +164,13 @@ MESSAGES = tuple(
         (r"service.?tier.{0,80}not (?:supported|enabled|available)", "service_tier"),
     )
 )
+_HINTS = {
+    "malformed_function_call": (
+        "A function call must name a declared function and hold its arguments as one valid JSON "
+        "object. Never write it as text or code."
+    ),
+    "unexpected_tool_call": "Call no function but those declared. Without any, answer in text.",
+}
 _SIGNATURE = _compiled(r"(?:corrupted )?thought.?signature")
 _BUDGETS = _compiled(
     r"thinking.?budget.{0,120}(?:between|from) (?P<least>\d{1,9}) (?:and|to) (?P<most>\d{1,9})"

@@ -17,7 +17,7 @@ import aiohttp
 from gateway.dialects.openai_chat.finish import worth_retrying
 from gateway.errors import GatewayError, UpstreamAuth, UpstreamEmpty, UpstreamOverloaded
 from gateway.exchange import Notes, Outcome, UpstreamCall
-from gateway.healing import heal
+from gateway.healing import heal, hint
 from gateway.upstream.answer import Answer, Failed
 from gateway.upstream.breaker import HOST
 from gateway.upstream.credentials import Credential
@@ -224,7 +224,8 @@ class Attempts:
             async with asyncio.timeout_at(limit):
                 answer = await self._upstream.post(self._call, credential)
                 first = await answer.begin()
-                if not self._weak and (reason := worth_retrying(first)):
+                # Once the head is out, a weak answer is better than none.
+                if not (self._weak or self._outcome.begun) and (reason := worth_retrying(first)):
                     await self._refuse_weak(answer, reason)
         except BaseException as error:
             if answer is not None:
@@ -239,6 +240,7 @@ class Attempts:
         # An empty STOP may come first and text after it.
         if await answer.is_single():
             self._weak = True
+            self._call = hint(self._call, reason, self._notes)
             raise Failed(Fault(Kind.WEAK, UpstreamEmpty(f"The model ended with {reason}.")))
 
     def _move_to(self, model: str) -> None:

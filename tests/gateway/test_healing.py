@@ -4,7 +4,7 @@ import pytest
 
 from gateway.exchange import Notes, UpstreamCall
 from gateway.features import BYPASS, without
-from gateway.healing import MAX_LEARNED, REMEMBER_S, LearnedRefusals, heal
+from gateway.healing import MAX_LEARNED, REMEMBER_S, LearnedRefusals, heal, hint
 
 CONTENTS = [{"role": "user", "parts": [{"text": "Hi"}]}]
 FUNCTIONS = {"functionDeclarations": [{"name": "f"}]}
@@ -133,6 +133,35 @@ def test_a_missing_signature_is_made_up_for_by_the_bypass():
     assert healed is not None
     assert healed.call.body["contents"][0]["parts"][0]["thoughtSignature"] == BYPASS
     assert heal(healed.call, message, Notes()) is None
+
+
+def hinted(slip, *, strict=False, **body):
+    notes = Notes()
+    notes.is_strict = strict
+    told = UpstreamCall("m", {"contents": CONTENTS, **body}, stream=False)
+    return hint(told, slip, notes).body.get("systemInstruction"), notes.adjusted
+
+
+@pytest.mark.parametrize("slip", ["malformed_function_call", "unexpected_tool_call"])
+def test_a_slip_is_told_behind_the_instruction(slip):
+    told, adjusted = hinted(slip, systemInstruction={"parts": [{"text": "Be kind"}]})
+    first, last = told["parts"]
+    assert first["text"] == "Be kind"
+    assert "function" in last["text"]
+    assert adjusted == {"system": f"hinted;reason={slip}"}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"slip": "empty_answer"},
+        {"slip": "malformed_function_call", "strict": True},
+        {"slip": "malformed_function_call", "cachedContent": "cachedContents/1"},
+    ],
+    ids=["nothing to tell", "strict mode", "the instruction is in a cache"],
+)
+def test_a_second_try_may_stay_as_it_is(case):
+    assert hinted(**case) == (None, {})
 
 
 def test_ids_go_where_they_are_unknown():

@@ -23,11 +23,19 @@ def response(text: str) -> Json:
     A JSON object is told as it is, all else under "output", and so is an object with a `$ref`,
     which Gemini would take for a reference to a file.
     """
-    if text.lstrip()[:1] == "{" and '"$ref"' not in text:
+    if text.lstrip()[:1] == "{":
         value = parse_object(text)
-        if value is not None:
+        if value is not None and not _refers(text, value):
             return value
     return {"output": text}
+
+
+def _refers(text: str, value: Json) -> bool:
+    """Tell whether *value*, read from *text*, has a `$ref` at any depth."""
+    if "$ref" not in text and "\\u" not in text:
+        return False
+    # Written anew, its letters are no escapes and a quote within a string is one.
+    return b'"$ref":' in orjson.dumps(value)
 
 
 def function_response(

@@ -29,6 +29,8 @@ def parts(made, at=-1):
         ("plain", {"output": "plain"}),
         ("{not json", {"output": "{not json"}),
         ('{"$ref": "#/x"}', {"output": '{"$ref": "#/x"}'}),
+        (r'{"a": {"$r\u0065f": 1}}', {"output": r'{"a": {"$r\u0065f": 1}}'}),
+        ('{"a": "$ref"}', {"a": "$ref"}),
         ("", {"output": ""}),
         ('{"a":' * 200 + "1" + "}" * 200, {"output": '{"a":' * 200 + "1" + "}" * 200}),
     ],
