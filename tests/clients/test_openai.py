@@ -152,6 +152,7 @@ def test_a_tool_loop_runs_to_its_end(client, model, question):
 
 @pytest.mark.parametrize("model", [MODEL, "gemini-3-flash-preview", "gemini-3.5-flash"])
 def test_a_streamed_tool_loop_of_a_client_that_drops_unknown_fields(client, model):
+    """Reported in BerriAI/litellm#16893."""
     messages = [{"role": "user", "content": "parallel: weather in Paris and Rome?"}]
     calls: dict[int, dict] = {}
     for chunk in client.chat.completions.create(

@@ -35,28 +35,38 @@ async def test_an_answer_that_calls_a_function_ends_with_tool_calls(scripted, st
     assert [call["function"]["name"] for call in told.calls] == ["look"]
 
 
-ENDLESS = [says({"text": f"{n} "}, finish="STOP") for n in range(4)]
-CALLING = [says(calls("look", {"n": n}), finish="STOP") for n in range(3)]
+def twice(event: dict) -> dict:
+    """Give *event* with its candidate a second time, as one of two that were asked for."""
+    [one] = event["candidates"]
+    return {**event, "candidates": [{**one, "index": 0}, {**one, "index": 1}]}
+
+
+TEXT = [says({"text": f"{n} "}, finish="STOP") for n in range(4)]
+CALLS = [says(calls("look", {"n": n}), finish="STOP") for n in range(3)]
 
 
 @pytest.mark.parametrize(
-    ("events", "reason"), [(ENDLESS, "stop"), (CALLING, "tool_calls")], ids=["text", "calls"]
+    ("events", "choices", "reason"),
+    [(TEXT, 1, "stop"), (CALLS, 1, "tool_calls"), ([twice(one) for one in TEXT], 2, "stop")],
+    ids=["text", "calls", "two candidates"],
 )
 @pytest.mark.parametrize("streaming", [True])
-async def test_a_stream_ends_once_in_a_chunk_of_its_own(scripted, streaming, events, reason):
+async def test_each_choice_of_a_stream_ends_once_in_a_chunk_of_its_own(
+    scripted, streaming, events, choices, reason
+):
     """Gemini says STOP in every event; the client is told null until all has been said.
 
     Reported in BerriAI/litellm#31634, BerriAI/litellm#2195, one-api#1408, new-api#378,
     one-hub#402, one-hub#418.
     """
     async with scripted(events) as (gateway, _):
-        told = await ask(gateway, streaming=streaming, tools=[TOOL])
-    choices = [choice for one in told.chunks for choice in one["choices"]]
-    *before, last = choices
-    assert {choice["finish_reason"] for choice in before} == {None}
-    assert (last["finish_reason"], last["delta"]) == (reason, {})
-    assert told.text.split() == (["0", "1", "2", "3"] if events is ENDLESS else [])
-    assert len(told.calls) == (3 if events is CALLING else 0)
+        told = await ask(gateway, streaming=streaming, tools=[TOOL], n=choices)
+    for index in range(choices):
+        said = [one for chunk in told.chunks for one in chunk["choices"] if one["index"] == index]
+        *before, last = said
+        assert {one["finish_reason"] for one in before} == {None}
+        assert (last["finish_reason"], last["delta"]) == (reason, {})
+        assert len([one for one in before if len(one["delta"]) == 1]) == len(events)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +95,14 @@ async def test_what_comes_after_a_first_stop_is_delivered(scripted, streaming, e
     places = [told.text.find(one) for one in said]
     assert places[0] > -1
     assert places == sorted(places)
+
+
+async def test_the_last_reason_to_end_is_the_one_told(scripted, streaming):
+    """Reported in kelivo#1003."""
+    cut = [says({"text": "Once"}, finish="STOP"), says({"text": " upon"}, finish="MAX_TOKENS")]
+    async with scripted(cut) as (gateway, _):
+        told = await ask(gateway, streaming=streaming)
+    assert (told.text, told.finish_reason) == ("Once upon", "length")
 
 
 @pytest.mark.parametrize(

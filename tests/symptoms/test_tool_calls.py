@@ -120,6 +120,16 @@ BROKEN = {
         result("1"),
         {"role": "user", "content": "And?"},
     ],
+    "one id for two calls": [
+        turn(call("1"), call("1", "listen")),
+        result("1"),
+        result("1"),
+        result("1"),
+    ],
+    "a call of the former kind without a result": [
+        {"role": "assistant", "content": None, "function_call": call("")["function"]},
+        {"role": "user", "content": "Never mind"},
+    ],
     "results in another order": [
         turn(call("1"), call("2", "listen")),
         result("2"),
@@ -135,24 +145,30 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("model", [OLD, NEW])
+# What was only put in order is no change that anybody must be told of.
+UNTOLD = {
+    "results in another order",
+    "results after a word of the user",
+    "the question was cut out of the history",
+}
+
+
 @pytest.mark.parametrize("name", BROKEN)
-async def test_calls_and_results_that_do_not_match_are_made_to(gateway, simulator, model, name):
+async def test_calls_and_results_that_do_not_match_are_made_to(gateway, simulator, name):
     """A strict upstream takes the repaired request at the first try.
 
     Reported in gemini-cli#16543, gemini-cli#5443, gemini-cli#3814, vscode#299295.
     """
-    before = [] if "question" in name else [QUESTION]
-    told = await ask(
-        gateway, streaming=False, model=model, messages=[*before, *BROKEN[name]], tools=TOOLS
-    )
-    assert told.status == 200, told.error
-    assert [one.status for one in simulator.received] == [200]
-    body = simulator.received[0].body
-    assert len(sent(body, "functionCall")) == len(sent(body, "functionResponse"))
-    # What was put in order only is no change.
-    repaired = "order" not in name and "question" not in name
-    assert ("x-gateway-adjusted" in told.headers) is (repaired and "after a word" not in name)
+    before = [] if name == "the question was cut out of the history" else [QUESTION]
+    fields = {"messages": [*before, *BROKEN[name]], "tools": TOOLS}
+    for model in (OLD, NEW):
+        told = await ask(gateway, streaming=False, model=model, **fields)
+        assert told.status == 200, told.error
+        assert ("x-gateway-adjusted" in told.headers) is (name not in UNTOLD)
+    assert [one.status for one in simulator.received] == [200, 200]
+    for one in simulator.received:
+        made, answered = sent(one.body, "functionCall"), sent(one.body, "functionResponse")
+        assert [call["name"] for call in made] == [response["name"] for response in answered]
 
 
 async def test_a_result_names_the_id_of_its_call(gateway, simulator, streaming):

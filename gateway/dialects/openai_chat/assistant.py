@@ -27,7 +27,7 @@ def turn(translating: Translating, message: Json, index: int) -> list[Json]:
         parts = _visible(translating, message, index)
         if signature and parts and "text" in parts[-1]:
             parts[-1] = {**parts[-1], "thoughtSignature": signature}
-        elif signature and calls and "thoughtSignature" not in calls[0]["functionCall"]:
+        elif signature and calls:
             calls[0].setdefault("thoughtSignature", signature)
         parts += calls
     if translating.can.signed_calls:
