@@ -36,7 +36,8 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
         id=_request_id(request),
         dialect=DIALECTS["openai_chat"],
         started=time.monotonic(),
-        carries_payload=request.method == "POST",
+        # What is no request of ours has no payload that could be wrong.
+        carries_payload=request.method == "POST" and request.match_info.http_exception is None,
         strict=request.headers.get("x-gateway-strict", "") == "true",
     )
     request[EXCHANGE] = exchange

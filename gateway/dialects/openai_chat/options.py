@@ -109,7 +109,7 @@ def _within(field: str, to: str, least: float, most: float) -> Callable[..., Non
     def put(_translating: Translating, config: Json, value: float) -> None:
         if not least <= value <= most:
             raise BadRequest(
-                f"Expected a number from {least:g} to {most:g}.", param=field, code="invalid_value"
+                f"Expected a number from {least} to {most}.", param=field, code="invalid_value"
             )
         config[to] = value
 
