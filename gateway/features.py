@@ -17,6 +17,9 @@ from gateway.exchange import Json, Notes, UpstreamCall
 # Documented by Google for histories of other models (ai.google.dev: thought-signatures).
 BYPASS = "skip_thought_signature_validator"
 
+# The most answers that one request may ask for (Gemini's own limit).
+MAX_CANDIDATES = 8
+
 Change = Callable[[UpstreamCall, Notes], UpstreamCall]
 
 Limit = Callable[[UpstreamCall, Notes, int, int], UpstreamCall]
@@ -102,7 +105,8 @@ def _candidates(call: UpstreamCall, _notes: Notes) -> UpstreamCall:
     # Nothing is lost for the client: as many calls are made.
     config = config_of(call)
     count = config.get("candidateCount")
-    if count is None:
+    # Nobody may have the gateway make as many calls as they like.
+    if not isinstance(count, int) or count not in range(1, MAX_CANDIDATES + 1):
         return call
     kept = {name: value for name, value in config.items() if name != "candidateCount"}
     return replace(with_config(call, kept), copies=count)

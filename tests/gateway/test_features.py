@@ -123,3 +123,9 @@ def test_the_resolution_of_one_part_is_dropped_where_it_is_unknown():
     assert healed is not None
     assert healed.call.body["contents"][0]["parts"] == [{"text": "x"}, {"text": "y"}]
     assert list(notes.adjusted) == ["detail"]
+
+
+@pytest.mark.parametrize("count", [0, -1, 9, 10**9, "2", None])
+def test_no_count_beyond_its_bounds_becomes_so_many_calls(count):
+    healed, _ = mended("Multiple candidates is not enabled", {"candidateCount": count})
+    assert healed is None

@@ -11,9 +11,9 @@ from gateway.dialects.openai_chat.shapes import MAX_DEPTH
 from gateway.dialects.openai_chat.translating import Translating
 from gateway.errors import BadRequest
 from gateway.exchange import Json
+from gateway.features import MAX_CANDIDATES
 
 _MAX_STOPS = 5
-_MAX_CANDIDATES = 8
 _MAX_INT32 = 2_147_483_647
 _DEFAULT_SAFETY = tuple(
     {"category": f"HARM_CATEGORY_{name}", "threshold": "OFF"}
@@ -39,9 +39,7 @@ def generation_config(translating: Translating) -> Json:
         put = _OPTIONS.get(name)
         if put is not None and value is not None:
             put(translating, config, value)
-    limit = payload.get("max_completion_tokens") or payload.get("max_tokens")
-    if limit is not None:
-        config["maxOutputTokens"] = int(limit)
+    _limit(translating, config)
     thoughts = thinking.translate(translating)
     if thoughts:
         config["thinkingConfig"] = thoughts
@@ -70,12 +68,17 @@ def safety_settings(translating: Translating) -> list[Json]:
         ):
             if len(one) == 2:
                 thresholds[one["category"]] = one["threshold"]
+            else:
+                translating.notes.drop("google.safety_settings")
     return [{"category": name, "threshold": level} for name, level in thresholds.items()]
 
 
 def service_tier(translating: Translating) -> str | None:
     """Give Gemini's name of the tier that is asked for."""
-    tier = translating.payload.get("service_tier") or translating.google.get("serviceTier")
+    tier, other = translating.payload.get("service_tier"), translating.google.get("serviceTier")
+    if tier and other not in (None, tier):
+        translating.notes.drop("google.service_tier")
+    tier = tier or other
     if tier is None:
         return None
     if tier == "scale":
@@ -125,10 +128,20 @@ def _whole(field: str, to: str, least: int, most: int) -> Callable[..., None]:
     return put
 
 
+def _limit(translating: Translating, config: Json) -> None:
+    """Settle which of the two limits of tokens counts."""
+    newer, older = (translating.payload.get(f"max_{name}tokens") for name in ("completion_", ""))
+    if newer is None or older is None:
+        return
+    config["maxOutputTokens"] = int(newer)
+    if older != newer:
+        translating.notes.drop("max_tokens")
+
+
 def _n(_translating: Translating, config: Json, value: float) -> None:
-    if not 1 <= value <= _MAX_CANDIDATES:
+    if not 1 <= value <= MAX_CANDIDATES:
         raise BadRequest(
-            f"Between 1 and {_MAX_CANDIDATES} answers can be asked for.",
+            f"Between 1 and {MAX_CANDIDATES} answers can be asked for.",
             param="n",
             code="invalid_value",
         )
@@ -192,6 +205,12 @@ def _put_native(translating: Translating, config: Json) -> None:
             translating.notes.drop(path)
         else:
             config[name] = native.fit(value, shape, path, translating.notes)
+    if not 1 <= config.get("candidateCount", 1) <= MAX_CANDIDATES:
+        raise BadRequest(
+            f"Between 1 and {MAX_CANDIDATES} answers can be asked for.",
+            param="google.candidate_count",
+            code="invalid_value",
+        )
     _settle_schemas(translating, config)
 
 

@@ -67,11 +67,19 @@ def put_into(config: Json, translating: Translating) -> None:
         speech = _speech(translating)
         if speech:
             config["speechConfig"] = speech
-    elif "speechConfig" in translating.google:
-        translating.note_drop("google.speech_config")
+    else:
+        _note_unspoken(translating)
     image = _image(translating)
     if image:
         config["imageConfig"] = image
+
+
+def _note_unspoken(translating: Translating) -> None:
+    """Note what is said of a voice where nothing will be spoken."""
+    if translating.payload.get("audio"):
+        translating.note_drop("audio")
+    if translating.google.get("speechConfig") is not None:
+        translating.note_drop("google.speech_config")
 
 
 def _modalities(translating: Translating) -> list[str] | None:
@@ -87,7 +95,7 @@ def _modalities(translating: Translating) -> list[str] | None:
         field = "modalities"
     # A model of sound speaks every text: asking it for text too asks for the transcript.
     can = [one for one in outputs if one in asked] or list(outputs)
-    refused = [one for one in asked if one not in outputs and one != "TEXT"]
+    refused = [one for one in asked if one not in outputs and (one != "TEXT" or asked == [one])]
     if refused:
         told = "+".join(can).lower()
         translating.notes.adjust(field, told, "model")
@@ -133,6 +141,8 @@ def _image(translating: Translating) -> Json | None:
     told: Any = translating.payload.get("image_config")
     path = "image_config"
     if translating.google.get("imageConfig") is not None:
+        if told is not None and told != translating.google["imageConfig"]:
+            translating.notes.drop(path)
         told, path = translating.google["imageConfig"], "google.image_config"
     if told is None:
         return None

@@ -104,7 +104,24 @@ class _Work:
         while self._pending:
             name, key, members = self._pending.pop()
             self._definitions[name] = self._or_anything(self._made(key, members, 0))
-        return {**made, "$defs": self._definitions} if self._definitions else made
+        needed = self._needed(made)
+        return {**made, "$defs": needed} if needed else made
+
+    def _needed(self, made: Json) -> Json:
+        """Give the definitions that *made* refers to; what was dropped refers no more."""
+        found: set[str] = set()
+        nodes: list[Any] = [made] if self._definitions else []
+        while nodes:
+            node = nodes.pop()
+            if isinstance(node, list):
+                nodes += node
+            elif isinstance(node, dict):
+                nodes += node.values()
+                name = str(node.get("$ref")).removeprefix("#/$defs/")
+                if name in self._definitions and name not in found:
+                    found.add(name)
+                    nodes.append(self._definitions[name])
+        return {name: node for name, node in self._definitions.items() if name in found}
 
     def _or_anything(self, made: Json | None) -> Json:
         """Give *made*; that nothing is allowed cannot be told."""

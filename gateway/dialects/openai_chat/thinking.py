@@ -35,6 +35,11 @@ class _Wish:
     level: str | None = None
     thoughts: bool | None = None
 
+    @property
+    def amount(self) -> int | str | None:
+        """Give how much thinking is asked for, in either way."""
+        return self.level if self.budget is None else self.budget
+
 
 def translate(translating: Translating) -> Json | None:
     """Give Gemini's `thinkingConfig`; None where nothing is asked for, or nothing can be."""
@@ -68,8 +73,11 @@ def _wish(translating: Translating) -> _Wish | None:
     ]
     if not found:
         return None
-    amount = next((w for w in found if w.budget is not None or w.level is not None), found[0])
+    amount = next((wish for wish in found if wish.amount is not None), found[0])
     thoughts = next((wish.thoughts for wish in found if wish.thoughts is not None), None)
+    for wish in found:
+        if wish.amount not in (None, amount.amount) and wish.field != "model":
+            translating.notes.drop(wish.field)
     return _Wish(amount.field, amount.budget, amount.level, thoughts)
 
 

@@ -64,7 +64,9 @@ class Tools:
             config["functionCallingConfig"] = self.choice
         self._combine(config, translating)
         retrieval = translating.google.get("retrievalConfig")
-        if retrieval is not None:
+        if retrieval is not None and not tools:
+            translating.notes.drop("google.retrieval_config")
+        elif retrieval is not None:
             config["retrievalConfig"] = native.fit(
                 retrieval, native.RETRIEVAL_CONFIG, "google.retrieval_config", translating.notes
             )
@@ -95,20 +97,15 @@ def translate(translating: Translating) -> Tools:
     payload, tools = translating.payload, Tools()
     for index, tool in enumerate(payload.get("tools") or ()):
         _take(tools, translating, tool, f"tools[{index}]")
-    if not payload.get("tools"):
+    if payload.get("tools") and payload.get("functions"):
+        translating.notes.drop("functions")
+    else:
         for index, function in enumerate(payload.get("functions") or ()):
             _declare(tools, translating, function, f"functions[{index}]")
     for index, tool in enumerate(_listed(translating.google.get("tools"))):
         _take_native(tools, translating, tool, f"google.tools[{index}]")
     _search(tools, translating)
-    choice = payload.get("tool_choice")
-    if choice is None:
-        choice = payload.get("function_call")
-        choice = {"type": "function", **choice} if isinstance(choice, dict) else choice
-    if choice is not None:
-        _choose(tools, translating, choice)
-    else:
-        _choose_natively(tools, translating)
+    _choose(tools, translating)
     return tools
 
 
@@ -222,7 +219,29 @@ def _search(tools: Tools, translating: Translating) -> None:
             translating.notes.drop(f"web_search_options.{name}")
 
 
-def _choose(tools: Tools, translating: Translating, choice: Any) -> None:
+def _choose(tools: Tools, translating: Translating) -> None:
+    """Settle the choice: the first of its three forms counts, the others are noted."""
+    told = {
+        "tool_choice": translating.payload.get("tool_choice"),
+        "function_call": translating.payload.get("function_call"),
+        "google.function_calling_config": translating.google.get("functionCallingConfig"),
+    }
+    field, *overruled = [name for name, choice in told.items() if choice is not None] or [""]
+    for name in overruled:
+        translating.notes.drop(name)
+    choice = told.get(field)
+    if field == "google.function_calling_config":
+        _choose_natively(tools, translating, choice)
+    elif field == "function_call" and isinstance(choice, dict):
+        _choose_as_told(tools, translating, {"type": "function", **choice})
+    elif field:
+        _choose_as_told(tools, translating, choice)
+    if not tools.declarations and (tools.choice or {}).get("mode") == "ANY":
+        # A built-in tool cannot be demanded, and none at all even less.
+        translating.notes.adjust(field, "auto", "builtin" if tools.builtins else "no_functions")
+
+
+def _choose_as_told(tools: Tools, translating: Translating, choice: Any) -> None:
     if isinstance(choice, str):
         _choose_mode(tools, _MODES[choice])
         return
@@ -250,10 +269,7 @@ def _choose(tools: Tools, translating: Translating, choice: Any) -> None:
         tools.choice = {"mode": mode, "allowedFunctionNames": [wire_name(n) for n in functions]}
 
 
-def _choose_natively(tools: Tools, translating: Translating) -> None:
-    told = translating.google.get("functionCallingConfig")
-    if told is None:
-        return
+def _choose_natively(tools: Tools, translating: Translating, told: Any) -> None:
     path = "google.function_calling_config"
     config = native.fit(told, native.FUNCTION_CALLING, path, translating.notes)
     names = config.get("allowedFunctionNames") or []

@@ -63,6 +63,13 @@ def test_every_field_of_the_answer(fields, made):
         ({"top_k": 0}, "top_k"),
         ({"n": 0}, "n"),
         ({"n": 9}, "n"),
+        ({"google": {"candidate_count": 9}}, "google.candidate_count"),
+        # As many calls would be made.
+        (
+            {"model": "gemini-3.8-flash", "google": {"candidateCount": 1_000_000}},
+            "google.candidate_count",
+        ),
+        ({"google": {"candidate_count": 0}}, "google.candidate_count"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"presence_penalty": 3}, "presence_penalty"),
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),

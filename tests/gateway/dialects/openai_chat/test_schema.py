@@ -286,3 +286,10 @@ def test_as_many_plain_tools_as_gemini_takes_are_not_too_many_steps():
     asked, notes = ask(tools=[function(f"f{n}", plain) for n in range(512)])
     assert asked.body["tools"][0]["functionDeclarations"][511]["parametersJsonSchema"] == plain
     assert notes.adjusted == {}
+
+
+def test_definitions_that_nothing_refers_to_any_more_go():
+    """The items allow nothing, so that they are dropped with their reference."""
+    impossible = {"not": {}, "$ref": "#/$defs/D"}
+    schema = {"type": "array", "items": impossible, "$defs": {"D": {"type": "integer"}}}
+    assert "$defs" not in normalise({**schema, "anyOf": [False]}, "p", Steps())[0]
