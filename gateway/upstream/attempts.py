@@ -224,8 +224,7 @@ class Attempts:
             async with asyncio.timeout_at(limit):
                 answer = await self._upstream.post(self._call, credential)
                 first = await answer.begin()
-                # Once the head is out, a weak answer is better than none.
-                if not (self._weak or self._outcome.begun) and (reason := worth_retrying(first)):
+                if not self._weak and (reason := worth_retrying(first)):
                     await self._refuse_weak(answer, reason)
         except BaseException as error:
             if answer is not None:
@@ -237,8 +236,9 @@ class Attempts:
 
     async def _refuse_weak(self, answer: Answer, reason: str) -> None:
         """Refuse, once, an answer that is empty or malformed: a second try often mends it."""
-        # An empty STOP may come first and text after it.
-        if await answer.is_single():
+        # An empty STOP may come first and text after it. Once the head is out, a weak answer is
+        # better than none.
+        if await answer.is_single() and not self._outcome.begun:
             self._weak = True
             self._call = hint(self._call, reason, self._notes)
             raise Failed(Fault(Kind.WEAK, UpstreamEmpty(f"The model ended with {reason}.")))

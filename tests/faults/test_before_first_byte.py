@@ -261,21 +261,6 @@ async def test_another_model_that_answered_is_told_in_a_header(running, streamin
         assert b"end" in await response.read()
 
 
-@pytest.mark.parametrize("reason", ["STOP", "MALFORMED_FUNCTION_CALL"])
-async def test_an_answer_without_anything_in_it_is_asked_for_once_more(running, streaming, reason):
-    """Reported in deep-research#129, deprecated-generative-ai-python#744."""
-    nothing = {"candidates": [{"content": {"role": "model"}, "finishReason": reason}]}
-    empty = stream(nothing) if streaming else answer(200, nothing)
-    good = GOOD_STREAM if streaming else GOOD_WHOLE
-    async with (
-        ScriptedUpstream(empty, good) as upstream,
-        running(settings_for(upstream.url)) as gateway,
-    ):
-        status, _, text = await ask(gateway, streaming=streaming)
-        assert (status, text) == (200, "Hello end" if streaming else "end")
-        assert len(upstream.seen) == 2
-
-
 async def test_an_upstream_without_a_head_is_overtaken_by_a_second_attempt(running, streaming):
     good = GOOD_STREAM if streaming else GOOD_WHOLE
     settings = {"upstream": {"hedge_after_s": 0.05}}

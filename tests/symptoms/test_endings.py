@@ -169,6 +169,19 @@ async def test_a_blocked_prompt_is_a_refusal_that_ends_as_any_answer(scripted, s
     assert len(upstream.seen) == 1
 
 
+NO_CANDIDATE = {"usageMetadata": USAGE, "modelVersion": "gemini-2.5-flash"}
+
+
+@pytest.mark.parametrize("empty", [NO_CANDIDATE, says(finish="STOP")], ids=["nothing", "a stop"])
+async def test_an_empty_answer_is_asked_for_once_more(scripted, streaming, empty):
+    """Reported in deep-research#129, deprecated-generative-ai-python#744."""
+    async with scripted([empty], [says({"text": "Yes"}, finish="STOP")]) as (gateway, upstream):
+        told = await ask(gateway, streaming=streaming)
+    assert (told.status, told.text, told.finish_reason) == (200, "Yes", "stop")
+    first, second = upstream.seen
+    assert first.body == second.body
+
+
 async def test_an_answer_that_stays_empty_says_so(scripted, streaming):
     """It is asked for once more, and no oftener.
 

@@ -97,7 +97,9 @@ def worth_retrying(event: Json) -> str | None:
 
 def _weakness(event: Json) -> str | None:
     candidates = event.get("candidates")
-    if not candidates or len(candidates) != 1:
+    if not candidates:
+        return None if event.get("promptFeedback") else "empty_answer"
+    if len(candidates) != 1:
         return None
     native = native_reason(candidates[0].get("finishReason"))
     if native in _SLIPPED:

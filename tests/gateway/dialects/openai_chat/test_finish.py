@@ -87,6 +87,8 @@ THOUGHT = {"text": "hm", "thought": True}
         (stop({"text": "", "thoughtSignature": "s"}), "empty_answer"),
         ({"candidates": [{"finishReason": "STOP"}]}, "empty_answer"),
         (event(finishReason="OTHER"), "empty_answer"),
+        ({"usageMetadata": {"promptTokenCount": 3}}, "empty_answer"),
+        ({"candidates": []}, "empty_answer"),
         (event(finishReason="MALFORMED_FUNCTION_CALL"), "malformed_function_call"),
         (event(CALL, finishReason="UNEXPECTED_TOOL_CALL"), "unexpected_tool_call"),
         (stop("text"), None),
