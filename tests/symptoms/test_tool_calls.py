@@ -105,6 +105,28 @@ async def test_no_two_calls_of_a_conversation_share_an_id(scripted, streaming, n
     assert [one["response"] for one in responses] == [{"output": one} for one in seen[:4]]
 
 
+async def test_a_history_that_uses_one_id_in_every_turn_keeps_its_results_apart(
+    scripted, streaming
+):
+    """Another gateway made it; the next call still gets an id of its own.
+
+    Reported in eino-ext#652, hermes#57939.
+    """
+    messages = [QUESTION]
+    for text in ("first", "second"):
+        messages += [turn(call("call_0"), call("call_1")), result("call_1", f"{text} 1")]
+        messages += [result("call_0", f"{text} 0")]
+    event = says(calls("look", id="call_0"), finish="STOP")
+    async with scripted([event]) as (gateway, upstream):
+        told = await ask(gateway, streaming=streaming, model=NEW, messages=messages, tools=TOOLS)
+    responses = [
+        one["response"]["output"] for one in sent(upstream.seen[0].body, "functionResponse")
+    ]
+    assert responses == ["first 0", "first 1", "second 0", "second 1"]
+    [made] = told.calls
+    assert made["id"] not in {"call_0", "call_1"}
+
+
 BROKEN = {
     "a result is missing": [turn(call("1"), call("2", "listen")), result("1")],
     "no result at all, and the user goes on": [
