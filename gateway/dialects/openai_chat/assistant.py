@@ -129,12 +129,26 @@ def _visible(translating: Translating, message: Json, index: int) -> list[Json]:
         parts = content.parts(translating, body, index)
     if message.get("refusal"):
         parts.append({"text": message["refusal"]})
-    for image in message.get("images") or ():
+    if message.get("audio"):
+        parts += _spoken(translating, message["audio"], index)
+    for at, image in enumerate(message.get("images") or ()):
         url = image.get("image_url")
         made = content.data_image(url.get("url") if isinstance(url, dict) else url)
         if made is not None:
             parts.append(made)
+        else:
+            translating.notes.drop(f"messages[{index}].images[{at}]")
     return parts
+
+
+def _spoken(translating: Translating, audio: Json, index: int) -> list[Json]:
+    """Give what the model said: its words if the client has them, the sound is not kept."""
+    words = audio.get("transcript")
+    if not isinstance(words, str) or not words:
+        translating.notes.drop(f"messages[{index}].audio")
+        return []
+    translating.notes.adjust(f"messages[{index}].audio", "transcript", "no_counterpart")
+    return [{"text": words}]
 
 
 def _signed_image(part: Json) -> Json:
@@ -146,8 +160,5 @@ def _signed_image(part: Json) -> Json:
 
 def _bypass(parts: list[Json]) -> None:
     """Put the bypass on the first call of the turn if it has no signature."""
-    for at, part in enumerate(parts):
-        if "functionCall" in part:
-            if "thoughtSignature" not in part:
-                parts[at] = {**part, "thoughtSignature": BYPASS}
-            return
+    at = next(at for at, part in enumerate(parts) if "functionCall" in part)
+    parts[at] = {"thoughtSignature": BYPASS, **parts[at]}

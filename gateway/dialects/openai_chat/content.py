@@ -111,15 +111,17 @@ def _media(translating: Translating, part: Json, at: tuple[int, int]) -> Json:
         )
     detail = part.get("media_resolution") or part.get("detail") or beside.get("detail")
     if isinstance(detail, str):
-        _set_resolution(translating, made, detail.lower())
+        _set_resolution(translating, made, detail.lower(), path)
     return made
 
 
-def _set_resolution(translating: Translating, made: Json, detail: str) -> None:
-    level = _LEVELS.get(detail.removeprefix("media_resolution_"))
+def _set_resolution(translating: Translating, made: Json, detail: str, path: str) -> None:
+    word = detail.removeprefix("media_resolution_")
+    level = _LEVELS.get(word)
     if level is None:
-        return
-    if translating.can.part_resolution:
+        if word not in ("auto", "unspecified"):
+            translating.notes.drop(f"{path}.detail")
+    elif translating.can.part_resolution:
         made["mediaResolution"] = {"level": level}
     else:
         translating.details.append(level)

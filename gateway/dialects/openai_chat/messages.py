@@ -50,11 +50,16 @@ class _Walk:
         self._waiting: list[tuple[Json, str | None, str, tuple[int, int]]] = []
         self._by_id: defaultdict[str, deque[int]] = defaultdict(deque)
         self._by_name: defaultdict[str, deque[int]] = defaultdict(deque)
+        named = False
         for index, message in enumerate(translating.payload["messages"]):
             if message["role"] == "tool" and message.get("tool_call_id"):
                 self._by_id[message["tool_call_id"]].append(index)
             elif message["role"] in _RESULTS:
                 self._by_name[message.get("name") or ""].append(index)
+            elif message.get("name") and not named:
+                # The first stands for all: a long history would leave no room for other notes.
+                named = True
+                translating.notes.drop(f"messages[{index}].name")
 
     def add(self, role: str, parts: list[Json]) -> None:
         """Add *parts* to the turn of *role*, a new one if the last is another's."""

@@ -32,6 +32,9 @@ _BUILTIN_NAMES = {
 }
 # Those that do nothing without being told where, so that a bare name cannot mean them.
 _NEEDS = {"fileSearch": "fileSearchStoreNames", "computerUse": "environment"}
+# Settings of OpenAI's hosted tools that Gemini has under another name, and one that OpenAI demands.
+_HOSTED_NAMES = {"vector_store_ids": "fileSearchStoreNames", "max_num_results": "topK"}
+_MEANINGLESS = (("container", {"type": "auto"}),)
 _FREE_TEXT: Json = {
     "type": "object",
     "properties": {"input": {"type": "string"}},
@@ -139,18 +142,22 @@ def _take(tools: Tools, translating: Translating, tool: Json, path: str) -> None
     elif kind in _BUILTIN_NAMES:
         name = _BUILTIN_NAMES[kind]
         given = tool.get(kind) if isinstance(tool.get(kind), dict) else tool
-        _add_builtin(tools, translating, name, _hosted(name, given or {}), path)
+        told = _hosted(translating, name, given or {}, path)
+        _add_builtin(tools, translating, name, told, path)
     else:
         _take_native(tools, translating, tool, path)
 
 
-def _hosted(name: str, tool: Json) -> Json:
-    """Give those settings of a hosted *tool* that Gemini's own knows."""
-    known = native.BUILTINS[name]
-    told = {native.camel(key): value for key, value in tool.items()}
-    if name == "fileSearch" and "vectorStoreIds" in told:
-        told["fileSearchStoreNames"] = told["vectorStoreIds"]
-    return {key: value for key, value in told.items() if key in known}
+def _hosted(translating: Translating, name: str, tool: Json, path: str) -> Json:
+    """Give those settings of a hosted *tool* that Gemini's own knows; the others are noted."""
+    told: Json = {}
+    for key, value in tool.items():
+        wire = _HOSTED_NAMES.get(key) or native.camel(key)
+        if wire in native.BUILTINS[name]:
+            told[wire] = value
+        elif value is not None and (key, value) not in _MEANINGLESS and key != "type":
+            translating.notes.drop(f"{path}.{key}")
+    return told
 
 
 def _take_native(tools: Tools, translating: Translating, tool: Json, path: str) -> None:

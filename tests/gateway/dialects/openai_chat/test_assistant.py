@@ -7,6 +7,7 @@ from gateway.dialects.openai_chat import turns
 from gateway.errors import BadRequest
 from gateway.features import BYPASS
 from tests.gateway.dialects.openai_chat.asking import (
+    ask,
     assistant,
     body,
     call,
@@ -171,3 +172,32 @@ def test_an_image_that_nobody_remembers_gets_the_bypass_where_images_are_signed(
     made = contents(*history, model=model)
     image = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
     assert parts(made, 1)[1] == {**image, **signature}
+
+
+def test_a_turn_without_text_and_ids_is_made_of_what_the_client_sent():
+    """Something is remembered, but nothing that such a turn could be known by."""
+    told = assistant(None, function_call={"name": "f", "arguments": "{}"})
+    memories = {turns.text_key("another"): orjson.dumps([{"text": "another"}])}
+    made, _ = ask(messages=[user("Hi"), told], memories=memories)
+    assert parts(made.body["contents"], 1) == [{"functionCall": {"name": "f", "args": {}}}]
+
+
+def test_of_what_was_spoken_the_words_go_up():
+    audio = {"id": "a", "data": "AAAA", "transcript": "It rains."}
+    made, notes = ask(messages=[user("Hi"), assistant(None, audio=audio), user("So?")])
+    assert parts(made.body["contents"], 1) == [{"text": "It rains."}]
+    assert notes.adjusted == {"messages[1].audio": "transcript;reason=no_counterpart"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"audio": {"id": "a"}}, "messages[1].audio"),
+        ({"audio": {"id": "a", "transcript": 5}}, "messages[1].audio"),
+        ({"images": [{"image_url": {"url": "https://a.example/i.png"}}]}, "messages[1].images[0]"),
+        ({"name": "someone"}, "messages[1].name"),
+    ],
+)
+def test_what_of_a_turn_cannot_go_up_is_named(fields, name):
+    _, notes = ask(messages=[user("Hi"), assistant("text", **fields), user("So?")])
+    assert list(notes.dropped) == [name]

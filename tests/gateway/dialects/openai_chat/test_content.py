@@ -4,6 +4,7 @@ import pytest
 
 from gateway.exchange import Blob
 from tests.gateway.dialects.openai_chat.asking import (
+    ask,
     assistant,
     body,
     contents,
@@ -69,3 +70,12 @@ def test_an_unknown_detail_asks_for_nothing():
     image = {"type": "image_url", "image_url": {"url": "x", "detail": "auto"}}
     made = contents(user([image]), media={(0, 0): BLOB}, model=NEWEST)
     assert "mediaResolution" not in parts(made)[0]
+
+
+@pytest.mark.parametrize(
+    ("detail", "dropped"), [("auto", []), ("finest", ["messages[0].content[0].detail"])]
+)
+def test_a_detail_that_nobody_knows_is_named(detail, dropped):
+    image = {"type": "image_url", "image_url": {"url": "u", "detail": detail}}
+    _, notes = ask(messages=[user([image])], media={(0, 0): Blob("image/png", "AAAA")})
+    assert list(notes.dropped) == dropped

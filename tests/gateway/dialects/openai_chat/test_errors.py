@@ -1,6 +1,7 @@
 import orjson
 import pytest
 
+from gateway.dialects.openai_chat import DIALECT
 from gateway.dialects.openai_chat.errors import encode_error, render, told_in_event
 from gateway.errors import BadRequest, RateLimited, UpstreamError, UpstreamOverloaded
 
@@ -10,6 +11,10 @@ def test_an_error_is_told_in_openais_envelope():
     told = {"message": "No such role.", "type": "invalid_request_error"}
     assert render(error) == {"error": {**told, "param": "messages[0].role", "code": "bad_role"}}
     assert encode_error(error) == b"data: " + orjson.dumps(render(error)) + b"\n\n"
+    assert (DIALECT.render(error), DIALECT.encode_error(error)) == (
+        render(error),
+        encode_error(error),
+    )
 
 
 @pytest.mark.parametrize(

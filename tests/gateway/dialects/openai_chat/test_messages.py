@@ -132,3 +132,10 @@ def test_legacy_function_messages_are_matched_by_name():
         {"role": "function", "name": "f", "content": "42"},
     )
     assert parts(made) == [{"functionResponse": {"name": "f", "response": {"output": "42"}}}]
+
+
+def test_names_of_participants_are_told_of_once():
+    """A note for each message of a long history would leave no room for other notes."""
+    named = [{"role": role, "content": "Hi", "name": "n"} for role in ("system", "user", "user")]
+    _, notes = ask(messages=[user("Hi"), *named])
+    assert list(notes.dropped) == ["messages[1].name"]

@@ -63,3 +63,8 @@ def test_what_is_unknown_among_native_fields_is_dropped_and_noted():
         "google.image_config.person_generation",
         "google.xY",
     }
+
+
+def test_whole_numbers_with_a_point_and_nulls_are_taken_as_they_are_meant():
+    google = {"top_k": 5.0, "thinking_config": {"thinking_budget": 900.0, "include_thoughts": None}}
+    assert config(google=google) == {"topK": 5, "thinkingConfig": {"thinkingBudget": 900}}

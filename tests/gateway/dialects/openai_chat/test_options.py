@@ -177,3 +177,33 @@ def test_a_media_resolution_that_is_asked_for_counts_before_the_details_of_parts
 
 def test_an_unknown_tier_is_refused():
     assert refused(google={"service_tier": "huge"}) == "service_tier"
+
+
+def test_configured_safety_counts_alone_too():
+    made = body(safety={"HATE_SPEECH": "BLOCK_ONLY_HIGH"})["safetySettings"]
+    thresholds = {one["category"]: one["threshold"] for one in made}
+    assert thresholds.pop("HARM_CATEGORY_HATE_SPEECH") == "BLOCK_ONLY_HIGH"
+    assert set(thresholds.values()) == {"OFF"}
+
+
+def test_openais_tier_and_image_settings_are_not_overruled_without_a_word():
+    google = {"service_tier": "flex", "image_config": {"aspect_ratio": "2:3"}}
+    asked, notes = ask(
+        model="gemini-3-pro-image",
+        service_tier="priority",
+        image_config={"aspect_ratio": "1:1"},
+        google=google,
+    )
+    assert asked.body["serviceTier"] == "priority"
+    assert asked.body["generationConfig"]["imageConfig"] == {"aspectRatio": "2:3"}
+    assert sorted(notes.dropped) == ["google.service_tier", "image_config"]
+
+
+def test_a_native_schema_is_read_as_deep_as_schemas_are():
+    schema = {"any_of": [True, {"type": "STRING"}]}
+    asked = config(google={"response_schema": schema})
+    assert asked["responseJsonSchema"] == {"anyOf": [{}, {"type": "string"}]}
+    deep = {"type": "STRING"}
+    for _ in range(100):
+        deep = {"type": "ARRAY", "items": deep}
+    assert refused(google={"response_schema": deep}) == "google.response_schema"

@@ -293,3 +293,15 @@ def test_definitions_that_nothing_refers_to_any_more_go():
     impossible = {"not": {}, "$ref": "#/$defs/D"}
     schema = {"type": "array", "items": impossible, "$defs": {"D": {"type": "integer"}}}
     assert "$defs" not in normalise({**schema, "anyOf": [False]}, "p", Steps())[0]
+
+
+def test_references_that_lead_on_and_on_are_refused():
+    chain = {f"A{at}": {"$ref": f"#/$defs/A{at + 1}"} for at in range(100)}
+    schema = {"$ref": "#/$defs/A0", "$defs": {**chain, "A100": {"type": "string"}}}
+    with pytest.raises(BadRequest, match="nested too deeply"):
+        normalise(schema, "p", Steps())
+
+
+def test_a_value_of_very_many_values_is_refused():
+    with pytest.raises(BadRequest, match="too large"):
+        normalise({"enum": [[0] * (MAX_STEPS + 1)]}, "p", Steps())

@@ -8,6 +8,8 @@ from gateway.dialects.openai_chat.schema import Steps, normalise
 @pytest.mark.parametrize(
     ("given", "made"),
     [
+        ({"const": [1.0, {"a": 2.0}], "enum": [[1, {"a": 2}], 3]}, {"enum": [[1, {"a": 2}]]}),
+        ({"type": "string", "required": False}, {"type": "string"}),
         ({"const": 1, "enum": [1.0, 2]}, {"enum": [1]}),
         ({"const": True, "type": "boolean"}, {"type": "boolean", "enum": [True]}),
         ({"type": "string", "nullable": False}, {"type": "string"}),
@@ -74,3 +76,8 @@ def test_older_and_other_words_say_exactly_the_same(given, made):
 )
 def test_what_cannot_be_told_is_named(given, lost):
     assert normalise(given, "p", Steps())[1] == lost
+
+
+def test_a_list_of_more_types_than_there_are_is_lost():
+    schema = {"type": ["string"] * 99, "title": "T"}
+    assert normalise(schema, "p", Steps()) == ({"title": "T"}, ["type"])

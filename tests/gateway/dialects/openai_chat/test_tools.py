@@ -248,3 +248,52 @@ def test_what_stands_beside_a_built_in_tool_is_noted():
     call, notes = ask(tools=[{"googleSearch": {}, "functionDeclarations": [{"name": "a"}]}])
     assert call.body["tools"] == [{"googleSearch": {}}]
     assert list(notes.dropped) == ["tools[0].functionDeclarations"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "dropped"),
+    [
+        ({"type": "web_search", "user_location": {"type": "approximate"}}, ["user_location"]),
+        ({"type": "web_search", "search_context_size": None}, []),
+        ({"type": "code_interpreter", "container": {"type": "auto"}}, []),
+        ({"type": "code_interpreter", "container": "c_1"}, ["container"]),
+        ({"type": "file_search", "vector_store_ids": ["f"], "max_num_results": 5}, []),
+    ],
+)
+def test_settings_of_hosted_tools_without_counterpart_are_named(tool, dropped):
+    _, notes = ask(tools=[tool])
+    assert list(notes.dropped) == [f"tools[0].{name}" for name in dropped]
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"tool_choice": "required"}, "tool_choice=auto;reason=no_functions"),
+        (
+            {"tool_choice": "required", "tools": [{"type": "web_search"}]},
+            "tool_choice=auto;reason=builtin",
+        ),
+        (
+            {"google": {"functionCallingConfig": {"mode": "ANY"}}},
+            "google.function_calling_config=auto;reason=no_functions",
+        ),
+    ],
+)
+def test_a_demand_of_a_function_where_there_is_none_is_named(fields, told):
+    _, notes = ask(**fields)
+    assert [f"{name}={change}" for name, change in notes.adjusted.items()] == [told]
+
+
+def test_a_place_of_the_user_needs_a_tool_that_asks_for_it():
+    google = {"retrieval_config": {"language_code": "de"}}
+    asked, notes = ask(google=google)
+    assert "toolConfig" not in asked.body
+    assert list(notes.dropped) == ["google.retrieval_config"]
+
+
+def test_of_two_lists_of_functions_and_two_choices_the_newer_count():
+    fields = {"functions": [{"name": "g"}], "function_call": "none", "tool_choice": "required"}
+    asked, notes = ask(tools=[function("f")], **fields)
+    assert asked.body["tools"] == [{"functionDeclarations": [{"name": "f"}]}]
+    assert asked.body["toolConfig"] == {"functionCallingConfig": {"mode": "ANY"}}
+    assert list(notes.dropped) == ["functions", "function_call"]
