@@ -80,7 +80,14 @@ def config_of(call: UpstreamCall) -> Json:
 
 
 def instruct(body: Json, text: str) -> Json:
-    """Give *body* with *text* at the end of what the model is told beforehand."""
+    """Give *body* with *text* at the end of what the model is told beforehand.
+
+    Cached content has an instruction of its own, beside which none may be sent: then *text* is
+    at the beginning of the first turn.
+    """
+    if "cachedContent" in body:
+        first, *rest = body["contents"]
+        return {**body, "contents": [{**first, "parts": [{"text": text}, *first["parts"]]}, *rest]}
     told = (body.get("systemInstruction") or {}).get("parts") or []
     return {**body, "systemInstruction": {"parts": [*told, {"text": text}]}}
 

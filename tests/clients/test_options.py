@@ -55,3 +55,42 @@ async def test_strict_mode_refuses_what_only_the_model_finds_out(gateway, stream
             assert response.status == 400
             error = (await response.json())["error"]
             assert (error["code"], error["param"]) == ("strict_mode", "presence_penalty")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_cached_content_goes_up_without_what_it_holds_itself(gateway, simulator, stream):
+    fields = {
+        "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "Hi"}],
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+        "tool_choice": "required",
+        "google": {"cached_content": "cachedContents/simulated"},
+    }
+    async with gateway.post(stream=stream, **fields) as response:
+        assert response.status == 200
+        told = response.headers["x-gateway-adjusted"]
+        await response.read()
+    for name in ("system", "tools", "tool_choice"):
+        assert f"{name}=dropped;reason=cached_content" in told
+    (received,) = simulator.received
+    assert received.body["cachedContent"] == "cachedContents/simulated"
+    assert received.body.keys() == {"contents", "safetySettings", "cachedContent"}
+
+
+async def test_cached_content_that_is_gone_is_told_and_costs_no_key(gateway):
+    status, body, _ = await gateway.whole(google={"cached_content": "cachedContents/gone"})
+    assert (status, "CachedContent not found" in body["error"]["message"]) == (404, True)
+    assert (await gateway.whole())[0] == 200
+
+
+async def test_tier_seed_and_probabilities_go_up_and_come_back(gateway, simulator):
+    asked = {"service_tier": "flex", "seed": 0, "logprobs": True, "top_logprobs": 2}
+    status, body, _ = await gateway.whole(**asked)
+    assert (status, body["service_tier"]) == (200, "flex")
+    sent = simulator.received[0].body
+    assert sent["serviceTier"] == "flex"
+    assert sent["generationConfig"] == {"seed": 0, "responseLogprobs": True, "logprobs": 2}
+    tokens = body["choices"][0]["logprobs"]["content"]
+    told = b"".join(bytes(one["bytes"]) for one in tokens).decode()
+    assert told == body["choices"][0]["message"]["content"]
+    got = await gateway.stream(**asked)
+    assert collect.choices(got.chunks) == body["choices"]

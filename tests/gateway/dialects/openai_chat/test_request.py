@@ -131,6 +131,20 @@ def test_cached_content_brings_its_own_instruction_and_tools():
     assert set(notes.adjusted) == {"system", "tools", "tool_choice"}
 
 
+def test_what_is_asked_for_in_words_goes_with_cached_content():
+    """Gemini refuses an instruction beside it."""
+    asked, notes = ask(
+        model="gemma-3-27b-it",
+        response_format={"type": "json_object"},
+        google={"cached_content": "cachedContents/1"},
+    )
+    assert "systemInstruction" not in asked.body
+    words, question = asked.body["contents"][0]["parts"]
+    assert "JSON" in words["text"]
+    assert question == {"text": "Hi"}
+    assert notes.adjusted == {"response_format": "emulated;reason=model"}
+
+
 def test_native_fields_at_the_top_count_before_those_in_extra_body():
     asked, _ = ask(google={"topK": 1}, extra_body={"google": {"top_k": 2, "seed": 3}})
     assert asked.body["generationConfig"] == {"topK": 1, "seed": 3}

@@ -305,3 +305,11 @@ def test_references_that_lead_on_and_on_are_refused():
 def test_a_value_of_very_many_values_is_refused():
     with pytest.raises(BadRequest, match="too large"):
         normalise({"enum": [[0] * (MAX_STEPS + 1)]}, "p", Steps())
+
+
+def test_a_schema_within_very_many_others_is_refused():
+    schema = {"type": "string"}
+    for _ in range(100):
+        schema = {"type": "array", "items": schema}
+    with pytest.raises(BadRequest, match="nested too deeply"):
+        normalise(schema, "p", Steps())
