@@ -219,8 +219,11 @@ class Dialect(Protocol):
     def check(self, payload: Json) -> None:
         """Refuse with `BadRequest` and *param* what is missing or of a wrong type, nothing else."""
 
-    def recalls(self, payload: Json) -> list[str]:
-        """Give the keys of the memories that a translation of *payload* would use."""
+    def recalls(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
+        """Give the keys of the memories that a translation of *payload* would use.
+
+        *media* are as in `Known`.
+        """
 
     def call(self, payload: Json, known: Known, notes: Notes) -> UpstreamCall:
         """Translate the checked *payload* into the upstream call."""

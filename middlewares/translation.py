@@ -24,7 +24,7 @@ class Translation:
         chat = app[SETTINGS].chat
         exchange.asked = base_name(payload["model"])
         model = app[NAMES].resolve(exchange.asked)
-        keys = dialect.recalls(payload)
+        keys = dialect.recalls(payload, exchange.media)
         scope = exchange.license.id
         known = Known(
             exchange_id=exchange.id,

@@ -1,11 +1,13 @@
 """OpenAI's chat completions."""
 
+from collections.abc import Mapping
+
 from gateway.dialects.openai_chat import request
 from gateway.dialects.openai_chat.checks import check
 from gateway.dialects.openai_chat.errors import encode_error, render
 from gateway.dialects.openai_chat.reply import ChatReply
 from gateway.errors import GatewayError
-from gateway.exchange import Dialect, Json, Known, Notes, Reply, UpstreamCall
+from gateway.exchange import Blob, Dialect, Json, Known, Notes, Reply, UpstreamCall
 
 
 class OpenAIChat:
@@ -22,9 +24,9 @@ class OpenAIChat:
         """Refuse with `BadRequest` and *param* what is missing or of a wrong type."""
         check(payload)
 
-    def recalls(self, payload: Json) -> list[str]:
+    def recalls(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
         """Give the keys of the memories that a translation of *payload* would use."""
-        return request.recalls(payload)
+        return request.recalls(payload, media)
 
     def call(self, payload: Json, known: Known, notes: Notes) -> UpstreamCall:
         """Translate the checked *payload* into the upstream call."""

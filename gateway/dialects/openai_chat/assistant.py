@@ -1,5 +1,6 @@
 """An assistant message as a turn of the model, as close as possible to what the model wrote."""
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.dialects.openai_chat import content, results, turns
@@ -7,8 +8,10 @@ from gateway.dialects.openai_chat.names import wire_name
 from gateway.dialects.openai_chat.shapes import is_shallow
 from gateway.dialects.openai_chat.translating import Translating
 from gateway.errors import BadRequest
-from gateway.exchange import Json
+from gateway.exchange import Blob, Json
 from gateway.features import BYPASS
+
+Media = Mapping[tuple[int, int], Blob]
 
 
 def turn(translating: Translating, message: Json, index: int) -> list[Json]:
@@ -22,9 +25,10 @@ def turn(translating: Translating, message: Json, index: int) -> list[Json]:
     if message.keys() - _PLAIN:
         by_call, signature = turns.carried_by_message(message)
         calls = function_calls(translating, message, by_call)
-    parts = _restored(translating, message, index, calls)
+    visible = _visible(translating, message, index)
+    parts = _restored(translating, message, index, visible, calls)
     if parts is None:
-        parts = _visible(translating, message, index)
+        parts = visible
         if signature and parts and "text" in parts[-1]:
             parts[-1] = {**parts[-1], "thoughtSignature": signature}
         elif signature and calls:
@@ -50,10 +54,39 @@ def function_calls(translating: Translating, message: Json, by_call: dict[str, s
     return made
 
 
-def text_of(message: Json) -> str:
-    """Give all the visible text of an assistant *message*."""
+def shown(message: Json, index: int, media: Media) -> tuple[str, list[str]]:
+    """Give all the visible text of the assistant *message* at *index*, and its images' keys.
+
+    *media* are those of the whole conversation.
+    """
     body = message.get("content")
-    return body if isinstance(body, str) else "".join(content.texts(body))
+    if isinstance(body, str) and content.IMAGE_MARK not in body and not message.get("images"):
+        return body, []
+    texts: list[str] = []
+    images: list[str] = []
+    for part in _shown_parts(message, index, media):
+        if "text" in part:
+            texts.append(part["text"])
+        else:
+            images.append(turns.image_key(part["inlineData"]["data"]))
+    return "".join(texts), images
+
+
+def _shown_parts(message: Json, index: int, media: Media) -> Iterator[Json]:
+    body = message.get("content") or ()
+    for at, part in enumerate([{"type": "text", "text": body}] if isinstance(body, str) else body):
+        blob = media.get((index, at)) if content.has_media([part]) else None
+        if blob is not None and blob.data is not None:
+            yield content.inline(blob)
+        for text in content.texts([part]):
+            yield from _pieces({"text": text})
+    yield from filter(None, map(_image_beside, message.get("images") or ()))
+
+
+def _image_beside(image: Json) -> Json | None:
+    """Give one of the `images` of a message as a part; None for what holds no image."""
+    url = image.get("image_url")
+    return content.data_image(url.get("url") if isinstance(url, dict) else url)
 
 
 def memory_key(call: Json) -> str:
@@ -100,45 +133,63 @@ def _arguments(told: Any) -> Json:
 
 
 def _restored(
-    translating: Translating, message: Json, index: int, calls: list[Json]
+    translating: Translating, message: Json, index: int, visible: list[Json], calls: list[Json]
 ) -> list[Json] | None:
+    """Give the turn as it is remembered, None if it is not; the images in *visible* get signed."""
     memories = translating.known.memories
     if not memories:
         return None
-    text = turns.text_key(text_of(message))
+    told, keys = shown(message, index, translating.known.media)
+    images = _sign_images(memories, visible, keys)
+    if images is None:
+        return None
+    text = turns.text_key(told, keys)
     if text is not None:
         entry = turns.read(memories, text)
     elif message.get("tool_calls"):
         entry = (turns.read(memories, memory_key(message["tool_calls"][0])) or {}).get("t")
     else:
         entry = None
-    if not isinstance(entry, list):
+    return turns.restore(entry, calls, images) if isinstance(entry, list) else None
+
+
+def _sign_images(
+    memories: Mapping[str, bytes], visible: list[Json], keys: Sequence[str]
+) -> list[Json] | None:
+    """Put on the images in *visible* what is remembered by their *keys*, and give them all.
+
+    None if there are others, such as of an address: then the client changed the turn.
+    """
+    places = [at for at, part in enumerate(visible) if "text" not in part]
+    if len(places) != len(keys):
         return None
-    images = [p for p in _visible(translating, message, index) if "inlineData" in p]
-    return turns.restore(entry, calls, images)
+    for at, key in zip(places, keys, strict=True):
+        signature = (turns.read(memories, key) or {}).get("s")
+        if signature:
+            visible[at] = {**visible[at], "thoughtSignature": signature}
+    return [visible[at] for at in places]
 
 
 def _visible(translating: Translating, message: Json, index: int) -> list[Json]:
     """Give the parts that the client sees and sends back: texts and images."""
-    body = message.get("content")
-    if isinstance(body, str):
-        # A plain text is by far the most frequent.
-        parts = list(content.split_images(body)) if "](data:image/" in body else [{"text": body}]
-        parts = parts if body else []
-    else:
-        parts = content.parts(translating, body, index)
+    parts = content.parts(translating, message.get("content"), index)
+    parts = [piece for part in parts for piece in _pieces(part)]
     if message.get("refusal"):
         parts.append({"text": message["refusal"]})
     if message.get("audio"):
         parts += _spoken(translating, message["audio"], index)
     for at, image in enumerate(message.get("images") or ()):
-        url = image.get("image_url")
-        made = content.data_image(url.get("url") if isinstance(url, dict) else url)
+        made = _image_beside(image)
         if made is not None:
             parts.append(made)
         else:
             translating.notes.drop(f"messages[{index}].images[{at}]")
     return parts
+
+
+def _pieces(part: Json) -> Iterable[Json]:
+    is_mixed = content.IMAGE_MARK in part.get("text", "")
+    return content.split_images(part["text"]) if is_mixed else (part,)
 
 
 def _spoken(translating: Translating, audio: Json, index: int) -> list[Json]:

@@ -14,7 +14,8 @@ class Choice:
 
     *parts* are Gemini's own, thoughts left out and neighbouring plain texts joined: the model's
     turn as the next request must repeat it. *pieces* are the texts of `content`, each with whether
-    Gemini wrote it (true) or the gateway inserted it (false). *finish_reason* is Gemini's word.
+    Gemini wrote it (true) or the gateway inserted it (false). *image_keys* are what the images will
+    be known by when they come back. *finish_reason* is Gemini's word.
     """
 
     __slots__ = (
@@ -26,6 +27,7 @@ class Choice:
         "finish_message",
         "finish_reason",
         "grounding",
+        "image_keys",
         "images",
         "index",
         "is_blocked",
@@ -48,6 +50,7 @@ class Choice:
         self.parts: list[Json] = []
         self.pieces: list[tuple[str, bool]] = []
         self.images = 0
+        self.image_keys: list[str] = []
         self.draft: Json | None = None
         self.audio: Audio | None = None
         self.grounding: Json = {}

@@ -9,7 +9,8 @@ from gateway.errors import InvalidMedia
 from gateway.exchange import Blob, Json
 from gateway.media import data_url
 
-_MARK = "](data:image/"
+# Before the data of each image that `split_images` takes out of a text.
+IMAGE_MARK = "](data:image/"
 _MAX_ALT = 1_024
 
 _TEXTS = {"text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal"}
@@ -57,7 +58,7 @@ def split_images(text: str) -> Iterator[Json]:
     """Give *text* as parts, with each Markdown image that holds its data as an image."""
     position = 0
     while True:
-        mark = text.find(_MARK, position)
+        mark = text.find(IMAGE_MARK, position)
         end = text.find(")", mark) if mark >= 0 else -1
         if end < 0:
             break

@@ -1,5 +1,6 @@
 """Images that Gemini drew, in `content` as markdown or beside it."""
 
+from gateway.dialects.openai_chat import turns
 from gateway.dialects.openai_chat.choice import Choice
 from gateway.exchange import Json
 
@@ -14,6 +15,8 @@ def image(choice: Choice, part: Json) -> list[Json]:
         return []
     url = _url(part)
     choice.images += 1
+    if "inlineData" in part:
+        choice.image_keys.append(turns.image_key(part["inlineData"]["data"]))
     if choice.asked.images == "images":
         choice.add_part(part)
         shown = {"type": "image_url", "index": choice.images - 1, "image_url": {"url": url}}

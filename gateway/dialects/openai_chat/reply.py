@@ -16,6 +16,7 @@ from gateway.dialects.openai_chat import collect, logprobs, turns, usage
 from gateway.dialects.openai_chat.asked import Asked, asked
 from gateway.dialects.openai_chat.choice import Choice
 from gateway.dialects.openai_chat.closing import block, closing, ended, note
+from gateway.dialects.openai_chat.content import split_images
 from gateway.dialects.openai_chat.errors import told_in_event
 from gateway.dialects.openai_chat.parts import translate
 from gateway.errors import UpstreamError, UpstreamTruncated
@@ -127,7 +128,9 @@ class ChatReply:
                 entry
                 for choice in self._choices.values()
                 if choice.is_special()
-                for entry in turns.records(choice.parts, choice.content(), choice.calls)
+                for entry in turns.records(
+                    choice.parts, _written(choice), choice.calls, choice.image_keys
+                )
             ]
         except _SHAPE_FAULTS:
             # The turn holds what cannot be written down; it could not be sent up again either.
@@ -197,6 +200,14 @@ class ChatReply:
         if self._cost is not None:
             told["cost"] = self._cost(counts)
         return {"usage": told, **usage.service_tier(self._metadata)}
+
+
+def _written(choice: Choice) -> str:
+    """Give all of `content` but the images in it."""
+    content = choice.content()
+    if not choice.image_keys:
+        return content
+    return "".join(part["text"] for part in split_images(content) if "text" in part)
 
 
 @lru_cache(maxsize=256)

@@ -61,17 +61,19 @@ def call(payload: Json, known: Known, notes: Notes) -> UpstreamCall:
     return features.without(made, sorted(refused), notes) if refused else made
 
 
-def recalls(payload: Json) -> list[str]:
+def recalls(payload: Json, media: assistant.Media) -> list[str]:
     """Give the keys of what the gateway may remember of the turns in *payload*."""
     keys = []
-    for message in payload["messages"]:
+    for index, message in enumerate(payload["messages"]):
         if message["role"] == "assistant":
             keys += [assistant.memory_key(one) for one in message.get("tool_calls") or ()]
             if message.get("function_call"):
                 keys.append(assistant.memory_key({"function": message["function_call"]}))
-            key = turns.text_key(assistant.text_of(message))
+            text, images = assistant.shown(message, index, media)
+            key = turns.text_key(text, images)
             if key is not None:
                 keys.append(key)
+            keys += images
     return keys
 
 

@@ -2,13 +2,14 @@
 
 Gemini wants its own parts back: thought signatures on calls, text, code and images, code and its
 output as code. The reply side makes entries, the request side asks for them by what the client
-sends again: the id of a tool call, or the text of the answer. Entries:
+sends again: the id of a tool call, the data of an image, or all that was visible. Entries:
 
-    call/<id>      {"s": signature, "i": native id, "t": turn}, each absent if there was none
-    text/<digest>  turn = [part, ...]; {"call": n} is its n-th function call,
-                   {"image": n, "s": ...} the n-th image of the client's own text
+    call/<id>       {"s": signature, "i": native id, "t": turn}, each absent if there was none
+    image/<digest>  {"s": signature}
+    text/<digest>   turn = [part, ...]; {"call": n} is its n-th function call, {"image": n} the
+                    n-th image that the client sends
 
-A turn without visible text is kept with its first call.
+A turn with neither visible text nor images is kept with its first call.
 
 An answer of plain text without a signature needs no entry.
 """
@@ -35,20 +36,39 @@ def legacy_key(name: str, arguments: Any) -> str:
     return "call/" + _digest(f"{name}\n{told}")
 
 
-def text_key(text: str) -> str | None:
-    """Give the key of the answer whose visible *text* this is; None for an empty one."""
+def image_key(data: str) -> str:
+    """Give the key of the image that *data* holds in base64."""
+    return "image/" + _digest(data)
+
+
+def text_key(text: str, images: Sequence[str] = ()) -> str | None:
+    """Give the key of the answer that showed *text* and the *images* of these keys.
+
+    None for an empty one. Beside images blanks do not count: how they stand apart from the text
+    is up to the client.
+    """
+    if images:
+        return "text/" + _digest("\n".join(("".join(text.split()), *images)))
     text = text.strip()
     return "text/" + _digest(text) if text else None
 
 
-def records(parts: Sequence[Json], content: str, calls: Sequence[Json]) -> list[tuple[str, bytes]]:
+def records(
+    parts: Sequence[Json], content: str, calls: Sequence[Json], images: Sequence[str] = ()
+) -> list[tuple[str, bytes]]:
     """Give the entries of one finished choice.
 
     *parts* are Gemini's own in order, without thoughts; *content* is all of the visible text that
-    the client got; *calls* are its tool calls in the order of the `functionCall` parts.
+    the client got, without images; *calls* are its tool calls in the order of the `functionCall`
+    parts; *images* are the keys of the images in the order of their parts.
     """
-    entries: list[tuple[str, bytes]] = []
-    text = text_key(content)
+    drawn = [part for part in parts if _is_image(part)]
+    entries = [
+        (key, orjson.dumps(_signed(part)))
+        for part, key in zip(drawn, images, strict=False)
+        if "thoughtSignature" in part
+    ]
+    text = text_key(content, images)
     turn = list(_compact(parts)) if any(map(_is_special, parts)) else None
     native_calls = [part for part in parts if "functionCall" in part]
     for part, call in zip(native_calls, calls, strict=False):
@@ -56,7 +76,7 @@ def records(parts: Sequence[Json], content: str, calls: Sequence[Json]) -> list[
         key = call_key(call["id"]) if call.get("id") else None
         key = key or legacy_key(native["name"], native.get("args") or {})
         facts = {"s": part.get("thoughtSignature"), "i": native.get("id")}
-        if text is None and not entries:
+        if text is None and part is native_calls[0]:
             facts["t"] = turn
         entries.append((key, orjson.dumps({k: v for k, v in facts.items() if v})))
     if text is not None and turn is not None:
@@ -78,15 +98,19 @@ def _compact(parts: Iterable[Json]) -> Iterator[Json]:
             calls += 1
         elif "inlineData" not in part:
             yield part
-        elif str(part["inlineData"].get("mimeType")).startswith("image/"):
-            # The client sends the image again; only its place and signature are kept.
-            yield {"image": images, **_signed(part)}
+        elif _is_image(part):
+            # The client sends the image again; only its place is kept here.
+            yield {"image": images}
             images += 1
 
 
+def _is_image(part: Json) -> bool:
+    blob = part.get("inlineData")
+    return blob is not None and str(blob.get("mimeType")).startswith("image/")
+
+
 def _signed(part: Json) -> Json:
-    signature = part.get("thoughtSignature")
-    return {"s": signature} if signature else {}
+    return {"s": part["thoughtSignature"]}
 
 
 def restore(
@@ -94,7 +118,7 @@ def restore(
 ) -> list[Json] | None:
     """Give the parts of the turn that *entry* remembers; None if the client changed it.
 
-    *calls* and *images* are the parts made of what the client sent.
+    *calls* and *images* are the parts made of what the client sent, signed.
     """
     parts: list[Json] = []
     used = 0
@@ -105,8 +129,7 @@ def restore(
         elif "image" in part:
             if part["image"] >= len(images):
                 return None
-            signature = {"thoughtSignature": part["s"]} if "s" in part else {}
-            parts.append({**images[part["image"]], **signature})
+            parts.append(images[part["image"]])
         else:
             parts.append(part)
     return parts + list(calls[used:])

@@ -81,3 +81,10 @@ class Ask:
             return {}
         size = _SIGNATURE_SIZE.search(self.question)
         return {"thoughtSignature": sign(self.model, int(size[1])) if size else sign(self.model)}
+
+    def own_signature(self, at: int) -> Json:
+        """Give a signature that no image of this answer has but that at place *at*."""
+        if not self.model.signs:
+            return {}
+        size = _SIGNATURE_SIZE.search(self.question)
+        return {"thoughtSignature": sign(self.model, (int(size[1]) if size else 48) + at)}

@@ -39,18 +39,25 @@ def inline(mime: str, data: bytes) -> Json:
 
 
 def picture(ask: Ask) -> list[Chunk]:
-    """Give an image, with a text before it and a draft before that where they were asked for."""
+    """Give images, with a text before them and a draft before that where they were asked for.
+
+    No two images of an answer are the same, nor are their signatures. A caption that is asked for
+    comes last.
+    """
     chunks = []
     if ask.shows_thoughts:
         chunks.append(Chunk([{**inline("image/png", png(4, 4)), "thought": True}]))
-    signature = ask.signature() if ask.model.signs else {}
     modalities = ask.config.get("responseModalities") or ["TEXT", "IMAGE"]
     if "TEXT" in modalities:
-        chunks.append(Chunk([{"text": "Here is your picture.", **signature}]))
+        chunks.append(Chunk([{"text": "Here is your picture.", **ask.own_signature(0)}]))
     if "IMAGE" in modalities:
         wanted = re.search(r"(\d) images", ask.question)
-        parts = [{**inline("image/png", png()), **signature}] * int(wanted[1] if wanted else 1)
-        chunks.append(Chunk(parts))
+        chunks += [
+            Chunk([{**inline("image/png", png(8 + at)), **ask.own_signature(at)}])
+            for at in range(int(wanted[1]) if wanted else 1)
+        ]
+    if "TEXT" in modalities and "caption" in ask.question:
+        chunks.append(Chunk([{"text": "A square.", **ask.own_signature(0)}]))
     return [*chunks, Chunk([], "STOP")]
 
 

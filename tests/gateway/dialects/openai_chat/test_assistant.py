@@ -105,7 +105,7 @@ def test_images_of_the_history_are_sent_back_with_their_signature():
     url = "data:image/png;base64,AAAA"
     native = [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}, "thoughtSignature": "c2ln"}]
     text = f"![image]({url})"
-    memories = dict(turns.records(native, text, []))
+    memories = dict(turns.records(native, "", [], [turns.image_key("AAAA")]))
     made = contents(user("Draw"), assistant(text), user("Bigger"), memories=memories)
     assert parts(made, 1) == native
     shown = assistant("", images=[{"type": "image_url", "image_url": {"url": url}}])

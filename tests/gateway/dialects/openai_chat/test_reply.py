@@ -175,9 +175,11 @@ def test_what_the_next_turn_needs_is_remembered():
     memories = dict(reply.memories())
     kept = turns.read(memories, turns.call_key(told["tool_calls"][0]["id"]))
     assert kept == {"s": "c2ln"}
-    assert turns.read(memories, turns.text_key(told["content"])) == [
+    drawn = turns.image_key("AAAA")
+    assert turns.read(memories, drawn) == {"s": "aW1n"}
+    assert turns.read(memories, turns.text_key("Hi x", [drawn])) == [
         {"text": "Hi "},
-        {"image": 0, "s": "aW1n"},
+        {"image": 0},
         {"text": "x", "thoughtSignature": "dHh0"},
         {"call": 0},
     ]

@@ -181,7 +181,7 @@ def test_what_may_be_remembered_is_asked_for_by_ids_and_text():
             assistant(None, {"function": {"name": "g"}}),
         ]
     }
-    assert DIALECT.recalls(payload) == [
+    assert DIALECT.recalls(payload, {}) == [
         turns.call_key("1"),
         turns.call_key("2"),
         turns.text_key("Yes"),

@@ -32,8 +32,17 @@ def test_images_are_kept_by_place_only_and_sound_not_at_all():
         {"inlineData": {"mimeType": "image/png", "data": "A" * 9_999}, "thoughtSignature": "s"},
         {"inlineData": {"mimeType": "audio/L16", "data": "A" * 9_999}},
     ]
-    ((_, value),) = turns.records(parts, "See it", [])
-    assert orjson.loads(value) == [{"text": "See"}, {"image": 0, "s": "s"}]
+    key = turns.image_key("A" * 9_999)
+    found = dict(turns.records(parts, "See it", [], [key]))
+    assert orjson.loads(found[key]) == {"s": "s"}
+    assert orjson.loads(found[turns.text_key("See it", [key])]) == [{"text": "See"}, {"image": 0}]
+
+
+def test_blanks_between_text_and_images_do_not_matter_but_the_images_do():
+    key = turns.text_key("See it", ["image/1", "image/2"])
+    assert turns.text_key("See\n\nit\n", ["image/1", "image/2"]) == key
+    assert turns.text_key("See it", ["image/1"]) != key != turns.text_key("See it")
+    assert turns.text_key("", ["image/1"]) is not None
 
 
 def test_a_turn_whose_images_are_gone_cannot_be_restored():
