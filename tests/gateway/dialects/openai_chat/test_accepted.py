@@ -141,8 +141,10 @@ def test_any_conversation_becomes_a_call_within_geminis_rules(conversation, fiel
         assert not {"systemInstruction", "tools", "toolConfig"} & asked.body.keys()
 
 
+# Larger numbers are read as floats.
+integers = st.integers(-(2**63), 2**64 - 1)
 json_values = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text()),
+    st.one_of(st.none(), st.booleans(), integers, st.floats(allow_nan=False), st.text()),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3), st.dictionaries(st.text(), inner, max_size=3)
     ),
