@@ -56,6 +56,7 @@ _DEAD_REASONS = frozenset(
 )
 
 _NOTHING_TEXT = re.compile(r"\blimit: 0\b(?!\.)")
+_CACHE_TEXT = re.compile(r"CachedContent not found|cache content metadata")
 
 Redact = Callable[[str], str]
 
@@ -168,13 +169,20 @@ def _denied(complaint: Complaint, status: int) -> Fault:
     del status
     if complaint.reasons & _DEAD_REASONS or _DEAD_TEXT.search(complaint.message):
         return Fault(Kind.KEY_DEAD, _no_key())
-    if "CachedContent" in complaint.message:
-        return Fault(Kind.REQUEST, NotFound(complaint.message, param="google.cached_content"))
+    if _CACHE_TEXT.search(complaint.message):
+        return _no_cache(complaint)
     return Fault(Kind.REQUEST, Forbidden(complaint.message))
+
+
+def _no_cache(complaint: Complaint) -> Fault:
+    # Cached content belongs to the project of one key.
+    return Fault(Kind.NOT_HERE, NotFound(complaint.message, param="google.cached_content"))
 
 
 def _missing(complaint: Complaint, status: int) -> Fault:
     del status
+    if _CACHE_TEXT.search(complaint.message):
+        return _no_cache(complaint)
     if "is not found for API version" in complaint.message or "models/" in complaint.message:
         return Fault(Kind.MODEL_UNKNOWN, ModelNotFound(complaint.message, param="model"))
     return Fault(Kind.REQUEST, NotFound(complaint.message))

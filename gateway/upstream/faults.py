@@ -16,6 +16,8 @@ class Kind(Enum):
 
     REQUEST = auto()
     """The request itself is refused."""
+    NOT_HERE = auto()
+    """The key's project has not what the request names; another key's may have it."""
     MODEL_UNKNOWN = auto()
     """There is no model of this name, or not any more."""
     KEY_INVALID = auto()

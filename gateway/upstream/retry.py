@@ -31,6 +31,7 @@ NEXT_KEY = Policy(more=10, elsewhere=True, free=True)
 
 POLICIES = {
     Kind.REQUEST: NEVER,
+    Kind.NOT_HERE: NEXT_KEY,
     Kind.MODEL_UNKNOWN: NEVER,
     Kind.KEY_INVALID: NEXT_KEY,
     Kind.KEY_DEAD: NEXT_KEY,

@@ -164,6 +164,30 @@ async def test_faults_of_the_key_go_to_the_other_key(running):
         assert bad not in good, "the refused key is out"
 
 
+@pytest.mark.parametrize("owned", [True, False])
+async def test_cached_content_is_looked_for_under_every_key(running, owned):
+    """It belongs to the project of one key; none is the worse for not having it."""
+    gone = refusal(403, "PERMISSION_DENIED", "CachedContent not found (or permission denied)")
+    good = answer(200, LAST)
+    keys = ("key-1", "key-2", "key-3")
+
+    def script(seen, _number):
+        cached = "cachedContent" in seen.body
+        return gone if cached and not (owned and seen.key == "key-3") else good
+
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url, keys=keys)) as gateway,
+    ):
+        status, body, _ = await gateway.whole(google={"cached_content": "cachedContents/1"})
+        assert status == (200 if owned else 404)
+        assert owned or body["error"]["param"] == "google.cached_content"
+        assert sorted(upstream.keys) == list(keys)
+        for _ in keys:
+            assert (await gateway.whole())[0] == 200
+        assert sorted(upstream.keys[3:]) == list(keys)
+
+
 async def test_when_every_key_rests_it_is_429_at_once_with_the_shortest_rest(running):
     async with (
         ScriptedUpstream(FAULTS["busy"][0]) as upstream,

@@ -27,7 +27,9 @@ def test_what_is_wrong_with_the_request_is_never_tried_again(kind):
     assert POLICIES[kind].more == 0
 
 
-@pytest.mark.parametrize("kind", [Kind.KEY_INVALID, Kind.KEY_DEAD, Kind.BUSY, Kind.SPENT])
+@pytest.mark.parametrize(
+    "kind", [Kind.KEY_INVALID, Kind.KEY_DEAD, Kind.BUSY, Kind.SPENT, Kind.NOT_HERE]
+)
 def test_a_fault_of_the_key_moves_on_to_another_key_at_once(kind):
     assert POLICIES[kind].elsewhere
     assert pause(kind, 1, upper) == 0
