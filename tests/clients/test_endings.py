@@ -64,3 +64,42 @@ async def test_a_free_text_call_is_streamed_as_one(running, simulator):
     assert call["custom"] == {"name": "grep", "input": "input"}
     assert got.chunks[-1]["choices"][0]["native_finish_reason"] == "STOP"
     assert len({chunk["system_fingerprint"] for chunk in got.chunks}) == 1
+
+
+TOKEN = "dG9rZW4="
+CUT = {
+    "content": {"role": "model", "parts": [{"text": "Once upon a"}]},
+    "finishReason": "CONTINUATION",
+    "continuationToken": TOKEN,
+}
+
+
+async def ended(gateway, *, streaming, **fields) -> tuple[str, dict]:
+    """Give the text of an answer and the choice, or the chunk of it, that tells the end."""
+    if streaming:
+        got = await gateway.stream(**fields)
+        return got.text, got.chunks[-1]["choices"][0]
+    _, body, _ = await gateway.whole(**fields)
+    [choice] = body["choices"]
+    return choice["message"]["content"], choice
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("field", ["continuation_token", "continuationToken"])
+async def test_an_answer_that_gemini_broke_off_can_be_continued(running, streaming, field):
+    """The client is given the token that Gemini ends with, and sends it with the same request."""
+    said = [{"candidates": [CUT]}, event(" time", finishReason="STOP")]
+    scripts = [stream(one) if streaming else answer(200, one) for one in said]
+    async with (
+        ScriptedUpstream(*scripts) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        text, end = await ended(gateway, streaming=streaming)
+        assert (text, end["finish_reason"]) == ("Once upon a", "length")
+        assert end["native_finish_reason"] == "CONTINUATION"
+        google = {field: end["continuation_token"]}
+        text, end = await ended(gateway, streaming=streaming, google=google)
+    assert (text, end["finish_reason"]) == (" time", "stop")
+    assert "continuation_token" not in end
+    before, after = (one.body for one in upstream.seen)
+    assert after == before | {"continuationToken": TOKEN}

@@ -23,6 +23,7 @@ class Choice:
         "audio",
         "calls",
         "citations",
+        "continuation",
         "draft",
         "finish_message",
         "finish_reason",
@@ -43,6 +44,7 @@ class Choice:
         self.asked = asked
         self.finish_reason: str | None = None
         self.finish_message: str | None = None
+        self.continuation: str | None = None
         self.is_blocked = False
         self.ratings: list[Json] = []
         self.calls: list[Json] = []

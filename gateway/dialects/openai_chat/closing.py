@@ -67,6 +67,8 @@ def closing(choice: Choice) -> list[Json]:
     last = {"delta": {}, "finish_reason": word, "native_finish_reason": native}
     if message:
         last["finish_message"] = message
+    if choice.continuation:
+        last["continuation_token"] = choice.continuation
     chunks = [choice.chunk(delta) for delta in deltas]
     return [*chunks, {"choices": [{"index": choice.index, **last}]}]
 
@@ -91,6 +93,11 @@ def _note_message(choice: Choice, value: Any) -> None:
     choice.finish_message = str(value)
 
 
+def _note_continuation(choice: Choice, value: Any) -> None:
+    # The answer goes on where the same request has this (google-genai 3.4: `continuation_token`).
+    choice.continuation = str(value)
+
+
 def _note_ratings(choice: Choice, value: Any) -> None:
     choice.ratings = value
 
@@ -98,6 +105,7 @@ def _note_ratings(choice: Choice, value: Any) -> None:
 _NOTERS: dict[str, Noter] = {
     "finishReason": _note_reason,
     "finishMessage": _note_message,
+    "continuationToken": _note_continuation,
     "safetyRatings": _note_ratings,
     "citationMetadata": keep_citations,
     "groundingMetadata": grounding_noter("groundingMetadata"),

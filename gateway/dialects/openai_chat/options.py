@@ -268,6 +268,7 @@ _HANDLED = frozenset(
         "thinkingConfig",
         "safetySettings",
         "cachedContent",
+        "continuationToken",
         "retrievalConfig",
         "functionCallingConfig",
         "includeServerSideToolInvocations",

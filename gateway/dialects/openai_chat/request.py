@@ -91,8 +91,19 @@ def _settled(body: Json, offered: Tools, translating: Translating) -> Json:
     if hint is not None:
         body = features.instruct(body, hint)
     _settle_format(body, offered, translating)
+    token = translating.google.get("continuationToken")
+    if token is not None:
+        body["continuationToken"] = _token(token)
     cached = translating.google.get("cachedContent")
     return body if cached is None else _cached(body, cached, translating)
+
+
+def _token(token: Any) -> str:
+    if not isinstance(token, str) or not token:
+        raise BadRequest(
+            "Expected the `continuation_token` of an answer.", param="google.continuation_token"
+        )
+    return token
 
 
 def _settle_format(body: Json, offered: Tools, translating: Translating) -> None:

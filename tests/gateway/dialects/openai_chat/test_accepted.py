@@ -73,6 +73,7 @@ google = st.fixed_dictionaries(
         "thinking_config": st.just({"include_thoughts": True}),
         "image_config": st.just({"aspect_ratio": "1:1", "image_size": "2K"}),
         "cached_content": st.just("cachedContents/1"),
+        "continuation_token": st.just("dG9rZW4="),
         "media_resolution": st.just("MEDIA_RESOLUTION_LOW"),
         "labels": st.just({"a": "b"}),
         "tools": st.just([{"url_context": {}}]),

@@ -83,6 +83,8 @@ def test_every_field_of_the_answer(fields, made):
         ({"google": {"top_k": "x"}}, "google.topK"),
         ({"google": {"generation_config": 5}}, "google.generation_config"),
         ({"google": {"cached_content": 5}}, "google.cached_content"),
+        ({"google": {"continuation_token": 5}}, "google.continuation_token"),
+        ({"google": {"continuationToken": ""}}, "google.continuation_token"),
         (
             {
                 "response_format": {
