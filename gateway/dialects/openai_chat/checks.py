@@ -6,6 +6,7 @@ it is translated.
 
 from gateway import models
 from gateway.dialects.openai_chat.shapes import (
+    Check,
     a,
     anything,
     fields,
@@ -40,24 +41,33 @@ _source = kinds(
 )
 _BESIDE_MEDIA = {"video_metadata": _object, "detail": _text, "media_resolution": _text}
 
+# What a part of each type may hold.
+PARTS: dict[str, dict[str, Check]] = {
+    "text": {"text": _text},
+    "input_text": {"text": _text},
+    "output_text": {"text": _text},
+    "refusal": {"refusal": _text},
+    "image_url": {"image_url": _url, **_BESIDE_MEDIA},
+    "input_image": {"image_url": _url, **_BESIDE_MEDIA},
+    "input_audio": {"input_audio": _source, **_BESIDE_MEDIA},
+    "audio_url": {"audio_url": _url, **_BESIDE_MEDIA},
+    "video_url": {"video_url": _url, **_BESIDE_MEDIA},
+    "input_video": {"input_video": _source, **_BESIDE_MEDIA},
+    "file": {"file": _source, **_BESIDE_MEDIA},
+    "input_file": {"file_data": _text, "file_id": _text, "file_url": _text, **_BESIDE_MEDIA},
+}
+_NEEDED = {"input_text": "text", "output_text": "text", "input_image": "image_url"}
+
+
+def _part_fields(kind: str, known: dict[str, Check]) -> Check:
+    needed = _NEEDED.get(kind, kind)
+    return fields(known, required=(needed,) if needed in known else ())
+
 
 _part = tagged(
     "type",
     {
-        "text": fields({"text": _text}, required=("text",)),
-        "input_text": fields({"text": _text}, required=("text",)),
-        "output_text": fields({"text": _text}, required=("text",)),
-        "refusal": fields({"refusal": _text}, required=("refusal",)),
-        "image_url": fields({"image_url": _url, **_BESIDE_MEDIA}, required=("image_url",)),
-        "input_image": fields({"image_url": _url, **_BESIDE_MEDIA}, required=("image_url",)),
-        "input_audio": fields({"input_audio": _source, **_BESIDE_MEDIA}, required=("input_audio",)),
-        "audio_url": fields({"audio_url": _url, **_BESIDE_MEDIA}, required=("audio_url",)),
-        "video_url": fields({"video_url": _url, **_BESIDE_MEDIA}, required=("video_url",)),
-        "input_video": fields({"input_video": _source, **_BESIDE_MEDIA}, required=("input_video",)),
-        "file": fields({"file": _source, **_BESIDE_MEDIA}, required=("file",)),
-        "input_file": fields(
-            {"file_data": _text, "file_id": _text, "file_url": _text, **_BESIDE_MEDIA}
-        ),
+        **{kind: _part_fields(kind, known) for kind, known in PARTS.items()},
         "thinking": _object,
         "redacted_thinking": _object,
         "reasoning": _object,
@@ -105,10 +115,8 @@ _message = tagged(
 )
 
 _schema = kinds({dict: anything, bool: anything}, "an object")
-_function = fields(
-    {"name": _name, "description": _text, "parameters": _schema, "strict": _flag},
-    required=("name",),
-)
+FUNCTION = {"name": _name, "description": _text, "parameters": _schema, "strict": _flag}
+_function = fields(FUNCTION, required=("name",))
 _tool = tagged(
     "type",
     {

@@ -3,7 +3,7 @@
 from typing import Any
 
 from gateway import features, models
-from gateway.dialects.openai_chat import assistant, messages, native, options, tools, turns
+from gateway.dialects.openai_chat import assistant, messages, native, options, tools, turns, unread
 from gateway.dialects.openai_chat.checks import FIELDS
 from gateway.dialects.openai_chat.tools import Tools
 from gateway.dialects.openai_chat.translating import Translating
@@ -55,6 +55,7 @@ def call(payload: Json, known: Known, notes: Notes) -> UpstreamCall:
         names=offered.names,
     )
     _note_unsent(translating)
+    unread.note(translating)
     refused = (
         translating.can.refuses | known.refusals if known.refusals else (translating.can.refuses)
     )

@@ -41,6 +41,9 @@ _FREE_TEXT: Json = {
     "required": ["input"],
 }
 _MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY", "any": "ANY", "validated": "VALIDATED"}
+_FREE: Json = {"mode": "AUTO"}
+# In these modes Gemini holds itself to the schemas (ai.google.dev: function-calling).
+_HELD = frozenset({"ANY", "VALIDATED", "NONE"})
 _ONE_AT_A_TIME = "Call at most one function at a time, and wait for its result."
 
 
@@ -48,13 +51,15 @@ _ONE_AT_A_TIME = "Call at most one function at a time, and wait for its result."
 class Tools:
     """What goes up: *declarations* by wire name, *builtins* by native name, the *choice*.
 
-    *names* gives the client's name of each function that has another one upstream.
+    *names* gives the client's name of each function that has another one upstream, *strict* the
+    path of the first whose arguments must fit its schema.
     """
 
     declarations: dict[str, Json] = field(default_factory=dict)
     builtins: dict[str, Json] = field(default_factory=dict)
     choice: Json | None = None
     names: dict[str, str] = field(default_factory=dict)
+    strict: str | None = None
 
     def put_into(self, body: Json, translating: Translating) -> None:
         """Add the tools and their configuration to *body*."""
@@ -66,6 +71,8 @@ class Tools:
         if self.declarations and self.choice is not None:
             config["functionCallingConfig"] = self.choice
         self._combine(config, translating)
+        if self.strict and config.get("functionCallingConfig", _FREE)["mode"] not in _HELD:
+            translating.notes.drop(self.strict)
         retrieval = translating.google.get("retrievalConfig")
         if retrieval is not None and not tools:
             translating.notes.drop("google.retrieval_config")
@@ -200,6 +207,8 @@ def _declare(tools: Tools, translating: Translating, function: Json, path: str) 
         declaration["parametersJsonSchema"] = normal
         if lost:
             translating.notes.adjust(f"{path}.parameters", "without_" + "+".join(lost), "schema")
+    if function.get("strict") and tools.strict is None:
+        tools.strict = f"{path}.strict"
     tools.declarations[name] = declaration
     if name != function["name"]:
         tools.names[name] = function["name"]

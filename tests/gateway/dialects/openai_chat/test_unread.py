@@ -1,0 +1,68 @@
+import pytest
+
+from tests.gateway.dialects.openai_chat.asking import ask, assistant, user
+
+CACHE = {"cache_control": {"type": "ephemeral"}}
+TEXT = {"type": "text", "text": "Hi"}
+FUNCTION = {"name": "f", "description": "d", "parameters": {"type": "object"}}
+
+
+def dropped(**fields):
+    return list(ask(**fields)[1].dropped)
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"messages": [{**user("Hi"), **CACHE}]}, "messages[0].cache_control"),
+        ({"messages": [user([TEXT, {**TEXT, **CACHE}])]}, "messages[0].content[1].cache_control"),
+        (
+            {"tools": [{"type": "function", "function": FUNCTION, **CACHE}]},
+            "tools[0].cache_control",
+        ),
+        (
+            {"tools": [{"type": "function", "function": {**FUNCTION, **CACHE}}]},
+            "tools[0].function.cache_control",
+        ),
+        ({"functions": [{**FUNCTION, **CACHE}]}, "functions[0].cache_control"),
+    ],
+)
+def test_a_field_that_nothing_reads_is_named_by_its_place(fields, path):
+    assert dropped(**fields) == [path]
+
+
+def test_the_first_stands_for_all_of_its_name():
+    """A long history would leave no room in the headers for anything else."""
+    messages = [user([{**TEXT, **CACHE}]), {**user("a"), "id": "m1"}, {**user("b"), "id": "m2"}]
+    assert dropped(messages=messages) == ["messages[0].content[0].cache_control", "messages[1].id"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"messages": [{**user([TEXT]), "cache_control": None}]},
+        {"messages": [user("Hi"), assistant("Ho", **CACHE, citations=["a"]), user("Hm")]},
+        {"messages": [user([TEXT, {"type": "thinking", "thinking": "a", "signature": "b"}])]},
+        {"tools": [{"type": "function", "function": {**FUNCTION, "strict": False}}]},
+    ],
+    ids=["unset", "of an answer", "of thoughts", "read"],
+)
+def test_what_asks_for_nothing_is_not_named(fields):
+    assert dropped(**fields) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({}, ["tools[0].function.strict"]),
+        ({"tool_choice": "auto"}, ["tools[0].function.strict"]),
+        ({"tool_choice": "required"}, []),
+        ({"google": {"function_calling_config": {"mode": "VALIDATED"}}}, []),
+    ],
+)
+def test_strict_is_named_where_gemini_is_not_held_to_the_schema(fields, told):
+    tools = [
+        {"type": "function", "function": {**FUNCTION, "name": name, "strict": True}}
+        for name in ("f", "g")
+    ]
+    assert dropped(tools=tools, **fields) == told
