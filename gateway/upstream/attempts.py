@@ -55,6 +55,7 @@ class Attempts:
         "_notes",
         "_outcome",
         "_tried",
+        "_unproven",
         "_upstream",
         "_weak",
     )
@@ -69,6 +70,8 @@ class Attempts:
         self._avoid: set[str] = set()
         self._tried: set[str] = set()
         self._mended: set[str] = set()
+        # What upstream said, the model that did, and the feature that was taken out for it.
+        self._unproven: tuple[str, str, str] | None = None
         self._weak = False
         self._deadline = asyncio.get_running_loop().time() + upstream.settings.deadline_s
 
@@ -102,8 +105,9 @@ class Attempts:
         attempt = self._hedged if upstream.settings.hedge_after_s else self._once
         while True:
             try:
-                return await attempt()
+                began = await attempt()
             except Failed as failed:
+                self._prove(failed.fault.error.message)
                 if last is not None and isinstance(failed.fault.error, UpstreamAuth):
                     # No key is left: what the last one said tells more.
                     failed = Failed(last.fault, final=failed.final)
@@ -111,6 +115,9 @@ class Attempts:
                 counts[failed.fault.kind] = counts.get(failed.fault.kind, 0) + 1
                 if not self._mend(failed.fault):
                     await self._prepare_next(failed, counts)
+            else:
+                self._prove("")
+                return began
 
     async def _hedged(self) -> tuple[Answer, Credential]:
         """Make one attempt, or two side by side if the first is slow."""
@@ -127,27 +134,43 @@ class Attempts:
         if self._outcome.begun:
             # The head is out: it could not tell of the change any more.
             return False
-        message = fault.error.message
-        # What is said again was not mended by the change that it led to.
-        fresh = message not in self._mended and len(self._mended) < MOST_MENDS
-        if fault.kind is Kind.REQUEST and fresh:
-            healed = heal(self._call, message, self._notes)
-            if healed is not None:
-                self._mended.add(message)
-                self._call = healed.call
-                if healed.feature is not None:
-                    self._upstream.refusals.learn(self._call.model, healed.feature)
-                if self._notes.is_strict:
-                    self._notes.refuse_if_any()
-                if healed.call.copies > 1:
-                    raise Apart(healed.call)
-                return True
+        if fault.kind is Kind.REQUEST:
+            return self._heal(fault.error.message)
         if fault.kind is Kind.MODEL_UNKNOWN:
             replacement = self._upstream.names.replace(self._call.model)
             if replacement is not None and replacement != self._call.model:
                 self._move_to(replacement)
                 return True
         return False
+
+    def _heal(self, message: str) -> bool:
+        """Take out of the call what *message* complains of; say whether there was anything."""
+        if message in self._mended or len(self._mended) >= MOST_MENDS:
+            # What is said again was not mended by the change that it led to.
+            return False
+        healed = heal(self._call, message, self._notes)
+        if healed is None:
+            return False
+        self._mended.add(message)
+        self._call = healed.call
+        if healed.feature is not None:
+            self._unproven = (message, self._call.model, healed.feature)
+        if self._notes.is_strict or healed.call.copies > 1:
+            # The changed call is not made here, if at all.
+            self._prove("")
+        if self._notes.is_strict:
+            self._notes.refuse_if_any()
+        if healed.call.copies > 1:
+            raise Apart(healed.call)
+        return True
+
+    def _prove(self, message: str) -> None:
+        """Remember what the last change was made for, unless upstream says the same *message*."""
+        if self._unproven is not None:
+            told, model, feature = self._unproven
+            self._unproven = None
+            if told != message:
+                self._upstream.refusals.learn(model, feature)
 
     async def _prepare_next(self, failed: Failed, counts: Mapping[Kind, int]) -> None:
         """Wait until the next attempt may begin; raise `Failed` if there is to be none."""
