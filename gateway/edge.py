@@ -15,9 +15,9 @@ import structlog
 from aiohttp import web
 
 from gateway.answers import json_response
-from gateway.dialects import DIALECTS
+from gateway.dialects import DIALECTS, OPENAI_CHAT
 from gateway.errors import BadRequest, GatewayError, MethodNotAllowed, NotFound, TooLarge
-from gateway.exchange import Exchange
+from gateway.exchange import Dialect, Exchange
 from gateway.keys import EXCHANGE
 from gateway.plugins import Handler
 from gateway.record import record
@@ -34,7 +34,7 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer *request* whatever happens behind; see the module's docstring."""
     exchange = Exchange(
         id=_request_id(request),
-        dialect=DIALECTS["openai_chat"],
+        dialect=_dialect(request),
         started=time.monotonic(),
         # What is no request of ours has no payload that could be wrong.
         carries_payload=request.method == "POST" and request.match_info.http_exception is None,
@@ -85,6 +85,12 @@ def retry_headers(error: GatewayError) -> dict[str, str]:
     if error.status == 429 or error.status in {401, 403} or wait is not None:
         return {"x-should-retry": "false"}
     return {}
+
+
+def _dialect(request: web.Request) -> Dialect:
+    """Give the one that the route is named after; where there is no route, OpenAI's."""
+    name = request.match_info.route.name or ""
+    return DIALECTS.get(name.partition(".")[0], OPENAI_CHAT)
 
 
 def _request_id(request: web.Request) -> str:

@@ -49,6 +49,8 @@ class Payload:
         held = _Held()
         try:
             exchange.payload = payload = await self._payload(request, held)
+            # What stands in the address, as the model does on Gemini's own routes, counts.
+            payload.update(request.match_info)
             exchange.dialect.check(payload)
             return await handler(request)
         finally:

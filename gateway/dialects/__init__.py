@@ -3,4 +3,7 @@
 from gateway.dialects.openai_chat import DIALECT as OPENAI_CHAT
 from gateway.exchange import Dialect
 
+__all__ = ["DIALECTS", "OPENAI_CHAT"]
+
+# By the first word of the names of their routes.
 DIALECTS: dict[str, Dialect] = {OPENAI_CHAT.name: OPENAI_CHAT}
