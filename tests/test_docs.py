@@ -1,5 +1,6 @@
 """What the pages in `docs/` say about the code."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -8,10 +9,14 @@ import pytest
 
 from gateway import errors
 from gateway.errors import GatewayError
+from tests.running import settings_for
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 ROW = re.compile(r"^\| (\d{3}) \| ([^|]+) \|", re.MULTILINE)
+EXAMPLES = re.findall(
+    r"^```json\n(.+?)^```$", (ROOT / "docs" / "chat.md").read_text(), re.MULTILINE | re.DOTALL
+)
 LINK = re.compile(r"\]\(([^)#]+)\)")
 
 KINDS = [
@@ -48,3 +53,24 @@ def test_options_that_are_named_exist(page):
     for section, option in re.findall(r"`([a-z]+)\.([a-z_]+)(?: = [^`]*)?`", page.read_text()):
         if section in config and isinstance(config[section], dict):
             assert option in config[section], f"{section}.{option}"
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("example", EXAMPLES)
+async def test_requests_that_are_shown_work_as_they_stand(running, simulator, example, streaming):
+    """Nothing of them is left out but what the page says so of."""
+    asked = json.loads(example)
+    async with (
+        running(settings_for(simulator.url)) as gateway,
+        gateway.post(asked, stream=streaming) as response,
+    ):
+        assert response.status == 200, await response.text()
+        assert "x-gateway-dropped" not in response.headers
+        assert "x-gateway-adjusted" not in response.headers
+        text = await response.text()
+    assert "error" not in text
+
+
+def test_all_requests_that_are_shown_are_found():
+    assert len(EXAMPLES) == (ROOT / "docs" / "chat.md").read_text().count("```json")
+    assert len(EXAMPLES) > 5
