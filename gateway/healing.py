@@ -122,8 +122,11 @@ MESSAGES = tuple(
         (r"logprobs?.{0,80}not (?:enabled|supported)", "logprobs"),
         (r"\bseed\b.{0,40}not (?:enabled|supported)", "seed"),
         (r"thinking level minimal is not supported", "thinking_minimal"),
+        (r"minimal\W{1,2}is not a supported thinking level", "thinking_minimal"),
+        (r"unsupported: thinking_level_minimal", "thinking_minimal"),
         (r"budget 0 is invalid|only works in thinking mode", "thinking_off"),
         (r"thinking level.{0,60}not supported", "thinking_amount"),
+        (r"not a supported thinking level", "thinking_amount"),
         (
             r"thinking budget is not supported|thinking_?budget.{0,40}not supported",
             "thinking_amount",

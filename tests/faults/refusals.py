@@ -148,6 +148,24 @@ REFUSALS = {
         "thinking=automatic",
         "thinkingLevel",
     ),
+    "thinking level minimal by its name": Refusal(
+        "Thinking level is unsupported: THINKING_LEVEL_MINIMAL",
+        {"model": NEW, "reasoning_effort": "minimal"},
+        "thinking=LOW",
+        "MINIMAL",
+    ),
+    "thinking level minimal beside the others": Refusal(
+        "'minimal' is not a supported thinking level for this model. Allowed values are: low.",
+        {"model": NEW, "reasoning_effort": "minimal"},
+        "thinking=LOW",
+        "MINIMAL",
+    ),
+    "thinking level beside the others": Refusal(
+        "'medium' is not a supported thinking level for this model. Allowed values are: low.",
+        {"model": NEW, "reasoning_effort": "medium"},
+        "thinking=automatic",
+        "thinkingLevel",
+    ),
     "thinking budget": Refusal(
         "Thinking budget is not supported for this model.",
         {"reasoning_effort": "high"},

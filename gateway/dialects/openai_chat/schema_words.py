@@ -14,8 +14,7 @@ from gateway.exchange import Json
 
 # The most branches that two lists of alternatives may make together.
 MAX_BRANCHES = 64
-# There are no more types.
-_MAX_TYPES = 7
+_TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
 # From here on a step of one is lost in a JSON number.
 _MAX_EXACT = 2**53
 
@@ -201,9 +200,13 @@ def _are_texts(value: object) -> bool:
 
 
 def _is_type(value: object) -> bool:
-    if isinstance(value, list) and len(value) > _MAX_TYPES:
-        return False
-    return isinstance(value, str) or _are_texts(value)
+    """Say whether *value* is a type or a list of some, in whatever letters."""
+    types = [value] if isinstance(value, str) else value
+    return (
+        isinstance(types, list)
+        and 0 < len(types) <= len(_TYPES)
+        and all(isinstance(one, str) and one.lower() in _TYPES for one in types)
+    )
 
 
 def _is_flag(value: object) -> bool:
@@ -224,6 +227,10 @@ def _are_branches(value: object) -> bool:
 
 def _first(one: Any, _other: Any) -> Any:
     return one
+
+
+def _small(types: Any) -> Any:
+    return types.lower() if isinstance(types, str) else _union([one.lower() for one in types], [])
 
 
 def _only(one: Any, other: Any) -> Any:
@@ -274,7 +281,7 @@ WORDS: dict[str, Word] = {
     "title": Word(_is_text, _first),
     "description": Word(_is_text, _joined),
     "default": Word(is_shallow, _first),
-    "type": Word(_is_type, _types),
+    "type": Word(_is_type, _types, _small),
     "format": Word(_is_text, _only),
     "pattern": Word(_is_text, _only),
     "enum": Word(_is_list, _enums),

@@ -81,3 +81,28 @@ def test_what_cannot_be_told_is_named(given, lost):
 def test_a_list_of_more_types_than_there_are_is_lost():
     schema = {"type": ["string"] * 99, "title": "T"}
     assert normalise(schema, "p", Steps()) == ({"title": "T"}, ["type"])
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("String", "string"),
+        (["STRING", "null", "NULL"], ["string", "null"]),
+        ("", None),
+        ([], None),
+        ("any", None),
+        (["string", ""], None),
+        (None, None),
+    ],
+    ids=repr,
+)
+def test_types_are_sent_in_small_letters_and_what_is_none_is_lost(written, sent):
+    got, lost = normalise({"type": written, "title": "T"}, "p", Steps())
+    assert (got.get("type"), lost) == (sent, [] if sent else ["type"])
+
+
+def test_a_type_in_capitals_is_the_same_type():
+    parts = [{"type": "Number"}, {"type": ["INTEGER", "string"]}]
+    assert normalise({"allOf": parts}, "p", Steps()) == ({"type": "integer"}, [])
+    array, lost = normalise({"type": "ARRAY", "nullable": True}, "p", Steps())
+    assert (array["type"], lost) == (["array", "null"], ["items"])
