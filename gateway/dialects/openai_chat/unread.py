@@ -23,32 +23,28 @@ _FUNCTION = frozenset(FUNCTION)
 def note(translating: Translating) -> None:
     """Note the first of each field that is not read: a long history holds the same many times."""
     named: set[str] = set()
-    for path, name in _found(translating.payload):
-        if name not in named:
-            named.add(name)
-            translating.notes.drop(f"{path}.{name}")
+    for path, holder, known in _places(translating.payload):
+        for name in sorted(holder.keys() - known - named):
+            if holder[name] is not None:
+                named.add(name)
+                translating.notes.drop(f"{path}.{name}")
 
 
-def _found(payload: Json) -> Iterator[tuple[str, str]]:
+def _places(payload: Json) -> Iterator[tuple[str, Json, frozenset[str]]]:
+    """Give the path of each object that holds more than is read of it, it, and what is read."""
     for index, message in enumerate(payload["messages"]):
         if message["role"] == "assistant":
             continue
-        path = f"messages[{index}]"
-        yield from _unread(message, _MESSAGE, path)
-        if type(message.get("content")) is list:
-            for at, part in enumerate(message["content"]):
-                yield from _unread(part, _PARTS.get(part["type"]), f"{path}.content[{at}]")
+        if not _MESSAGE.issuperset(message):
+            yield f"messages[{index}]", message, _MESSAGE
+        content = message.get("content")
+        for at, part in enumerate(content if type(content) is list else ()):
+            known = _PARTS.get(part["type"])
+            if known is not None and not known.issuperset(part):
+                yield f"messages[{index}].content[{at}]", part, known
     for index, tool in enumerate(payload.get("tools") or ()):
         if tool.get("type") == "function":
-            yield from _unread(tool, _TOOL, f"tools[{index}]")
-            yield from _unread(tool["function"], _FUNCTION, f"tools[{index}].function")
+            yield f"tools[{index}]", tool, _TOOL
+            yield f"tools[{index}].function", tool["function"], _FUNCTION
     for index, function in enumerate(payload.get("functions") or ()):
-        yield from _unread(function, _FUNCTION, f"functions[{index}]")
-
-
-def _unread(holder: Json, known: frozenset[str] | None, path: str) -> Iterator[tuple[str, str]]:
-    if known is None:
-        return
-    for name in sorted(holder.keys() - known):
-        if holder[name] is not None:
-            yield path, name
+        yield f"functions[{index}]", function, _FUNCTION
