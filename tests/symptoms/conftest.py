@@ -4,8 +4,11 @@
 says exactly what a test wants it to say.
 """
 
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,6 +50,29 @@ def scripted(running, streaming):
             yield one, upstream
 
     return run
+
+
+@dataclass
+class Ledger:
+    """Where a gateway writes what was used. *settings* tell it so."""
+
+    path: Path
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"database": {"url": f"sqlite+aiosqlite:///{self.path}"}}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Give what was booked by a gateway that has stopped, in the order of time."""
+        with closing(sqlite3.connect(self.path)) as database:
+            database.row_factory = sqlite3.Row
+            return [dict(row) for row in database.execute("SELECT * FROM usage ORDER BY at")]
+
+
+@pytest.fixture
+def ledger(tmp_path) -> Ledger:
+    """Give a ledger in a file of its own."""
+    return Ledger(tmp_path / "ledger.db")
 
 
 def _script(said: list | tuple, streaming: bool) -> list:
