@@ -1,0 +1,181 @@
+"""What an answer used is told and booked; what a client sends again is taken."""
+
+import asyncio
+
+import pytest
+
+from tests.faults.scripted import CLOSE, END, SSE, STALL, ScriptedUpstream, chunk, data
+from tests.running import settings_for
+from tests.symptoms.told import ask, says
+
+MODEL = "gemini-2.5-flash"
+# USD for a million tokens.
+PRICES = {"prices": {MODEL: {"input": 10.0, "cached": 1.0, "output": 100.0}}}
+CACHED = {
+    "promptTokenCount": 1000,
+    "cachedContentTokenCount": 900,
+    "candidatesTokenCount": 2,
+    "totalTokenCount": 1002,
+    "cacheTokensDetails": [{"modality": "TEXT", "tokenCount": 900}],
+}
+
+
+async def test_cached_tokens_are_told_booked_and_cheap(scripted, ledger, streaming):
+    """They are a part of the prompt, and only the rest of it has the full price.
+
+    Reported in llmgateway#1447, litellm#10667, any-llm#794, Marinara#6218.
+    """
+    events = [says({"text": "H"}), {**says({"text": "i"}, finish="STOP"), "usageMetadata": CACHED}]
+    async with scripted(events, models=PRICES, **ledger.settings) as (gateway, _):
+        told = await ask(gateway, streaming=streaming)
+    assert (told.usage["prompt_tokens"], told.usage["total_tokens"]) == (1000, 1002)
+    assert told.usage["prompt_tokens_details"]["cached_tokens"] == 900
+    assert told.usage["cost"] == pytest.approx((100 * 10 + 900 * 1 + 2 * 100) / 1_000_000)
+    [row] = ledger.rows()
+    assert [row[name] for name in ("prompt", "cached", "completion")] == [1000, 900, 2]
+    assert row["cost_nanos"] == (100 * 10 + 900 * 1 + 2 * 100) * 1_000
+
+
+def so_far(count: int) -> bytes:
+    """Give the event of a stream in which *count* tokens were said."""
+    counted = {"promptTokenCount": 7, "candidatesTokenCount": count, "totalTokenCount": 7 + count}
+    return chunk(data({**says({"text": f"{count} "}), "usageMetadata": counted}))
+
+
+BROKEN = {"error": {"code": 503, "status": "UNAVAILABLE", "message": "Overloaded"}}
+# How a stream may end too early, and what is booked of it.
+CUTS = {
+    "the client leaves": ([], None),
+    "upstream closes": ([CLOSE], "upstream_stream_truncated"),
+    "upstream tells of an error": ([chunk(data(BROKEN)), END], "overloaded"),
+    "upstream falls silent": ([], "upstream_timeout"),
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+async def test_a_stream_that_is_cut_is_booked_with_the_counts_of_its_last_event(
+    running, ledger, cut
+):
+    """What Gemini has said is paid for, whoever broke it off.
+
+    Reported in new-api#1272, litellm#33736.
+    """
+    steps, code = CUTS[cut]
+    settings = {
+        "models": PRICES,
+        "upstream": {"idle_timeout_s": 0.5 if cut == "upstream falls silent" else 5.0},
+        **ledger.settings,
+    }
+    async with (
+        # What comes next waits until the client has seen the beginning.
+        ScriptedUpstream([SSE, so_far(1), so_far(2), so_far(5), STALL, *steps]) as upstream,
+        running(settings_for(upstream.url, **settings)) as gateway,
+        gateway.post(stream=True) as response,
+    ):
+        assert response.status == 200
+        seen = await response.content.readuntil(b'"5 "')
+        if steps:
+            upstream.release.set()
+        if code is None:
+            response.close()
+            await asyncio.wait_for(upstream.seen[0].gone.wait(), 1)
+        else:
+            seen += await response.read()
+            assert f'"code":"{code}"'.encode() in seen
+        assert b'"finish_reason":"' not in seen
+    [row] = ledger.rows()
+    assert [row[name] for name in ("prompt", "completion", "total")] == [7, 5, 12]
+    assert row["cost_nanos"] == (7 * 10 + 5 * 100) * 1_000
+    assert (row["model"], row["finish"], row["error"]) == (MODEL, None, code)
+
+
+def user(*texts: str) -> dict:
+    return {"role": "user", "content": [{"type": "text", "text": text} for text in texts]}
+
+
+def turn(role: str, *texts: str) -> dict:
+    return {"role": role, "parts": [{"text": text} for text in texts]}
+
+
+HI, MORE = {"role": "user", "content": "Hi"}, {"role": "user", "content": "More"}
+NOTHING = turn("user", "Hi", "More")
+# What a client sends, and the turns that go up.
+REPLAYED: dict[str, tuple[list[dict], list[dict]]] = {
+    "an empty answer": ([HI, {"role": "assistant", "content": ""}, MORE], [NOTHING]),
+    "an answer of nothing": ([HI, {"role": "assistant", "content": None}, MORE], [NOTHING]),
+    "an answer of no parts": ([HI, {"role": "assistant", "content": []}, MORE], [NOTHING]),
+    "an answer of an empty part": ([HI, {**user(""), "role": "assistant"}, MORE], [NOTHING]),
+    "an empty part beside another": (
+        [HI, {**user("", "A"), "role": "assistant"}, user("More", "")],
+        [turn("user", "Hi"), turn("model", "A"), turn("user", "More")],
+    ),
+    "an answer of thoughts alone": (
+        [HI, {"role": "assistant", "content": "", "reasoning_content": "Hm"}, MORE],
+        [NOTHING],
+    ),
+    "an empty question": ([HI, {"role": "user", "content": ""}], [turn("user", "Hi")]),
+    "nothing but an empty question": ([{"role": "user", "content": ""}], [turn("user", " ")]),
+    "questions one after another": ([HI, MORE], [NOTHING]),
+    "answers one after another": (
+        [HI, *({"role": "assistant", "content": text} for text in "AB"), MORE],
+        [turn("user", "Hi"), turn("model", "A", "B"), turn("user", "More")],
+    ),
+    "an empty instruction": ([{"role": "system", "content": ""}, HI], [turn("user", "Hi")]),
+}
+
+
+@pytest.mark.parametrize("model", [MODEL, "gemini-3.7-flash"])
+@pytest.mark.parametrize("name", REPLAYED)
+async def test_no_empty_part_and_no_second_turn_in_a_row_goes_up(
+    gateway, simulator, streaming, name, model
+):
+    """Turns of one role are one turn, and what says nothing is left out.
+
+    Reported in pydantic-ai#3504, pi#2251, Portkey#258.
+    """
+    messages, contents = REPLAYED[name]
+    told = await ask(gateway, streaming=streaming, model=model, messages=messages)
+    assert told.status == 200, told.error
+    assert told.text
+    [received] = simulator.received
+    assert received.body["contents"] == contents
+    assert "systemInstruction" not in received.body
+
+
+WELL, END_OF_IT = turn("model", "Well"), says({"text": ""}, finish="STOP")
+SIGNED = {"text": "", "thoughtSignature": "c2lnbmVk"}
+# What Gemini says, and the turns that go up when the client sends it again.
+ANSWERS: dict[str, tuple[list[dict], list[dict]]] = {
+    "nothing but an end": ([END_OF_IT], [NOTHING]),
+    "an empty part at the end": (
+        [says({"text": "Well"}), END_OF_IT],
+        [turn("user", "Hi"), WELL, turn("user", "More")],
+    ),
+    "a signature on an empty part": (
+        [says({"text": "Well"}), says(SIGNED, finish="STOP")],
+        [
+            turn("user", "Hi"),
+            {"role": "model", "parts": [{"text": "Well"}, SIGNED]},
+            turn("user", "More"),
+        ],
+    ),
+    "a thought without a text": (
+        [says({"text": "Hm", "thought": True}), says({"text": ""}, finish="MAX_TOKENS")],
+        [NOTHING],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+async def test_an_answer_with_an_empty_part_can_be_sent_again(scripted, streaming, name):
+    """An empty part goes back up only where it carries a signature beside what was said.
+
+    Reported in pydantic-ai#3504.
+    """
+    events, contents = ANSWERS[name]
+    async with scripted(events) as (gateway, upstream):
+        told = await ask(gateway, streaming=streaming, messages=[HI])
+        assert (told.status, told.error) == (200, None)
+        messages = [HI, {"role": "assistant", "content": told.text}, MORE]
+        await ask(gateway, streaming=streaming, messages=messages)
+    assert upstream.seen[-1].body["contents"] == contents
