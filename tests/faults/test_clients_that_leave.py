@@ -92,6 +92,7 @@ async def all_held_back(upstream, count: int) -> None:
             still = still + 1 if before == taken and held == count else 0
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("letters", [20, 100])
 async def test_two_hundred_readers_that_stop_cost_256_kb_each_and_others_are_served(
     tmp_path, letters
