@@ -93,7 +93,9 @@ def _read_stream(told: Told, body: bytes) -> Told:
 
 def _join(message: dict, delta: dict) -> None:
     for name, value in delta.items():
-        if name in message and name != "role":
+        if isinstance(value, dict):
+            message[name] = message.get(name, {}) | value
+        elif name in message and name != "role":
             message[name] = message[name] + value
         else:
             message[name] = value
