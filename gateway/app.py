@@ -9,7 +9,7 @@ from gateway import health, model_routes, relay, usage_routes
 from gateway.accounts import add_accounts
 from gateway.catalog import Catalog
 from gateway.connections import defer_continue
-from gateway.dialects import OPENAI_CHAT
+from gateway.dialects import OPENAI_CHAT, OPENAI_EMBEDDINGS
 from gateway.drain import Drain
 from gateway.edge import edge
 from gateway.keys import (
@@ -74,12 +74,11 @@ def build_app(settings: Settings) -> web.Application:
 
 def _add_routes(api: web.Application) -> None:
     """Say what is answered under the prefix; what the chain translates is named by its dialect."""
-    api.router.add_post(
-        "/v1/chat/completions",
-        relay.generate,
-        name=OPENAI_CHAT.name,
-        expect_handler=defer_continue,
-    )
+    for path, dialect in (
+        ("/v1/chat/completions", OPENAI_CHAT),
+        ("/v1/embeddings", OPENAI_EMBEDDINGS),
+    ):
+        api.router.add_post(path, relay.generate, name=dialect.name, expect_handler=defer_continue)
     api.router.add_get("/v1/models", model_routes.list_models)
     api.router.add_get("/v1/models/{model:.+}", model_routes.get_model)
     api.router.add_routes(usage_routes.routes())

@@ -112,6 +112,7 @@ class UpstreamCall:
     """One request in Gemini's wire form; never changed, replaced.
 
     *copies* is above 1 when the model refuses several candidates: so many equal calls are made.
+    *further* are the bodies of more calls like it, for what does not go into one.
     *credential* names the one that owns the files this call refers to. *names* gives the client's
     name of each function whose name Gemini would not take.
     """
@@ -123,6 +124,7 @@ class UpstreamCall:
     copies: int = 1
     credential: str | None = None
     names: Mapping[str, str] = field(default_factory=dict)
+    further: tuple[Json, ...] = ()
 
 
 @dataclass(slots=True)

@@ -65,6 +65,14 @@ def limit(name: str, least: int, most: int) -> str:
     return f"{name}={least}..{most}"
 
 
+def moved(call: UpstreamCall, model: str) -> UpstreamCall:
+    """Give *call* for another *model*, which each text of a batch names once more."""
+    if "requests" not in call.body:
+        return replace(call, model=model)
+    texts = [{**text, "model": f"models/{model}"} for text in call.body["requests"]]
+    return replace(call, model=model, body={**call.body, "requests": texts})
+
+
 def with_config(call: UpstreamCall, config: Json) -> UpstreamCall:
     """Give *call* with another *config* for the generation, or with none if it is empty."""
     body = {**call.body, "generationConfig": config}
@@ -117,6 +125,15 @@ def _candidates(call: UpstreamCall, _notes: Notes) -> UpstreamCall:
         return call
     kept = {name: value for name, value in config.items() if name != "candidateCount"}
     return replace(with_config(call, kept), copies=count)
+
+
+def _task_type(call: UpstreamCall, notes: Notes) -> UpstreamCall:
+    texts = call.body.get("requests") or []
+    if not any("taskType" in text for text in texts):
+        return call
+    notes.adjust("google.task_type", "dropped", _REASON)
+    kept = [{name: text[name] for name in text if name != "taskType"} for text in texts]
+    return replace(call, body={**call.body, "requests": kept})
 
 
 def _system(call: UpstreamCall, notes: Notes) -> UpstreamCall:
@@ -313,6 +330,7 @@ CHANGES: dict[str, Change] = {
     "thinking_off": _changing_thinking(_on, "512"),
     "thinking_amount": _changing_thinking(_unmeasured, "automatic"),
     "candidates": _candidates,
+    "task_type": _task_type,
     "system": _system,
     "functions": _functions,
     "builtins": _builtins,

@@ -120,6 +120,7 @@ MESSAGES = tuple(
         (r"(?:temperature|top_?[pk])\b.{0,80}(?:not supported|not enabled|removed)", "sampling"),
         (r"sampling parameters?.{0,80}not (?:supported|allowed)", "sampling"),
         (r"logprobs?.{0,80}not (?:enabled|supported)", "logprobs"),
+        (r"task.?type.{0,60}not (?:enabled|supported)", "task_type"),
         (r"\bseed\b.{0,40}not (?:enabled|supported)", "seed"),
         (r"thinking level minimal is not supported", "thinking_minimal"),
         (r"minimal\W{1,2}is not a supported thinking level", "thinking_minimal"),

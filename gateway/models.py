@@ -121,6 +121,7 @@ _TABLE: tuple[tuple[str, dict[str, Any]], ...] = (
         r"gemma-[1-3]",
         {**_OLD, "refuses": _UP_TO_25 | {"system", "functions", "builtins", "json"}},
     ),
+    (r"gemini-embedding-2", {"refuses": frozenset({"task_type"})}),
     (r"gemma-", {"levels": ("MINIMAL", "HIGH"), "signed_calls": False}),
     (r"gemini-(?:1|2\.0)|learnlm", _OLD),
     (

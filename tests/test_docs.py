@@ -9,7 +9,7 @@ import pytest
 
 from gateway import errors
 from gateway.errors import GatewayError
-from tests.running import settings_for
+from tests.running import LICENSE, settings_for
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -53,6 +53,18 @@ def test_options_that_are_named_exist(page):
     for section, option in re.findall(r"`([a-z]+)\.([a-z_]+)(?: = [^`]*)?`", page.read_text()):
         if section in config and isinstance(config[section], dict):
             assert option in config[section], f"{section}.{option}"
+
+
+async def test_the_request_for_vectors_that_is_shown_works(running, simulator):
+    page = (ROOT / "docs" / "embeddings.md").read_text()
+    asked = json.loads(re.findall(r"```json\n(.+?)^```$", page, re.MULTILINE | re.DOTALL)[0])
+    headers = {"Authorization": LICENSE}
+    async with running(settings_for(simulator.url)) as gateway:
+        url = f"{gateway.url}/v1/embeddings"
+        async with gateway.session.post(url, json=asked, headers=headers) as response:
+            assert response.status == 200
+            assert "x-gateway-dropped" not in response.headers
+            assert len((await response.json())["data"][0]["embedding"]) == asked["dimensions"]
 
 
 @pytest.mark.parametrize("streaming", [False, True])

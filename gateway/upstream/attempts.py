@@ -9,7 +9,6 @@ import asyncio
 import random
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -17,6 +16,7 @@ import aiohttp
 from gateway.dialects.openai_chat.finish import worth_retrying
 from gateway.errors import GatewayError, UpstreamAuth, UpstreamEmpty, UpstreamOverloaded
 from gateway.exchange import Notes, Outcome, UpstreamCall
+from gateway.features import moved
 from gateway.healing import heal, hint
 from gateway.upstream.answer import Answer, Failed
 from gateway.upstream.breaker import HOST
@@ -247,7 +247,7 @@ class Attempts:
             async with asyncio.timeout_at(limit):
                 answer = await self._upstream.post(self._call, credential)
                 first = await answer.begin()
-                if not self._weak and (reason := worth_retrying(first)):
+                if self._may_be_weak() and (reason := worth_retrying(first)):
                     await self._refuse_weak(answer, reason)
         except BaseException as error:
             if answer is not None:
@@ -256,6 +256,10 @@ class Attempts:
                 raise Failed(fault_of_exception(error)) from None
             raise
         return answer
+
+    def _may_be_weak(self) -> bool:
+        """Say whether an answer without a word is to be asked for again; vectors have none."""
+        return not self._weak and self._call.action == "generateContent"
 
     async def _refuse_weak(self, answer: Answer, reason: str) -> None:
         """Refuse, once, an answer that is empty or malformed: a second try often mends it."""
@@ -267,7 +271,7 @@ class Attempts:
             raise Failed(Fault(Kind.WEAK, UpstreamEmpty(f"The model ended with {reason}.")))
 
     def _move_to(self, model: str) -> None:
-        self._call = replace(self._call, model=model)
+        self._call = moved(self._call, model)
         self._avoid.clear()
         self._tried.clear()
 

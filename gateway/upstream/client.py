@@ -84,7 +84,7 @@ class GeminiUpstream:
 
     def open(self, call: UpstreamCall, outcome: Outcome, notes: Notes) -> "Opening | FanOut":
         """Send *call*; entered once the first event is here. See `exchange.Upstream`."""
-        if call.copies > 1:
+        if call.copies > 1 or call.further:
             return FanOut(self, call, outcome, notes)
         return Opening(self, call, outcome, notes)
 

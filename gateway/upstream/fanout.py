@@ -1,6 +1,8 @@
-"""Several equal calls that look like one with several candidates, for models that refuse `n`.
+"""Several calls that look like one.
 
-Every copy's candidate gets the copy's number as its index, by which the reply tells them apart.
+Equal ones give several candidates where the model refuses `n`; others share what is too much for
+one.
+What each brings gets the call's number as its index, by which the reply tells them apart.
 """
 
 import asyncio
@@ -17,28 +19,28 @@ if TYPE_CHECKING:
 
 
 class FanOut:
-    """The copies of one call, merged in the order their events come."""
+    """The calls that one stands for, merged in the order their events come."""
 
     def __init__(
         self, upstream: "GeminiUpstream", call: UpstreamCall, outcome: Outcome, notes: Notes
     ) -> None:
         self._upstream = upstream
-        self._call = replace(call, copies=1)
-        self._copies = call.copies
+        one = replace(call, copies=1, further=())
+        self._calls = [one] * call.copies + [replace(one, body=body) for body in call.further]
         self._outcome = outcome
         self._notes = notes
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
-        # The latest counts of each copy.
-        self._usages: list[Json] = [{}] * call.copies
-        # One batch a copy at most waits here, so a slow client holds all copies back.
+        # The latest counts of each call.
+        self._usages: list[Json] = [{}] * len(self._calls)
+        # One batch a call at most waits here, so a slow client holds all of them back.
         self._queue: asyncio.Queue[list[Json] | GatewayError | None] = asyncio.Queue(1)
 
     async def __aenter__(self) -> Batches:
-        """Wait until every copy has its first event. Raises the first `GatewayError`."""
+        """Wait until every call has its first event. Raises the first `GatewayError`."""
         try:
             async with asyncio.TaskGroup() as group:
-                openings = [group.create_task(self._open()) for _ in range(self._copies)]
+                openings = [group.create_task(self._open(call)) for call in self._calls]
         except BaseException as error:
             await self._stack.aclose()
             if isinstance(error, ExceptionGroup):
@@ -54,14 +56,14 @@ class FanOut:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End all copies."""
+        """End all calls."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._stack.aclose()
 
-    async def _open(self) -> Batches:
-        opening = self._upstream.open(self._call, self._outcome, self._notes)
+    async def _open(self, call: UpstreamCall) -> Batches:
+        opening = self._upstream.open(call, self._outcome, self._notes)
         return await self._stack.enter_async_context(opening)
 
     async def _pump(self, index: int, batches: Batches) -> None:
@@ -73,10 +75,13 @@ class FanOut:
             await self._queue.put(error)
 
     def _numbered(self, event: Json, index: int) -> Json:
-        """Give *event* as one of the copy *index*, with what all copies have cost so far.
+        """Give *event* as one of the call *index*, with what all calls have cost so far.
 
-        Its candidate gets the copy's number; an event with usage alone gets a candidate, too.
+        Its candidate gets the call's number; an event with usage alone gets a candidate, too.
+        Vectors, which come in one event, get it themselves.
         """
+        if "embeddings" in event:
+            return {**event, "index": index}
         candidates = event.get("candidates") or [{}]
         event = {**event, "candidates": [{**one, "index": index} for one in candidates]}
         usage = event.get("usageMetadata")
@@ -86,13 +91,13 @@ class FanOut:
         return event
 
     async def _merged(self) -> Batches:
-        open_copies = self._copies
-        while open_copies:
+        open_calls = len(self._calls)
+        while open_calls:
             item = await self._queue.get()
             if isinstance(item, GatewayError):
                 raise item
             if item is None:
-                open_copies -= 1
+                open_calls -= 1
             else:
                 yield item
 

@@ -28,6 +28,7 @@ ELSEWHERE = [
     "Unknown name \"id\" at 'contents[1].parts[0].function_call': Cannot find field.",
     "Multiple candidates is not enabled for this model",
     "candidate_count must be 1 for this model",
+    "Task type is not supported for models/gemini-embedding-2",
 ]
 
 

@@ -58,7 +58,7 @@ async def ask(gateway, method, path, **more):
     [
         ("GET", "/nowhere", 404, "not_found"),
         ("GET", "/gemini/v1/nowhere", 404, "not_found"),
-        ("POST", "/gemini/v1/embeddings", 404, "not_found"),
+        ("POST", "/gemini/v1/responses", 404, "not_found"),
         ("POST", "/gemini/v1/models", 405, "method_not_allowed"),
         ("GET", "/gemini/v1/chat/completions", 405, "method_not_allowed"),
         ("DELETE", "/gemini/v1/models", 405, "method_not_allowed"),

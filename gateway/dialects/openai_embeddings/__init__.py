@@ -1,0 +1,49 @@
+"""OpenAI's embeddings."""
+
+from collections.abc import Mapping
+
+from gateway.dialects.openai_chat.errors import encode_error, render
+from gateway.dialects.openai_embeddings import request
+from gateway.dialects.openai_embeddings.reply import EmbeddingsReply
+from gateway.errors import GatewayError
+from gateway.exchange import Blob, Dialect, Json, Known, Notes, Reply, UpstreamCall
+
+
+class OpenAIEmbeddings:
+    """The dialect of `/v1/embeddings`; nothing of it is streamed."""
+
+    __slots__ = ("end", "keepalive", "name")
+
+    def __init__(self) -> None:
+        self.name = "openai_embeddings"
+        self.end = b""
+        self.keepalive: Json = {}
+
+    def check(self, payload: Json) -> None:
+        """Refuse with `BadRequest` and *param* what is missing or of a wrong type."""
+        request.check(payload)
+
+    def recalls(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
+        """Give no keys: nothing is remembered of texts."""
+        del payload, media
+        return []
+
+    def call(self, payload: Json, known: Known, notes: Notes) -> UpstreamCall:
+        """Translate the checked *payload* into the upstream call."""
+        return request.call(payload, known, notes)
+
+    def reply(self, call: UpstreamCall, payload: Json, known: Known) -> Reply:
+        """Make the translator for what comes back."""
+        del known
+        return EmbeddingsReply(call, payload)
+
+    def render(self, error: GatewayError) -> Json:
+        """Give the client's error body."""
+        return render(error)
+
+    def encode_error(self, error: GatewayError) -> bytes:
+        """Give the frame that tells of *error*."""
+        return encode_error(error)
+
+
+DIALECT: Dialect = OpenAIEmbeddings()

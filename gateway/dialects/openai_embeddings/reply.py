@@ -1,0 +1,106 @@
+"""Gemini's vectors as OpenAI's."""
+
+import math
+import struct
+from base64 import b64encode
+
+from gateway.dialects.openai_embeddings.request import inputs
+from gateway.errors import UpstreamError
+from gateway.exchange import Json, UpstreamCall, Usage
+
+# What a token is on average. Gemini tells no counts for vectors (none of 16 recorded answers does).
+_BYTES_PER_TOKEN = 4
+_STRANGE = "Gemini sent vectors that cannot be understood."
+
+
+class EmbeddingsReply:
+    """Put the vectors of all calls together, in the order of the texts.
+
+    *usage* is an estimate unless Gemini counts.
+    """
+
+    __slots__ = ("_base64", "_counted", "_model", "_shortened", "_texts", "_vectors", "sunset")
+
+    def __init__(self, call: UpstreamCall, payload: Json) -> None:
+        self._model: str = payload["model"]
+        self._base64 = payload.get("encoding_format") == "base64"
+        self._shortened = "outputDimensionality" in call.body["requests"][0]
+        self._texts = inputs(payload)
+        # By the number of the call, for the calls end in any order.
+        self._vectors: dict[int, list[list[float]]] = {}
+        self._counted = 0
+        self.sunset: str | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens of the texts; None before the first vector."""
+        if not self._vectors:
+            return None
+        tokens = self._counted or sum(_estimate(text) for text in self._texts)
+        return Usage(prompt=tokens, total=tokens)
+
+    @property
+    def finish_reason(self) -> str | None:
+        """None: vectors do not end for a reason."""
+        return None
+
+    def open(self) -> list[Json]:
+        """Give nothing: nothing goes out before the vectors."""
+        return []
+
+    def feed(self, event: Json) -> list[Json]:
+        """Take the answer to one call. Raises `UpstreamError` for what holds no vectors."""
+        try:
+            vectors = [[float(value) for value in one["values"]] for one in event["embeddings"]]
+            self._vectors[event.get("index", 0)] = vectors
+            self._counted += int((event.get("usageMetadata") or {}).get("promptTokenCount") or 0)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UpstreamError(_STRANGE) from error
+        return []
+
+    def finish(self) -> list[Json]:
+        """Check that every text has its vector. Raises `UpstreamError`."""
+        if sum(map(len, self._vectors.values())) != len(self._texts):
+            raise UpstreamError("Gemini did not send a vector for each text.")
+        return []
+
+    def encode(self, chunks: list[Json]) -> bytes:
+        """Give nothing: vectors are not streamed."""
+        del chunks
+        return b""
+
+    def collect(self, chunks: list[Json]) -> Json:
+        """Give the whole answer."""
+        del chunks
+        vectors = [vector for at in sorted(self._vectors) for vector in self._vectors[at]]
+        tokens = self.usage.prompt if self.usage else 0
+        return {
+            "object": "list",
+            "data": [
+                {"object": "embedding", "index": at, "embedding": self._written(vector)}
+                for at, vector in enumerate(vectors)
+            ],
+            "model": self._model,
+            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+        }
+
+    def memories(self) -> list[tuple[str, bytes]]:
+        """Give nothing: there is no next turn."""
+        return []
+
+    def _written(self, vector: list[float]) -> list[float] | str:
+        if self._shortened:
+            vector = _normalised(vector)
+        if not self._base64:
+            return vector
+        return b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+
+
+def _normalised(vector: list[float]) -> list[float]:
+    """Give *vector* with the length of 1, which shortened ones of gemini-embedding-001 lack."""
+    length = math.hypot(*vector)
+    return [value / length for value in vector] if length else vector
+
+
+def _estimate(text: str) -> int:
+    return max(1, len(text.encode(errors="replace")) // _BYTES_PER_TOKEN)
