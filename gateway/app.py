@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from gateway import health, model_routes, relay, usage_routes
+from gateway import health, model_routes, native_routes, relay, usage_routes
 from gateway.accounts import add_accounts
 from gateway.catalog import Catalog
 from gateway.connections import defer_continue
@@ -81,6 +81,7 @@ def _add_routes(api: web.Application) -> None:
         api.router.add_post(path, relay.generate, name=dialect.name, expect_handler=defer_continue)
     api.router.add_get("/v1/models", model_routes.list_models)
     api.router.add_get("/v1/models/{model:.+}", model_routes.get_model)
+    api.router.add_routes(native_routes.routes())
     api.router.add_routes(usage_routes.routes())
 
 

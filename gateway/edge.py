@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 
 from gateway.answers import json_response
-from gateway.dialects import DIALECTS, OPENAI_CHAT
+from gateway.dialects import DIALECTS, GEMINI, OPENAI_CHAT
 from gateway.errors import BadRequest, GatewayError, MethodNotAllowed, NotFound, TooLarge
 from gateway.exchange import Dialect, Exchange
 from gateway.keys import EXCHANGE
@@ -88,9 +88,12 @@ def retry_headers(error: GatewayError) -> dict[str, str]:
 
 
 def _dialect(request: web.Request) -> Dialect:
-    """Give the one that the route is named after; where there is no route, OpenAI's."""
-    name = request.match_info.route.name or ""
-    return DIALECTS.get(name.partition(".")[0], OPENAI_CHAT)
+    """Give the one that the route is named after; without a name, how the client asks tells."""
+    name = request.match_info.route.name
+    if name is None:
+        is_native = "/v1beta/" in request.path or "x-goog-api-key" in request.headers
+        return GEMINI if is_native else OPENAI_CHAT
+    return DIALECTS[name.partition(".")[0]]
 
 
 def _request_id(request: web.Request) -> str:

@@ -112,7 +112,8 @@ class UpstreamCall:
     """One request in Gemini's wire form; never changed, replaced.
 
     *copies* is above 1 when the model refuses several candidates: so many equal calls are made.
-    *further* are the bodies of more calls like it, for what does not go into one.
+    *further* are the bodies of more calls like it, for what does not go into one. A *verbatim* one
+    is the client's own: no refusal and no weak answer leads to a change of it.
     *credential* names the one that owns the files this call refers to. *names* gives the client's
     name of each function whose name Gemini would not take.
     """
@@ -125,6 +126,7 @@ class UpstreamCall:
     credential: str | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     further: tuple[Json, ...] = ()
+    verbatim: bool = False
 
 
 @dataclass(slots=True)
@@ -211,10 +213,13 @@ class Known:
 class Dialect(Protocol):
     """How one kind of client speaks. Pure: no I/O, no clock but the one handed in.
 
-    *end* closes a stream, *keepalive* is a chunk that says nothing.
+    *end* closes a stream, *keepalive* is a chunk that says nothing; an empty one is encoded to
+    something that takes the place of a comment, too. *has_messages* tells that payloads hold
+    OpenAI's messages, whose media are looked at.
     """
 
     name: str
+    has_messages: bool
     end: bytes
     keepalive: Json
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from gateway.calls import config_of, with_config
 from gateway.exchange import Json, Notes, UpstreamCall
 
 # Documented by Google for histories of other models (ai.google.dev: thought-signatures).
@@ -63,28 +64,6 @@ def without(call: UpstreamCall, features: Iterable[str], notes: Notes) -> Upstre
 def limit(name: str, least: int, most: int) -> str:
     """Give the feature that is all but *least* to *most* of what *name*, one of `LIMITS`, sets."""
     return f"{name}={least}..{most}"
-
-
-def moved(call: UpstreamCall, model: str) -> UpstreamCall:
-    """Give *call* for another *model*, which each text of a batch names once more."""
-    if "requests" not in call.body:
-        return replace(call, model=model)
-    texts = [{**text, "model": f"models/{model}"} for text in call.body["requests"]]
-    return replace(call, model=model, body={**call.body, "requests": texts})
-
-
-def with_config(call: UpstreamCall, config: Json) -> UpstreamCall:
-    """Give *call* with another *config* for the generation, or with none if it is empty."""
-    body = {**call.body, "generationConfig": config}
-    if not config:
-        del body["generationConfig"]
-    return replace(call, body=body)
-
-
-def config_of(call: UpstreamCall) -> Json:
-    """Give the generation's settings of *call*, not to be changed in place."""
-    config: Json = call.body.get("generationConfig") or {}
-    return config
 
 
 def instruct(body: Json, text: str) -> Json:

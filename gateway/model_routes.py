@@ -50,4 +50,6 @@ def _allowed(exchange: Exchange, name: str) -> bool:
 
 
 def _speaks_gemini(request: web.Request) -> bool:
+    if request[EXCHANGE].dialect.name == "gemini":
+        return True
     return "x-goog-api-key" in request.headers or "key" in request.query

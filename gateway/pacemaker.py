@@ -117,7 +117,7 @@ class Pacemaker:
             return
         exchange = self._exchange
         frame = _COMMENT
-        if mode == "chunk":
+        if mode == "chunk" or not exchange.dialect.keepalive:
             frame = exchange.reply.encode([exchange.dialect.keepalive])
         try:
             await self._response.write(frame)

@@ -15,6 +15,7 @@ from aiohttp import hdrs, web
 from multidict import istr
 
 from gateway.answers import EventStream, json_response, stamp
+from gateway.calls import setting
 from gateway.drain import RETRY_AFTER_S
 from gateway.errors import (
     GatewayError,
@@ -150,7 +151,7 @@ def _collected(reply: Reply, events: list[Json]) -> Json:
 
 def _has_sound(call: UpstreamCall) -> bool:
     """Tell whether to collect in a thread: a second of sound takes milliseconds to encode."""
-    return "AUDIO" in call.body.get("generationConfig", {}).get("responseModalities", ())
+    return "AUDIO" in (setting(call, "responseModalities") or ())
 
 
 def _finish(reply: Reply, broken: UpstreamError | None) -> list[Json]:

@@ -138,4 +138,4 @@ def presented(request: web.Request) -> set[str]:
 def _takes_query_key(request: web.Request) -> bool:
     """Say whether Gemini's own clients ask at this address, who put the key into it."""
     path = request.path
-    return "/v1beta/" in path or (request.method == hdrs.METH_GET and "/v1/models" in path)
+    return "/v1beta/" in path or "/v1/models" in path

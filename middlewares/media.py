@@ -29,7 +29,7 @@ class MediaFormats:
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Take in the media, if there are any, and call on."""
         exchange = request[EXCHANGE]
-        found = parts.find(exchange.payload)
+        found = parts.find(exchange.payload) if exchange.dialect.has_messages else []
         if found:
             assert self._intake is not None
             await self._intake.fill(exchange, found)

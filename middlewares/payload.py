@@ -5,7 +5,7 @@ The bounds come before everything else: size, time, encoding and depth. What nes
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -49,8 +49,8 @@ class Payload:
         held = _Held()
         try:
             exchange.payload = payload = await self._payload(request, held)
-            # What stands in the address, as the model does on Gemini's own routes, counts.
-            payload.update(request.match_info)
+            if request.match_info:
+                _take_address(payload, request.match_info)
             exchange.dialect.check(payload)
             return await handler(request)
         finally:
@@ -105,6 +105,17 @@ class Payload:
         return TooLarge(
             f"The body is larger than {self._max_bytes:,} bytes; send large media as URLs."
         )
+
+
+def _take_address(payload: Json, address: Mapping[str, str]) -> None:
+    """Put what stands in the *address*, as the model does on Gemini's own routes, into *payload*.
+
+    Raises `BadRequest` where both tell it, and differently.
+    """
+    for name, value in address.items():
+        if payload.get(name) not in (None, value, f"models/{value}"):
+            raise BadRequest("This is not what the address says.", param=name)
+        payload[name] = value
 
 
 class _Held:

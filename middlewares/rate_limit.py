@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from multidict import istr
 
+from gateway.calls import setting
 from gateway.errors import GatewayError, QuotaSpent, RateLimited, Unavailable
 from gateway.exchange import Exchange, License, UpstreamCall, Usage
 from gateway.keys import EXCHANGE, METRICS, PRICES, STATE
@@ -209,9 +210,8 @@ def _prompt_tokens(request: web.Request) -> int:
 
 def _most_output(call: UpstreamCall) -> int:
     """Give how many tokens the answers may have in all; 0 where nothing bounds them."""
-    config = call.body.get("generationConfig") or {}
-    answers = max(call.copies, config.get("candidateCount") or 1)
-    most: int = config.get("maxOutputTokens") or 0
+    answers = max(call.copies, setting(call, "candidateCount") or 1)
+    most: int = setting(call, "maxOutputTokens") or 0
     return most * answers
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from gateway import errors
 from gateway.errors import GatewayError
+from tests.demo_process import demo
 from tests.running import LICENSE, settings_for
 
 ROOT = Path(__file__).parents[1]
@@ -86,3 +87,12 @@ async def test_requests_that_are_shown_work_as_they_stand(running, simulator, ex
 def test_all_requests_that_are_shown_are_found():
     assert len(EXAMPLES) == (ROOT / "docs" / "chat.md").read_text().count("```json")
     assert len(EXAMPLES) > 5
+
+
+def test_the_native_program_that_is_shown_prints_an_answer(tmp_path, capsys):
+    page = (ROOT / "docs" / "native.md").read_text()
+    [program] = re.findall(r"```python\n(.+?)^```$", page, re.MULTILINE | re.DOTALL)
+    with demo(tmp_path) as (url, _):
+        program = program.replace("http://127.0.0.1:8080/gemini", url)
+        exec(compile(program, "native.md", "exec"), {})
+    assert capsys.readouterr().out.strip()

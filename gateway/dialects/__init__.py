@@ -1,10 +1,11 @@
 """How clients speak: one folder a dialect."""
 
+from gateway.dialects.gemini import DIALECT as GEMINI
 from gateway.dialects.openai_chat import DIALECT as OPENAI_CHAT
 from gateway.dialects.openai_embeddings import DIALECT as OPENAI_EMBEDDINGS
 from gateway.exchange import Dialect
 
-__all__ = ["DIALECTS", "OPENAI_CHAT", "OPENAI_EMBEDDINGS"]
+__all__ = ["DIALECTS", "GEMINI", "OPENAI_CHAT", "OPENAI_EMBEDDINGS"]
 
 # By the first word of the names of their routes.
-DIALECTS: dict[str, Dialect] = {one.name: one for one in (OPENAI_CHAT, OPENAI_EMBEDDINGS)}
+DIALECTS: dict[str, Dialect] = {one.name: one for one in (OPENAI_CHAT, OPENAI_EMBEDDINGS, GEMINI)}

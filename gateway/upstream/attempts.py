@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from gateway.calls import moved
 from gateway.dialects.openai_chat.finish import worth_retrying
 from gateway.errors import GatewayError, UpstreamAuth, UpstreamEmpty, UpstreamOverloaded
 from gateway.exchange import Notes, Outcome, UpstreamCall
-from gateway.features import moved
 from gateway.healing import heal, hint
 from gateway.upstream.answer import Answer, Failed
 from gateway.upstream.breaker import HOST
@@ -145,7 +145,7 @@ class Attempts:
 
     def _heal(self, message: str) -> bool:
         """Take out of the call what *message* complains of; say whether there was anything."""
-        if message in self._mended or len(self._mended) >= MOST_MENDS:
+        if message in self._mended or len(self._mended) >= MOST_MENDS or self._call.verbatim:
             # What is said again was not mended by the change that it led to.
             return False
         healed = heal(self._call, message, self._notes)
@@ -259,7 +259,8 @@ class Attempts:
 
     def _may_be_weak(self) -> bool:
         """Say whether an answer without a word is to be asked for again; vectors have none."""
-        return not self._weak and self._call.action == "generateContent"
+        call = self._call
+        return not (self._weak or call.verbatim) and call.action == "generateContent"
 
     async def _refuse_weak(self, answer: Answer, reason: str) -> None:
         """Refuse, once, an answer that is empty or malformed: a second try often mends it."""

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from gateway.dialects import OPENAI_CHAT
 from gateway.errors import GatewayError
 from gateway.exchange import Exchange, License
 from gateway.keys import EXCHANGE, FILES, SETTINGS
@@ -29,7 +30,7 @@ GOOGLE = "https://generativelanguage.googleapis.com"
 @web.middleware
 async def edge(request: web.Request, handler) -> web.StreamResponse:
     """Stand for what comes before: the exchange with its license and payload."""
-    exchange = request[EXCHANGE] = Exchange("req-1", None, 0.0)
+    exchange = request[EXCHANGE] = Exchange("req-1", OPENAI_CHAT, 0.0)
     exchange.license = License("alice")
     exchange.payload = orjson.loads(await request.read())
     try:

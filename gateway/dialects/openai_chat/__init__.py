@@ -13,10 +13,11 @@ from gateway.exchange import Blob, Dialect, Json, Known, Notes, Reply, UpstreamC
 class OpenAIChat:
     """The dialect of `/v1/chat/completions`."""
 
-    __slots__ = ("end", "keepalive", "name")
+    __slots__ = ("end", "has_messages", "keepalive", "name")
 
     def __init__(self) -> None:
         self.name = "openai_chat"
+        self.has_messages = True
         self.end = b"data: [DONE]\n\n"
         self.keepalive: Json = {"choices": [{"index": 0, "delta": {}, "finish_reason": None}]}
 

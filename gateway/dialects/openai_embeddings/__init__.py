@@ -12,10 +12,11 @@ from gateway.exchange import Blob, Dialect, Json, Known, Notes, Reply, UpstreamC
 class OpenAIEmbeddings:
     """The dialect of `/v1/embeddings`; nothing of it is streamed."""
 
-    __slots__ = ("end", "keepalive", "name")
+    __slots__ = ("end", "has_messages", "keepalive", "name")
 
     def __init__(self) -> None:
         self.name = "openai_embeddings"
+        self.has_messages = False
         self.end = b""
         self.keepalive: Json = {}
 

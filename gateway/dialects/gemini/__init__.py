@@ -1,0 +1,52 @@
+"""Gemini's own API, for programs that speak it: what they send goes up as it came."""
+
+from collections.abc import Mapping
+
+from gateway.dialects.gemini import request
+from gateway.dialects.gemini.errors import encode_error, render
+from gateway.dialects.gemini.reply import GeminiReply
+from gateway.errors import GatewayError
+from gateway.exchange import Blob, Dialect, Json, Known, Notes, Reply, UpstreamCall
+
+
+class Gemini:
+    """The dialect of `/v1beta/models/{model}:{action}`."""
+
+    __slots__ = ("end", "has_messages", "keepalive", "name")
+
+    def __init__(self) -> None:
+        self.name = "gemini"
+        self.has_messages = False
+        self.end = b""
+        # No chunk says nothing here: it becomes an empty line.
+        self.keepalive: Json = {}
+
+    def check(self, payload: Json) -> None:
+        """Refuse with `BadRequest` and *param* what the gateway itself could not work with."""
+        request.check(payload)
+
+    def recalls(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
+        """Give no keys: these clients keep signatures themselves."""
+        del payload, media
+        return []
+
+    def call(self, payload: Json, known: Known, notes: Notes) -> UpstreamCall:
+        """Give *payload* as the upstream call."""
+        del notes
+        return request.call(payload, known)
+
+    def reply(self, call: UpstreamCall, payload: Json, known: Known) -> Reply:
+        """Make the reader of what comes back."""
+        del payload, known
+        return GeminiReply(call)
+
+    def render(self, error: GatewayError) -> Json:
+        """Give the client's error body."""
+        return render(error)
+
+    def encode_error(self, error: GatewayError) -> bytes:
+        """Give the frame that tells of *error* in mid-stream."""
+        return encode_error(error)
+
+
+DIALECT: Dialect = Gemini()

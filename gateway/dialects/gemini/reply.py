@@ -1,0 +1,93 @@
+"""A native reply: every event passes as it came, and is read for what is booked."""
+
+import orjson
+
+from gateway.dialects.openai_chat import usage
+from gateway.dialects.openai_chat.finish import native_reason
+from gateway.dialects.openai_chat.reply import http_date
+from gateway.errors import UpstreamError, UpstreamTruncated
+from gateway.exchange import Json, UpstreamCall, Usage
+
+_STRANGE = "Gemini sent an event that cannot be understood."
+_SHAPE_FAULTS = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+# An empty line between frames, which says nothing to any reader of events.
+_NOTHING = b"\r\n"
+# What a token is on average, for actions whose answers may tell no counts.
+_BYTES_PER_TOKEN = 4
+_COUNTS_TEXTS = frozenset({"embedContent", "batchEmbedContents"})
+
+
+class GeminiReply:
+    """Read the events of one reply. *sunset* is when Gemini retires the model, as an HTTP date."""
+
+    __slots__ = ("_asked", "_ended", "_generates", "_metadata", "_reason", "sunset")
+
+    def __init__(self, call: UpstreamCall) -> None:
+        self._generates = call.action == "generateContent"
+        # Vectors come without counts: what was asked is measured before it is forgotten.
+        texts = call.action in _COUNTS_TEXTS
+        self._asked = len(orjson.dumps(call.body)) // _BYTES_PER_TOKEN if texts else 0
+        self._metadata: Json = {}
+        self._reason: str | None = None
+        self._ended = False
+        self.sunset: str | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        """The counts of the last event that told any; an estimate for vectors."""
+        if self._metadata:
+            return usage.count(self._metadata)
+        return Usage(prompt=self._asked, total=self._asked) if self._asked else None
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the first candidate ended, in Gemini's word."""
+        return self._reason
+
+    def open(self) -> list[Json]:
+        """Give what goes out before the first event: it says nothing."""
+        return [{}]
+
+    def feed(self, event: Json) -> list[Json]:
+        """Note what *event* tells and pass it on. Raises `UpstreamError` for what is none."""
+        try:
+            self._note(event)
+        except _SHAPE_FAULTS as error:
+            raise UpstreamError(_STRANGE) from error
+        return [event]
+
+    def _note(self, event: Json) -> None:
+        metadata = event.get("usageMetadata")
+        if type(metadata) is dict:
+            self._metadata = metadata
+        for candidate in event.get("candidates") or ():
+            reason = native_reason(candidate.get("finishReason"))
+            if reason is not None:
+                self._ended = True
+                if not candidate.get("index"):
+                    self._reason = reason
+        if event.get("promptFeedback"):
+            self._ended = True
+        if event.get("modelStatus"):
+            self.sunset = http_date(event["modelStatus"].get("retirementTime"))
+
+    def finish(self) -> list[Json]:
+        """Close. Raises `UpstreamTruncated` when the answer did not end."""
+        if self._generates and not self._ended:
+            raise UpstreamTruncated("Gemini's reply ended without a finish reason.")
+        return []
+
+    def encode(self, chunks: list[Json]) -> bytes:
+        """Give the frames of *chunks*, lines ended as Google ends them."""
+        frames = [
+            b"data: " + orjson.dumps(chunk) + b"\r\n\r\n" if chunk else _NOTHING for chunk in chunks
+        ]
+        return b"".join(frames)
+
+    def collect(self, chunks: list[Json]) -> Json:
+        """Give the whole answer, which comes as one event."""
+        return chunks[0]
+
+    def memories(self) -> list[tuple[str, bytes]]:
+        """Give nothing: these clients keep signatures themselves."""
+        return []

@@ -1,0 +1,78 @@
+"""A native payload as the call that goes up: nothing is added, changed or left out."""
+
+from typing import Any
+
+from gateway import models
+from gateway.calls import snake
+from gateway.dialects.openai_chat.shapes import Check, a, anything, fields, integer, items
+from gateway.errors import BadRequest
+from gateway.exchange import Json, Known, UpstreamCall
+
+# What stands in the address; the payload middleware puts it into the payload.
+_ADDRESS = ("model", "action")
+_MAX_COUNT = 2_147_483_647
+
+
+def _count(value: Any) -> None:
+    integer(value)
+    if not 0 <= value <= _MAX_COUNT:
+        raise BadRequest("This is out of range.", code="invalid_value")
+
+
+def _either(known: dict[str, Check]) -> dict[str, Check]:
+    """Give *known* in both spellings that Google's JSON takes."""
+    return known | {snake(name): check for name, check in known.items()}
+
+
+# Only what limits and relay read of it: the rest is for Gemini to judge.
+_config = _either(
+    {"maxOutputTokens": _count, "candidateCount": _count, "responseModalities": items(a(str))}
+)
+_payload = fields(
+    {
+        "model": a(str, blank=False),
+        "action": anything,
+        **_either({"generationConfig": fields(_config)}),
+        "requests": items(a(dict)),
+    },
+    required=_ADDRESS,
+)
+
+
+def check(payload: Json) -> None:
+    """Refuse what the gateway could not work with.
+
+    Raises `BadRequest` whose *param* is the path to the culprit.
+    """
+    _payload(payload)
+    models.parse(payload["model"])
+
+
+def call(payload: Json, known: Known) -> UpstreamCall:
+    """Give the checked *payload* as a call; null is unset, as in all of Google's JSON.
+
+    A name with a suffix means nothing here, where thinking is set in the body: it goes up as it is.
+    """
+    asked = payload["model"]
+    is_plain = models.base_name(asked) == asked
+    model = known.model if is_plain and known.model else asked
+    body = {
+        name: value for name, value in payload.items() if name not in _ADDRESS and value is not None
+    }
+    if model != asked and "requests" in body:
+        body["requests"] = [_renamed(text, asked, model) for text in body["requests"]]
+    stream = payload["action"] == "streamGenerateContent"
+    return UpstreamCall(
+        model=model,
+        body=body,
+        stream=stream,
+        action="generateContent" if stream else payload["action"],
+        verbatim=True,
+    )
+
+
+def _renamed(text: Json, asked: str, model: str) -> Json:
+    """Give *text*, one of a batch, with *model* for the alias that was *asked* for."""
+    if text.get("model") not in (asked, f"models/{asked}"):
+        return text
+    return {**text, "model": f"models/{model}"}

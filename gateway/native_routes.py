@@ -1,0 +1,40 @@
+"""Gemini's own API at `/v1beta/models`, behind the same chain; newer SDKs of Google say `/v1`."""
+
+from aiohttp import web
+
+from gateway import model_routes, relay
+from gateway.connections import defer_continue
+from gateway.dialects import GEMINI
+from gateway.errors import BadRequest
+from gateway.keys import EXCHANGE
+
+_MODEL = (
+    "models/{model:[^/:]+}:"
+    "{action:generateContent|streamGenerateContent|countTokens|embedContent|batchEmbedContents}"
+)
+
+
+def routes() -> list[web.RouteDef]:
+    """Give the routes, named after their dialect; `/v1/models` itself speaks both languages."""
+    return [
+        *(
+            web.post(
+                f"/{version}/{_MODEL}",
+                generate,
+                name=f"{GEMINI.name}.{version}",
+                expect_handler=defer_continue,
+            )
+            for version in ("v1beta", "v1")
+        ),
+        web.get("/v1beta/models", model_routes.list_models, name=f"{GEMINI.name}.models"),
+        web.get(
+            "/v1beta/models/{model:[^/:]+}", model_routes.get_model, name=f"{GEMINI.name}.model"
+        ),
+    ]
+
+
+async def generate(request: web.Request) -> web.StreamResponse:
+    """Relay one native exchange. Raises `BadRequest` for a stream in a form that is not offered."""
+    if request[EXCHANGE].call.stream and request.query.get("alt") != "sse":
+        raise BadRequest("Streams are sent as events only; ask with alt=sse.", param="alt")
+    return await relay.generate(request)
