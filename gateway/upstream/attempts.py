@@ -93,9 +93,14 @@ class Attempts:
                 self._move_to(model)
 
     def _may_move(self, kind: Kind) -> bool:
-        """Say whether another model may answer: nothing has gone out and there is time left."""
+        """Say whether another model may answer: nothing has gone out and there is time left.
+
+        Vectors of different models cannot be compared, so that none stands in for another.
+        """
+        if kind not in _ELSEWHERE or self._call.action != "generateContent":
+            return False
         late = asyncio.get_running_loop().time() >= self._deadline
-        return kind in _ELSEWHERE and not self._outcome.begun and not late
+        return not (self._outcome.begun or late)
 
     async def _begin_with_model(self) -> tuple[Answer, Credential]:
         """Try the call's present model; raise `Failed` with the last fault."""

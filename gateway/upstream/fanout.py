@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import GatewayError
 from gateway.exchange import Batches, Json, Notes, Outcome, UpstreamCall
+from gateway.features import MAX_CANDIDATES
 
 if TYPE_CHECKING:
     from gateway.upstream.client import GeminiUpstream
+
+# All candidates of a stream have to come side by side; whole answers may take turns.
+_MOST_AT_ONCE = MAX_CANDIDATES
 
 
 class FanOut:
@@ -30,6 +34,7 @@ class FanOut:
         self._outcome = outcome
         self._notes = notes
         self._stack = AsyncExitStack()
+        self._slots = asyncio.Semaphore(_MOST_AT_ONCE)
         self._tasks: list[asyncio.Task[None]] = []
         # The latest counts of each call.
         self._usages: list[Json] = [{}] * len(self._calls)
@@ -63,8 +68,9 @@ class FanOut:
         await self._stack.aclose()
 
     async def _open(self, call: UpstreamCall) -> Batches:
-        opening = self._upstream.open(call, self._outcome, self._notes)
-        return await self._stack.enter_async_context(opening)
+        async with self._slots:
+            opening = self._upstream.open(call, self._outcome, self._notes)
+            return await self._stack.enter_async_context(opening)
 
     async def _pump(self, index: int, batches: Batches) -> None:
         try:

@@ -77,19 +77,34 @@ async def test_a_refused_task_type_is_left_out_and_told(running):
         assert "taskType" not in upstream.seen[-1].body["requests"][0]
 
 
-async def test_another_model_is_named_in_every_text(running):
-    """A fallback answers, and the header tells which."""
+async def test_no_other_model_makes_vectors_in_its_place(running):
+    """Those of different models cannot be compared: an index would be spoilt in silence."""
     storm, vectors = refusal(503, "UNAVAILABLE"), answer(200, {"embeddings": [{"values": [1.0]}]})
     models = {"fallbacks": {MODEL: ["gemini-embedding-2"]}}
     async with (
         ScriptedUpstream(storm, storm, storm, vectors) as upstream,
         running(settings_for(upstream.url, models=models)) as gateway,
     ):
-        status, body, headers = await embed(gateway)
-    assert (status, body["model"]) == (200, MODEL)
-    assert headers["x-gateway-model"] == "gemini-embedding-2"
-    assert upstream.seen[-1].body["requests"][0]["model"] == "models/gemini-embedding-2"
-    assert "gemini-embedding-2:batchEmbedContents" in upstream.seen[-1].path
+        status, body, _ = await embed(gateway)
+    assert (status, body["error"]["code"]) == (503, "overloaded")
+
+
+async def test_a_replacement_is_named_in_every_text(running):
+    """The operator says what takes the place of a model that is gone."""
+    gone = refusal(
+        404, "NOT_FOUND", "models/text-embedding-004 is not found for API version v1beta"
+    )
+    vectors = answer(200, {"embeddings": [{"values": [1.0]}]})
+    models = {"replacements": {"text-embedding-004": {"model": MODEL, "since": "2026-01-14"}}}
+    async with (
+        ScriptedUpstream(gone, vectors) as upstream,
+        running(settings_for(upstream.url, models=models)) as gateway,
+    ):
+        status, body, headers = await embed(gateway, model="text-embedding-004")
+    assert (status, body["model"]) == (200, "text-embedding-004")
+    assert headers["x-gateway-model"] == MODEL
+    assert upstream.seen[-1].body["requests"][0]["model"] == f"models/{MODEL}"
+    assert f"{MODEL}:batchEmbedContents" in upstream.seen[-1].path
 
 
 async def test_vectors_are_booked_like_answers(running, simulator, ledger):

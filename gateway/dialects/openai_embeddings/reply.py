@@ -4,6 +4,7 @@ import math
 import struct
 from base64 import b64encode
 
+from gateway.dialects.openai_chat.usage import count
 from gateway.dialects.openai_embeddings.request import inputs
 from gateway.errors import UpstreamError
 from gateway.exchange import Json, UpstreamCall, Usage
@@ -19,12 +20,22 @@ class EmbeddingsReply:
     *usage* is an estimate unless Gemini counts.
     """
 
-    __slots__ = ("_base64", "_counted", "_model", "_shortened", "_texts", "_vectors", "sunset")
+    __slots__ = (
+        "_base64",
+        "_counted",
+        "_model",
+        "_shortened",
+        "_sizes",
+        "_texts",
+        "_vectors",
+        "sunset",
+    )
 
     def __init__(self, call: UpstreamCall, payload: Json) -> None:
         self._model: str = payload["model"]
         self._base64 = payload.get("encoding_format") == "base64"
         self._shortened = "outputDimensionality" in call.body["requests"][0]
+        self._sizes = [len(body["requests"]) for body in (call.body, *call.further)]
         self._texts = inputs(payload)
         # By the number of the call, for the calls end in any order.
         self._vectors: dict[int, list[list[float]]] = {}
@@ -52,15 +63,17 @@ class EmbeddingsReply:
         """Take the answer to one call. Raises `UpstreamError` for what holds no vectors."""
         try:
             vectors = [[float(value) for value in one["values"]] for one in event["embeddings"]]
-            self._vectors[event.get("index", 0)] = vectors
-            self._counted += int((event.get("usageMetadata") or {}).get("promptTokenCount") or 0)
         except (KeyError, TypeError, ValueError) as error:
             raise UpstreamError(_STRANGE) from error
+        self._vectors[event.get("index", 0)] = vectors
+        metadata = event.get("usageMetadata")
+        if type(metadata) is dict:
+            self._counted += count(metadata).prompt
         return []
 
     def finish(self) -> list[Json]:
-        """Check that every text has its vector. Raises `UpstreamError`."""
-        if sum(map(len, self._vectors.values())) != len(self._texts):
+        """Check that every text of every call has its vector. Raises `UpstreamError`."""
+        if [len(self._vectors[at]) for at in sorted(self._vectors)] != self._sizes:
             raise UpstreamError("Gemini did not send a vector for each text.")
         return []
 
@@ -93,13 +106,18 @@ class EmbeddingsReply:
             vector = _normalised(vector)
         if not self._base64:
             return vector
-        return b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+        try:
+            return b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+        except OverflowError:
+            raise UpstreamError(_STRANGE) from None
 
 
 def _normalised(vector: list[float]) -> list[float]:
     """Give *vector* with the length of 1, which shortened ones of gemini-embedding-001 lack."""
     length = math.hypot(*vector)
-    return [value / length for value in vector] if length else vector
+    if length == 0 or math.isclose(length, 1, rel_tol=1e-6):
+        return vector
+    return [value / length for value in vector]
 
 
 def _estimate(text: str) -> int:

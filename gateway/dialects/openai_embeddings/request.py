@@ -15,12 +15,19 @@ MOST_IN_BATCH = 100
 # As many as OpenAI takes.
 MOST_INPUTS = 2_048
 
+
+def _size(value: Any) -> None:
+    integer(value)
+    if value < 1:
+        raise BadRequest("This must be 1 at least.", code="invalid_value")
+
+
 _name = a(str, blank=False)
 _FIELDS = {
     "model": _name,
     "input": kinds({str: anything, list: anything}, "a string or an array of strings"),
     "encoding_format": word("float", "base64"),
-    "dimensions": integer,
+    "dimensions": _size,
     "extra_body": fields({"google": a(dict)}),
     "google": a(dict),
 }
@@ -67,12 +74,14 @@ def check(payload: Json) -> None:
             param="input",
             code="array_too_long",
         )
+    if all(type(one) is int for one in texts):
+        raise BadRequest(_TOKENS, param="input", code="invalid_type")
     for at, text in enumerate(texts):
         _check_text(text, f"input[{at}]")
 
 
 def _check_text(text: Any, param: str) -> None:
-    if isinstance(text, int | list):
+    if type(text) in (int, list):
         raise BadRequest(_TOKENS, param=param, code="invalid_type")
     if not isinstance(text, str):
         raise BadRequest("Expected a string.", param=param, code="invalid_type")

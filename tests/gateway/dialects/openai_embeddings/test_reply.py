@@ -86,6 +86,7 @@ def test_nothing_was_used_before_the_first_vector():
         {"embeddings": None},
         {"embeddings": [{}]},
         {"embeddings": [{"values": ["x"]}]},
+        {"embeddings": [{"values": [None]}]},
         vectors([1.0], [2.0]),
         vectors(),
     ],
@@ -99,3 +100,27 @@ def test_errors_are_openais():
     error = BadRequest("no", param="input")
     assert DIALECT.render(error)["error"]["param"] == "input"
     assert b"data: " in DIALECT.encode_error(error)
+
+
+def test_each_call_has_as_many_vectors_as_texts():
+    """Else vectors would stand beside the texts of another call."""
+    parts = vectors(*[[1.0]] * 99, index=0), vectors(*[[1.0]] * 101, index=1)
+    with pytest.raises(UpstreamError):
+        collected(*parts, input=["a"] * 200)
+
+
+def test_a_number_that_no_small_float_holds_is_an_upstream_error():
+    with pytest.raises(UpstreamError):
+        collected(vectors([1e300]), encoding_format="base64")
+
+
+@pytest.mark.parametrize("metadata", [5, [], {"promptTokenCount": "x"}])
+def test_strange_counts_are_passed_over(metadata):
+    _, body = collected(vectors([1.0], usageMetadata=metadata))
+    assert body["usage"]["prompt_tokens"] == 1
+
+
+def test_a_vector_that_was_not_shortened_is_not_touched():
+    vector = [0.6, 0.8 + 1e-9]
+    _, body = collected(vectors(vector), dimensions=2)
+    assert body["data"][0]["embedding"] == vector
