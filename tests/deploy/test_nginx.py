@@ -107,6 +107,7 @@ async def run_nginx(tmp_path):
         port, text = free_port(), SHIPPED.read_text()
         text = text.replace("listen 80;", f"listen 127.0.0.1:{port};")
         text = text.replace("127.0.0.1:8080", f"127.0.0.1:{gateway_port}")
+        text = text.replace("/var/log/nginx", str(tmp_path))
         for name, figure in figures.items():
             text, count = re.subn(rf"(\b{name}) \w+;", rf"\1 {figure};", text)
             assert count == 1
@@ -164,6 +165,19 @@ async def test_events_arrive_one_by_one(behind, session):
         times = [time.monotonic() async for _ in answer.content.iter_any()]
     assert len(times) == 5
     assert times[-1] - times[0] > 0.4
+
+
+@needs_nginx
+async def test_no_license_of_a_query_is_logged(behind, session, tmp_path):
+    url, _ = await behind()
+    async with session.get(f"{url}/gemini/address?key=gw-secret") as answer:
+        assert answer.status == 200
+    log = tmp_path / "gateway.log"
+    async with asyncio.timeout(5):
+        while not log.stat().st_size:
+            await asyncio.sleep(0.05)
+    assert '"GET /gemini/address HTTP/1.1" 200' in log.read_text()
+    assert "gw-secret" not in log.read_text()
 
 
 @needs_nginx
