@@ -20,10 +20,11 @@ _COUNTS_TEXTS = frozenset({"embedContent", "batchEmbedContents"})
 class GeminiReply:
     """Read the events of one reply. *sunset* is when Gemini retires the model, as an HTTP date."""
 
-    __slots__ = ("_asked", "_ended", "_generates", "_metadata", "_reason", "sunset")
+    __slots__ = ("_asked", "_ended", "_metadata", "_reason", "_streamed", "sunset")
 
     def __init__(self, call: UpstreamCall) -> None:
-        self._generates = call.action == "generateContent"
+        # A whole answer is whole, whatever it holds.
+        self._streamed = call.stream
         # Vectors come without counts: what was asked is measured before it is forgotten.
         texts = call.action in _COUNTS_TEXTS
         self._asked = len(orjson.dumps(call.body)) // _BYTES_PER_TOKEN if texts else 0
@@ -72,8 +73,8 @@ class GeminiReply:
             self.sunset = http_date(event["modelStatus"].get("retirementTime"))
 
     def finish(self) -> list[Json]:
-        """Close. Raises `UpstreamTruncated` when the answer did not end."""
-        if self._generates and not self._ended:
+        """Close. Raises `UpstreamTruncated` when the stream was cut before its end."""
+        if self._streamed and not self._ended:
             raise UpstreamTruncated("Gemini's reply ended without a finish reason.")
         return []
 

@@ -7,8 +7,8 @@ from gateway.exchange import Known, UpstreamCall
 USAGE = {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5}
 
 
-def reply(action="generateContent", **body):
-    call = UpstreamCall("m", body, stream=False, action=action, verbatim=True)
+def reply(action="generateContent", *, stream=True, **body):
+    call = UpstreamCall("m", body, stream=stream, action=action, verbatim=True)
     return DIALECT.reply(call, {}, Known(exchange_id="x"))
 
 
@@ -36,11 +36,13 @@ def test_what_says_nothing_is_an_empty_line():
     assert one.encode(one.open()) == one.encode([DIALECT.keepalive]) == b"\r\n"
 
 
-def test_a_reply_without_a_reason_to_end_was_cut():
-    one = reply()
+def test_a_stream_without_a_reason_to_end_was_cut():
+    one, whole = reply(), reply(stream=False)
     one.feed(event())
     with pytest.raises(UpstreamTruncated):
         one.finish()
+    whole.feed(event())
+    assert whole.finish() == []
 
 
 def test_a_refused_prompt_is_an_end():
@@ -57,7 +59,7 @@ def test_the_reason_is_that_of_the_first_candidate():
 
 
 def test_other_actions_end_without_a_reason():
-    one = reply("countTokens", contents=[])
+    one = reply("countTokens", stream=False, contents=[])
     one.feed({"totalTokens": 5})
     assert one.finish() == []
     assert one.usage is None
