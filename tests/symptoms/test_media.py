@@ -144,14 +144,16 @@ async def test_an_address_without_an_image_is_refused(running, simulator, stream
     assert not simulator.received
 
 
-async def test_an_address_that_moved_is_followed(running, simulator, streaming):
-    """Three times at most."""
-    ways = {f"/{n}": web.redirect(f"/{n + 1}", 301 + n) for n in range(3)}
-    async with web.running({**ways, "/3": web.answer(sample("png"))}) as server:
+async def test_an_address_that_moved_is_followed_three_times(running, simulator, streaming):
+    ways = {f"/{n}": web.redirect(f"/{n + 1}", 301 + n % 3) for n in range(4)}
+    async with web.running({**ways, "/4": web.answer(sample("png"))}) as server:
         host = f"127.0.0.1:{server.port}"
         settings = settings_for(simulator.url, media={"allow_hosts": [host]})
         async with running(settings) as gateway:
             messages = about(image(f"http://{host}/0"))
+            told = await ask(gateway, streaming=streaming, messages=messages)
+            assert (told.status, told.error["code"]) == (400, "invalid_image_url")
+            messages = about(image(f"http://{host}/1"))
             told = await ask(gateway, streaming=streaming, messages=messages)
     assert told.status == 200, told.error
     [part] = uploaded(simulator.received[-1].body)
