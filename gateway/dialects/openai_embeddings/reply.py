@@ -65,7 +65,8 @@ class EmbeddingsReply:
             vectors = [[float(value) for value in one["values"]] for one in event["embeddings"]]
         except (KeyError, TypeError, ValueError) as error:
             raise UpstreamError(_STRANGE) from error
-        self._vectors[event.get("index", 0)] = vectors
+        index = event.get("index")
+        self._vectors[index if type(index) is int else 0] = vectors
         metadata = event.get("usageMetadata")
         if type(metadata) is dict:
             self._counted += count(metadata).prompt
