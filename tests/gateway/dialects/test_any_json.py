@@ -42,7 +42,7 @@ ASKED = [
 
 
 @pytest.mark.parametrize(("dialect", "payload"), ASKED)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(told=events)
 def test_any_json_is_relayed_or_upstreams_fault(dialect, payload, told):
     call = dialect.call(payload, Known(exchange_id="x"), Notes())
