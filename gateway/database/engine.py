@@ -18,6 +18,7 @@ DatabaseDown = (SQLAlchemyError, OSError, TimeoutError)
 
 BUSY_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
+_TURN_S = 0.02
 # Of one transaction, the wait for its connection included.
 TRANSACTION_TIMEOUT_S = 30.0
 
@@ -96,6 +97,25 @@ _POSTGRES: dict[str, Any] = {
 }
 
 
+async def _prepare_connection(connection: Any) -> None:
+    """Have *connection* (aiosqlite's) write ahead, with what goes with it.
+
+    The change to it is refused at once, in spite of the busy timeout, while another process makes
+    it or writes: those that start together take turns.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + BUSY_TIMEOUT_S
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        while True:
+            try:
+                async with connection.execute(f"PRAGMA {pragma}"):
+                    break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or loop.time() >= deadline:
+                    raise
+                await asyncio.sleep(_TURN_S)
+
+
 def _prepare_sqlite(engine: Any) -> None:
     """Have SQLite begin transactions when told to, tables included, and write ahead."""
 
@@ -108,15 +128,12 @@ def _prepare_sqlite(engine: Any) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _: Any) -> None:
         connection.isolation_level = None
-        cursor = connection.cursor()
         try:
-            for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
-                cursor.execute(f"PRAGMA {pragma}")
+            connection.run_async(_prepare_connection)
         except Exception:
             # Nobody else would: the connection is not in the pool yet, and holds a thread.
             connection.close()
             raise
-        cursor.close()
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:

@@ -1,11 +1,14 @@
 """The tables come by migration, once, whoever starts first."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 
 from gateway.database.engine import Database
 from gateway.database.migrating import HEAD, MIGRATIONS, revision
@@ -35,3 +38,21 @@ async def test_many_that_start_at_once_migrate_once(database_url):
         async with one.reading() as connection:
             assert await connection.run_sync(revision) == HEAD
         await one.close()
+
+
+async def test_a_new_file_that_another_process_writes_to_is_waited_for(tmp_path):
+    """SQLite refuses to change how it writes while somebody does, and does not wait by itself."""
+    path = tmp_path / "new.db"
+    database = Database(f"sqlite+aiosqlite:///{path}")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("CREATE TABLE theirs (x)")
+        migrating = asyncio.create_task(database.migrate())
+        done, _ = await asyncio.wait([migrating], timeout=0.3)
+        assert not done
+        other.execute("COMMIT")
+        await migrating
+    async with database.reading() as connection:
+        assert await connection.run_sync(revision) == HEAD
+        assert await connection.scalar(text("PRAGMA journal_mode")) == "wal"
+    await database.close()
