@@ -14,6 +14,9 @@ from gateway.errors import BadRequest, GatewayError
 
 Json = dict[str, Any]
 
+# What a token of text is on average, where nobody counts them.
+BYTES_PER_TOKEN = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -10,7 +10,7 @@ from multidict import istr
 
 from gateway.calls import setting
 from gateway.errors import GatewayError, QuotaSpent, RateLimited, Unavailable
-from gateway.exchange import Exchange, License, UpstreamCall, Usage
+from gateway.exchange import BYTES_PER_TOKEN, Exchange, License, UpstreamCall, Usage
 from gateway.keys import EXCHANGE, METRICS, PRICES, STATE
 from gateway.metrics import Metrics
 from gateway.prices import Prices
@@ -31,7 +31,6 @@ from gateway.state.store import Grant, Spent, StateStore
 
 # SDKs sleep for as long as `retry-after` says; longer waits are told as a spent quota instead.
 LONGEST_RETRY_S: Final = 60.0
-BYTES_PER_TOKEN: Final = 4
 # Larger bodies are mostly media, whose tokens do not follow from their size.
 LARGEST_TEXT_BYTES: Final = 131_072
 

@@ -6,14 +6,13 @@ from gateway.dialects.openai_chat import usage
 from gateway.dialects.openai_chat.finish import native_reason
 from gateway.dialects.openai_chat.reply import http_date
 from gateway.errors import UpstreamError, UpstreamTruncated
-from gateway.exchange import Json, UpstreamCall, Usage
+from gateway.exchange import BYTES_PER_TOKEN, Json, UpstreamCall, Usage
 
 _STRANGE = "Gemini sent an event that cannot be understood."
 _SHAPE_FAULTS = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 # An empty line between frames, which says nothing to any reader of events.
 _NOTHING = b"\r\n"
-# What a token is on average, for actions whose answers may tell no counts.
-_BYTES_PER_TOKEN = 4
+# Actions whose answers may tell no counts.
 _COUNTS_TEXTS = frozenset({"embedContent", "batchEmbedContents"})
 
 
@@ -27,7 +26,7 @@ class GeminiReply:
         self._streamed = call.stream
         # Vectors come without counts: what was asked is measured before it is forgotten.
         texts = call.action in _COUNTS_TEXTS
-        self._asked = len(orjson.dumps(call.body)) // _BYTES_PER_TOKEN if texts else 0
+        self._asked = len(orjson.dumps(call.body)) // BYTES_PER_TOKEN if texts else 0
         self._metadata: Json = {}
         self._reason: str | None = None
         self._ended = False

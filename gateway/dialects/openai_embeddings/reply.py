@@ -7,17 +7,15 @@ from base64 import b64encode
 from gateway.dialects.openai_chat.usage import count
 from gateway.dialects.openai_embeddings.request import inputs
 from gateway.errors import UpstreamError
-from gateway.exchange import Json, UpstreamCall, Usage
+from gateway.exchange import BYTES_PER_TOKEN, Json, UpstreamCall, Usage
 
-# What a token is on average. Gemini tells no counts for vectors (none of 16 recorded answers does).
-_BYTES_PER_TOKEN = 4
 _STRANGE = "Gemini sent vectors that cannot be understood."
 
 
 class EmbeddingsReply:
     """Put the vectors of all calls together, in the order of the texts.
 
-    *usage* is an estimate unless Gemini counts.
+    *usage* is an estimate unless Gemini counts, which none of 16 recorded answers does.
     """
 
     __slots__ = (
@@ -122,4 +120,4 @@ def _normalised(vector: list[float]) -> list[float]:
 
 
 def _estimate(text: str) -> int:
-    return max(1, len(text.encode(errors="replace")) // _BYTES_PER_TOKEN)
+    return max(1, len(text.encode(errors="replace")) // BYTES_PER_TOKEN)
