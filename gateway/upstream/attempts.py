@@ -121,7 +121,7 @@ class Attempts:
                 if not self._mend(failed.fault):
                     await self._prepare_next(failed, counts)
             else:
-                self._prove("")
+                self._prove()
                 return began
 
     async def _hedged(self) -> tuple[Answer, Credential]:
@@ -139,7 +139,7 @@ class Attempts:
         if self._outcome.begun:
             # The head is out: it could not tell of the change any more.
             return False
-        if fault.kind is Kind.REQUEST:
+        if fault.kind is Kind.REQUEST and not self._call.verbatim:
             return self._heal(fault.error.message)
         if fault.kind is Kind.MODEL_UNKNOWN:
             replacement = self._upstream.names.replace(self._call.model)
@@ -150,7 +150,7 @@ class Attempts:
 
     def _heal(self, message: str) -> bool:
         """Take out of the call what *message* complains of; say whether there was anything."""
-        if message in self._mended or len(self._mended) >= MOST_MENDS or self._call.verbatim:
+        if message in self._mended or len(self._mended) >= MOST_MENDS:
             # What is said again was not mended by the change that it led to.
             return False
         healed = heal(self._call, message, self._notes)
@@ -162,14 +162,14 @@ class Attempts:
             self._unproven = (message, self._call.model, healed.feature)
         if self._notes.is_strict or healed.call.copies > 1:
             # The changed call is not made here, if at all.
-            self._prove("")
+            self._prove()
         if self._notes.is_strict:
             self._notes.refuse_if_any()
         if healed.call.copies > 1:
             raise Apart(healed.call)
         return True
 
-    def _prove(self, message: str) -> None:
+    def _prove(self, message: str | None = None) -> None:
         """Remember what the last change was made for, unless upstream says the same *message*."""
         if self._unproven is not None:
             told, model, feature = self._unproven

@@ -1,8 +1,7 @@
 """Several calls that look like one.
 
 Equal ones give several candidates where the model refuses `n`; others share what is too much for
-one.
-What each brings gets the call's number as its index, by which the reply tells them apart.
+one. What each brings gets the call's number as its index, by which the reply tells them apart.
 """
 
 import asyncio
