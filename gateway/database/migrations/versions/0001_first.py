@@ -11,6 +11,12 @@ depends_on = None
 
 def upgrade() -> None:
     """Make the first tables."""
+    _make_licenses()
+    _make_facts()
+    _make_usage()
+
+
+def _make_licenses() -> None:
     op.create_table(
         "licenses",
         sa.Column("id", sa.String(128), primary_key=True),
@@ -39,6 +45,9 @@ def upgrade() -> None:
         sa.Column("created", sa.BigInteger, nullable=False),
     )
     op.create_index("ix_license_keys_license", "license_keys", ["license"])
+
+
+def _make_facts() -> None:
     op.create_table(
         "revisions",
         sa.Column("name", sa.String(64), primary_key=True),
@@ -49,6 +58,9 @@ def upgrade() -> None:
         sa.Column("name", sa.String(64), primary_key=True),
         sa.Column("value", sa.Text, nullable=False),
     )
+
+
+def _make_usage() -> None:
     op.create_table(
         "usage",
         sa.Column("key", sa.String(64), primary_key=True),
