@@ -27,7 +27,7 @@ class Client:
 
     __slots__ = ("_beside", "_redis", "_scripts")
 
-    def __init__(self, url: str, timeout_s: float, scripts: dict[str, str]) -> None:
+    def __init__(self, url: str, timeout_s: float, scripts: dict[bytes, str]) -> None:
         way = _WAYS.get(urlsplit(url).scheme)
         if way is None:
             raise ValueError(f"must begin with one of {', '.join(_WAYS)}, memory, embedded")

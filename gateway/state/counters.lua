@@ -2,10 +2,10 @@
 --
 -- KEYS  1 the counters: how much is used and since when, two doubles for each limit that counts,
 --         2 the slots (holders by expiry)
--- ARGV  1 "take", "settle" or "seed", 2 now in microseconds or "" for the server's clock,
---       3 the slot, 4 how long it lives in microseconds, 5 how long the counters live in seconds,
---       6 the rules, each packed as `RULE`: place among the counters, kind, limit, amount, start and
---         end of its window in seconds
+-- ARGV  1 the slot,
+--       2 `HEAD`: what to do, now in microseconds or 0 for the server's clock, how long the slot
+--         lives in microseconds and the counters in seconds; then a `RULE` for each: its place among
+--         the counters, kind, limit, amount, start and end of its window in seconds
 --
 -- "take" answers doubles: the number of the refused rule or 0, its wait, now, and how much of each
 -- rule is used. "settle" adds the amounts, which may be negative, and gives the slot back. "seed"
@@ -15,19 +15,20 @@
 
 local MINUTE, SLACK, SLOT_WAIT = 60000000, 1e-6, 1000000
 local RATE, SLOTS = 0, 2
-local RULE, RULE_BYTES = '<BBdddd', 34
+local HEAD, RULE, RULE_BYTES = '<Bddd', '<BBdddd', 34
 local PLACE, KIND, LIMIT, AMOUNT, START, FINISH = 1, 2, 3, 4, 5, 6
 local COUNTERS = '<dddddddddddddd'
 
-local what, now, slot = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-if not now then
+local slot, request = ARGV[1], ARGV[2]
+local what, now, slot_life, counters_life, first = struct.unpack(HEAD, request)
+if now == 0 then
   local time = redis.call('TIME')
   now = time[1] * 1000000 + time[2]
 end
 
 local rules = {}
-for i = 1, #ARGV[6] / RULE_BYTES do
-  rules[i] = { struct.unpack(RULE, ARGV[6], (i - 1) * RULE_BYTES + 1) }
+for at = first, #request, RULE_BYTES do
+  rules[#rules + 1] = { struct.unpack(RULE, request, at) }
 end
 
 -- What nothing was counted of is since 0.
@@ -65,7 +66,7 @@ local function write(rule, used)
 end
 
 local function keep()
-  redis.call('SET', KEYS[1], struct.pack(COUNTERS, unpack(counters, 1, 14)), 'EX', ARGV[5])
+  redis.call('SET', KEYS[1], struct.pack(COUNTERS, unpack(counters, 1, 14)), 'EX', counters_life)
 end
 
 local function wait(rule, used)
@@ -92,8 +93,8 @@ local function admit(used)
   end
   keep()
   if slot ~= '' then
-    redis.call('ZADD', KEYS[2], string.format('%.17g', now + ARGV[4]), slot)
-    redis.call('EXPIRE', KEYS[2], ARGV[5])
+    redis.call('ZADD', KEYS[2], string.format('%.17g', now + slot_life), slot)
+    redis.call('EXPIRE', KEYS[2], counters_life)
   end
 end
 
@@ -147,5 +148,4 @@ local function settle()
   return 0
 end
 
-local DO = { take = take, settle = settle, seed = seed }
-return DO[what]()
+return ({ take, settle, seed })[what]()
