@@ -74,9 +74,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             if "held" in groups:
                 levels = scenarios.LEVELS[:2] if options.quick else scenarios.LEVELS
                 for name, figures in bench.held(turn, levels).items():
-                    found[name] |= figures
+                    found[name][0] |= figures
             for target in tested:
-                rounds[target.name].append(found[target.name])
+                rounds[target.name] += found[target.name]
     return {
         "when": time.strftime("%Y-%m-%d"),
         "machine": _machine(),

@@ -43,6 +43,8 @@ BARS = (
     Bar("with Valkey", "workers-64.bound_us", "/", 1.5, 2.0, "workers-2-valkey", "workers-1"),
 )
 
+# Fewer values have no quartiles worth the name.
+FEW = 6
 # Load and upstream share one core; what they take of it is what is left for nobody.
 BUSY_CORES = 0.9
 HOW: dict[str, Callable[[float, float], float]] = {
@@ -67,7 +69,7 @@ def _medians(found: list[dict[str, float]]) -> dict[str, float]:
 
 
 def compared(rounds: Rounds, bar: Bar) -> list[float]:
-    """Give what *bar* compares, each round with itself; none where it was not measured."""
+    """Give what *bar* compares, each turn with itself; none where it was not measured."""
     pairs = zip(rounds.get(bar.target, ()), rounds.get(bar.base, ()), strict=False)
     return [
         HOW[bar.how](own[bar.figure], base[bar.figure])
@@ -82,10 +84,18 @@ def bars(rounds: Rounds) -> list[tuple[Bar, list[float]]]:
     return [(bar, values) for bar, values in found if values]
 
 
+def spread(values: list[float]) -> tuple[float, float]:
+    """Give between which two the middle half of *values* lies; all of them where they are few."""
+    if len(values) < FEW:
+        return min(values), max(values)
+    low, _, high = statistics.quantiles(values, n=4)
+    return low, high
+
+
 def verdict(bar: Bar, values: list[float]) -> str:
-    """Say in one word how *values* stand to *bar*; rounds that disagree decide nothing."""
+    """Say in one word how *values* stand to *bar*; where it lies in their `spread`, undecided."""
     sign = -1 if bar.at_least else 1
-    kept = [sign * value <= sign * bar.bar for value in values]
+    kept = [sign * value <= sign * bar.bar for value in spread(values)]
     if not any(kept):
         return "MISSED"
     if not all(kept):
@@ -116,14 +126,15 @@ def table(rounds: Rounds) -> str:
 
 
 def bar_table(rounds: Rounds) -> str:
-    """Give the bars as text: medians, and between which values the rounds were."""
-    lines = [f"{'':36}{'measured':>12}{'rounds':>18}{'bar':>10}{'dream':>9}"]
+    """Give the bars as text: medians, and their `spread`."""
+    lines = [f"{'':36}{'measured':>12}{'between':>18}{'bar':>10}{'dream':>9}"]
     for bar, values in bars(rounds):
         sign = ">=" if bar.at_least else "<="
         before, after = ("+", "") if bar.how == "+" else ("", "x" if bar.how else "")
         shown = f"{before}{statistics.median(values):.2f}{after}"
-        spread = f"{min(values):.2f} to {max(values):.2f}"
-        row = f"{bar.what:36}{shown:>12}{spread:>18}{sign:>5}{bar.bar:>5g}{bar.dream:>9g}"
+        low, high = spread(values)
+        between = f"{low:.2f} to {high:.2f}"
+        row = f"{bar.what:36}{shown:>12}{between:>18}{sign:>5}{bar.bar:>5g}{bar.dream:>9g}"
         lines.append(f"{row}  {verdict(bar, values)}")
     return "\n".join(lines)
 

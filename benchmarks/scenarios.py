@@ -30,8 +30,8 @@ class Scenario:
     events: int = 0
     gap_ms: int = 0
     image_mb: int = 0
-    seconds: float = 2.0
-    warm_s: float = 0.5
+    seconds: float = 0.7
+    warm_s: float = 0.25
     ramp_s: float = 0.0
     fresh: bool = False
     held: bool = False
@@ -50,15 +50,15 @@ class Scenario:
 ALL = (
     Scenario("short-1", "short", 1),
     Scenario("short-32", "short", 32),
-    Scenario("short-256", "short", 256, warm_s=1.0),
-    Scenario("alone-1", "stream", 1, events=20, gap_ms=10),
+    Scenario("short-256", "short", 256, warm_s=0.5),
+    Scenario("alone-1", "stream", 1, events=20, gap_ms=10, seconds=1.0),
     Scenario("burst", "stream", 32, events=100),
-    Scenario("flood", "stream", 128, events=100, gap_ms=1, warm_s=1.0),
-    Scenario("body-5", "body", 1, image_mb=5, fresh=True),
-    Scenario("body-15", "body", 1, image_mb=15, fresh=True),
-    Scenario("body-5x4", "body", 4, image_mb=5, fresh=True),
-    Scenario("workers-64", "workers", 64, warm_s=1.0),
-    Scenario("workers-burst", "workers", 32, events=100, warm_s=1.0),
+    Scenario("flood", "stream", 128, events=100, gap_ms=1, warm_s=0.5),
+    Scenario("body-5", "body", 1, image_mb=5, seconds=2.0, warm_s=0.5, fresh=True),
+    Scenario("body-15", "body", 1, image_mb=15, seconds=2.0, warm_s=0.5, fresh=True),
+    Scenario("body-5x4", "body", 4, image_mb=5, seconds=2.0, warm_s=0.5, fresh=True),
+    Scenario("workers-64", "workers", 64, warm_s=0.4),
+    Scenario("workers-burst", "workers", 32, events=100, warm_s=0.4),
 )
 
 LEVELS = (100, 500, 750, 1000, 1250, 1500, 2000, 3000)
@@ -73,6 +73,7 @@ def held(streams: int) -> Scenario:
         streams,
         events=10_000,
         gap_ms=GAP_MS,
+        seconds=2.0,
         ramp_s=max(0.5, streams / 500),
         warm_s=1.0,
         fresh=True,

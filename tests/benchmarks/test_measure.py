@@ -46,3 +46,35 @@ def test_pictures_reach_the_upstream_whole(bench, relay):
 
 def test_a_picture_is_as_large_as_it_is_called():
     assert 0 <= scenarios.MB - len(scenarios.picture(1)) < 10_000
+
+
+def test_targets_take_turns_there_and_back_on_what_needs_no_new_start(bench, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        measure.Bench, "measure", lambda _, running, __: asked.append(running) or {}
+    )
+    short = Scenario("short", "short", 1)
+    other = replace(RELAY, name="other")
+    found = bench.round([RELAY, other], [short])
+    assert [running.target.name for running in asked] == [
+        *("relay", "other"),
+        *("other", "relay"),
+        *("relay", "other"),
+    ]
+    assert [len(turns) for turns in found.values()] == [measure.TURNS] * 2
+    assert found["relay"][0]["start.s"] > 0
+
+
+def test_streams_are_counted_up_to_the_first_level_that_is_not_held(bench, monkeypatch):
+    asked = []
+
+    def measure_fresh(_, target, scenario):
+        asked.append((target.name, scenario.connections))
+        late = target.name == "slow" and scenario.connections > 100
+        return {"errors": 0, "delivered": 1.0, "delay_p99_us": 300_000.0 if late else 1.0}
+
+    monkeypatch.setattr(measure.Bench, "measure_fresh", measure_fresh)
+    slow = replace(RELAY, name="slow")
+    found = bench.held([RELAY, slow], (100, 500, 750))
+    assert {name: own["held.streams"] for name, own in found.items()} == {"relay": 750, "slow": 100}
+    assert asked == [("relay", 100), ("slow", 100), ("relay", 500), ("slow", 500), ("relay", 750)]
