@@ -12,7 +12,7 @@ stream, one the spill files.
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
@@ -90,8 +90,11 @@ class Ledger:
 
         A busy gateway would else write row by row: some have always come since the last write.
         """
-        for size in _batches(len(self._queue)):
+        left = len(self._queue)
+        while left > 0 and self._queue:
+            size = min(BATCH_ROWS, left, len(self._queue))
             taken = [self._queue.popleft() for _ in range(size)]
+            left -= size
             self._waiting += [
                 written(f"{self._prefix}-{number:x}", row)
                 for number, row in zip(self._numbers, taken, strict=False)
@@ -185,9 +188,3 @@ class Ledger:
                 await self._stream.done(entries)
         except StoreDown:
             return
-
-
-def _batches(rows: int) -> Iterator[int]:
-    """Give the sizes of the batches in which to write so many *rows*."""
-    for begin in range(0, rows, BATCH_ROWS):
-        yield min(BATCH_ROWS, rows - begin)

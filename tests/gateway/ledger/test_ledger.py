@@ -181,6 +181,23 @@ async def test_booking_never_waits_for_a_database_that_hangs(database, tmp_path)
     assert await count(database) == 2
 
 
+async def test_rows_that_come_during_a_write_wait_for_company(ledger, monkeypatch):
+    written = []
+
+    async def write(_, rows):
+        written.append(len(rows))
+        ledger.book(row())
+        ledger.book(row())
+        return True
+
+    monkeypatch.setattr(RowWriter, "write", write)
+    for number in range(1_200):
+        ledger.book(row(number))
+    await ledger.flush()
+    assert written == [500, 500, 200]
+    assert len(ledger) == 6
+
+
 async def test_a_spill_folder_that_cannot_be_read_ends_nothing(database, tmp_path):
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "broken.jsonl").mkdir()
