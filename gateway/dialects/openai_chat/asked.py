@@ -8,6 +8,7 @@ from gateway.dialects.openai_chat.encoders import check_format
 from gateway.errors import BadRequest
 from gateway.exchange import Json, Known, UpstreamCall
 
+_NONE: frozenset[str] = frozenset()
 _IMAGE_OUTPUTS = ("markdown", "images")
 
 
@@ -60,14 +61,15 @@ def asked(call: UpstreamCall, payload: Json, known: Known) -> Asked:
 
 
 def _custom_tools(payload: Json) -> frozenset[str]:
-    tools = payload.get("tools") or ()
+    tools = payload.get("tools")
+    if not tools:
+        return _NONE
     return frozenset(tool["custom"]["name"] for tool in tools if tool.get("type") == "custom")
 
 
 def _call_ids(payload: Json) -> frozenset[str]:
-    return frozenset(
-        call["id"]
-        for message in payload["messages"]
-        for call in message.get("tool_calls") or ()
-        if call.get("id")
-    )
+    callers = [message for message in payload["messages"] if "tool_calls" in message]
+    if not callers:
+        return _NONE
+    calls = [call for message in callers for call in message["tool_calls"] or ()]
+    return frozenset(call["id"] for call in calls if call.get("id"))

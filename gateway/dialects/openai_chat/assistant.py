@@ -22,7 +22,7 @@ def turn(translating: Translating, message: Json, index: int) -> list[Json]:
     """
     calls: list[Json] = []
     signature = None
-    if message.keys() - _PLAIN:
+    if not _PLAIN.issuperset(message):
         by_call, signature = turns.carried_by_message(message)
         calls = function_calls(translating, message, by_call)
     visible = _visible(translating, message, index)
@@ -172,8 +172,9 @@ def _sign_images(
 
 def _visible(translating: Translating, message: Json, index: int) -> list[Json]:
     """Give the parts that the client sees and sends back: texts and images."""
-    parts = content.parts(translating, message.get("content"), index)
-    parts = [piece for part in parts for piece in _pieces(part)]
+    parts: list[Json] = []
+    for part in content.parts(translating, message.get("content"), index):
+        parts += _pieces(part)
     if message.get("refusal"):
         parts.append({"text": message["refusal"]})
     if message.get("audio"):

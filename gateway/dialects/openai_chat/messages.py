@@ -5,7 +5,7 @@ response to each of them. So results are told where the calls stand, wherever th
 a call without a result gets one that says so, a result without a call becomes text.
 """
 
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable
 
 from gateway.dialects.openai_chat import assistant, content, results
@@ -48,18 +48,23 @@ class _Walk:
         self._open: str | None = None
         self._answered: set[int] = set()
         self._waiting: list[tuple[Json, str | None, str, tuple[int, int]]] = []
-        self._by_id: defaultdict[str, deque[int]] = defaultdict(deque)
-        self._by_name: defaultdict[str, deque[int]] = defaultdict(deque)
+        self._by_id: dict[str, deque[int]] = {}
+        self._by_name: dict[str, deque[int]] = {}
         named = False
         for index, message in enumerate(translating.payload["messages"]):
-            if message["role"] == "tool" and message.get("tool_call_id"):
-                self._by_id[message["tool_call_id"]].append(index)
-            elif message["role"] in _RESULTS:
-                self._by_name[message.get("name") or ""].append(index)
-            elif message.get("name") and not named:
+            if message["role"] in _RESULTS:
+                self._expect(message, index)
+            elif "name" in message and message["name"] and not named:
                 # The first stands for all: a long history would leave no room for other notes.
                 named = True
                 translating.notes.drop(f"messages[{index}].name")
+
+    def _expect(self, message: Json, index: int) -> None:
+        """Note where the result *message* stands, under the id of its call or else under a name."""
+        if message["role"] == "tool" and message.get("tool_call_id"):
+            self._by_id.setdefault(message["tool_call_id"], deque()).append(index)
+        else:
+            self._by_name.setdefault(message.get("name") or "", deque()).append(index)
 
     def add(self, role: str, parts: list[Json]) -> None:
         """Add *parts* to the turn of *role*, a new one if the last is another's."""

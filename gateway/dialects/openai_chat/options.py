@@ -130,7 +130,8 @@ def _whole(field: str, to: str, least: int, most: int) -> Callable[..., None]:
 
 def _limit(translating: Translating, config: Json) -> None:
     """Settle which of the two limits of tokens counts."""
-    newer, older = (translating.payload.get(f"max_{name}tokens") for name in ("completion_", ""))
+    payload = translating.payload
+    newer, older = payload.get("max_completion_tokens"), payload.get("max_tokens")
     if newer is None or older is None:
         return
     config["maxOutputTokens"] = int(newer)

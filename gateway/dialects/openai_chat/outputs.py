@@ -39,6 +39,7 @@ _VOICES = [
     "Sadaltager",
     "Sulafat",
 ]
+_FIELDS = frozenset({"modalities", "audio", "image_config"})
 # OpenAI's voices by the Gemini ones that sound most alike, as other gateways map them.
 _BY_NAME = {
     **{voice.lower(): voice for voice in _VOICES},
@@ -60,6 +61,8 @@ _BY_NAME = {
 
 def put_into(config: Json, translating: Translating) -> None:
     """Put modalities, voice and image settings into *config*."""
+    if translating.can.outputs == ("TEXT",) and not translating.tells(_FIELDS):
+        return
     modalities = _modalities(translating)
     if modalities:
         config["responseModalities"] = modalities

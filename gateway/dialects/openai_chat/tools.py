@@ -42,6 +42,7 @@ _FREE_TEXT: Json = {
 }
 _MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY", "any": "ANY", "validated": "VALIDATED"}
 _FREE: Json = {"mode": "AUTO"}
+_FIELDS = frozenset({"tools", "tool_choice", "functions", "function_call", "web_search_options"})
 # In these modes Gemini holds itself to the schemas (ai.google.dev: function-calling).
 _HELD = frozenset({"ANY", "VALIDATED", "NONE"})
 _ONE_AT_A_TIME = "Call at most one function at a time, and wait for its result."
@@ -63,6 +64,8 @@ class Tools:
 
     def put_into(self, body: Json, translating: Translating) -> None:
         """Add the tools and their configuration to *body*."""
+        if not translating.tells(_FIELDS):
+            return
         tools: list[Json] = []
         if self.declarations:
             tools.append({"functionDeclarations": list(self.declarations.values())})
@@ -105,6 +108,8 @@ def translate(translating: Translating) -> Tools:
     `functions` and `function_call` count where there are no `tools`.
     """
     payload, tools = translating.payload, Tools()
+    if not translating.tells(_FIELDS):
+        return tools
     for index, tool in enumerate(payload.get("tools") or ()):
         _take(tools, translating, tool, f"tools[{index}]")
     if payload.get("tools") and payload.get("functions"):

@@ -25,6 +25,10 @@ class Translating:
     details: list[str]
     steps: Steps = field(default_factory=Steps)
 
+    def tells(self, fields: frozenset[str]) -> bool:
+        """Say whether the client sent one of *fields*, or anything native: mostly it did not."""
+        return bool(self.google) or not fields.isdisjoint(self.payload)
+
     def note_drop(self, name: str) -> None:
         """Note that the model cannot do what field *name* asks for."""
         self.notes.adjust(name, "dropped", "model")
