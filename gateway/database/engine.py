@@ -2,8 +2,10 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event, make_url
@@ -19,6 +21,8 @@ DatabaseDown = (SQLAlchemyError, OSError, TimeoutError)
 BUSY_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
 _TURN_S = 0.02
+# The time of a change is as coarse as the kernel's clock: another one may bear the same.
+_COARSE_S = 0.1
 # Of one transaction, the wait for its connection included.
 TRANSACTION_TIMEOUT_S = 30.0
 
@@ -41,6 +45,9 @@ class Database:
             raise ConfigError(f"database.url: {error}") from None
         if self.is_sqlite:
             _prepare_sqlite(self._engine.sync_engine)
+        name = parsed.database if self.is_sqlite else None
+        # The second is what is written ahead.
+        self._files = (Path(name), Path(f"{name}-wal")) if name else None
         # SQLite has one writer at a time; a second one of this process waits here and not in it.
         self._turn = asyncio.Lock()
 
@@ -73,12 +80,32 @@ class Database:
         ):
             yield connection
 
+    def stamp(self) -> tuple[int, ...] | None:
+        """Give what is another after each change by anybody; None where files do not tell.
+
+        It takes microseconds, where asking SQLite takes a thread and milliseconds.
+        """
+        if not self._files or not (main := _stat(self._files[0])):
+            return None
+        stamp = main + _stat(self._files[1])
+        changed_at = max(stamp[2::3]) / 1e9
+        return None if time.time() - changed_at < _COARSE_S else stamp
+
     async def close(self) -> None:
         """Let go of all connections."""
         await self._engine.dispose()
 
     def _turn_if_sqlite(self) -> AbstractAsyncContextManager[Any]:
         return self._turn if self.is_sqlite else nullcontext()
+
+
+def _stat(file: Path) -> tuple[int, ...]:
+    """Give number, size and time of change of *file*; nothing where it is not there."""
+    try:
+        found = file.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def told(error: BaseException) -> str:

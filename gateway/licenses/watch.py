@@ -1,5 +1,7 @@
 """Keeps the book in step with the database: reads its revision, and everything when that changed.
 
+A file that nobody wrote to since the last look is not even asked for its revision.
+
 While the database is down the book stays as it is, up to `license_max_stale_s`; then the licenses
 of the database cannot be judged, because a revoked one among them could not be told apart.
 """
@@ -35,6 +37,7 @@ class LicenseWatch:
         self._interval_s = FILE_INTERVAL_S if database.is_sqlite else SERVER_INTERVAL_S
         self._migrated = False
         self._revision = -1
+        self._stamp: tuple[int, ...] | None = None
         self._seen: float | None = None
         self._told = ""
         self._task: asyncio.Task[None] | None = None
@@ -58,6 +61,12 @@ class LicenseWatch:
 
     async def look(self) -> None:
         """Take over what changed since the last look."""
+        # Of before the look: what is written meanwhile is seen by the next one.
+        stamp = self._database.stamp()
+        if stamp is not None and stamp == self._stamp:
+            self._seen = time.monotonic()
+            return
+        self._stamp = None
         try:
             async with asyncio.timeout(LOOK_TIMEOUT_S):
                 await self._take_over()
@@ -66,6 +75,7 @@ class LicenseWatch:
         except WrongPepper as error:
             self._failed(str(error))
         else:
+            self._stamp = stamp
             self._seen = time.monotonic()
             if self._told:
                 log.info("database_back")

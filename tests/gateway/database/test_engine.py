@@ -51,3 +51,27 @@ async def test_a_database_that_is_not_there_says_so_without_the_statement(tmp_pa
             await connection.execute(text("SELECT 'secret'"))
     assert told(caught.value) == "OperationalError: unable to open database file"
     await database.close()
+
+
+async def test_a_stamp_changes_with_each_write_by_anybody(tmp_path):
+    url = f"sqlite+aiosqlite:///{tmp_path}/test.db"
+    one, other = Database(url), Database(url)
+    assert one.stamp() is None
+    await one.migrate()
+    # What was written just now may be written to again at the same time, as files tell it.
+    assert one.stamp() is None
+    await asyncio.sleep(0.15)
+    before = one.stamp()
+    assert before is not None
+    assert before == other.stamp()
+    async with other.writing() as connection:
+        await connection.execute(text("CREATE TABLE added (id INTEGER)"))
+    await asyncio.sleep(0.15)
+    assert one.stamp() not in (None, before)
+    await one.close()
+    await other.close()
+
+
+def test_a_server_and_a_database_in_memory_have_no_stamp():
+    assert Database("sqlite+aiosqlite://").stamp() is None
+    assert Database("postgresql+asyncpg://localhost/x").stamp() is None

@@ -52,6 +52,32 @@ async def test_it_looks_by_itself(database, book):
     assert book.find("key").id == "a"
 
 
+async def test_a_file_that_nobody_wrote_to_is_not_asked(tmp_path, book, monkeypatch):
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/test.db")
+    watch = watching(database, book)
+    await watch.look()
+    await asyncio.sleep(0.15)
+    await watch.look()
+    asked = []
+    revision = LicenseStore.revision
+
+    async def counted(store):
+        asked.append(store)
+        return await revision(store)
+
+    monkeypatch.setattr(LicenseStore, "revision", counted)
+    await watch.look()
+    await watch.look()
+    assert (asked, await watch.check()) == ([], None)
+    await LicenseStore(database).create(License("a"), "key")
+    # Twice: a change just made may be followed by one that bears the same time.
+    await watch.look()
+    await watch.look()
+    assert len(asked) == 2
+    assert book.find("key").id == "a"
+    await database.close()
+
+
 async def test_a_database_that_is_not_there_is_told_and_tried_again(tmp_path, book):
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/later/test.db")
     watch = watching(database, book)
