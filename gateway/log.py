@@ -29,6 +29,8 @@ MAX_VALUE_CHARS = 256
 MAX_QUEUED_LINES = 10_000
 # Lines wait this long for company, so that a busy second costs few writes.
 BATCH_S = 0.1
+# After so many times without a line the writer sleeps until one comes.
+TURNS_BEFORE_REST = 20
 # What is kept of a line that is too long even with short values.
 MAIN = ("event", "level", "time", "id")
 REDACTED = b"[redacted]"
@@ -82,6 +84,7 @@ class Sink:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._lines: deque[bytes] = deque()
+        self._rests = False
         self._wake = threading.Event()
         self._writing = threading.Lock()
         self.dropped = 0
@@ -94,7 +97,7 @@ class Sink:
             self.dropped += 1
             return
         self._lines.append(line)
-        if not self._wake.is_set():
+        if self._rests:
             self._wake.set()
 
     def flush(self) -> None:
@@ -106,13 +109,27 @@ class Sink:
                 self._writing.release()
 
     def _run(self) -> None:
-        pause = threading.Event()
+        # A thread that wakes takes the interpreter from whoever logs: while lines come now and
+        # then, this one looks for them at its own time.
+        turns = 0
         while True:
+            time.sleep(BATCH_S)
+            if self._lines:
+                with self._writing:
+                    self._drain()
+                turns = 0
+            elif (turns := turns + 1) >= TURNS_BEFORE_REST:
+                self._rest()
+                turns = 0
+
+    def _rest(self) -> None:
+        """Sleep until there is a line."""
+        self._wake.clear()
+        self._rests = True
+        # One that came just before nobody tells of.
+        if not self._lines:
             self._wake.wait()
-            pause.wait(BATCH_S)
-            self._wake.clear()
-            with self._writing:
-                self._drain()
+        self._rests = False
 
     def _drain(self) -> None:
         lines: list[bytes] = []

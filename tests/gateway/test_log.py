@@ -1,7 +1,9 @@
 import contextlib
 import logging
 import os
+import select
 import threading
+import time
 
 import orjson
 import pytest
@@ -171,3 +173,17 @@ def test_every_secret_of_the_settings_is_known():
         state=State(url="redis://:k3@host"),
     )
     assert secrets_of(settings) == ["k1", "k2", "k3"]
+
+
+def test_the_writer_rests_while_there_is_nothing_and_wakes_for_a_line(pipe, monkeypatch):
+    monkeypatch.setattr(log_module, "BATCH_S", 0.005)
+    monkeypatch.setattr(log_module, "TURNS_BEFORE_REST", 2)
+    sink = Sink(pipe[1])
+    for line in (b"one\n", b"two\n"):
+        deadline = time.monotonic() + 10
+        while not sink._rests and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert sink._rests
+        sink.put(line)
+        assert select.select([pipe[0]], [], [], 10)[0]
+        assert os.read(pipe[0], 100) == line
