@@ -61,7 +61,7 @@ ALL = (
     Scenario("workers-burst", "workers", 32, events=100, warm_s=0.4),
 )
 
-LEVELS = (100, 500, 750, 1000, 1250, 1500, 2000, 3000)
+LEVELS = (100, 500, 625, 750, 875, 1000, 1250, 1500, 2000, 3000)
 GAP_MS = 50
 
 
