@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 
 import pytest
 import structlog
@@ -71,14 +72,20 @@ async def test_what_a_client_that_left_has_used_is_booked(running):
 
 
 async def ask_and_never_read(gateway, connections: list) -> None:
-    """Ask for a stream on a connection of one's own, and leave the answer where it is."""
+    """Ask for a stream on a connection of one's own, and leave the answer where it is.
+
+    A stream of asyncio would read once before it stops, up to 256 KB of what is there by then.
+    """
     host, port = gateway.url.removeprefix("http://").split("/")[0].split(":")
-    reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
-    connections.append((reader, writer))
+    loop, client = asyncio.get_running_loop(), socket.socket()
+    client.setblocking(False)
+    connections.append(client)
+    await loop.sock_connect(client, (host, int(port)))
     body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "hold"}]}
     raw = json.dumps(body).encode()
     head = f"Host: x\r\nAuthorization: {LICENSE}\r\nContent-Length: {len(raw)}"
-    writer.write(f"POST /gemini/v1/chat/completions HTTP/1.1\r\n{head}\r\n\r\n".encode() + raw)
+    request = f"POST /gemini/v1/chat/completions HTTP/1.1\r\n{head}\r\n\r\n".encode() + raw
+    await loop.sock_sendall(client, request)
 
 
 async def all_held_back(upstream, count: int) -> None:
@@ -123,8 +130,8 @@ async def test_two_hundred_readers_that_stop_cost_256_kb_each_and_others_are_ser
         await all_held_back(upstream, count)
         assert (await gateway.stream()).text == "fine end"
         grown = process.memory() - before
-        for _, writer in held:
-            writer.close()
+        for client in held:
+            client.close()
         process.send(signal.SIGTERM)
         assert await reading == 0
     assert max(seen.taken for seen in upstream.seen) < 24_000_000
