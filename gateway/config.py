@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
+from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -182,6 +183,8 @@ def _check(value: Any, kind: Any, path: str) -> None:
     elif origin is dict and isinstance(value, dict):
         for name, item in value.items():
             _check(item, arguments[1], f"{path}.{name}")
+    elif origin is UnionType and _is_section(arguments[0]):
+        _check_section(value, arguments[0], path)
     else:
         _convert(value, kind, path, strict=True)
 

@@ -16,6 +16,8 @@ Json = dict[str, Any]
 
 # What a token of text is on average, where nobody counts them.
 BYTES_PER_TOKEN = 4
+# Where `usageMetadata` that was added up tells of how many calls it is; Gemini's own never does.
+CALLS = "calls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class Usage:
     """Token counts: *prompt* includes *cached*, *completion* includes *thoughts*.
 
     What costs another price than text is counted besides: sound in the prompt and in its cached
-    part, images and sound in the completion.
+    part, images and sound in the completion. It is the sum of so many *calls*.
     """
 
     prompt: int = 0
@@ -107,6 +109,7 @@ class Usage:
     audio_cached: int = 0
     image_output: int = 0
     audio_output: int = 0
+    calls: int = 1
 
 
 # Not frozen, as the other two of its kind: that would make them three times as slow to make.

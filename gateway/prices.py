@@ -1,47 +1,110 @@
 """What a reply costs, by the configured prices: an estimate in USD.
 
 The shipped table, with its date and source, is in `gateway/defaults.toml`; `[models.prices]` of
-`config.toml` adds to it.
+`config.toml` adds to it. Google announces most changes: a price may name the `next` one, and when
+it begins.
 """
 
+import re
+import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from math import inf
+from typing import Final
 
 from gateway.exchange import Usage
-from gateway.settings import Price
+from gateway.settings import Price, Rates
 
+Estimate = Callable[[Usage], float]
+
+_MIDNIGHT: Final = datetime.min.time()
 _PER_TOKEN = 1e-6
 # A token of the cheapest model costs 1e-8; what binary fractions add behind that is noise.
 _DECIMALS = 10
+# What versions of one model, which have one price, differ by.
+_VERSION: Final = re.compile(
+    r"(?P<model>.+?)(?:-preview)?(?:-\d{2}-(?:\d{2}|\d{4})|-\d{3}|-customtools)?"
+)
 
 
 class Prices:
-    """The prices of models by name."""
+    """The prices of models by name. *clock* gives seconds since 1970."""
 
-    __slots__ = ("_table",)
+    __slots__ = ("_clock", "_configured", "_estimates", "_until")
 
-    def __init__(self, table: Mapping[str, Price]) -> None:
+    _configured: Mapping[str, Price]
+    _estimates: dict[str, Estimate]
+    _until: float
+
+    def __init__(self, table: Mapping[str, Price], clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self.configure(table)
 
     def configure(self, table: Mapping[str, Price]) -> None:
         """Take *table* for the one before."""
-        self._table = {model: _estimate(price) for model, price in table.items()}
+        self._configured = table
+        self._renew()
 
-    def of(self, model: str) -> Callable[[Usage], float] | None:
+    def of(self, model: str) -> Estimate | None:
         """Give what estimates the USD for the usage of *model*; None where no price is known."""
-        return self._table.get(model)
+        if self._clock() >= self._until:
+            self._renew()
+        found = self._estimates.get(model)
+        return self._of_version(model) if found is None else found
 
     def cost(self, model: str, usage: Usage) -> float | None:
         """Estimate the USD for *usage* of *model*; None where no price is known."""
-        estimate = self._table.get(model)
+        estimate = self.of(model)
         return None if estimate is None else estimate(usage)
 
+    def _of_version(self, model: str) -> Estimate | None:
+        """Give the price of what *model* is a preview or a numbered version of."""
+        found = _VERSION.fullmatch(model)
+        if found is None:
+            return None
+        name = found["model"]
+        return self._estimates.get(name) or self._estimates.get(f"{name}-preview")
 
-def _estimate(price: Price) -> Callable[[Usage], float]:
-    fresh, output = price.input, price.output
-    cached = _else(price.cached, fresh)
-    audio, image_out = _else(price.audio_input, fresh), _else(price.image_output, output)
-    audio_cached = _else(price.audio_cached, cached)
-    audio_out = _else(price.audio_output, output)
+    def _renew(self) -> None:
+        """Take the prices that hold now, and note until when they do."""
+        now = self._clock()
+        holding = {model: _holding(price, now) for model, price in self._configured.items()}
+        self._estimates = {model: _estimate(price) for model, price in holding.items()}
+        self._until = min(map(_ends, holding.values()), default=inf)
+
+
+def _holding(price: Price, now: float) -> Price:
+    """Give what became of *price* by *now*."""
+    while price.next is not None and _ends(price) <= now:
+        price = price.next
+    return price
+
+
+def _ends(price: Price) -> float:
+    """Give when the next price takes the place of *price*, in seconds since 1970."""
+    if price.next is None:
+        return inf
+    return datetime.combine(price.next.since, _MIDNIGHT, UTC).timestamp()
+
+
+def _estimate(price: Price) -> Estimate:
+    usual = _by_rates(price)
+    if price.long is None:
+        return usual
+    above, long = price.long.above, _by_rates(price.long)
+
+    def estimate(usage: Usage) -> float:
+        return (long if usage.prompt > above * usage.calls else usual)(usage)
+
+    return estimate
+
+
+def _by_rates(rates: Rates) -> Estimate:
+    fresh, output = rates.input, rates.output
+    cached = _else(rates.cached, fresh)
+    audio, image_out = _else(rates.audio_input, fresh), _else(rates.image_output, output)
+    audio_cached = _else(rates.audio_cached, cached)
+    audio_out = _else(rates.audio_output, output)
 
     def estimate(usage: Usage) -> float:
         if not (usage.cached or usage.audio_input or usage.image_output or usage.audio_output):

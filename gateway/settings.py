@@ -13,6 +13,7 @@ Seconds = Annotated[float, Meta(gt=0)]
 Bytes = Annotated[int, Meta(gt=0)]
 Count = Annotated[int, Meta(gt=0)]
 Amount = Annotated[int, Meta(ge=0)]
+Usd = Annotated[float, Meta(ge=0)]
 OnStoreFailure = Literal["local", "allow", "deny"]
 
 
@@ -157,16 +158,35 @@ class Replacement(Section, frozen=True):
     since: date | None = None
 
 
-class Price(Section, frozen=True):
+class Rates(Section, frozen=True):
     """USD per million tokens; what has no price of its own costs as much as text."""
 
-    input: Annotated[float, Meta(ge=0)]
-    output: Annotated[float, Meta(ge=0)]
-    cached: Annotated[float, Meta(ge=0)] | None = None
-    audio_input: Annotated[float, Meta(ge=0)] | None = None
-    audio_cached: Annotated[float, Meta(ge=0)] | None = None
-    image_output: Annotated[float, Meta(ge=0)] | None = None
-    audio_output: Annotated[float, Meta(ge=0)] | None = None
+    input: Usd
+    output: Usd
+    cached: Usd | None = None
+    audio_input: Usd | None = None
+    audio_cached: Usd | None = None
+    image_output: Usd | None = None
+    audio_output: Usd | None = None
+
+
+class LongRates(Rates, frozen=True, kw_only=True):
+    """What all tokens of a call cost whose prompt has more than *above*."""
+
+    above: Count
+
+
+class Price(Rates, frozen=True):
+    """What a model costs now, with *long* prompts, and what it will cost *next*."""
+
+    long: LongRates | None = None
+    next: "NextPrice | None" = None
+
+
+class NextPrice(Price, frozen=True, kw_only=True):
+    """What a model costs from the beginning of the day *since*, in UTC."""
+
+    since: date
 
 
 class Models(Section, frozen=True):

@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler
 from multidict import istr
 
 from gateway.calls import setting
-from gateway.errors import GatewayError, QuotaSpent, RateLimited, Unavailable
+from gateway.errors import Forbidden, GatewayError, QuotaSpent, RateLimited, Unavailable
 from gateway.exchange import BYTES_PER_TOKEN, Exchange, License, UpstreamCall, Usage
 from gateway.keys import EXCHANGE, METRICS, PRICES, STATE
 from gateway.metrics import Metrics
@@ -170,7 +170,10 @@ class TokenEstimate:
         yield
 
     def __call__(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
-        """Reserve as much as the call may use, and call on."""
+        """Reserve as much as the call may use, and call on.
+
+        Raises `Forbidden` for a model whose use no quota in USD could count.
+        """
         held = request.get(_HELD)
         if held is not None and self._store is not None:
             demand = self._foreseen(held, request[EXCHANGE].call)
@@ -182,11 +185,21 @@ class TokenEstimate:
         habit = held.account.habits.of(call.model)
         output = _most_output(call) or habit.output_tokens
         usd = float(held.grant.demand.usd)
-        if USD in held.account.units:
-            cost = self._prices.of(call.model) if self._prices else None
+        if USD in held.account.units and self._prices is not None:
             usage = Usage(prompt=held.prompt, completion=int(output))
-            usd = habit.usd if cost is None else cost(usage) * NANOS_PER_USD
+            usd = _cost(self._prices, call.model, usage) * NANOS_PER_USD
         return _demand(held.prompt + output, usd)
+
+
+def _cost(prices: Prices, model: str, usage: Usage) -> float:
+    cost = prices.cost(model, usage)
+    if cost is None:
+        raise Forbidden(
+            f"The license has a quota in USD, and the model {model!r} has no price here.",
+            param="model",
+            code="model_without_price",
+        )
+    return cost
 
 
 def _differs(reserved: int, foreseen: int) -> bool:
@@ -220,10 +233,11 @@ def _demand(tokens: float, usd: float) -> Demand:
 
 def _settle(store: StateStore, held: Held, exchange: Exchange) -> None:
     usage, cost = exchange.outcome.usage, exchange.outcome.cost
-    usd = round((cost or 0.0) * NANOS_PER_USD)
     if usage is None:
-        store.settle(held.grant, Spent(0, usd))
+        store.settle(held.grant, Spent(0, 0))
         return
+    # What was reserved is spent where another model without a price has answered.
+    usd = held.grant.demand.usd if cost is None else round(cost * NANOS_PER_USD)
     store.settle(held.grant, Spent(usage.total, usd))
     model = exchange.call.model if hasattr(exchange, "call") else ""
     held.account.habits.learn(model, usage.total - usage.prompt, usd)

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from gateway.errors import GatewayError
-from gateway.exchange import Batches, Json, Notes, Outcome, UpstreamCall
+from gateway.exchange import CALLS, Batches, Json, Notes, Outcome, UpstreamCall
 from gateway.features import MAX_CANDIDATES
 
 if TYPE_CHECKING:
@@ -108,12 +108,16 @@ class FanOut:
 
 
 def _sum(usages: list[Json]) -> Json:
-    """Give the counts of all copies as one `usageMetadata`: numbers added, details in a row."""
+    """Give the counts of all copies as one `usageMetadata`: numbers added, details in a row.
+
+    How many they are is told beside: the price of a token may depend on how long one prompt is.
+    """
     total: Json = {}
     for usage in usages:
         for name, value in usage.items():
             adds = type(value) is type(total.get(name)) and isinstance(value, int | list)
             total[name] = total[name] + value if adds else value
+    total[CALLS] = sum(map(bool, usages))
     return total
 
 

@@ -95,6 +95,22 @@ LICENSE = '[[licenses]]\nid = "a"\n'
             "[models.replacements]\nm = { modle = 'x' }",
             "models.replacements.m.modle: unknown option",
         ),
+        (
+            "[models.prices.m]\ninput = 1\noutput = 1\nlong = { above = 5, input = 1 }",
+            "models.prices.m.long: the option 'output' is missing",
+        ),
+        (
+            "[models.prices.m]\ninput = 1\noutput = 1\nlong = 5",
+            "models.prices.m.long: must be a table, not a number",
+        ),
+        (
+            "[models.prices.m]\ninput = 1\noutput = 1\nnext = { input = 1, output = 1, from = 1 }",
+            "models.prices.m.next.from: unknown option",
+        ),
+        (
+            "[models.prices.m]\ninput=1\noutput=1\nnext={input=1,output=1,since='soon'}",
+            "models.prices.m.next.since: ",
+        ),
         ("[models.aliases]\nm = 1", "models.aliases.m: expected `str`, got `int`"),
         ("middlewares = 'x'", "middlewares: expected `array`, got `str`"),
     ],

@@ -408,3 +408,35 @@ async def test_money_is_reserved_by_the_price_of_the_call(clock, serve):
     house.gate.set()
     assert (await first).status == 200
     assert (await client.post("/chat")).status == 200, "but it cost nothing"
+
+
+async def test_what_no_quota_in_usd_could_count_is_refused(clock, serve):
+    prices = {"gemini-2.5-flash": Price(input=1.0, output=1.0)}
+    house = Foreseeing(clock, prices, usd_per_day=1.0)
+    client = await serve(house)
+    house.asks("gemini-99-flash")
+    answer = await client.post("/chat")
+    told = await answer.json()
+    assert (answer.status, told["kind"], house.inside) == (403, "Forbidden", 0)
+    assert "'gemini-99-flash' has no price" in told["message"]
+    assert (await client.get("/models")).status == 200
+    house.asks("gemini-2.5-flash")
+    assert (await client.post("/chat")).status == 200
+
+
+async def test_a_model_without_a_price_is_free_for_who_has_no_quota_in_usd(clock, serve):
+    house = Foreseeing(clock, requests_per_minute=9, tokens_per_day=10_000)
+    house.asks("gemini-99-flash")
+    client = await serve(house)
+    assert (await client.post("/chat")).status == 200
+
+
+async def test_another_model_without_a_price_costs_what_was_reserved(clock, serve):
+    """A fallback, whose price nobody told: free use would have no end."""
+    prices = {"gemini-2.5-flash": Price(input=1.0, output=1_000.0)}
+    house = Foreseeing(clock, prices, usd_per_day=1.0)
+    house.asks(maxOutputTokens=400)
+    house.usage, house.cost = Usage(prompt=1, completion=1, total=2), None
+    client = await serve(house)
+    answers = [(await client.post("/chat")).status for _ in range(4)]
+    assert answers == [200, 200, 200, 429]

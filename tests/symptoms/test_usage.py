@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.faults.scripted import CLOSE, END, SSE, STALL, ScriptedUpstream, chunk, data
-from tests.running import settings_for
+from tests.running import LICENSE, settings_for
 from tests.symptoms.told import ask, says
 
 MODEL = "gemini-2.5-flash"
@@ -87,6 +87,49 @@ async def test_a_stream_that_is_cut_is_booked_with_the_counts_of_its_last_event(
     assert [row[name] for name in ("prompt", "completion", "total")] == [7, 5, 12]
     assert row["cost_nanos"] == (7 * 10 + 5 * 100) * 1_000
     assert (row["model"], row["finish"], row["error"]) == (MODEL, None, code)
+
+
+async def test_a_quota_in_usd_cannot_be_passed_by_with_a_model_that_nobody_priced(
+    scripted, ledger, streaming
+):
+    """Other gateways book such use at nothing, and the quota is never spent."""
+    license_ = {"id": "tester", "key": LICENSE, "usd_per_day": 5.0}
+    settings = {"licenses": [license_], **ledger.settings}
+    async with scripted([says({"text": "Hi"}, finish="STOP")], **settings) as (gateway, upstream):
+        told = await ask(gateway, streaming=streaming, model="gemini-99-ultra")
+        assert told.status == 403
+        assert (told.error["code"], told.error["param"]) == ("model_without_price", "model")
+        assert told.headers["x-should-retry"] == "false"
+        assert not upstream.seen
+        assert (await ask(gateway, streaming=streaming)).status == 200
+
+
+# Below the border that its price has, each by itself.
+LONG = {"promptTokenCount": 150_000, "candidatesTokenCount": 1_000, "totalTokenCount": 151_000}
+BORDERED = {"input": 10.0, "output": 100.0, "long": {"above": 200_000, "input": 20, "output": 200}}
+
+
+async def test_several_calls_of_one_request_make_no_long_prompt_together(
+    scripted, ledger, streaming
+):
+    """This model gives one candidate a call, so three are asked."""
+    model, answer = "gemini-3.7-flash", {**says({"text": "Hi"}, finish="STOP")}
+    settings = {"models": {"prices": {model: BORDERED}}, **ledger.settings}
+    async with scripted(*[[answer | {"usageMetadata": LONG}]] * 3, **settings) as (gateway, _):
+        told = await ask(gateway, streaming=streaming, model=model, n=3)
+    assert told.usage["prompt_tokens"] == 450_000
+    assert told.usage["cost"] == pytest.approx(3 * (1.5 + 0.1))
+
+
+async def test_a_long_prompt_has_its_own_price(scripted, ledger, streaming):
+    longer = LONG | {"promptTokenCount": 200_001}
+    settings = {"models": {"prices": {MODEL: BORDERED}}, **ledger.settings}
+    answer = says({"text": "Hi"}, finish="STOP") | {"usageMetadata": longer}
+    async with scripted([answer], **settings) as (gateway, _):
+        told = await ask(gateway, streaming=streaming)
+    assert told.usage["cost"] == pytest.approx(4.000_02 + 0.2)
+    [row] = ledger.rows()
+    assert row["cost_nanos"] == 4_200_020_000
 
 
 def user(*texts: str) -> dict:

@@ -1,6 +1,6 @@
 """Token counts: Gemini's `usageMetadata` as OpenAI's `usage`."""
 
-from gateway.exchange import Json, Usage
+from gateway.exchange import CALLS, Json, Usage
 
 _PROMPT_DETAILS = ("promptTokensDetails", "toolUsePromptTokensDetails")
 _CACHE_DETAILS = ("cacheTokensDetails",)
@@ -31,6 +31,7 @@ def count(metadata: Json) -> Usage:
         total=_number(metadata, "totalTokenCount") or prompt + completion,
         cached=_number(metadata, "cachedContentTokenCount"),
         thoughts=thoughts,
+        calls=_number(metadata, CALLS) or 1,
     )
     for names, fields in _PRICED:
         counts = _modalities(metadata, names)

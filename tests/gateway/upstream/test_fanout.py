@@ -92,4 +92,5 @@ async def test_the_counts_are_those_of_all_copies(gemini):
         "totalTokenCount": 15,
         "candidatesTokensDetails": [{"modality": "TEXT", "tokenCount": 2}] * 3,
         "serviceTier": "standard",
+        "calls": 3,
     }

@@ -24,6 +24,11 @@ def test_tool_tokens_are_prompt_and_thoughts_are_completion():
     )
 
 
+def test_counts_that_were_added_up_tell_of_how_many_calls():
+    assert count({"promptTokenCount": 9, "calls": 3}).calls == 3
+    assert count({"promptTokenCount": 9}).calls == 1
+
+
 def test_what_costs_another_price_than_text_is_counted_besides():
     found = count(
         {
