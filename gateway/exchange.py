@@ -97,7 +97,8 @@ class Usage:
     """Token counts: *prompt* includes *cached*, *completion* includes *thoughts*.
 
     What costs another price than text is counted besides: sound in the prompt and in its cached
-    part, images and sound in the completion. It is the sum of so many *calls*.
+    part, images and sound in the completion, and *searches* of the web. It is the sum of so many
+    *calls*.
     """
 
     prompt: int = 0
@@ -109,6 +110,7 @@ class Usage:
     audio_cached: int = 0
     image_output: int = 0
     audio_output: int = 0
+    searches: int = 0
     calls: int = 1
 
 

@@ -19,6 +19,7 @@ Estimate = Callable[[Usage], float]
 
 _MIDNIGHT: Final = datetime.min.time()
 _PER_TOKEN = 1e-6
+_PER_SEARCH = 1e-3
 # A token of the cheapest model costs 1e-8; what binary fractions add behind that is noise.
 _DECIMALS = 10
 # What versions of one model, which have one price, differ by.
@@ -89,12 +90,14 @@ def _ends(price: Price) -> float:
 
 def _estimate(price: Price) -> Estimate:
     usual = _by_rates(price)
-    if price.long is None:
-        return usual
-    above, long = price.long.above, _by_rates(price.long)
+    above, long = (price.long.above, _by_rates(price.long)) if price.long else (inf, usual)
+    query, prompt = price.search_queries * _PER_SEARCH, price.search_prompts * _PER_SEARCH
 
     def estimate(usage: Usage) -> float:
-        return (long if usage.prompt > above * usage.calls else usual)(usage)
+        tokens = (long if usage.prompt > above * usage.calls else usual)(usage)
+        if not usage.searches:
+            return tokens
+        return round(tokens + usage.searches * query + usage.calls * prompt, _DECIMALS)
 
     return estimate
 

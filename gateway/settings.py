@@ -177,8 +177,13 @@ class LongRates(Rates, frozen=True, kw_only=True):
 
 
 class Price(Rates, frozen=True):
-    """What a model costs now, with *long* prompts, and what it will cost *next*."""
+    """What a model costs now, with *long* prompts, and what it will cost *next*.
 
+    Searches cost USD per thousand, by each query or by each prompt that was searched for.
+    """
+
+    search_queries: Usd = 0.0
+    search_prompts: Usd = 0.0
     long: LongRates | None = None
     next: "NextPrice | None" = None
 

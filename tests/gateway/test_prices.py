@@ -86,6 +86,20 @@ def test_a_call_with_a_long_prompt_has_other_prices_for_all_its_tokens(usage, us
     assert prices.cost("m", usage) == pytest.approx(usd)
 
 
+@pytest.mark.parametrize(
+    ("usage", "usd"),
+    [
+        (Usage(prompt=1_000), 0.001),
+        (Usage(prompt=1_000, searches=3), 0.001 + 3 * 0.014 + 0.035),
+        (Usage(prompt=200_002, searches=1, calls=2), 0.200_002 + 0.014 + 2 * 0.035),
+    ],
+)
+def test_searches_have_their_price_by_the_query_or_by_the_prompt(usage, usd):
+    price = Price(input=1.0, output=10.0, search_queries=14.0, search_prompts=35.0, long=LONG)
+    assert Prices({"m": price}).cost("m", usage) == pytest.approx(usd)
+    assert Prices({"m": Price(input=1.0, output=1.0)}).cost("m", Usage(searches=9)) == 0
+
+
 def noon(year: int, month: int, day: int) -> float:
     return datetime(year, month, day, 12, tzinfo=UTC).timestamp()
 
@@ -174,6 +188,7 @@ AMOUNTS = [
     Usage(prompt=300_000, cached=100_000),
     Usage(prompt=3_000, audio_input=2_000, completion=5),
     Usage(prompt=10, completion=2_000, image_output=1_500),
+    Usage(prompt=10, searches=1),
 ]
 
 
@@ -194,6 +209,7 @@ def _cost_elsewhere(model: str, usage: Usage, at: datetime) -> float:
         input_audio_tokens=usage.audio_input or None,
         output_tokens=usage.completion,
         output_image_tokens=usage.image_output or None,
+        web_searches=usage.searches or None,
     )
     found = genai_prices.calc_price(counts, model, provider_id="google", genai_request_timestamp=at)
     return float(found.total_price)

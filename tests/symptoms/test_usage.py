@@ -132,6 +132,20 @@ async def test_a_long_prompt_has_its_own_price(scripted, ledger, streaming):
     assert row["cost_nanos"] == 4_200_020_000
 
 
+SEARCHED = {"webSearchQueries": ["weather oslo", "weather oslo today"], "groundingChunks": []}
+
+
+async def test_searches_are_paid_for_too(scripted, ledger, streaming):
+    prices = {"input": 10.0, "output": 100.0, "search_queries": 14.0, "search_prompts": 0}
+    settings = {"models": {"prices": {MODEL: prices}}, **ledger.settings}
+    answer = [says({"text": "Rain"}), says(finish="STOP", groundingMetadata=SEARCHED)]
+    async with scripted(answer, **settings) as (gateway, _):
+        told = await ask(gateway, streaming=streaming)
+    assert told.usage["cost"] == pytest.approx((3 * 10 + 2 * 100) / 1_000_000 + 2 * 0.014)
+    [row] = ledger.rows()
+    assert row["cost_nanos"] == 230_000 + 28_000_000
+
+
 def user(*texts: str) -> dict:
     return {"role": "user", "content": [{"type": "text", "text": text} for text in texts]}
 

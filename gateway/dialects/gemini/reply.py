@@ -1,5 +1,7 @@
 """A native reply: every event passes as it came, and is read for what is booked."""
 
+from typing import Any
+
 import orjson
 
 from gateway.dialects.openai_chat import usage
@@ -19,7 +21,7 @@ _COUNTS_TEXTS = frozenset({"embedContent", "batchEmbedContents"})
 class GeminiReply:
     """Read the events of one reply. *sunset* is when Gemini retires the model, as an HTTP date."""
 
-    __slots__ = ("_asked", "_ended", "_metadata", "_reason", "_streamed", "sunset")
+    __slots__ = ("_asked", "_ended", "_metadata", "_reason", "_searches", "_streamed", "sunset")
 
     def __init__(self, call: UpstreamCall) -> None:
         # A whole answer is whole, whatever it holds.
@@ -28,6 +30,8 @@ class GeminiReply:
         texts = call.action in _COUNTS_TEXTS
         self._asked = len(orjson.dumps(call.body)) // BYTES_PER_TOKEN if texts else 0
         self._metadata: Json = {}
+        # By candidate: what is told again later is no other search.
+        self._searches: dict[Any, int] = {}
         self._reason: str | None = None
         self._ended = False
         self.sunset: str | None = None
@@ -36,7 +40,9 @@ class GeminiReply:
     def usage(self) -> Usage | None:
         """The counts of the last event that told any; an estimate for vectors."""
         if self._metadata:
-            return usage.count(self._metadata)
+            counts = usage.count(self._metadata)
+            counts.searches = sum(self._searches.values())
+            return counts
         return Usage(prompt=self._asked, total=self._asked) if self._asked else None
 
     @property
@@ -66,6 +72,8 @@ class GeminiReply:
                 self._ended = True
                 if not candidate.get("index"):
                     self._reason = reason
+            if searches := usage.searches(candidate.get("groundingMetadata")):
+                self._searches[candidate.get("index") or 0] = searches
         if event.get("promptFeedback"):
             self._ended = True
         if event.get("modelStatus"):

@@ -66,6 +66,10 @@ class ChatReply:
         """The counts of the last event, also of a stream that was cut; None before the first."""
         if self._counts is None and self._metadata:
             self._counts = usage.count(self._metadata)
+            for choice in self._choices.values():
+                if choice.grounding:
+                    found = usage.searches(choice.grounding.get("groundingMetadata"))
+                    self._counts.searches += found
         return self._counts
 
     @property

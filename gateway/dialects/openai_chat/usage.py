@@ -1,5 +1,7 @@
 """Token counts: Gemini's `usageMetadata` as OpenAI's `usage`."""
 
+from typing import Any
+
 from gateway.exchange import CALLS, Json, Usage
 
 _PROMPT_DETAILS = ("promptTokensDetails", "toolUsePromptTokensDetails")
@@ -39,6 +41,12 @@ def count(metadata: Json) -> Usage:
             if word in counts:
                 setattr(usage, field, counts[word])
     return usage
+
+
+def searches(grounding: Any) -> int:
+    """Count the searches that a candidate's `groundingMetadata` tells of."""
+    queries = grounding.get("webSearchQueries") if type(grounding) is dict else None
+    return len(queries) if type(queries) is list else 0
 
 
 def wire(usage: Usage, metadata: Json) -> Json:

@@ -27,6 +27,23 @@ def test_an_event_passes_as_it_came_and_is_read():
     assert one.memories() == []
 
 
+def test_searches_are_counted_once_for_each_candidate():
+    one, searched = reply(), {"webSearchQueries": ["a", "b"], "groundingChunks": []}
+    one.feed({**event(groundingMetadata=searched), "usageMetadata": USAGE})
+    one.feed({**event(groundingMetadata={}), "usageMetadata": USAGE})
+    one.feed(event(groundingMetadata=searched))
+    one.feed(event(groundingMetadata={"webSearchQueries": ["c"]}, index=1))
+    assert one.usage.searches == 3
+    assert one.usage.total == 5
+
+
+@pytest.mark.parametrize("odd", [[], "x", 1, {"webSearchQueries": "ab"}, {"webSearchQueries": 2}])
+def test_odd_metadata_tells_of_no_search(odd):
+    one = reply()
+    one.feed({**event(groundingMetadata=odd), "usageMetadata": USAGE})
+    assert one.usage.searches == 0
+
+
 def test_frames_end_as_googles_do():
     assert reply().encode([{"a": 1}, {"b": 2}]) == b'data: {"a":1}\r\n\r\ndata: {"b":2}\r\n\r\n'
 
