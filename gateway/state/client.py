@@ -11,11 +11,19 @@ from urllib.parse import unquote, urlsplit
 from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+from redis.exceptions import (
+    ClusterDownError,
+    NoScriptError,
+    RedisClusterException,
+    RedisError,
+)
+from redis.exceptions import ConnectionError as LostConnection
+from redis.exceptions import TimeoutError as LateAnswer
 
 from gateway.state.pipe import Command
 from gateway.state.store import StoreDown
 
+_LOST: Final = (LostConnection, LateAnswer, ClusterDownError)
 SENTINEL_PORT: Final = 26_379
 
 
@@ -25,7 +33,7 @@ class Client:
     *scripts* are the Lua texts by their SHA-1. Raises `ValueError` for an impossible *url*.
     """
 
-    __slots__ = ("_beside", "_redis", "_scripts")
+    __slots__ = ("_beside", "_cluster", "_has_lost", "_redis", "_scripts")
 
     def __init__(self, url: str, timeout_s: float, scripts: dict[bytes, str]) -> None:
         way = _WAYS.get(urlsplit(url).scheme)
@@ -33,6 +41,8 @@ class Client:
             raise ValueError(f"must begin with one of {', '.join(_WAYS)}, memory, embedded")
         self._redis, *self._beside = way(url, _options(timeout_s))
         self._scripts = scripts
+        self._cluster = self._redis if isinstance(self._redis, RedisCluster) else None
+        self._has_lost = False
 
     async def send(self, commands: list[Command]) -> list[Any]:
         """Give the replies to *commands*, refusals as exceptions among them.
@@ -54,15 +64,32 @@ class Client:
             await client.aclose()
 
     async def _sent(self, commands: list[Command]) -> list[Any]:
-        pipeline = self._redis.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)
         try:
+            if self._cluster is not None and self._has_lost:
+                await self._look_anew(self._cluster)
+            pipeline = self._redis.pipeline(transaction=False)
+            for command in commands:
+                pipeline.execute_command(*command)
             replies: list[Any] = await pipeline.execute(raise_on_error=False)
         # The one of a Cluster is no `RedisError`.
         except (RedisError, RedisClusterException, OSError) as error:
+            self._has_lost = True
             raise StoreDown(f"{type(error).__name__}: {error}") from None
+        except BaseException:
+            self._has_lost = True
+            raise
+        if self._cluster is not None:
+            self._has_lost = any(isinstance(reply, _LOST) for reply in replies)
         return replies
+
+    async def _look_anew(self, cluster: RedisCluster) -> None:
+        """Ask who has which slots now: another member may have taken the place of a lost one.
+
+        The library does so of itself for single commands, but not for a pipeline whose errors are
+        among its replies: it would ask the dead member for ever.
+        """
+        await cluster.nodes_manager.initialize()
+        self._has_lost = False
 
 
 def _options(timeout_s: float) -> dict[str, Any]:

