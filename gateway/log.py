@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Iterable, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import orjson
 import structlog
@@ -247,8 +247,19 @@ def secrets_of(settings: Settings) -> list[str]:
     """Give every secret of *settings* whose text is known."""
     keys = [credential.key for credential in settings.upstream.credentials]
     keys += [license_.key for license_ in settings.licenses]
-    passwords = [urlsplit(url).password for url in (settings.state.url, settings.database.url)]
-    return [secret for secret in (*keys, *passwords, settings.database.pepper) if secret]
+    for url in (settings.state.url, settings.database.url):
+        keys += _passwords(url)
+    return [secret for secret in dict.fromkeys((*keys, settings.database.pepper)) if secret]
+
+
+def _passwords(url: str) -> list[str]:
+    """Give the passwords in *url*, as they stand there and as they are sent."""
+    parts = urlsplit(url)
+    written = [parts.password or ""]
+    for name, _, value in (field.partition("=") for field in parts.query.split("&")):
+        if "password" in name:
+            written.append(value)
+    return [*written, *map(unquote, written)]
 
 
 def place(error: BaseException) -> str:

@@ -25,6 +25,7 @@ from gateway.state.store import StoreDown
 
 _LOST: Final = (LostConnection, LateAnswer, ClusterDownError)
 SENTINEL_PORT: Final = 26_379
+_SENTINEL_FIELDS: Final = ("sentinel_username", "sentinel_password")
 
 
 class Client:
@@ -114,7 +115,8 @@ def _sentinel(url: str, options: dict[str, Any]) -> list[Any]:
     """Make clients of `redis+sentinel://user:password@host:port,host:port/service/database`.
 
     The first is the server's, the others are the Sentinels', to be closed with it. User, password
-    and TLS are for the server; the Sentinels are asked without.
+    and TLS are for the server; what the Sentinels want stands behind: `?sentinel_password=word`,
+    and `sentinel_username`.
     """
     parts = urlsplit(url)
     account, _, hosts = parts.netloc.rpartition("@")
@@ -125,9 +127,21 @@ def _sentinel(url: str, options: dict[str, Any]) -> list[Any]:
         server |= {"username": unquote(username) or None, "password": unquote(password)}
     # By itself the library hands down timeouts only, and its own retries take seconds.
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
-        [_address(host) for host in hosts.split(",")], sentinel_kwargs=options, **server
+        [_address(host) for host in hosts.split(",")],
+        sentinel_kwargs=options | _for_sentinels(parts.query),
+        **server,
     )
     return [sentinel.master_for(service or "mymaster"), *sentinel.sentinels]
+
+
+def _for_sentinels(query: str) -> dict[str, str]:
+    told = {}
+    for field in filter(None, query.split("&")):
+        name, _, value = field.partition("=")
+        if name not in _SENTINEL_FIELDS:
+            raise ValueError(f"{name!r} is unknown; known: {', '.join(_SENTINEL_FIELDS)}")
+        told[name.removeprefix("sentinel_")] = unquote(value)
+    return told
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -11,7 +11,7 @@ import structlog
 
 from gateway import log as log_module
 from gateway.log import MAX_LINE_BYTES, Output, Sink, secrets_of
-from gateway.settings import Credential, License, Log, Settings, State, Upstream
+from gateway.settings import Credential, Database, License, Log, Settings, State, Upstream
 
 SECRET = "AIzaSy-not-a-real-key"
 
@@ -173,6 +173,16 @@ def test_every_secret_of_the_settings_is_known():
         state=State(url="redis://:k3@host"),
     )
     assert secrets_of(settings) == ["k1", "k2", "k3"]
+
+
+def test_passwords_of_addresses_are_secrets_as_written_and_as_sent():
+    settings = Settings(
+        state=State(
+            url="redis+sentinel://me:a%2Fb@h/s?sentinel_username=x&sentinel_password=c%3Fd"
+        ),
+        database=Database(url="postgresql+asyncpg://h/db?user=u&password=word"),
+    )
+    assert secrets_of(settings) == ["a%2Fb", "c%3Fd", "a/b", "c?d", "word"]
 
 
 def test_the_writer_rests_while_there_is_nothing_and_wakes_for_a_line(pipe, monkeypatch):

@@ -25,8 +25,9 @@ def free_port() -> int:
 class Server:
     """One server in *folder* on a port of 127.0.0.1, started with *words*."""
 
-    def __init__(self, folder: Path, *words: str, port: int = 0) -> None:
+    def __init__(self, folder: Path, *words: str, port: int = 0, password: str = "") -> None:
         folder.mkdir()
+        self._password = password
         self.port = port or free_port()
         self._process = subprocess.Popen(
             [
@@ -42,7 +43,7 @@ class Server:
             time.sleep(0.01)
 
     def command(self, *words: object) -> Any:
-        with Redis(port=self.port) as client:
+        with Redis(port=self.port, password=self._password) as client:
             return client.execute_command(*words)
 
     def answers(self) -> bool:
@@ -123,7 +124,7 @@ class Three:
             member.kill()
 
 
-def sentinel(folder: Path, master: Server) -> Server:
+def sentinel(folder: Path, master: Server, password: str = "") -> Server:
     """Run a Sentinel that decides alone, and soon, that *master* is dead."""
     folder.mkdir()
     config = folder / "sentinel.conf"
@@ -131,8 +132,9 @@ def sentinel(folder: Path, master: Server) -> Server:
         f"sentinel monitor orders 127.0.0.1 {master.port} 1\n"
         "sentinel down-after-milliseconds orders 400\n"
         "sentinel failover-timeout orders 2000\n"
+        f'requirepass "{password}"\n'
     )
-    return Server(folder / "run", str(config), "--sentinel")
+    return Server(folder / "run", str(config), "--sentinel", password=password)
 
 
 async def eventually(condition, seconds: float = 30.0) -> None:

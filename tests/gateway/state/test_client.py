@@ -50,12 +50,22 @@ def test_a_sentinels_address_may_be_of_any_kind_and_the_server_have_tls_and_a_da
     assert "Ssl" in pool.connection_class.__name__ or "SSL" in pool.connection_class.__name__
 
 
+def test_sentinels_may_want_a_password_of_their_own():
+    url = "redis+sentinel://me:w@one,two/orders?sentinel_username=you&sentinel_password=%26%2B+"
+    pool = made(url).connection_pool
+    for sentinel in pool.sentinel_manager.sentinels:
+        told = sentinel.connection_pool.connection_kwargs
+        assert (told["username"], told["password"]) == ("you", "&++")
+    assert pool.connection_kwargs["password"] == "w"
+
+
 @pytest.mark.parametrize(
     "url",
     [
         "redis+sentinel:///orders",
         "redis+sentinel://h:port/orders",
         "redis+sentinel://h/orders/x",
+        "redis+sentinel://h/orders?password=word",
         "redis://h:port",
     ],
 )

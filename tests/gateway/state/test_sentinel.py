@@ -1,5 +1,7 @@
 """A real master, its replica, and a Sentinel that promotes it when the master is killed."""
 
+from urllib.parse import quote
+
 import pytest
 
 from gateway.exchange import License, Limits
@@ -7,6 +9,9 @@ from gateway.state.rules import Demand, Plan
 from gateway.state.store import StoreDown
 from gateway.state.valkey import ValkeyStore
 from tests.gateway.state.servers import Server, eventually, sentinel
+
+# Of the Sentinel itself; the servers want none.
+PASSWORD = "w?rd"
 
 
 @pytest.fixture
@@ -16,7 +21,7 @@ def trio(tmp_path):
     servers.append(
         Server(tmp_path / "replica", "--save", "", "--replicaof", f"127.0.0.1 {master.port}")
     )
-    servers.append(sentinel(tmp_path / "sentinel", master))
+    servers.append(sentinel(tmp_path / "sentinel", master, PASSWORD))
     yield servers
     for server in servers:
         server.kill()
@@ -34,6 +39,7 @@ async def test_counting_goes_on_at_the_promoted_replica(trio):
     await eventually(known)
     # The first of the addresses is dead: the next one is asked.
     url = f"redis+sentinel://127.0.0.1:1,127.0.0.1:{watcher.port}/orders"
+    url += f"?sentinel_password={quote(PASSWORD)}"
     store = ValkeyStore(url, "test", timeout_s=2)
     plan = Plan.of(License("alice", limits=Limits(requests_per_day=3)))
     for _ in range(2):
