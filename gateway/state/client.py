@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import (
     ClusterDownError,
     NoScriptError,
+    ReadOnlyError,
     RedisClusterException,
     RedisError,
 )
@@ -23,7 +24,7 @@ from redis.exceptions import TimeoutError as LateAnswer
 from gateway.state.pipe import Command
 from gateway.state.store import StoreDown
 
-_LOST: Final = (LostConnection, LateAnswer, ClusterDownError)
+_LOST: Final = (LostConnection, LateAnswer, ClusterDownError, ReadOnlyError)
 SENTINEL_PORT: Final = 26_379
 _SENTINEL_FIELDS: Final = ("sentinel_username", "sentinel_password")
 
@@ -34,7 +35,7 @@ class Client:
     *scripts* are the Lua texts by their SHA-1. Raises `ValueError` for an impossible *url*.
     """
 
-    __slots__ = ("_beside", "_cluster", "_has_lost", "_redis", "_scripts")
+    __slots__ = ("_beside", "_has_lost", "_redis", "_scripts")
 
     def __init__(self, url: str, timeout_s: float, scripts: dict[bytes, str]) -> None:
         way = _WAYS.get(urlsplit(url).scheme)
@@ -42,7 +43,6 @@ class Client:
             raise ValueError(f"must begin with one of {', '.join(_WAYS)}, memory, embedded")
         self._redis, *self._beside = way(url, _options(timeout_s))
         self._scripts = scripts
-        self._cluster = self._redis if isinstance(self._redis, RedisCluster) else None
         self._has_lost = False
 
     async def send(self, commands: list[Command]) -> list[Any]:
@@ -66,8 +66,8 @@ class Client:
 
     async def _sent(self, commands: list[Command]) -> list[Any]:
         try:
-            if self._cluster is not None and self._has_lost:
-                await self._look_anew(self._cluster)
+            if self._has_lost:
+                await self._look_anew()
             pipeline = self._redis.pipeline(transaction=False)
             for command in commands:
                 pipeline.execute_command(*command)
@@ -79,18 +79,25 @@ class Client:
         except BaseException:
             self._has_lost = True
             raise
-        if self._cluster is not None:
-            self._has_lost = any(isinstance(reply, _LOST) for reply in replies)
+        self._has_lost = any(isinstance(reply, RedisError) and _is_lost(reply) for reply in replies)
         return replies
 
-    async def _look_anew(self, cluster: RedisCluster) -> None:
-        """Ask who has which slots now: another member may have taken the place of a lost one.
+    async def _look_anew(self) -> None:
+        """Find out who is the master now: another one may have taken the place of a lost one.
 
-        The library does so of itself for single commands, but not for a pipeline whose errors are
-        among its replies: it would ask the dead member for ever.
+        The library asks a Cluster of itself after a single command, but not after a pipeline whose
+        errors are among its replies; and it stays connected to a server that became a replica.
         """
-        await cluster.nodes_manager.initialize()
+        if isinstance(self._redis, RedisCluster):
+            await self._redis.nodes_manager.initialize()
+        else:
+            await self._redis.connection_pool.disconnect(inuse_connections=False)
         self._has_lost = False
+
+
+def _is_lost(error: RedisError) -> bool:
+    """Tell whether who answered so is no master, or nobody did; older ones say it of a script."""
+    return isinstance(error, _LOST) or "READONLY" in str(error)
 
 
 def _options(timeout_s: float) -> dict[str, Any]:
