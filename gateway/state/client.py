@@ -11,20 +11,12 @@ from urllib.parse import unquote, urlsplit
 from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    ClusterDownError,
-    NoScriptError,
-    ReadOnlyError,
-    RedisClusterException,
-    RedisError,
-)
-from redis.exceptions import ConnectionError as LostConnection
-from redis.exceptions import TimeoutError as LateAnswer
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
+from gateway.state.lines import Lines, LinesToCluster, LinesToOne, tells_of_loss
 from gateway.state.pipe import Command
 from gateway.state.store import StoreDown
 
-_LOST: Final = (LostConnection, LateAnswer, ClusterDownError, ReadOnlyError)
 SENTINEL_PORT: Final = 26_379
 _SENTINEL_FIELDS: Final = ("sentinel_username", "sentinel_password")
 
@@ -35,7 +27,7 @@ class Client:
     *scripts* are the Lua texts by their SHA-1. Raises `ValueError` for an impossible *url*.
     """
 
-    __slots__ = ("_beside", "_has_lost", "_redis", "_scripts")
+    __slots__ = ("_beside", "_has_lost", "_lines", "_redis", "_scripts")
 
     def __init__(self, url: str, timeout_s: float, scripts: dict[bytes, str]) -> None:
         way = _WAYS.get(urlsplit(url).scheme)
@@ -43,6 +35,11 @@ class Client:
             raise ValueError(f"must begin with one of {', '.join(_WAYS)}, memory, embedded")
         self._redis, *self._beside = way(url, _options(timeout_s))
         self._scripts = scripts
+        self._lines: Lines = (
+            LinesToCluster(self._redis)
+            if isinstance(self._redis, RedisCluster)
+            else LinesToOne(self._redis)
+        )
         self._has_lost = False
 
     async def send(self, commands: list[Command]) -> list[Any]:
@@ -67,11 +64,9 @@ class Client:
     async def _sent(self, commands: list[Command]) -> list[Any]:
         try:
             if self._has_lost:
-                await self._look_anew()
-            pipeline = self._redis.pipeline(transaction=False)
-            for command in commands:
-                pipeline.execute_command(*command)
-            replies: list[Any] = await pipeline.execute(raise_on_error=False)
+                await self._lines.look_anew()
+                self._has_lost = False
+            replies = await self._lines.send(commands)
         # The one of a Cluster is no `RedisError`.
         except (RedisError, RedisClusterException, OSError) as error:
             self._has_lost = True
@@ -79,25 +74,8 @@ class Client:
         except BaseException:
             self._has_lost = True
             raise
-        self._has_lost = any(isinstance(reply, RedisError) and _is_lost(reply) for reply in replies)
+        self._has_lost = any(map(tells_of_loss, replies))
         return replies
-
-    async def _look_anew(self) -> None:
-        """Find out who is the master now: another one may have taken the place of a lost one.
-
-        The library asks a Cluster of itself after a single command, but not after a pipeline whose
-        errors are among its replies; and it stays connected to a server that became a replica.
-        """
-        if isinstance(self._redis, RedisCluster):
-            await self._redis.nodes_manager.initialize()
-        else:
-            await self._redis.connection_pool.disconnect(inuse_connections=False)
-        self._has_lost = False
-
-
-def _is_lost(error: RedisError) -> bool:
-    """Tell whether who answered so is no master, or nobody did; older ones say it of a script."""
-    return isinstance(error, _LOST) or "READONLY" in str(error)
 
 
 def _options(timeout_s: float) -> dict[str, Any]:

@@ -1,0 +1,109 @@
+"""How commands reach their server, by the connections of redis-py; needs the extra `[redis]`.
+
+Whoever sends keeps the connection for the next time: lending it anew from the library's pool, and
+a pipeline for each batch, cost several times as much as the request itself.
+"""
+
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+from hiredis import pack_command
+from redis.asyncio import Connection, Redis, RedisCluster
+from redis.exceptions import ClusterDownError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import ConnectionError as LostConnection
+from redis.exceptions import TimeoutError as LateAnswer
+
+from gateway.state.pipe import Command
+
+_LOST: Final = (LostConnection, LateAnswer, ClusterDownError, ReadOnlyError)
+
+
+class Lines(Protocol):
+    """The way to a server, or to the members of a Cluster."""
+
+    async def send(self, commands: list[Command]) -> list[Any]:
+        """Give the replies to *commands*, refusals as exceptions among them.
+
+        Raises what the library raises.
+        """
+
+    async def look_anew(self) -> None:
+        """Find out who is the master now: another one may have taken the place of a lost one."""
+
+
+class LinesToOne:
+    """The way to one server, the master that Sentinels name included."""
+
+    __slots__ = ("_idle", "_redis")
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._idle: list[Connection] = []
+
+    async def send(self, commands: list[Command]) -> list[Any]:
+        """Send all at once, on a connection that nobody else uses meanwhile."""
+        line = await self._taken()
+        try:
+            packed = b"".join(map(pack_command, commands))
+            await line.send_packed_command(packed, check_health=False)
+            replies = [await self._reply(line, command) for command in commands]
+        except BaseException:
+            # What is still to come would be taken for the answer to the next question.
+            await self._hang_up(line)
+            raise
+        self._idle.append(line)
+        return replies
+
+    async def look_anew(self) -> None:
+        """Connect anew: a server that became a replica lives on, and so do connections to it."""
+        while self._idle:
+            await self._hang_up(self._idle.pop())
+
+    async def _taken(self) -> Connection:
+        while self._idle:
+            line = self._idle.pop()
+            with suppress(LostConnection):
+                # Nothing to read, not even its end, is how a good one looks.
+                if not await line.can_read():
+                    return line
+            await self._hang_up(line)
+        new: Connection = await self._redis.connection_pool.get_connection()  # type: ignore[no-untyped-call]
+        return new
+
+    async def _reply(self, line: Connection, command: Command) -> Any:
+        try:
+            return await self._redis.parse_response(line, command[0])
+        except ResponseError as refusal:
+            return refusal
+
+    async def _hang_up(self, line: Connection) -> None:
+        await line.disconnect(nowait=True)
+        await self._redis.connection_pool.release(line)
+
+
+class LinesToCluster:
+    """The way to the members of a Cluster, each of which gets what is for its slots."""
+
+    __slots__ = ("_cluster",)
+
+    def __init__(self, cluster: RedisCluster) -> None:
+        self._cluster = cluster
+
+    async def send(self, commands: list[Command]) -> list[Any]:
+        """Send to all members at once."""
+        pipeline = self._cluster.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        replies: list[Any] = await pipeline.execute(raise_on_error=False)
+        return replies
+
+    async def look_anew(self) -> None:
+        """Ask who has which slots: the library does so after a single command, not after many."""
+        await self._cluster.nodes_manager.initialize()
+
+
+def tells_of_loss(reply: Any) -> bool:
+    """Tell whether who gave *reply* is no master, or nobody did; older ones say it of a script."""
+    if not isinstance(reply, RedisError):
+        return False
+    return isinstance(reply, _LOST) or "READONLY" in str(reply)
