@@ -27,6 +27,7 @@ from gateway.upstream.fanout import FanOut
 from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.large_body import LargeBody
 from gateway.upstream.names import ModelNames
+from gateway.upstream.request import WholeRequest
 from gateway.upstream.retry import RetryBudget
 
 # aiohttp warns of larger bodies in one piece: writing them would hold up the loop.
@@ -61,6 +62,7 @@ class GeminiUpstream:
         connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, socket_factory=small_socket)
         self._session = aiohttp.ClientSession(
             connector=connector,
+            request_class=WholeRequest,
             timeout=ClientTimeout(total=None, sock_connect=self.settings.connect_timeout_s),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
