@@ -17,7 +17,6 @@ from gateway.keys import (
     CREDENTIALS,
     DRAIN,
     FILES,
-    LEDGER,
     METRICS,
     NAMES,
     READINESS,
@@ -46,58 +45,59 @@ def build_app(settings: Settings) -> web.Application:
     Raises `ConfigError` for a middleware that cannot be loaded.
     """
     chain = load(settings.middlewares)
-    api = web.Application(middlewares=chain.middlewares)
-    api[SETTINGS] = settings
-    api[DRAIN] = Drain()
-    api[READINESS] = [_usable_credential(api)]
-    api[RELOADERS] = []
-    api[METRICS] = Metrics()
-    add_state(api, settings)
-    add_accounts(api, settings)
-    upstream = _add_upstream(api, settings)
-    api[RELOADERS].append(_reloader(api[CATALOG], upstream))
-    api[METRICS].watch_keys(upstream.pool.states)
-    api.cleanup_ctx.extend([_running_upstream, *chain.lifespans])
-    _add_routes(api)
+    prefix = settings.server.prefix
     # The edge is the outermost layer of everything, addresses outside the prefix included.
-    app = web.Application(middlewares=[edge])
-    app[DRAIN] = api[DRAIN]
+    app = web.Application(middlewares=[edge, chain.under(prefix, outside=health.PATHS)])
+    app[SETTINGS] = settings
+    app[DRAIN] = Drain()
+    app[READINESS] = [_usable_credential(app)]
+    app[RELOADERS] = []
+    app[METRICS] = Metrics()
+    add_state(app, settings)
+    add_accounts(app, settings)
+    upstream = _add_upstream(app, settings)
     app[CREDENTIALS] = upstream.pool.states
-    app[READINESS] = api[READINESS]
-    app[RELOADERS] = api[RELOADERS]
-    app[METRICS] = api[METRICS]
-    app[LEDGER] = api[LEDGER]
-    health.add_routes(app)
-    app.add_subapp(settings.server.prefix, api)
+    app[RELOADERS].append(_reloader(app[CATALOG], upstream))
+    app[METRICS].watch_keys(upstream.pool.states)
+    app.cleanup_ctx.extend([_running_upstream, *chain.lifespans])
+    app.router.add_routes([*health.routes(), *(_under(prefix, route) for route in _routes())])
     return app
 
 
-def _add_routes(api: web.Application) -> None:
+def _routes() -> list[web.RouteDef]:
     """Say what is answered under the prefix; what the chain translates is named by its dialect."""
-    for path, dialect in (
-        ("/v1/chat/completions", OPENAI_CHAT),
-        ("/v1/embeddings", OPENAI_EMBEDDINGS),
-    ):
-        api.router.add_post(path, relay.generate, name=dialect.name, expect_handler=defer_continue)
-    api.router.add_get("/v1/models", model_routes.list_models)
-    api.router.add_get("/v1/models/{model:.+}", model_routes.get_model)
-    api.router.add_routes(native_routes.routes())
-    api.router.add_routes(usage_routes.routes())
+    return [
+        *(
+            web.post(path, relay.generate, name=dialect.name, expect_handler=defer_continue)
+            for path, dialect in (
+                ("/v1/chat/completions", OPENAI_CHAT),
+                ("/v1/embeddings", OPENAI_EMBEDDINGS),
+            )
+        ),
+        web.get("/v1/models", model_routes.list_models),
+        web.get("/v1/models/{model:.+}", model_routes.get_model),
+        *native_routes.routes(),
+        *usage_routes.routes(),
+    ]
 
 
-def _add_upstream(api: web.Application, settings: Settings) -> GeminiUpstream:
-    """Put Gemini, and what is known of its models, into *api*."""
-    api[NAMES] = names = ModelNames(settings.models, time.monotonic)
-    refusals = api[REFUSALS]
+def _under(prefix: str, route: web.RouteDef) -> web.RouteDef:
+    return web.route(route.method, prefix + route.path, route.handler, **route.kwargs)
+
+
+def _add_upstream(app: web.Application, settings: Settings) -> GeminiUpstream:
+    """Put Gemini, and what is known of its models, into *app*."""
+    app[NAMES] = names = ModelNames(settings.models, time.monotonic)
+    refusals = app[REFUSALS]
     pool = CredentialPool(pool_members(settings), clock=time.monotonic)
-    pool.share(api[STATE].table("credentials", pool.hear))
+    pool.share(app[STATE].table("credentials", pool.hear))
     upstream = GeminiUpstream(settings.upstream, pool, names, refusals, time.monotonic)
     # The floor is for all processes together, the share goes with the requests of each.
     floor_per_s = RETRIES_PER_S / settings.server.workers
     upstream.budget = RetryBudget(time.monotonic, floor_per_s=floor_per_s)
-    api[UPSTREAM] = upstream
-    api[FILES] = FilesCredentials(upstream)
-    api[CATALOG] = Catalog(settings.models, upstream.models, time.monotonic)
+    app[UPSTREAM] = upstream
+    app[FILES] = FilesCredentials(upstream)
+    app[CATALOG] = Catalog(settings.models, upstream.models, time.monotonic)
     return upstream
 
 
@@ -120,16 +120,16 @@ def pool_members(settings: Settings) -> list[Credential]:
     ]
 
 
-async def _running_upstream(api: web.Application) -> AsyncIterator[None]:
-    upstream = api[UPSTREAM]
+async def _running_upstream(app: web.Application) -> AsyncIterator[None]:
+    upstream = app[UPSTREAM]
     await upstream.start()
     yield
-    await api[CATALOG].close()
+    await app[CATALOG].close()
     await upstream.close()
 
 
-def _usable_credential(api: web.Application) -> Check:
+def _usable_credential(app: web.Application) -> Check:
     async def check() -> str | None:
-        return None if api[UPSTREAM].usable() else "no usable upstream credential"
+        return None if app[UPSTREAM].usable() else "no usable upstream credential"
 
     return check

@@ -11,12 +11,13 @@ from gateway.keys import CREDENTIALS, DRAIN, READINESS, Check
 
 CHECK_TIMEOUT_S = 2.0
 HEADERS = {"Cache-Control": "no-store"}
+# Outside the chain.
+PATHS = frozenset({"/healthz", "/readyz"})
 
 
-def add_routes(app: web.Application) -> None:
-    """Serve both paths at the root of *app*, which has `CREDENTIALS`, `DRAIN` and `READINESS`."""
-    app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", readyz)
+def routes() -> list[web.RouteDef]:
+    """Give both paths, for the root of an app that has `CREDENTIALS`, `DRAIN` and `READINESS`."""
+    return [web.get("/healthz", healthz), web.get("/readyz", readyz)]
 
 
 async def healthz(_: web.Request) -> web.Response:

@@ -8,8 +8,9 @@ frozen dataclass; a class without `Options` takes none. `requires` and `provides
 import dataclasses
 import importlib
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -34,10 +35,35 @@ class PluginError(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The middlewares in the order of execution, and what they hold while the app runs."""
+    """The middlewares in the order of execution, and what they hold while the app runs.
+
+    Those side by side that run for payloads only are one of *middlewares*.
+    """
 
     middlewares: tuple[Middleware, ...]
     lifespans: tuple[Lifespan, ...]
+
+    def under(self, prefix: str, outside: Collection[str]) -> Middleware:
+        """Give one middleware that is the whole chain, for all routes but those *outside* it.
+
+        Where there is no route, it runs under *prefix* only.
+        """
+        composed = _Composed(self.middlewares)
+
+        def is_inside(request: web.Request) -> bool:
+            # Asked by its route: of one path there are many spellings.
+            resource = request.match_info.route.resource
+            if resource is None:
+                return f"{request.path}/".startswith(f"{prefix}/")
+            return resource.canonical not in outside
+
+        def chain(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
+            made = composed.made.get(handler)
+            if made is None and is_inside(request):
+                made = composed.around(handler, request)
+            return (made or handler)(request)
+
+        return web.middleware(chain)
 
 
 def load(tables: tuple[dict[str, Any], ...]) -> Chain:
@@ -48,6 +74,8 @@ def load(tables: tuple[dict[str, Any], ...]) -> Chain:
     """
     middlewares: list[Middleware] = []
     lifespans: list[Lifespan] = []
+    # Those that stand side by side and run for payloads only.
+    gated: list[Middleware] = []
     provided = set(GIVEN)
     for index, table in enumerate(tables):
         place = f"middlewares[{index}]"
@@ -57,8 +85,13 @@ def load(tables: tuple[dict[str, Any], ...]) -> Chain:
         provided |= provides
         if hasattr(middleware, "lifespan"):
             lifespans.append(middleware.lifespan)
-        payload_only = bool(OF_PAYLOAD & (requires | provides))
-        middlewares.append(_adapted(middleware, payload_only=payload_only))
+        if OF_PAYLOAD.isdisjoint(requires | provides):
+            middlewares.append(middleware)
+            gated = []
+            continue
+        if not gated:
+            middlewares.append(_gate(gated))
+        gated.append(middleware)
     return Chain(tuple(middlewares), tuple(lifespans))
 
 
@@ -78,7 +111,20 @@ def _make(table: dict[str, Any], place: str) -> Middleware:
     if not callable(made):
         raise PluginError(f"{place}: {name} is no middleware: it has no __call__(request, handler)")
     middleware: Middleware = made
-    return middleware
+    return middleware if "handler" in inspect.signature(made).parameters else _renamed(middleware)
+
+
+def _renamed(middleware: Any) -> Middleware:
+    """Give *middleware*, which has another name for its second argument, with the usual one."""
+
+    def called(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
+        answer: Awaitable[web.StreamResponse] = middleware(request, handler)
+        return answer
+
+    for name in ("requires", "provides", "lifespan"):
+        if hasattr(middleware, name):
+            setattr(called, name, getattr(middleware, name))
+    return called
 
 
 def _find(name: str, place: str) -> Any:
@@ -146,20 +192,33 @@ def _check_order(requires: frozenset[str], provided: set[str], place: str) -> No
         )
 
 
-def _adapted(middleware: Middleware, *, payload_only: bool) -> Middleware:
-    """Make *middleware* one that aiohttp takes as it is, without another coroutine in the way."""
-    if not payload_only:
-        if getattr(middleware, "__middleware_version__", None) == 1:
-            return middleware
+def _gate(gated: list[Middleware]) -> Middleware:
+    """Make of *gated*, to which more may be added, one that runs them for payloads only."""
+    composed = _Composed(gated)
 
-        def always(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
-            return middleware(request, handler)
-
-        return web.middleware(always)
-
-    def with_payload(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
+    def gate(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
         if request[EXCHANGE].carries_payload:
-            return middleware(request, handler)
+            handler = composed.made.get(handler) or composed.around(handler, request)
         return handler(request)
 
-    return web.middleware(with_payload)
+    return gate
+
+
+class _Composed:
+    """Middlewares put around handlers, once around each of a route; *made* are those."""
+
+    __slots__ = ("_middlewares", "made")
+
+    def __init__(self, middlewares: Sequence[Middleware]) -> None:
+        self._middlewares = middlewares
+        self.made: dict[Handler, Handler] = {}
+
+    def around(self, handler: Handler, request: web.Request) -> Handler:
+        """Give *handler*, to which *request* leads, with the middlewares in front of it."""
+        made = handler
+        for middleware in reversed(self._middlewares):
+            made = partial(middleware, handler=made)
+        # What tells that there is nothing at an address is made for each request.
+        if request.match_info.http_exception is None:
+            self.made[handler] = made
+        return made

@@ -1,14 +1,17 @@
 """Translation: the payload becomes the upstream call, and the reply gets its translator."""
 
 import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from aiohttp import web
 
-from gateway.exchange import Known
+from gateway.exchange import Known, Memories, Names, Refusals
 from gateway.keys import EXCHANGE, MEMORIES, NAMES, PRICES, REFUSALS, SETTINGS
 from gateway.models import base_name
 from gateway.plugins import Handler
+from gateway.prices import Prices
+from gateway.settings import Chat
 
 
 class Translation:
@@ -17,13 +20,25 @@ class Translation:
     requires = ("license", "payload", "media")
     provides = ("call", "reply")
 
+    _chat: Chat
+    _names: Names
+    _prices: Prices
+    _memories: Memories
+    _refusals: Refusals
+
+    async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
+        """Take hold of what every request needs."""
+        self._chat = app[SETTINGS].chat
+        self._names, self._prices = app[NAMES], app[PRICES]
+        self._memories, self._refusals = app[MEMORIES], app[REFUSALS]
+        yield
+
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Translate, hand on, and keep what the next turn of the conversation will need."""
-        exchange, app = request[EXCHANGE], request.app
+        exchange = request[EXCHANGE]
         dialect, payload = exchange.dialect, exchange.payload
-        chat = app[SETTINGS].chat
         exchange.asked = base_name(payload["model"])
-        model = app[NAMES].resolve(exchange.asked)
+        model = self._names.resolve(exchange.asked)
         keys = dialect.recalls(payload, exchange.media)
         scope = exchange.license.id
         known = Known(
@@ -31,11 +46,11 @@ class Translation:
             created=int(time.time()),
             model=model,
             media=exchange.media,
-            memories=await app[MEMORIES].recall(scope, keys) if keys else {},
-            refusals=app[REFUSALS].of(model),
-            image_output=chat.image_output,
-            safety=chat.safety,
-            cost=app[PRICES].of(model),
+            memories=await self._memories.recall(scope, keys) if keys else {},
+            refusals=self._refusals.of(model),
+            image_output=self._chat.image_output,
+            safety=self._chat.safety,
+            cost=self._prices.of(model),
         )
         call = dialect.call(payload, known, exchange.notes)
         # Files belong to the credential they went up with.
@@ -49,4 +64,4 @@ class Translation:
             return await handler(request)
         finally:
             if memories := exchange.reply.memories():
-                app[MEMORIES].remember(scope, memories)
+                self._memories.remember(scope, memories)

@@ -67,7 +67,7 @@ def build(settings) -> web.Application:
     app = web.Application(middlewares=[entered])
     app[DRAIN], app[READINESS], app[METRICS] = Drain(), [], Metrics()
     app[RELOADERS] = [taken_over]
-    health.add_routes(app)
+    app.router.add_routes(health.routes())
     for handler in (stream, wait, pid):
         app.router.add_get(f"/{handler.__name__}", handler)
     return app

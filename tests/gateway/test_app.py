@@ -1,7 +1,10 @@
 """The app as a whole: what is wired to what."""
 
+import asyncio
+
 import pytest
 import structlog
+from yarl import URL
 
 from gateway.app import build_app
 from gateway.keys import RELOADERS, UPSTREAM
@@ -88,6 +91,39 @@ async def test_how_each_credential_fares_is_told_in_the_log_and_by_readyz(runnin
 def test_the_floor_under_retries_is_one_for_all_processes(workers, retries):
     """Three a second for ten seconds, whether one process serves or five."""
     settings = settings_for("http://127.0.0.1:9", server={"workers": workers})
-    (api,) = build_app(settings)._subapps
+    api = build_app(settings)
     budget = api[UPSTREAM].budget
     assert sum(budget.take() for _ in range(100)) == retries
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/gemini/v1/models",
+        "//gemini//v1/models/",
+        "/v1/models",
+        "/%67emini/v1/models",
+        "/gemini%2Fv1/models",
+        "/gemini/%761/models",
+        "/gemini/v1/../v1/models",
+        "/healthz/../gemini/v1/models",
+        "/./gemini/v1/models",
+        "/gemini;a=b/v1/models",
+        "/gemini/v1/models?/healthz",
+        "/gemini/v1/models#/healthz",
+        "http://other/gemini/v1/models",
+        "http://other//gemini/v1/models",
+        "gemini/v1/models",
+        "/GEMINI/v1/models",
+        "\\gemini\\v1\\models",
+        "*",
+    ],
+)
+async def test_no_spelling_of_an_address_leads_around_the_license(running, target):
+    async with running(settings_for("http://127.0.0.1:9")) as gateway:
+        port = URL(gateway.url).port
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        status = int((await reader.read()).split()[1])
+        writer.close()
+        assert status in {400, 401, 404}

@@ -26,7 +26,7 @@ async def client():
     app = web.Application()
     app[DRAIN], app[READINESS] = Drain(), []
     app[CREDENTIALS] = lambda: [{"name": "main", "state": "out"}]
-    health.add_routes(app)
+    app.router.add_routes(health.routes())
     async with TestClient(TestServer(app)) as client:
         yield client
 

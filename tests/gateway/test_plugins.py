@@ -57,6 +57,16 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
                     yield
                     TRACE.append("down")
 
+            class Renamed:
+                requires = ("payload",)
+                async def __call__(self, request, call_next):
+                    response = await call_next(request)
+                    response.headers.add("x-passed", "Renamed")
+                    return response
+                async def lifespan(self, app):
+                    TRACE.append("renamed up")
+                    yield
+
             class Slotted:
                 __slots__ = ()
                 async def __call__(self, request, handler):
@@ -142,7 +152,7 @@ async def _passed(chain: plugins.Chain, *, carries_payload: bool) -> list[str]:
     async def handler(request):
         return web.Response(text="answer")
 
-    app = web.Application(middlewares=[edge, *chain.middlewares])
+    app = web.Application(middlewares=[edge, chain.under("", outside=())])
     app.router.add_get("/", handler)
     app.cleanup_ctx.extend(chain.lifespans)
     async with TestClient(TestServer(app)) as client, client.get("/") as response:
@@ -162,6 +172,15 @@ async def test_a_third_party_chain_runs_in_the_order_of_the_file(acme):
 async def test_middlewares_of_the_payload_stay_out_of_exchanges_without_one(acme):
     tables = (PROVIDER, {"use": "acme_models:plain"}, ALLOW_LIST)
     assert await _passed(plugins.load(tables), carries_payload=False) == ["plain"]
+
+
+async def test_the_second_argument_may_have_any_name(acme):
+    tables = (PROVIDER, {"use": "acme_models:Renamed"})
+    assert await _passed(plugins.load(tables), carries_payload=True) == ["Renamed", "Provider"]
+    assert await _passed(plugins.load(tables), carries_payload=False) == []
+    import acme_models
+
+    assert "renamed up" in acme_models.TRACE
 
 
 async def test_a_lifespan_surrounds_the_life_of_the_app(acme):

@@ -52,7 +52,7 @@ async def who(request):
 @pytest.fixture
 async def client(aiohttp_client):
     chain = load(({"use": "middlewares.license:LicenseAuth"},))
-    app = web.Application(middlewares=[small_edge, *chain.middlewares])
+    app = web.Application(middlewares=[small_edge, chain.under("", outside=())])
     book = Book()
     book.replace("test", {digest(key): one for key, one in LICENSES_BY_KEY.items()})
     app[LICENSES] = book
@@ -199,7 +199,7 @@ async def test_a_license_covers_the_models_its_globs_name(aiohttp_client, model,
             {"use": "middlewares.license:LicenseScope"},
         )
     )
-    app = web.Application(middlewares=[small_edge, *chain.middlewares])
+    app = web.Application(middlewares=[small_edge, chain.under("", outside=())])
     app[LICENSES] = book = Book()
     book.replace("test", {digest("narrow"): LICENSES_BY_KEY["narrow"]})
     app[SETTINGS] = Settings()
