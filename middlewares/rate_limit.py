@@ -177,7 +177,8 @@ class TokenEstimate:
         held = request.get(_HELD)
         if held is not None and self._store is not None:
             demand = self._foreseen(held, request[EXCHANGE].call)
-            if any(_differs(held.grant.demand[unit], demand[unit]) for unit in _ESTIMATED):
+            taken = held.grant.demand
+            if _differs(taken.tokens, demand.tokens) or _differs(taken.usd, demand.usd):
                 held.grant = self._store.revise(held.grant, demand)
         return handler(request)
 
@@ -217,18 +218,19 @@ def _shown(plan: Plan) -> Shown:
 
 
 def _prompt_tokens(request: web.Request) -> int:
-    return min(request.content_length or 0, LARGEST_TEXT_BYTES) // BYTES_PER_TOKEN
+    length = request.content_length or 0
+    return (length if length < LARGEST_TEXT_BYTES else LARGEST_TEXT_BYTES) // BYTES_PER_TOKEN
 
 
 def _most_output(call: UpstreamCall) -> int:
     """Give how many tokens the answers may have in all; 0 where nothing bounds them."""
-    answers = max(call.copies, setting(call, "candidateCount") or 1)
     most: int = setting(call, "maxOutputTokens") or 0
-    return most * answers
+    return most and most * max(call.copies, setting(call, "candidateCount") or 1)
 
 
 def _demand(tokens: float, usd: float) -> Demand:
-    return Demand(1, max(1, int(tokens)), max(1, int(usd)), 1)
+    # `max` would take as long as all of this, for each of them.
+    return Demand(1, int(tokens) if tokens > 1 else 1, int(usd) if usd > 1 else 1, 1)
 
 
 def _settle(store: StateStore, held: Held, exchange: Exchange) -> None:
@@ -257,7 +259,8 @@ def _tell(headers: dict[str, str], shown: Shown, grant: Grant) -> None:
             if rules[index].limit - used[index] < rule.limit - count:
                 rule, count = rules[index], used[index]
         headers[limit] = str(rule.limit)
-        headers[remaining] = str(max(0, int(rule.limit - count + SLACK)))
+        left = int(rule.limit - count + SLACK)
+        headers[remaining] = str(left) if left > 0 else "0"
         headers[reset] = duration(_reset_s(rule, count, grant))
 
 

@@ -49,7 +49,9 @@ class MemoryStore:
         refused, longest = None, 0.0
         for rule, meter in zip(plan.rules, meters, strict=True):
             _, unit, _, limit = rule
-            count, amount = meter.read(rule, now), min(demand[unit], limit)
+            count, amount = meter.read(rule, now), demand[unit]
+            if amount > limit:
+                amount = limit
             used.append(count)
             counted.append(count + amount)
             if amount and count + 1 > limit + SLACK:
@@ -100,7 +102,7 @@ class MemoryStore:
             # What was taken from a window that is over has gone with it.
             if meter and meter.holds(grant.windows):
                 count = meter.read(rule, now) + amount
-                meter.write(max(0.0, count), now)
+                meter.write(count if count > 0.0 else 0.0, now)
 
     def _meters_of(self, plan: Plan) -> list[Meter]:
         known = self._meters[plan.license_id]

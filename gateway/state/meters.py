@@ -29,9 +29,12 @@ class RateMeter:
 
     def read(self, rule: Rule, now: Moment) -> float:
         """Give how much of *rule* is used now."""
-        # A clock that stepped back lets nothing flow, and the flow goes on from there.
-        self.since = min(self.since, now.us)
-        return max(0.0, self.used - (now.us - self.since) * rule.limit / MINUTE_US)
+        us = now.us
+        if us < self.since:
+            # A clock that stepped back lets nothing flow, and the flow goes on from there.
+            self.since = us
+        left = self.used - (us - self.since) * rule.limit / MINUTE_US
+        return left if left > 0.0 else 0.0
 
     def write(self, used: float, now: Moment) -> None:
         """Set how much is used now."""

@@ -102,7 +102,9 @@ def changes(plan: Plan, demand: Demand, final: Demand) -> Iterator[tuple[Rule, i
     """Give what settling adds to each rule that *demand* was taken from: *final* less *demand*."""
     for rule in plan.rules:
         _, unit, _, limit = rule
-        taken = min(demand[unit], limit)
+        taken = demand[unit]
+        if taken > limit:
+            taken = limit
         if taken and final[unit] != taken:
             yield rule, final[unit] - taken
 

@@ -193,7 +193,7 @@ class Answer:
         """Read the body, at most *limit* bytes of it."""
         content = self._response.content
         pieces, size = [], 0
-        while size < limit and (data := await content.readany()):
+        while size < limit and not content.at_eof() and (data := await content.readany()):
             pieces.append(data)
             size += len(data)
         return b"".join(pieces)

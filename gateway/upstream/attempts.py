@@ -244,9 +244,9 @@ class Attempts:
     async def _send(self, credential: Credential) -> Answer:
         """Post the call and wait for the first event, inside the limits of one attempt."""
         settings = self._upstream.settings
-        limit = min(
-            self._deadline, asyncio.get_running_loop().time() + settings.first_event_timeout_s
-        )
+        limit = asyncio.get_running_loop().time() + settings.first_event_timeout_s
+        if limit > self._deadline:
+            limit = self._deadline
         answer: Answer | None = None
         try:
             async with asyncio.timeout_at(limit):

@@ -97,6 +97,8 @@ class RetryBudget:
     def _slot(self) -> int:
         """Give the slot of this second, emptying those that have left the window."""
         now = int(self._clock())
+        if now == self._second:
+            return now % self.SLOTS
         for second in range(self._second + 1, min(now, self._second + self.SLOTS) + 1):
             self._requests[second % self.SLOTS] = self._retries[second % self.SLOTS] = 0
         # A gap longer than the window has emptied all slots, whichever they are.

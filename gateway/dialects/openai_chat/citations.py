@@ -27,8 +27,6 @@ _RETRIEVED = "URL_RETRIEVAL_STATUS_SUCCESS"
 
 def annotations(choice: Choice) -> list[Json]:
     """Give the citations of a choice that has ended, in the order of Gemini's metadata."""
-    if not (choice.grounding or choice.citations):
-        return []
     written = _Written(choice)
     found = [
         *_grounded(choice.grounding.get("groundingMetadata") or {}, written),

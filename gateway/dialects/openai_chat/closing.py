@@ -76,6 +76,8 @@ def closing(choice: Choice) -> list[Json]:
 def _evidence(choice: Choice) -> list[Json]:
     """Give the deltas of the citations and of the metadata that they were made of."""
     choice.end_run()
+    if not (choice.grounding or choice.citations):
+        return []
     found = annotations(choice)
     deltas: list[Json] = [{"annotations": found}] if found else []
     metadata = dict(choice.grounding)

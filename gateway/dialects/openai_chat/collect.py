@@ -18,10 +18,11 @@ def choices(chunks: list[Json]) -> list[Json]:
     for chunk in chunks:
         for choice in chunk["choices"]:
             index = choice["index"]
-            if index not in folds:
-                folds[index] = _Fold()
-            folds[index].add(choice)
-    return [{"index": index, **folds[index].choice()} for index in sorted(folds)]
+            fold = folds.get(index)
+            if fold is None:
+                fold = folds[index] = _Fold()
+            fold.add(choice)
+    return [folds[index].choice() for index in sorted(folds)]
 
 
 class _Fold:
@@ -35,17 +36,26 @@ class _Fold:
         self._others: Json = {}
 
     def add(self, choice: Json) -> None:
+        deltas = self._deltas
         for name, value in choice["delta"].items():
-            self._deltas.setdefault(name, []).append(value)
-        for name, value in choice.items():
-            if name == "logprobs":
-                self._logprobs += value["content"]
-            elif name not in {"index", "delta"}:
-                self._others[name] = value
+            if name in deltas:
+                deltas[name].append(value)
+            else:
+                deltas[name] = [value]
+        self._others.update(choice)
+        if "logprobs" in choice:
+            self._logprobs += choice["logprobs"]["content"]
 
     def choice(self) -> Json:
         logprobs = {"content": self._logprobs, "refusal": None} if self._logprobs else None
-        return {"message": self._message(), "logprobs": logprobs, **self._others}
+        others = self._others
+        del others["delta"]
+        return {
+            "index": others["index"],
+            "message": self._message(),
+            **others,
+            "logprobs": logprobs,
+        }
 
     def _message(self) -> Json:
         message: Json = {"role": "assistant", "content": "", "refusal": None}

@@ -80,8 +80,9 @@ class _Walk:
 
     def instruct(self, message: Json, index: int) -> None:
         """Take a message that tells the model what to do."""
-        self.system += [{"text": text} for text in content.texts(message["content"])]
-        if content.has_media(message["content"]):
+        told = message["content"]
+        self.system += [{"text": text} for text in content.texts(told)]
+        if type(told) is not str and content.has_media(told):
             self.translating.notes.drop(f"messages[{index}].content")
 
     def ask(self, message: Json, index: int) -> None:
@@ -92,8 +93,11 @@ class _Walk:
         """Take a message of the model; the results of its calls come before the next turn."""
         parts = assistant.turn(self.translating, message, index)
         self.add("model", parts)
+        calls = _told_calls(message)
+        if not calls:
+            return
         native = [part for part in parts if "functionCall" in part]
-        for at, (call, told) in enumerate(zip(native, _told_calls(message), strict=False)):
+        for at, (call, told) in enumerate(zip(native, calls, strict=False)):
             function = told.get("function") or told.get("custom") or {}
             self._waiting.append((call, told.get("id"), function.get("name") or "", (index, at)))
 

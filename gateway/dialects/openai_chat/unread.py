@@ -38,7 +38,9 @@ def _places(payload: Json) -> Iterator[tuple[str, Json, frozenset[str]]]:
         if not _MESSAGE.issuperset(message):
             yield f"messages[{index}]", message, _MESSAGE
         content = message.get("content")
-        for at, part in enumerate(content if type(content) is list else ()):
+        if type(content) is not list:
+            continue
+        for at, part in enumerate(content):
             known = _PARTS.get(part["type"])
             if known is not None and not known.issuperset(part):
                 yield f"messages[{index}].content[{at}]", part, known

@@ -24,16 +24,18 @@ def count(metadata: Json) -> Usage:
     The tokens that built-in tools put into the prompt are beside `promptTokenCount`, thoughts are
     beside `candidatesTokenCount`; cached ones are within the prompt.
     """
-    prompt = _number(metadata, "promptTokenCount") + _number(metadata, "toolUsePromptTokenCount")
-    thoughts = _number(metadata, "thoughtsTokenCount")
-    completion = _number(metadata, "candidatesTokenCount") + thoughts
+    # Whatever else upstream puts in a count's place counts nothing.
+    told = {name: value for name, value in metadata.items() if type(value) is int}.get
+    prompt = told("promptTokenCount", 0) + told("toolUsePromptTokenCount", 0)
+    thoughts = told("thoughtsTokenCount", 0)
+    completion = told("candidatesTokenCount", 0) + thoughts
     usage = Usage(
         prompt=prompt,
         completion=completion,
-        total=_number(metadata, "totalTokenCount") or prompt + completion,
-        cached=_number(metadata, "cachedContentTokenCount"),
+        total=told("totalTokenCount", 0) or prompt + completion,
+        cached=told("cachedContentTokenCount", 0),
         thoughts=thoughts,
-        calls=_number(metadata, CALLS) or 1,
+        calls=told(CALLS, 0) or 1,
     )
     for names, fields in _PRICED:
         counts = _modalities(metadata, names)
@@ -81,7 +83,9 @@ def _number(metadata: Json, name: str) -> int:
 def _modalities(metadata: Json, names: tuple[str, ...]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for name in names:
-        details = metadata.get(name)
+        if name not in metadata:
+            continue
+        details = metadata[name]
         for detail in details if type(details) is list else ():
             word = _MODALITIES.get(str(detail.get("modality"))) if type(detail) is dict else None
             if word:
