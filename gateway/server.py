@@ -146,7 +146,10 @@ class Service:
             except config.ConfigError as error:
                 log.error("reload_refused", reason=str(error))  # noqa: TRY400 - no trace needed
                 return
-            self.output.configure(settings.log, secrets_of(settings))
+            secrets = secrets_of(settings)
+            # Thousands of licenses would hold up the loop.
+            await asyncio.to_thread(self.output.secrets.know, secrets)
+            self.output.configure(settings.log, secrets)
             for reloader in app[RELOADERS]:
                 await reloader(settings)
             pending = restart_needed(self.settings, settings)

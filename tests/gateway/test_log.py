@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from gateway import log as log_module
-from gateway.log import MAX_LINE_BYTES, Output, Sink, secrets_of
+from gateway.log import MAX_LINE_BYTES, Output, Secrets, Sink, secrets_of
 from gateway.settings import Credential, Database, License, Log, Settings, State, Upstream
 
 SECRET = "AIzaSy-not-a-real-key"
@@ -164,6 +164,21 @@ def test_the_number_of_lost_lines_is_told_in_the_log(pipe):
     os.close(pipe[1])
     with os.fdopen(pipe[0], "rb", closefd=False) as stream:
         assert stream.read() == b'next\n{"event":"log_lines_dropped","count":7}\n'
+
+
+def test_of_many_secrets_each_is_redacted_wherever_it_stands(pipe):
+    secrets = [f"gw-{number:x}-{number * 7919:012d}" for number in range(3_000)]
+    told = f"{secrets[0]}{secrets[1999]} and {secrets[2999]}."
+    line = orjson.loads(logged(pipe, lambda log: log.info("told", text=told), secrets=secrets))
+    assert line["text"] == "[redacted][redacted] and [redacted]."
+
+
+def test_secrets_that_are_replaced_are_known_no_longer():
+    secrets = Secrets()
+    for known, left in ((["one-key"], b"_ two-key"), (["two-key"], b"one-key _"), ([], None)):
+        secrets.know(known)
+        line = b"one-key two-key"
+        assert secrets.redact(line).replace(b"[redacted]", b"_") == (left or line)
 
 
 def test_every_secret_of_the_settings_is_known():
