@@ -126,4 +126,5 @@ async def test_no_spelling_of_an_address_leads_around_the_license(running, targe
         writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         status = int((await reader.read()).split()[1])
         writer.close()
+        await writer.wait_closed()
         assert status in {400, 401, 404}

@@ -15,16 +15,24 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 @asynccontextmanager
 async def listening(handle):
-    """Give the port of a server whose connections go to *handle* and are closed behind it."""
+    """Give the port of a server whose connections go to *handle*; wait until all are closed."""
+    served = set()
 
-    async def served(reader, writer):
-        with suppress(OSError, asyncio.IncompleteReadError):
+    async def serve(reader, writer):
+        served.add(asyncio.current_task())
+        try:
             await handle(reader, writer)
-            await writer.drain()
-        writer.close()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
-    async with await asyncio.start_server(served, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         yield server.sockets[0].getsockname()[1]
+        async with asyncio.timeout(10):
+            await asyncio.gather(*served)
 
 
 def session(kind):
