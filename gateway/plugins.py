@@ -111,11 +111,21 @@ def _make(table: dict[str, Any], place: str) -> Middleware:
     if not callable(made):
         raise PluginError(f"{place}: {name} is no middleware: it has no __call__(request, handler)")
     middleware: Middleware = made
-    return middleware if "handler" in inspect.signature(made).parameters else _renamed(middleware)
+    return middleware if _takes_handler(made) else _renamed(middleware)
+
+
+def _takes_handler(made: Any) -> bool:
+    """Say whether *made* takes its second argument by the name that aiohttp gives it."""
+    try:
+        parameter = inspect.signature(made).parameters.get("handler")
+    except ValueError:
+        # Compiled ones need not tell.
+        return False
+    return parameter is not None and parameter.kind is not parameter.POSITIONAL_ONLY
 
 
 def _renamed(middleware: Any) -> Middleware:
-    """Give *middleware*, which has another name for its second argument, with the usual one."""
+    """Give *middleware*, which takes its second argument by place only, as one that has it."""
 
     def called(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
         answer: Awaitable[web.StreamResponse] = middleware(request, handler)

@@ -67,6 +67,10 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
                     TRACE.append("renamed up")
                     yield
 
+            class ByPlace(Renamed):
+                async def __call__(self, request, handler, /):
+                    return await super().__call__(request, handler)
+
             class Slotted:
                 __slots__ = ()
                 async def __call__(self, request, handler):
@@ -174,8 +178,9 @@ async def test_middlewares_of_the_payload_stay_out_of_exchanges_without_one(acme
     assert await _passed(plugins.load(tables), carries_payload=False) == ["plain"]
 
 
-async def test_the_second_argument_may_have_any_name(acme):
-    tables = (PROVIDER, {"use": "acme_models:Renamed"})
+@pytest.mark.parametrize("name", ["Renamed", "ByPlace"])
+async def test_the_second_argument_may_have_any_name(acme, name):
+    tables = (PROVIDER, {"use": f"acme_models:{name}"})
     assert await _passed(plugins.load(tables), carries_payload=True) == ["Renamed", "Provider"]
     assert await _passed(plugins.load(tables), carries_payload=False) == []
     import acme_models
