@@ -47,7 +47,7 @@ def build_app(settings: Settings) -> web.Application:
     chain = load(settings.middlewares)
     prefix = settings.server.prefix
     # The edge is the outermost layer of everything, addresses outside the prefix included.
-    app = web.Application(middlewares=[edge, chain.under(prefix, outside=health.PATHS)])
+    app = web.Application(middlewares=[edge, chain.where_nothing_is(prefix)])
     app[SETTINGS] = settings
     app[DRAIN] = Drain()
     app[READINESS] = [_usable_credential(app)]
@@ -60,7 +60,11 @@ def build_app(settings: Settings) -> web.Application:
     app[RELOADERS].append(_reloader(app[CATALOG], upstream))
     app[METRICS].watch_keys(upstream.pool.states)
     app.cleanup_ctx.extend([_running_upstream, *chain.lifespans])
-    app.router.add_routes([*health.routes(), *(_under(prefix, route) for route in _routes())])
+    app.router.add_routes(health.routes())
+    app.router.add_routes(
+        web.route(one.method, prefix + one.path, chain.around(one.handler), **one.kwargs)
+        for one in _routes()
+    )
     return app
 
 
@@ -79,10 +83,6 @@ def _routes() -> list[web.RouteDef]:
         *native_routes.routes(),
         *usage_routes.routes(),
     ]
-
-
-def _under(prefix: str, route: web.RouteDef) -> web.RouteDef:
-    return web.route(route.method, prefix + route.path, route.handler, **route.kwargs)
 
 
 def _add_upstream(app: web.Application, settings: Settings) -> GeminiUpstream:

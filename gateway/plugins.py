@@ -8,9 +8,9 @@ frozen dataclass; a class without `Options` takes none. `requires` and `provides
 import dataclasses
 import importlib
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -34,34 +34,42 @@ class PluginError(ConfigError):
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One middleware of a chain; one *for_payloads* lets exchanges without a payload pass."""
+
+    middleware: Middleware
+    for_payloads: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Chain:
-    """The middlewares in the order of execution, and what they hold while the app runs.
+    """The middlewares in the order of execution, and what they hold while the app runs."""
 
-    Those side by side that run for payloads only are one of *middlewares*.
-    """
-
-    middlewares: tuple[Middleware, ...]
+    steps: tuple[Step, ...]
     lifespans: tuple[Lifespan, ...]
 
-    def under(self, prefix: str, outside: Collection[str]) -> Middleware:
-        """Give one middleware that is the whole chain, for all routes but those *outside* it.
+    def around(self, handler: Handler) -> Handler:
+        """Give *handler* behind the chain; put together once, so that no request pays for it."""
+        made = handler
+        for for_payloads, steps in groupby(reversed(self.steps), lambda step: step.for_payloads):
+            inner = made
+            for step in steps:
+                inner = _behind(step.middleware, inner)
+            made = _gate(inner, made) if for_payloads else inner
 
-        Where there is no route, it runs under *prefix* only.
-        """
-        composed = _Composed(self.middlewares)
+        async def chained(request: web.Request) -> web.StreamResponse:
+            return await made(request)
 
-        def is_inside(request: web.Request) -> bool:
-            # Asked by its route: of one path there are many spellings.
-            resource = request.match_info.route.resource
-            if resource is None:
-                return f"{request.path}/".startswith(f"{prefix}/")
-            return resource.canonical not in outside
+        return chained
 
-        def chain(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
-            made = composed.made.get(handler)
-            if made is None and is_inside(request):
-                made = composed.around(handler, request)
-            return (made or handler)(request)
+    def where_nothing_is(self, prefix: str) -> Middleware:
+        """Give the middleware that runs the chain for addresses under *prefix* without a route."""
+
+        async def chain(request: web.Request, handler: Handler) -> web.StreamResponse:
+            is_lost = request.match_info.http_exception is not None
+            if is_lost and f"{request.path}/".startswith(f"{prefix}/"):
+                handler = self.around(handler)
+            return await handler(request)
 
         return web.middleware(chain)
 
@@ -72,10 +80,8 @@ def load(tables: tuple[dict[str, Any], ...]) -> Chain:
     A middleware that requires or provides a field of the payload runs only for exchanges that carry
     one. Raises `PluginError`.
     """
-    middlewares: list[Middleware] = []
+    steps: list[Step] = []
     lifespans: list[Lifespan] = []
-    # Those that stand side by side and run for payloads only.
-    gated: list[Middleware] = []
     provided = set(GIVEN)
     for index, table in enumerate(tables):
         place = f"middlewares[{index}]"
@@ -85,14 +91,8 @@ def load(tables: tuple[dict[str, Any], ...]) -> Chain:
         provided |= provides
         if hasattr(middleware, "lifespan"):
             lifespans.append(middleware.lifespan)
-        if OF_PAYLOAD.isdisjoint(requires | provides):
-            middlewares.append(middleware)
-            gated = []
-            continue
-        if not gated:
-            middlewares.append(_gate(gated))
-        gated.append(middleware)
-    return Chain(tuple(middlewares), tuple(lifespans))
+        steps.append(Step(middleware, bool(OF_PAYLOAD & (requires | provides))))
+    return Chain(tuple(steps), tuple(lifespans))
 
 
 def _make(table: dict[str, Any], place: str) -> Middleware:
@@ -111,30 +111,7 @@ def _make(table: dict[str, Any], place: str) -> Middleware:
     if not callable(made):
         raise PluginError(f"{place}: {name} is no middleware: it has no __call__(request, handler)")
     middleware: Middleware = made
-    return middleware if _takes_handler(made) else _renamed(middleware)
-
-
-def _takes_handler(made: Any) -> bool:
-    """Say whether *made* takes its second argument by the name that aiohttp gives it."""
-    try:
-        parameter = inspect.signature(made).parameters.get("handler")
-    except ValueError:
-        # Compiled ones need not tell.
-        return False
-    return parameter is not None and parameter.kind is not parameter.POSITIONAL_ONLY
-
-
-def _renamed(middleware: Any) -> Middleware:
-    """Give *middleware*, which takes its second argument by place only, as one that has it."""
-
-    def called(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
-        answer: Awaitable[web.StreamResponse] = middleware(request, handler)
-        return answer
-
-    for name in ("requires", "provides", "lifespan"):
-        if hasattr(middleware, name):
-            setattr(called, name, getattr(middleware, name))
-    return called
+    return middleware
 
 
 def _find(name: str, place: str) -> Any:
@@ -202,33 +179,19 @@ def _check_order(requires: frozenset[str], provided: set[str], place: str) -> No
         )
 
 
-def _gate(gated: list[Middleware]) -> Middleware:
-    """Make of *gated*, to which more may be added, one that runs them for payloads only."""
-    composed = _Composed(gated)
+def _behind(middleware: Middleware, handler: Handler) -> Handler:
+    """Give *handler* behind *middleware*, which may call its second argument as it likes."""
 
-    def gate(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
-        if request[EXCHANGE].carries_payload:
-            handler = composed.made.get(handler) or composed.around(handler, request)
-        return handler(request)
+    def called(request: web.Request) -> Awaitable[web.StreamResponse]:
+        return middleware(request, handler)
 
-    return gate
+    return called
 
 
-class _Composed:
-    """Middlewares put around handlers, once around each of a route; *made* are those."""
+def _gate(with_payload: Handler, without: Handler) -> Handler:
+    """Give the handler of exchanges of both kinds."""
 
-    __slots__ = ("_middlewares", "made")
+    def called(request: web.Request) -> Awaitable[web.StreamResponse]:
+        return (with_payload if request[EXCHANGE].carries_payload else without)(request)
 
-    def __init__(self, middlewares: Sequence[Middleware]) -> None:
-        self._middlewares = middlewares
-        self.made: dict[Handler, Handler] = {}
-
-    def around(self, handler: Handler, request: web.Request) -> Handler:
-        """Give *handler*, to which *request* leads, with the middlewares in front of it."""
-        made = handler
-        for middleware in reversed(self._middlewares):
-            made = partial(middleware, handler=made)
-        # What tells that there is nothing at an address is made for each request.
-        if request.match_info.http_exception is None:
-            self.made[handler] = made
-        return made
+    return called

@@ -156,8 +156,8 @@ async def _passed(chain: plugins.Chain, *, carries_payload: bool) -> list[str]:
     async def handler(request):
         return web.Response(text="answer")
 
-    app = web.Application(middlewares=[edge, chain.under("", outside=())])
-    app.router.add_get("/", handler)
+    app = web.Application(middlewares=[edge])
+    app.router.add_get("/", chain.around(handler))
     app.cleanup_ctx.extend(chain.lifespans)
     async with TestClient(TestServer(app)) as client, client.get("/") as response:
         assert await response.text() == "answer"

@@ -52,14 +52,14 @@ async def who(request):
 @pytest.fixture
 async def client(aiohttp_client):
     chain = load(({"use": "middlewares.license:LicenseAuth"},))
-    app = web.Application(middlewares=[small_edge, chain.under("", outside=())])
+    app = web.Application(middlewares=[small_edge])
     book = Book()
     book.replace("test", {digest(key): one for key, one in LICENSES_BY_KEY.items()})
     app[LICENSES] = book
     app[SETTINGS] = Settings()
     app.cleanup_ctx.extend(chain.lifespans)
     for path in ("/v1/chat/completions", "/v1/models", "/v1beta/models/m:generateContent"):
-        app.router.add_route("*", path, who)
+        app.router.add_route("*", path, chain.around(who))
     return await aiohttp_client(app)
 
 
@@ -199,12 +199,12 @@ async def test_a_license_covers_the_models_its_globs_name(aiohttp_client, model,
             {"use": "middlewares.license:LicenseScope"},
         )
     )
-    app = web.Application(middlewares=[small_edge, chain.under("", outside=())])
+    app = web.Application(middlewares=[small_edge])
     app[LICENSES] = book = Book()
     book.replace("test", {digest("narrow"): LICENSES_BY_KEY["narrow"]})
     app[SETTINGS] = Settings()
     app.cleanup_ctx.extend(chain.lifespans)
-    app.router.add_post("/", who)
+    app.router.add_post("/", chain.around(who))
     client = await aiohttp_client(app)
     response = await client.post("/", headers={"Authorization": "narrow", "model": model})
     assert response.status == status
