@@ -11,8 +11,6 @@ from gateway.keys import CREDENTIALS, DRAIN, READINESS, Check
 
 CHECK_TIMEOUT_S = 2.0
 HEADERS = {"Cache-Control": "no-store"}
-# Outside the chain.
-PATHS = frozenset({"/healthz", "/readyz"})
 
 
 def routes() -> list[web.RouteDef]:

@@ -6,7 +6,6 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from gateway import health
 from gateway.exchange import Exchange, Outcome
 from gateway.keys import LEDGER, METRICS
 from gateway.ledger.row import row_of
@@ -32,6 +31,7 @@ class _Logger:
 
 
 _log: Final = _Logger()
+_PROBES: Final = frozenset({"/healthz", "/readyz"})
 
 
 def record(request: web.Request, exchange: Exchange) -> None:
@@ -40,7 +40,7 @@ def record(request: web.Request, exchange: Exchange) -> None:
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unknown"
     # Probes come every few seconds; only one that fails is news.
-    told = _log().debug if route in health.PATHS and exchange.outcome.status == 200 else _log().info
+    told = _log().debug if route in _PROBES and exchange.outcome.status == 200 else _log().info
     told("request", **_line(exchange, route, now))
     _count(request.app[METRICS], exchange, route, now - exchange.started)
     row = row_of(exchange, time.time(), now - exchange.started)

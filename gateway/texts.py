@@ -7,6 +7,7 @@ microsecond where all begin alike, as licenses do.
 import re
 from collections.abc import Iterable
 from itertools import groupby
+from os.path import commonprefix
 
 # What nests deeper, each text the beginning of the next, is written one beside the other.
 _MAX_DEPTH = 50
@@ -22,7 +23,7 @@ def _pattern(texts: list[bytes], depth: int) -> bytes:
     """Write *texts*, which are sorted, with what they begin with once."""
     if depth > _MAX_DEPTH:
         return b"(?:%b)" % b"|".join(map(re.escape, reversed(texts)))
-    shared = _shared(texts[0], texts[-1])
+    shared = commonprefix([texts[0], texts[-1]]) or b""  # noqa: RUF071 - these are no paths
     rests = [text[len(shared) :] for text in texts]
     # The first may be the beginning of all others.
     further = groupby(filter(None, rests), key=lambda rest: rest[0])
@@ -31,11 +32,3 @@ def _pattern(texts: list[bytes], depth: int) -> bytes:
         return re.escape(shared)
     optional = b"" if rests[0] else b"?"
     return b"%b(?:%b)%b" % (re.escape(shared), b"|".join(branches), optional)
-
-
-def _shared(first: bytes, last: bytes) -> bytes:
-    """Give what both begin with, and all that stand between them."""
-    for at, letters in enumerate(zip(first, last, strict=False)):
-        if letters[0] != letters[1]:
-            return first[:at]
-    return min(first, last)

@@ -10,7 +10,6 @@ from gateway.exchange import Json, Known, UpstreamCall
 
 _NONE: frozenset[str] = frozenset()
 _IMAGE_OUTPUTS = ("markdown", "images")
-_USUAL_SOUND = "wav"
 
 
 @dataclass(slots=True)
@@ -44,9 +43,8 @@ def asked(call: UpstreamCall, payload: Json, known: Known) -> Asked:
     images = native.google(payload).get("imageOutput") or known.image_output
     if images not in _IMAGE_OUTPUTS:
         raise BadRequest("Expected 'markdown' or 'images'.", param="google.image_output")
-    audio = (payload.get("audio") or {}).get("format") or _USUAL_SOUND
-    if audio != _USUAL_SOUND:
-        check_format(audio)
+    audio = (payload.get("audio") or {}).get("format") or "wav"
+    check_format(audio)
     return Asked(
         exchange_id=known.exchange_id,
         created=known.created,

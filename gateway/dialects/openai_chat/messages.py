@@ -80,9 +80,8 @@ class _Walk:
 
     def instruct(self, message: Json, index: int) -> None:
         """Take a message that tells the model what to do."""
-        told = message["content"]
-        self.system += [{"text": text} for text in content.texts(told)]
-        if type(told) is not str and content.has_media(told):
+        self.system += [{"text": text} for text in content.texts(message["content"])]
+        if content.has_media(message["content"]):
             self.translating.notes.drop(f"messages[{index}].content")
 
     def ask(self, message: Json, index: int) -> None:
