@@ -83,9 +83,7 @@ def _number(metadata: Json, name: str) -> int:
 def _modalities(metadata: Json, names: tuple[str, ...]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for name in names:
-        if name not in metadata:
-            continue
-        details = metadata[name]
+        details = metadata.get(name)
         for detail in details if type(details) is list else ():
             word = _MODALITIES.get(str(detail.get("modality"))) if type(detail) is dict else None
             if word:
