@@ -105,4 +105,6 @@ def _nanos(usd: float) -> int:
 
 
 def _number(number: int) -> int:
-    return max(0, min(number, _LARGEST))
+    if number < 0:
+        return 0
+    return number if number < _LARGEST else _LARGEST
