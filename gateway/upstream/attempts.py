@@ -51,6 +51,7 @@ class Attempts:
         "_avoid",
         "_call",
         "_deadline",
+        "_loop",
         "_mended",
         "_notes",
         "_outcome",
@@ -73,7 +74,9 @@ class Attempts:
         # What upstream said, the model that did, and the feature that was taken out for it.
         self._unproven: tuple[str, str, str] | None = None
         self._weak = False
-        self._deadline = asyncio.get_running_loop().time() + upstream.settings.deadline_s
+        # Asking for the running loop costs a system call each time in Python 3.11.
+        self._loop = asyncio.get_running_loop()
+        self._deadline = self._loop.time() + upstream.settings.deadline_s
 
     async def begin(self) -> tuple[Answer, Credential]:
         """Give the first answer that began, and its credential still leased.
@@ -99,7 +102,7 @@ class Attempts:
         """
         if kind not in _ELSEWHERE or self._call.action != "generateContent":
             return False
-        late = asyncio.get_running_loop().time() >= self._deadline
+        late = self._loop.time() >= self._deadline
         return not (self._outcome.begun or late)
 
     async def _begin_with_model(self) -> tuple[Answer, Credential]:
@@ -187,9 +190,8 @@ class Attempts:
         )
         if last or counts[kind] > policy.more:
             raise failed
-        loop = asyncio.get_running_loop()
         wait = pause(kind, attempt, random.uniform)
-        if loop.time() + wait >= self._deadline:
+        if self._loop.time() + wait >= self._deadline:
             raise failed
         if not policy.free and not self._upstream.budget.take():
             raise failed
@@ -244,7 +246,7 @@ class Attempts:
     async def _send(self, credential: Credential) -> Answer:
         """Post the call and wait for the first event, inside the limits of one attempt."""
         settings = self._upstream.settings
-        limit = asyncio.get_running_loop().time() + settings.first_event_timeout_s
+        limit = self._loop.time() + settings.first_event_timeout_s
         if limit > self._deadline:
             limit = self._deadline
         answer: Answer | None = None

@@ -5,6 +5,7 @@ header or proxy. Redirects are never followed, the key would go along.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from types import TracebackType
 
@@ -207,7 +208,8 @@ class Opening:
         except Apart as apart:
             self._copies = FanOut(self._upstream, apart.call, self._outcome, self._notes)
             return await self._copies.__aenter__()
-        self._outcome.first_event_at = asyncio.get_running_loop().time()
+        # The time of uvloop stands still while it is busy.
+        self._outcome.first_event_at = time.monotonic()
         return self._answer
 
     async def __aexit__(
