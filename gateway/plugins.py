@@ -57,6 +57,7 @@ class Chain:
                 inner = _behind(step.middleware, inner)
             made = _gate(inner, made) if for_payloads else inner
 
+        # What aiohttp routes to must be a coroutine function.
         async def chained(request: web.Request) -> web.StreamResponse:
             return await made(request)
 
