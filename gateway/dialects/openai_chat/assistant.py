@@ -42,8 +42,7 @@ def turn(translating: Translating, message: Json, index: int) -> list[Json]:
     return parts
 
 
-_BARE = frozenset({"role", "content", "name"})
-_PLAIN = _BARE | {"refusal"}
+_PLAIN = frozenset({"role", "content", "name", "refusal"})
 
 
 def function_calls(translating: Translating, message: Json, by_call: dict[str, str]) -> list[Json]:
@@ -173,12 +172,8 @@ def _sign_images(
 
 def _visible(translating: Translating, message: Json, index: int) -> list[Json]:
     """Give the parts that the client sees and sends back: texts and images."""
-    body = message.get("content")
-    if type(body) is str and content.IMAGE_MARK not in body and message.keys() <= _BARE:
-        # As in nearly every conversation.
-        return [{"text": body}] if body else []
     parts: list[Json] = []
-    for part in content.parts(translating, body, index):
+    for part in content.parts(translating, message.get("content"), index):
         parts += _pieces(part)
     if message.get("refusal"):
         parts.append({"text": message["refusal"]})

@@ -24,18 +24,16 @@ def count(metadata: Json) -> Usage:
     The tokens that built-in tools put into the prompt are beside `promptTokenCount`, thoughts are
     beside `candidatesTokenCount`; cached ones are within the prompt.
     """
-    # Whatever else upstream puts in a count's place counts nothing.
-    told = {name: value for name, value in metadata.items() if type(value) is int}.get
-    prompt = told("promptTokenCount", 0) + told("toolUsePromptTokenCount", 0)
-    thoughts = told("thoughtsTokenCount", 0)
-    completion = told("candidatesTokenCount", 0) + thoughts
+    prompt = _number(metadata, "promptTokenCount") + _number(metadata, "toolUsePromptTokenCount")
+    thoughts = _number(metadata, "thoughtsTokenCount")
+    completion = _number(metadata, "candidatesTokenCount") + thoughts
     usage = Usage(
         prompt=prompt,
         completion=completion,
-        total=told("totalTokenCount", 0) or prompt + completion,
-        cached=told("cachedContentTokenCount", 0),
+        total=_number(metadata, "totalTokenCount") or prompt + completion,
+        cached=_number(metadata, "cachedContentTokenCount"),
         thoughts=thoughts,
-        calls=told(CALLS, 0) or 1,
+        calls=_number(metadata, CALLS) or 1,
     )
     for names, fields in _PRICED:
         counts = _modalities(metadata, names)
