@@ -211,7 +211,7 @@ async def test_a_spent_day_tells_sdks_not_to_come_back(running):
 
 
 async def test_an_upstream_that_never_begins_is_a_504(running, streaming):
-    settings = {"upstream": {"first_event_timeout_s": 0.2}}
+    settings = {"upstream": {"first_event_timeout_s": 0.5}}
     async with (
         ScriptedUpstream([STALL]) as upstream,
         running(settings_for("" + upstream.url, **settings)) as gateway,
