@@ -208,7 +208,7 @@ class Opening:
         except Apart as apart:
             self._copies = FanOut(self._upstream, apart.call, self._outcome, self._notes)
             return await self._copies.__aenter__()
-        # The time of uvloop stands still while it is busy.
+        # By the clock that the start was read from; the loop of uvloop counts whole milliseconds.
         self._outcome.first_event_at = time.monotonic()
         return self._answer
 
