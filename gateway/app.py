@@ -92,6 +92,7 @@ def _add_upstream(app: web.Application, settings: Settings) -> GeminiUpstream:
     pool = CredentialPool(pool_members(settings), clock=time.monotonic)
     pool.share(app[STATE].table("credentials", pool.hear))
     upstream = GeminiUpstream(settings.upstream, pool, names, refusals, time.monotonic)
+    upstream.owners.share(app[STATE].table("owners", upstream.owners.hear))
     # The floor is for all processes together, the share goes with the requests of each.
     floor_per_s = RETRIES_PER_S / settings.server.workers
     upstream.budget = RetryBudget(time.monotonic, floor_per_s=floor_per_s)

@@ -327,6 +327,9 @@ class FilesUpstream(Protocol):
     def base_url(self) -> str:
         """Give the address of the upstream, without a path."""
 
+    def owner(self, uri: str) -> str | None:
+        """Give the credential that finds the file at *uri*, None if that is not known."""
+
     def lease(self, credential: str | None, avoid: Collection[str]) -> FilesLease:
         """Lend *credential*; another one when it is None, in *avoid* or cannot be used now.
 

@@ -123,7 +123,7 @@ class FilesClient:
 
     def owner(self, uri: str) -> str | None:
         """Give the name of the credential that owns the file at *uri*, if it is known."""
-        return self.shelf.owner(uri)
+        return self.shelf.owner(uri) or self._upstream.owner(uri)
 
     async def store(self, window: Window, mime: str, credential: str | None) -> StoredFile:
         """Give the file upstream with the bytes of *window*, uploading them if need be.

@@ -48,7 +48,7 @@ def _ask(request: web.Request, model: Model) -> answers.Ask:
     received, simulator = request[RECEIVED], request.app[SIMULATOR]
     checked = strict.generate({} if received.body is None else received.body, model)
     cache = checked.get("cachedContent")
-    if cache and cache not in simulator.caches:
+    if cache and simulator.caches.get(cache, "") not in {None, received.key}:
         raise Refusal("CachedContent not found (or permission denied)", status=403)
     for content in checked["contents"]:
         for part in content["parts"]:

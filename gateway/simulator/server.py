@@ -26,8 +26,8 @@ class Simulator:
     """Gemini on a socket of one's own: `async with Simulator() as simulator: simulator.url`.
 
     *keys* gives the standing of keys that are not good; every other key is accepted. *models* may
-    replace the table. *caches* are the names of cached contents that exist. *received* holds the
-    latest requests; `script` lets the next ones go wrong.
+    replace the table. *caches* gives the key that each cached content belongs to, None for any.
+    *received* holds the latest requests; `script` lets the next ones go wrong.
     """
 
     def __init__(
@@ -35,12 +35,12 @@ class Simulator:
         *,
         keys: dict[str, keys.Standing] | None = None,
         models: dict[str, Model] | None = None,
-        caches: frozenset[str] = frozenset({"cachedContents/simulated"}),
+        caches: dict[str, str | None] | None = None,
         polls: int = 1,
     ) -> None:
         self.keys = keys or {}
         self.models = MODELS if models is None else models
-        self.caches = caches
+        self.caches = {"cachedContents/simulated": None} if caches is None else caches
         self.files = Files(polls)
         self.received: deque[Received] = deque(maxlen=_KEPT)
         self._script = Script()

@@ -51,9 +51,11 @@ class Attempts:
         "_avoid",
         "_call",
         "_deadline",
+        "_is_missed",
         "_loop",
         "_mended",
         "_notes",
+        "_only",
         "_outcome",
         "_tried",
         "_unproven",
@@ -68,6 +70,9 @@ class Attempts:
         self._call = call
         self._outcome = outcome
         self._notes = notes
+        # Who owns what the call names, and is the only one to ask therefore.
+        self._only = call.credential or upstream.owners.of_call(call)
+        self._is_missed = False
         self._avoid: set[str] = set()
         self._tried: set[str] = set()
         self._mended: set[str] = set()
@@ -182,8 +187,10 @@ class Attempts:
 
     async def _prepare_next(self, failed: Failed, counts: Mapping[Kind, int]) -> None:
         """Wait until the next attempt may begin; raise `Failed` if there is to be none."""
-        kind, attempt = failed.fault.kind, sum(counts.values())
+        kind = failed.fault.kind
         policy = POLICIES[kind]
+        # To look under the next key for what a call names is no second try of the same.
+        attempt = sum(counts.values()) - counts.get(Kind.NOT_HERE, 0)
         # Once a byte has gone out, an early commit too, nothing is tried again.
         last = (
             failed.final or self._outcome.begun or attempt >= self._upstream.settings.max_attempts
@@ -212,7 +219,9 @@ class Attempts:
         except Failed as failed:
             upstream.pool.release(credential)
             upstream.learn(credential, call.model, failed.fault, began)
-            if POLICIES[failed.fault.kind].elsewhere:
+            if failed.fault.kind is Kind.NOT_HERE:
+                self._miss(credential)
+            elif POLICIES[failed.fault.kind].elsewhere:
                 self._avoid.add(credential.name)
             raise
         except BaseException:
@@ -221,7 +230,19 @@ class Attempts:
                 upstream.breakers.undecided(name)
             raise
         upstream.learn(credential, call.model, None, began)
+        if self._is_missed:
+            upstream.owners.learn(call, credential.name)
         return answer, credential
+
+    def _miss(self, credential: Credential) -> None:
+        """Ask no key of this project any more: it has not what the call names."""
+        self._is_missed = True
+        fellows = {one.name for one in self._upstream.pool.fellows(credential.name)}
+        self._avoid |= fellows
+        self._tried |= fellows
+        if self._only is not None:
+            self._upstream.owners.forget(self._call)
+            self._only = self._call.credential
 
     def _check_breaker(self, model: str) -> None:
         if self._upstream.breakers.all_closed:
@@ -237,9 +258,9 @@ class Attempts:
         pool, call = self._upstream.pool, self._call
         if self._tried:
             with suppress(GatewayError):
-                return pool.lease(call.model, avoid=self._tried, only=call.credential)
+                return pool.lease(call.model, avoid=self._tried, only=self._only)
         try:
-            return pool.lease(call.model, avoid=self._avoid, only=call.credential)
+            return pool.lease(call.model, avoid=self._avoid, only=self._only)
         except GatewayError as error:
             raise Failed(Fault(_exhausted_kind(error), error), final=True) from None
 

@@ -28,6 +28,7 @@ from gateway.upstream.fanout import FanOut
 from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.large_body import LargeBody
 from gateway.upstream.names import ModelNames
+from gateway.upstream.owners import Owners
 from gateway.upstream.request import WholeRequest
 from gateway.upstream.retry import RetryBudget
 
@@ -54,6 +55,7 @@ class GeminiUpstream:
         self.refusals = refusals
         self.budget = RetryBudget(clock)
         self.breakers = Breakers(clock)
+        self.owners = Owners(clock)
         self._urls: dict[tuple[str, str], URL] = {}
         self._session: aiohttp.ClientSession | None = None
 

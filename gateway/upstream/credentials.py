@@ -81,26 +81,34 @@ class CredentialPool:
     ) -> Credential:
         """Take the best credential for *model*; give it back with `release`.
 
-        *avoid* names those that already failed, *only* the one that owns the request's files.
+        *avoid* names those that already failed, *only* the one that owns the request's files:
+        keys of its project may stand in for it.
         Raises `RateLimited` or `QuotaSpent` with the shortest rest when all of them rest, and
         `UpstreamAuth` when none is usable at all.
         """
         now = self._clock()
         best: Credential | None = None
         load = inf
-        for credential in self.credentials:
-            if only is not None and credential.name != only:
-                continue
+        members = self.credentials if only is None else self.fellows(only)
+        for credential in members:
             if credential.name in avoid or not self._usable(credential, model, now):
                 continue
             own = credential.leases / credential.weight
             if own < load or (own == load and best and credential.last_used < best.last_used):
                 best, load = credential, own
         if best is None:
-            raise self._exhausted(model, now)
+            raise self._exhausted(members, model, now)
         best.leases += 1
         best.last_used = now
         return best
+
+    def fellows(self, name: str) -> list[Credential]:
+        """Give all credentials of the project that *name* belongs to; all there are if it is gone.
+
+        Files and cached content belong to a project, whichever of its keys they came with.
+        """
+        scopes = {one.scope for one in self.credentials if one.name == name}
+        return [one for one in self.credentials if one.scope in scopes] or self.credentials
 
     def release(self, credential: Credential) -> None:
         """Give *credential* back."""
@@ -181,11 +189,11 @@ class CredentialPool:
             return False
         return not self._rests or self._rests.get((credential.scope, model), 0.0) <= now
 
-    def _exhausted(self, model: str, now: float) -> GatewayError:
-        """Say why no credential is left, with the shortest rest."""
+    def _exhausted(self, members: list[Credential], model: str, now: float) -> GatewayError:
+        """Say why none of *members* is left, with the shortest rest."""
         rests = [
             (self._rests.get((credential.scope, model), 0.0) - now, credential)
-            for credential in self.credentials
+            for credential in members
             if credential.out_until <= now
         ]
         resting = [(rest, credential) for rest, credential in rests if rest > 0]

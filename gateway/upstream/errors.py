@@ -57,6 +57,8 @@ _DEAD_REASONS = frozenset(
 
 _NOTHING_TEXT = re.compile(r"\blimit: 0\b(?!\.)")
 _CACHE_TEXT = re.compile(r"CachedContent not found|cache content metadata")
+# "You do not have permission to access the File abc or it may not exist."
+_FILE_TEXT = re.compile(r"permission to access the \w+ \S+ or it may not exist")
 
 Redact = Callable[[str], str]
 
@@ -171,6 +173,8 @@ def _denied(complaint: Complaint, status: int) -> Fault:
         return Fault(Kind.KEY_DEAD, _no_key())
     if _CACHE_TEXT.search(complaint.message):
         return _no_cache(complaint)
+    if _FILE_TEXT.search(complaint.message):
+        return Fault(Kind.NOT_HERE, NotFound(complaint.message))
     return Fault(Kind.REQUEST, Forbidden(complaint.message))
 
 

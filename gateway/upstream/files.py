@@ -18,6 +18,10 @@ class FilesCredentials:
         """Give the upstream's address as it is configured now."""
         return self._upstream.settings.base_url
 
+    def owner(self, uri: str) -> str | None:
+        """Give the credential that is known to find the file at *uri*."""
+        return self._upstream.owners.of(uri)
+
     def lease(self, credential: str | None, avoid: Collection[str]) -> FilesLease:
         """Lend *credential*, or another one when it cannot be used. Raises `GatewayError`.
 

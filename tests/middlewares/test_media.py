@@ -356,6 +356,18 @@ async def test_large_media_go_through_the_files_api_of_one_credential(gateway):
         assert told["credential"] == "main"
 
 
+async def test_a_file_found_elsewhere_binds_what_is_uploaded_beside_it(gateway):
+    video = sample("mp4") + bytes(2_000_000)
+    async with files_api() as api:
+        api.keys["other"] = "key-other"
+        api.owners[f"{api.base_url}/v1beta/files/theirs"] = "other"
+        made = await gateway(api, upload_above_bytes=1_000_000)
+        named = {"type": "file", "file": {"file_id": "files/theirs"}}
+        status, told = await made.ask(named, image_url(data_url(video)))
+        assert (status, told["credential"]) == (200, "other")
+        assert [file.key for file in api.files.values()] == ["key-other"]
+
+
 async def test_all_files_move_when_their_credential_is_lost_half_way(gateway):
     videos = [sample("mp4") + bytes([n]) * 2_000_000 for n in range(2)]
     async with files_api() as api:

@@ -35,6 +35,7 @@ class FilesApi:
     def __init__(self) -> None:
         self.files: dict[str, Stored] = {}
         self.keys = {"main": "key-main"}
+        self.owners: dict[str, str] = {}
         self.steps: list[int] = []
         self.polls_until_active = 0
         self.outcome = "ACTIVE"
@@ -45,6 +46,9 @@ class FilesApi:
         self.base_url = ""
         self.peak = 0
         self._names = count()
+
+    def owner(self, uri: str) -> str | None:
+        return self.owners.get(uri)
 
     def lease(self, credential: str | None, avoid: Collection[str]) -> FilesLease:
         names = [name for name in (credential, *self.keys) if name in self.keys]

@@ -51,3 +51,6 @@ async def test_only_caches_that_exist_can_be_used(simulator):
         403,
         "CachedContent not found (or permission denied)",
     )
+    simulator.caches["cachedContents/b"] = "b"
+    asked = [await ask(simulator, "a", cachedContent="cachedContents/b", key=key) for key in "ab"]
+    assert [status for status, _ in asked] == [403, 200]

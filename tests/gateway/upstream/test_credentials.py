@@ -161,6 +161,27 @@ def test_a_request_whose_files_belong_to_one_stays_on_it():
     assert [pool.lease("m", only="two").name for _ in range(3)] == ["two"] * 3
 
 
+def test_keys_of_the_owners_project_stand_in_for_it():
+    mine = [Credential(name, name, project="mine") for name in ("one", "two")]
+    pool, _ = pool_of(*mine, Credential("other", "other", project="other"))
+    pool.report(mine[0], "m", fault(Kind.KEY_DEAD))
+    assert [pool.lease("m", only="one").name for _ in range(2)] == ["two", "two"]
+
+
+def test_the_rest_that_is_told_is_that_of_the_owner():
+    pool, _ = pool_of(*one_and_two())
+    pool.report(pool.credentials[0], "m", fault(Kind.BUSY, 5))
+    pool.report(pool.credentials[1], "m", fault(Kind.BUSY, 50))
+    with pytest.raises(RateLimited) as caught:
+        pool.lease("m", only="two")
+    assert caught.value.retry_after == 50
+
+
+def test_an_owner_that_is_gone_binds_to_nothing():
+    pool, _ = pool_of(*one_and_two())
+    assert pool.lease("m", only="gone").name in {"one", "two"}
+
+
 def test_no_text_holds_a_key_and_no_state_does():
     pool, _ = pool_of(Credential("one", "AIza-secret"))
     assert pool.redact("Consumer 'api_key:AIza-secret' is out") == (

@@ -70,6 +70,11 @@ ROWS = [
     (envelope(*DENIED, "You do not have access to the tuned model."), Kind.REQUEST, 403),
     (envelope(*DENIED, "CachedContent not found (or permission denied)"), Kind.NOT_HERE, 404),
     (
+        envelope(*DENIED, "You do not have permission to access the File a-1 or it may not exist."),
+        Kind.NOT_HERE,
+        404,
+    ),
+    (
         envelope(404, "NOT_FOUND", "models/x is not found for API version v1beta"),
         Kind.MODEL_UNKNOWN,
         404,

@@ -1,0 +1,90 @@
+"""Which credential finds what requests name: cached content and files of one project alone.
+
+Learned only where one project had not what another has, so that with one project nothing is ever
+looked up.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from gateway.exchange import Json, UpstreamCall
+
+KEEP_S: Final = 86_400.0
+MAX_KNOWN: Final = 4_096
+
+
+class Owners:
+    """What is known of who owns what. *clock* gives monotonic seconds."""
+
+    __slots__ = ("_clock", "_known", "_publish")
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._known: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self._publish: Callable[[str, bytes, float], None] | None = None
+
+    def share(self, publish: Callable[[str, bytes, float], None]) -> None:
+        """Tell the other processes from now on what is learned, by *publish*."""
+        self._publish = publish
+
+    def hear(self, name: str, value: bytes, left_s: float) -> None:
+        """Take over what another process learned; an empty *value* says that it was wrong."""
+        if value:
+            self._put(name, value.decode(), left_s)
+        else:
+            self._known.pop(name, None)
+
+    def of(self, name: str) -> str | None:
+        """Give the credential that finds *name*, None if that is not known."""
+        owner, until = self._known.get(name, (None, 0.0))
+        return owner if until > self._clock() else None
+
+    def of_call(self, call: UpstreamCall) -> str | None:
+        """Give the credential that finds what *call* names, None if that is not known."""
+        if not self._known:
+            return None
+        return next((owner for name in _named(call.body) if (owner := self.of(name))), None)
+
+    def learn(self, call: UpstreamCall, credential: str) -> None:
+        """Remember that *credential* found all that *call* names."""
+        for name in _named(call.body):
+            self._put(name, credential, KEEP_S)
+            if self._publish is not None:
+                self._publish(name, credential.encode(), KEEP_S)
+
+    def forget(self, call: UpstreamCall) -> None:
+        """Forget who owns what *call* names: it is not there any more."""
+        for name in _named(call.body):
+            if self._known.pop(name, None) is not None and self._publish is not None:
+                self._publish(name, b"", KEEP_S)
+
+    def _put(self, name: str, owner: str, left_s: float) -> None:
+        self._known[name] = owner, self._clock() + left_s
+        self._known.move_to_end(name)
+        if len(self._known) > MAX_KNOWN:
+            self._known.popitem(last=False)
+
+
+def _named(body: Json) -> Iterator[str]:
+    """Give the names of cached content and files in *body*, which may be a client's own."""
+    body = _either(body, "generateContentRequest", "generate_content_request") or body
+    cached = _either(body, "cachedContent", "cached_content")
+    if isinstance(cached, str):
+        yield cached
+    for content in _list(_either(body, "contents")):
+        for part in _list(_either(content, "parts")):
+            uri = _either(_either(part, "fileData", "file_data"), "fileUri", "file_uri")
+            if isinstance(uri, str):
+                yield uri
+
+
+def _either(holder: Any, *spellings: str) -> Any:
+    """Give the field of *holder* in the first of its *spellings* that is there."""
+    if not isinstance(holder, dict):
+        return None
+    return next((holder[name] for name in spellings if holder.get(name)), None)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
