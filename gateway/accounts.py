@@ -32,7 +32,7 @@ def add_accounts(app: web.Application, settings: Settings) -> None:
     app[DATABASE] = database = Database(settings.database.url)
     app[LICENSES] = book = Book()
     book.replace("config", fixed(settings.licenses))
-    app[PRICES] = prices = Prices(settings.models.prices)
+    app[PRICES] = prices = Prices(settings.models.prices, settings.models.tiers)
     node = secrets.token_hex(6)
     spill = Spill(Path(settings.database.spill), node)
     app[LEDGER] = ledger = Ledger(database, spill, _stream(settings, node))
@@ -45,7 +45,7 @@ def add_accounts(app: web.Application, settings: Settings) -> None:
 
     async def reload(settings: Settings) -> None:
         book.replace("config", fixed(settings.licenses))
-        prices.configure(settings.models.prices)
+        prices.configure(settings.models.prices, settings.models.tiers)
         watch.max_stale_s = settings.limits.license_max_stale_s
 
     async def running(_: web.Application) -> AsyncIterator[None]:

@@ -98,7 +98,7 @@ class Usage:
 
     What costs another price than text is counted besides: sound in the prompt and in its cached
     part, images and sound in the completion, and *searches* of the web. It is the sum of so many
-    *calls*.
+    *calls*. *tier* is the one that served it, in Gemini's word; empty where it was not told.
     """
 
     prompt: int = 0
@@ -112,6 +112,7 @@ class Usage:
     audio_output: int = 0
     searches: int = 0
     calls: int = 1
+    tier: str = ""
 
 
 # Not frozen, as the other two of its kind: that would make them three times as slow to make.

@@ -31,19 +31,26 @@ _VERSION: Final = re.compile(
 class Prices:
     """The prices of models by name. *clock* gives seconds since 1970."""
 
-    __slots__ = ("_clock", "_configured", "_estimates", "_until")
+    __slots__ = ("_clock", "_configured", "_estimates", "_tiers", "_until")
 
     _configured: Mapping[str, Price]
+    _tiers: Mapping[str, float]
     _estimates: dict[str, Estimate]
     _until: float
 
-    def __init__(self, table: Mapping[str, Price], clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        table: Mapping[str, Price],
+        tiers: Mapping[str, float] | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._clock = clock
-        self.configure(table)
+        self.configure(table, tiers or {})
 
-    def configure(self, table: Mapping[str, Price]) -> None:
-        """Take *table* for the one before."""
-        self._configured = table
+    def configure(self, table: Mapping[str, Price], tiers: Mapping[str, float]) -> None:
+        """Take *table* and *tiers* for those before; a tier is told by its share of the price."""
+        self._configured, self._tiers = table, tiers
         self._renew()
 
     def of(self, model: str) -> Estimate | None:
@@ -70,7 +77,7 @@ class Prices:
         """Take the prices that hold now, and note until when they do."""
         now = self._clock()
         holding = {model: _holding(price, now) for model, price in self._configured.items()}
-        self._estimates = {model: _estimate(price) for model, price in holding.items()}
+        self._estimates = {model: _estimate(price, self._tiers) for model, price in holding.items()}
         self._until = min(map(_ends, holding.values()), default=inf)
 
 
@@ -88,12 +95,14 @@ def _ends(price: Price) -> float:
     return datetime.combine(price.next.since, _MIDNIGHT, UTC).timestamp()
 
 
-def _estimate(price: Price) -> Estimate:
-    usual = _by_rates(price)
-    above, long = (price.long.above, _by_rates(price.long)) if price.long else (inf, usual)
+def _estimate(price: Price, tiers: Mapping[str, float]) -> Estimate:
+    above = price.long.above if price.long else inf
+    standard = _by_length(price, 1.0)
+    others = {tier: _by_length(price, share) for tier, share in tiers.items()}
     query, prompt = price.search_queries * _PER_SEARCH, price.search_prompts * _PER_SEARCH
 
     def estimate(usage: Usage) -> float:
+        usual, long = others.get(usage.tier, standard)
         tokens = (long if usage.prompt > above * usage.calls else usual)(usage)
         if not usage.searches:
             return tokens
@@ -102,12 +111,21 @@ def _estimate(price: Price) -> Estimate:
     return estimate
 
 
-def _by_rates(rates: Rates) -> Estimate:
-    fresh, output = rates.input, rates.output
-    cached = _else(rates.cached, fresh)
-    audio, image_out = _else(rates.audio_input, fresh), _else(rates.image_output, output)
-    audio_cached = _else(rates.audio_cached, cached)
-    audio_out = _else(rates.audio_output, output)
+def _by_length(price: Price, share: float) -> tuple[Estimate, Estimate]:
+    """Give what estimates calls with a usual and with a long prompt at *share* of the price."""
+    usual = _by_rates(price, share)
+    return usual, _by_rates(price.long, share) if price.long else usual
+
+
+def _by_rates(rates: Rates, share: float) -> Estimate:
+    fresh, output = rates.input * share, rates.output * share
+    audio = _else(rates.audio_input, rates.input) * share
+    image_out = _else(rates.image_output, rates.output) * share
+    audio_out = _else(rates.audio_output, rates.output) * share
+    # A cheaper tier is cheaper for what is new; cached tokens keep their price with most models.
+    kept = max(share, 1.0)
+    cached = fresh if rates.cached is None else rates.cached * kept
+    audio_cached = cached if rates.audio_cached is None else rates.audio_cached * kept
 
     def estimate(usage: Usage) -> float:
         if not (usage.cached or usage.audio_input or usage.image_output or usage.audio_output):

@@ -195,13 +195,17 @@ class NextPrice(Price, frozen=True, kw_only=True):
 
 
 class Models(Section, frozen=True):
-    """Names: aliases, replacements, fallbacks, prices."""
+    """Names: aliases, replacements, fallbacks, prices.
+
+    *tiers* gives how many times the price the tokens of a service tier cost.
+    """
 
     list_ttl_s: Seconds = 300.0
     aliases: dict[str, str] = field(default_factory=dict)
     replacements: dict[str, Replacement] = field(default_factory=dict)
     fallbacks: dict[str, tuple[str, ...]] = field(default_factory=dict)
     prices: dict[str, Price] = field(default_factory=dict)
+    tiers: dict[str, Usd] = field(default_factory=dict)
 
 
 class Chat(Section, frozen=True):

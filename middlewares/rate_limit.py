@@ -187,7 +187,8 @@ class TokenEstimate:
         output = _most_output(call) or habit.output_tokens
         usd = float(held.grant.demand.usd)
         if USD in held.account.units and self._prices is not None:
-            usage = Usage(prompt=held.prompt, completion=int(output))
+            tier = call.body.get("serviceTier") or call.body.get("service_tier") or ""
+            usage = Usage(held.prompt, int(output), tier=str(tier).lower())
             usd = _cost(self._prices, call.model, usage) * NANOS_PER_USD
         return _demand(held.prompt + output, usd)
 

@@ -89,8 +89,8 @@ def test_every_option_has_a_comment():
     assert bare == []
 
 
-def test_the_shipped_tables_hold_prices_and_replacements_only():
+def test_the_shipped_tables_hold_prices_tiers_and_replacements_only():
     shipped = tomllib.loads((ROOT / "gateway" / "defaults.toml").read_text())
     assert {key: set(value) for key, value in shipped.items()} == {
-        "models": {"replacements", "prices"}
+        "models": {"replacements", "tiers", "prices"}
     }

@@ -7,7 +7,8 @@ import structlog
 from yarl import URL
 
 from gateway.app import build_app
-from gateway.keys import RELOADERS, UPSTREAM
+from gateway.exchange import Usage
+from gateway.keys import PRICES, RELOADERS, UPSTREAM
 from tests.faults.scripted import LAST, ScriptedUpstream, answer, refusal
 from tests.running import LICENSE, SECRET, settings_for
 
@@ -21,11 +22,16 @@ async def test_a_reload_takes_over_licenses_credentials_and_models(running):
             upstream.url,
             keys=("key-2",),
             licenses=[{"id": "new", "key": "new-license"}],
-            models={"aliases": {"fast": "gemini-2.5-pro"}},
+            models={"aliases": {"fast": "gemini-2.5-pro"}, "tiers": {"flex": 0.25}},
         )
         for reload in gateway.app[RELOADERS]:
             await reload(changed)
         assert (await gateway.whole())[0] == 401
+        costs = [
+            gateway.app[PRICES].cost("gemini-2.5-pro", Usage(prompt=1_000, tier=tier))
+            for tier in ("standard", "flex")
+        ]
+        assert costs[1] == costs[0] / 4
         headers = {"Authorization": "new-license"}
         body = {"model": "fast", "messages": [{"role": "user", "content": "hi"}]}
         url = f"{gateway.url}/v1/chat/completions"

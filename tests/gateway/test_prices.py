@@ -100,6 +100,47 @@ def test_searches_have_their_price_by_the_query_or_by_the_prompt(usage, usd):
     assert Prices({"m": Price(input=1.0, output=1.0)}).cost("m", Usage(searches=9)) == 0
 
 
+@pytest.mark.parametrize(
+    ("usage", "usd"),
+    [
+        (Usage(prompt=MILLION, completion=MILLION, tier="standard"), 11.0),
+        (Usage(prompt=MILLION, completion=MILLION, tier="priority"), 11.0 * 1.8),
+        (Usage(prompt=MILLION, completion=MILLION, tier="flex"), 11.0 / 2),
+        (Usage(prompt=MILLION, completion=MILLION, tier="unheard of"), 11.0),
+        # Cached tokens are not cheaper in a cheaper tier.
+        (Usage(prompt=2 * MILLION, cached=MILLION, tier="flex"), 0.5 + 0.1),
+        (Usage(prompt=2 * MILLION, cached=MILLION, tier="priority"), 1.8 + 0.18),
+        (Usage(prompt=MILLION, audio_input=MILLION, tier="priority"), 3 * 1.8),
+        (Usage(prompt=MILLION, cached=MILLION, audio_cached=MILLION, tier="priority"), 0.3 * 1.8),
+        (Usage(prompt=MILLION, cached=MILLION, audio_cached=MILLION, tier="flex"), 0.3),
+        (Usage(completion=MILLION, image_output=MILLION, tier="flex"), 30 / 2),
+        (Usage(completion=MILLION, audio_output=MILLION, tier="flex"), 20 / 2),
+        # Nor are searches.
+        (Usage(prompt=MILLION, searches=2, tier="flex"), 0.5 + 2 * 0.014),
+    ],
+)
+def test_a_tier_has_its_share_of_the_price(usage, usd):
+    price = Price(
+        input=1.0,
+        output=10.0,
+        cached=0.1,
+        audio_input=3.0,
+        audio_cached=0.3,
+        image_output=30.0,
+        audio_output=20.0,
+        search_queries=14.0,
+    )
+    prices = Prices({"m": price}, read(None, {}).models.tiers)
+    assert prices.cost("m", usage) == pytest.approx(usd)
+
+
+def test_a_tier_has_its_share_of_long_prompts_and_of_what_has_no_price_of_its_own():
+    prices = Prices({"m": Price(input=1.0, output=10.0, long=LONG)}, {"flex": 0.5})
+    assert prices.cost("m", Usage(prompt=300_000, tier="flex")) == pytest.approx(0.3)
+    cached = Usage(prompt=100_000, cached=100_000, audio_cached=10, tier="flex")
+    assert prices.cost("m", cached) == pytest.approx(0.05)
+
+
 def noon(year: int, month: int, day: int) -> float:
     return datetime(year, month, day, 12, tzinfo=UTC).timestamp()
 

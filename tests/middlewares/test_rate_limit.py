@@ -332,7 +332,7 @@ class Foreseeing(House):
         super().__init__(clock, **limits)
         self.call = UpstreamCall("gemini-2.5-flash", {}, stream=False)
         estimate = TokenEstimate()
-        self.app[PRICES] = Prices(prices or {})
+        self.app[PRICES] = Prices(prices or {}, {"priority": 2.0})
         self.app.middlewares.extend([self.translate, web.middleware(estimate)])
         self.app.cleanup_ctx.append(estimate.lifespan)
 
@@ -408,6 +408,22 @@ async def test_money_is_reserved_by_the_price_of_the_call(clock, serve):
     house.gate.set()
     assert (await first).status == 200
     assert (await client.post("/chat")).status == 200, "but it cost nothing"
+
+
+@pytest.mark.parametrize("field", ["serviceTier", "service_tier"])
+async def test_a_dearer_tier_reserves_more(clock, serve, field):
+    house = Foreseeing(
+        clock, {"gemini-2.5-flash": Price(input=1.0, output=1_000.0)}, usd_per_day=1.0
+    )
+    house.asks(maxOutputTokens=500)
+    house.call.body[field] = "PRIORITY"
+    client = await serve(house)
+    house.gate = asyncio.Event()
+    first = asyncio.ensure_future(client.post("/chat"))
+    await house.entered.wait()
+    assert (await client.post("/chat")).status == 429, "the first may cost the whole dollar"
+    house.gate.set()
+    assert (await first).status == 200
 
 
 async def test_what_no_quota_in_usd_could_count_is_refused(clock, serve):

@@ -146,6 +146,18 @@ async def test_searches_are_paid_for_too(scripted, ledger, streaming):
     assert row["cost_nanos"] == 230_000 + 28_000_000
 
 
+@pytest.mark.parametrize(("tier", "times"), [("standard", 1), ("flex", 0.5), ("priority", 1.8)])
+async def test_a_tier_is_paid_for_as_the_one_that_served(scripted, ledger, streaming, tier, times):
+    """Asked for as priority, a request may be served as standard, and costs no more then."""
+    settings = {"models": {"prices": {MODEL: BORDERED}}, **ledger.settings}
+    answer = says({"text": "Hi"}, finish="STOP") | {"usageMetadata": LONG | {"serviceTier": tier}}
+    async with scripted([answer], **settings) as (gateway, _):
+        told = await ask(gateway, streaming=streaming, service_tier="priority")
+    assert told.usage["cost"] == pytest.approx(times * 1.6)
+    [row] = ledger.rows()
+    assert row["cost_nanos"] == times * 1_600_000_000
+
+
 def user(*texts: str) -> dict:
     return {"role": "user", "content": [{"type": "text", "text": text} for text in texts]}
 

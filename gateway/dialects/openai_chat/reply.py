@@ -203,7 +203,7 @@ class ChatReply:
         told = usage.wire(counts, self._metadata)
         if self._cost is not None:
             told["cost"] = self._cost(counts)
-        return {"usage": told, **usage.service_tier(self._metadata)}
+        return {"usage": told, **usage.service_tier(counts)}
 
 
 def _written(choice: Choice) -> str:

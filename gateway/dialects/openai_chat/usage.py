@@ -34,6 +34,7 @@ def count(metadata: Json) -> Usage:
         cached=_number(metadata, "cachedContentTokenCount"),
         thoughts=thoughts,
         calls=_number(metadata, CALLS) or 1,
+        tier=str(metadata.get("serviceTier") or "").lower(),
     )
     for names, fields in _PRICED:
         counts = _modalities(metadata, names)
@@ -66,10 +67,9 @@ def wire(usage: Usage, metadata: Json) -> Json:
     }
 
 
-def service_tier(metadata: Json) -> Json:
+def service_tier(usage: Usage) -> Json:
     """Give the tier that served the request as OpenAI's field; nothing where it was not told."""
-    told = metadata.get("serviceTier")
-    tier = _TIERS.get(str(told).lower()) if told else None
+    tier = _TIERS.get(usage.tier)
     return {"service_tier": tier} if tier else {}
 
 
