@@ -13,6 +13,8 @@ from gateway.features import BYPASS, instruct, limit, map_parts, without
 
 REMEMBER_S = 86_400.0
 MAX_LEARNED = 4_096
+# Each `frozenset()` is another one.
+_NOTHING: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class LearnedRefusals:
         """Give the names of the features that *model* refuses."""
         until = self._until.get(model)
         if until is None:
-            return frozenset()
+            return _NOTHING
         now = self._clock()
         return frozenset(feature for feature, end in until.items() if end > now)
 

@@ -66,11 +66,11 @@ class Chain:
     def where_nothing_is(self, prefix: str) -> Middleware:
         """Give the middleware that runs the chain for addresses under *prefix* without a route."""
 
-        async def chain(request: web.Request, handler: Handler) -> web.StreamResponse:
+        def chain(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
             is_lost = request.match_info.http_exception is not None
             if is_lost and f"{request.path}/".startswith(f"{prefix}/"):
                 handler = self.around(handler)
-            return await handler(request)
+            return handler(request)
 
         return web.middleware(chain)
 

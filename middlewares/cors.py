@@ -37,13 +37,13 @@ class Cors:
         self._origins = frozenset(app[SETTINGS].cors.origins)
         yield
 
-    async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    def __call__(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
         """Answer OPTIONS at once; mark every other answer as readable by allowed origins."""
         headers = self._headers(request.headers.get(hdrs.ORIGIN))
         if request.method == hdrs.METH_OPTIONS:
-            return web.Response(status=204, headers=_preflight(request, headers))
+            return _preflight(request, headers)
         request[EXCHANGE].headers.update(headers)
-        return await handler(request)
+        return handler(request)
 
     def _headers(self, origin: str | None) -> dict[str, str]:
         """Give what allows *origin* to read the answer; nothing for those not configured."""
@@ -56,7 +56,12 @@ class Cors:
         }
 
 
-def _preflight(request: web.Request, headers: dict[str, str]) -> dict[str, str]:
+async def _preflight(request: web.Request, headers: dict[str, str]) -> web.StreamResponse:
+    """Tell what may be asked; the origin what it may, too, if *headers* allow it."""
+    return web.Response(status=204, headers=_allowed(request, headers))
+
+
+def _allowed(request: web.Request, headers: dict[str, str]) -> dict[str, str]:
     if not headers:
         return {hdrs.ALLOW: METHODS}
     asked = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS, hdrs.AUTHORIZATION)

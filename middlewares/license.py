@@ -1,7 +1,7 @@
 """LicenseAuth: the first to look at a request, before a byte of its body is read."""
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from time import monotonic
@@ -58,7 +58,7 @@ class LicenseAuth:
         self._trusted = networks(app[SETTINGS].server.trusted_proxies)
         yield
 
-    async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    def __call__(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
         """Put the license on the exchange. Raises `Unauthorized`, `Forbidden`, `RateLimited`."""
         keys = presented(request)
         if len(keys) > 1:
@@ -70,7 +70,7 @@ class LicenseAuth:
             raise self._refusal(request, given=bool(keys))
         self._check(found, request)
         request[EXCHANGE].license = found
-        return await handler(request)
+        return handler(request)
 
     def _refusal(self, request: web.Request, *, given: bool) -> Unauthorized | RateLimited:
         wait = self._wrong.count(self._address(request), monotonic())
@@ -103,7 +103,7 @@ class LicenseScope:
 
     requires = ("license", "payload")
 
-    async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    def __call__(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
         """Check the model asked for against the license's globs. Raises `Forbidden`."""
         exchange = request[EXCHANGE]
         patterns = exchange.license.models
@@ -114,7 +114,7 @@ class LicenseScope:
                 param="model",
                 code="model_not_allowed",
             )
-        return await handler(request)
+        return handler(request)
 
 
 def presented(request: web.Request) -> set[str]:

@@ -1,16 +1,17 @@
 """Check every media part of the payload and put it, in Gemini's form, on the exchange."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from gateway.keys import EXCHANGE, FILES, SETTINGS, STATE
 from gateway.media import parts
 from gateway.media.fetch import Fetcher
 from gateway.media.files import FilesClient
 from gateway.media.intake import Intake
+from gateway.media.parts import MediaPart
 from gateway.media.resolver import SystemLookup
+from gateway.plugins import Handler
 
 
 class MediaFormats:
@@ -26,13 +27,17 @@ class MediaFormats:
     def __init__(self) -> None:
         self._intake: Intake | None = None
 
-    async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    def __call__(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
         """Take in the media, if there are any, and call on."""
         exchange = request[EXCHANGE]
         found = parts.find(exchange.payload) if exchange.dialect.has_messages else []
-        if found:
-            assert self._intake is not None
-            await self._intake.fill(exchange, found)
+        return self._filled(request, handler, found) if found else handler(request)
+
+    async def _filled(
+        self, request: web.Request, handler: Handler, found: list[MediaPart]
+    ) -> web.StreamResponse:
+        assert self._intake is not None
+        await self._intake.fill(request[EXCHANGE], found)
         return await handler(request)
 
     async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
