@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from gateway.exchange import Known, Memories, Names, Refusals
+from gateway.exchange import Exchange, Known, Memories, Names, Refusals
 from gateway.keys import EXCHANGE, MEMORIES, NAMES, PRICES, REFUSALS, SETTINGS
 from gateway.models import base_name
 from gateway.plugins import Handler
@@ -36,17 +36,25 @@ class Translation:
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Translate, hand on, and keep what the next turn of the conversation will need."""
         exchange = request[EXCHANGE]
+        await self._translate(exchange)
+        try:
+            return await handler(request)
+        finally:
+            if memories := exchange.reply.memories():
+                self._memories.remember(exchange.license.id, memories)
+
+    async def _translate(self, exchange: Exchange) -> None:
+        """Make call and reply; what they are made of is free when this returns."""
         dialect, payload = exchange.dialect, exchange.payload
         exchange.asked = base_name(payload["model"])
         model = self._names.resolve(exchange.asked)
         keys = dialect.recalls(payload, exchange.media)
-        scope = exchange.license.id
         known = Known(
             exchange_id=exchange.id,
             created=int(time.time()),
             model=model,
             media=exchange.media,
-            memories=await self._memories.recall(scope, keys) if keys else {},
+            memories=await self._memories.recall(exchange.license.id, keys) if keys else {},
             refusals=self._refusals.of(model),
             image_output=self._chat.image_output,
             safety=self._chat.safety,
@@ -60,8 +68,3 @@ class Translation:
             exchange.notes.is_strict = True
             exchange.notes.refuse_if_any()
         exchange.reply = dialect.reply(exchange.call, payload, known)
-        try:
-            return await handler(request)
-        finally:
-            if memories := exchange.reply.memories():
-                self._memories.remember(scope, memories)
