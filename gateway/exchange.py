@@ -180,8 +180,8 @@ class Reply(Protocol):
     def open(self) -> list[Json]:
         """Give the chunks that go out before the first event: the role. Idempotent with `feed`."""
 
-    def feed(self, event: Json) -> list[Json]:
-        """Translate one upstream event; raise `GatewayError` for an error told in-band."""
+    def feed(self, *events: Json) -> list[Json]:
+        """Translate the events of one read; raise `GatewayError` for one that is an error."""
 
     def finish(self) -> list[Json]:
         """Give the closing chunks; raise `UpstreamTruncated` if upstream never finished."""

@@ -1,6 +1,6 @@
 """The handler: one exchange goes up, its reply comes down, event by event.
 
-Streamed and whole take the same way: every event goes through `reply.feed`, `reply.finish` closes,
+Streamed and whole take the same way: all events go through `reply.feed`, `reply.finish` closes,
 and a whole answer is the collected chunks. What is there is read at once and written at once.
 
 The commit point of a stream is the first upstream event. Until then a failure is an ordinary HTTP
@@ -24,7 +24,7 @@ from gateway.errors import (
     UpstreamTimeout,
     UpstreamTruncated,
 )
-from gateway.exchange import Exchange, Json, Reply, UpstreamCall
+from gateway.exchange import Batches, Exchange, Json, Reply, UpstreamCall
 from gateway.keys import DRAIN, EXCHANGE, PRICES, SETTINGS, UPSTREAM
 from gateway.pacemaker import Pacemaker
 
@@ -97,7 +97,7 @@ async def stream(request: web.Request, exchange: Exchange) -> web.StreamResponse
 async def _relay(
     request: web.Request, response: EventStream, exchange: Exchange, pacemaker: Pacemaker
 ) -> None:
-    """Send the reply down; the whole hot path of a stream is the loop in here."""
+    """Send the reply down, from its head to its last byte."""
     reply, outcome = exchange.reply, exchange.outcome
     async with request.app[UPSTREAM].open(exchange.call, outcome, exchange.notes) as batches:
         # Fed before the head leaves: the head tells what the first events told.
@@ -108,22 +108,33 @@ async def _relay(
             stamp(response, exchange)
             await response.prepare(request)
             outcome.begun = True
-        broken: UpstreamError | None = None
-        try:
-            while True:
-                if frames:
-                    pacemaker.writes()
-                    await response.write(frames)
-                    pacemaker.wrote()
-                del frames
-                frames = _framed(reply, await anext(batches))
-        except StopAsyncIteration:
-            pass
-        except (UpstreamTruncated, UpstreamTimeout) as error:
-            broken = error
-        closing = _finish(reply, broken)
+        # They are out, and a stream may last for many minutes.
+        exchange.headers.clear()
+        # A task of its own wakes alone: in this one each chunk would wake, from the outermost
+        # inwards, every middleware that waits for the answer.
+        pump = asyncio.create_task(_pump(batches, reply, response, pacemaker, frames), name="pump")
+        del frames
+        closing = _finish(reply, await pump)
     pacemaker.writes()
     await response.write_eof(reply.encode(closing) + exchange.dialect.end)
+
+
+async def _pump(
+    batches: Batches, reply: Reply, response: EventStream, pacemaker: Pacemaker, frames: bytes
+) -> UpstreamError | None:
+    """Write *frames* and all that comes; give what it broke off with. The hot path of a stream."""
+    try:
+        while True:
+            if frames:
+                pacemaker.writes()
+                await response.write(frames)
+                pacemaker.wrote()
+            del frames
+            frames = _framed(reply, await anext(batches))
+    except StopAsyncIteration:
+        return None
+    except (UpstreamTruncated, UpstreamTimeout) as error:
+        return error
 
 
 def _forget(exchange: Exchange) -> None:
@@ -133,20 +144,15 @@ def _forget(exchange: Exchange) -> None:
     exchange.call.body.clear()
 
 
-def _fed(reply: Reply, events: list[Json]) -> list[Json]:
-    """Give the chunks of one batch."""
-    return [chunk for event in events for chunk in reply.feed(event)]
-
-
 def _framed(reply: Reply, events: list[Json]) -> bytes:
     """Give the frames of one batch: nothing else of it is held while the client does not read."""
-    chunks = _fed(reply, events)
+    chunks = reply.feed(*events)
     return reply.encode(chunks) if chunks else b""
 
 
 def _collected(reply: Reply, events: list[Json]) -> Json:
     """Give the whole answer: the chunks of a stream, folded."""
-    return reply.collect(_fed(reply, events) + reply.finish())
+    return reply.collect(reply.feed(*events) + reply.finish())
 
 
 def _has_sound(call: UpstreamCall) -> bool:

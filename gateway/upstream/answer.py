@@ -159,9 +159,11 @@ class Answer:
         events: list[Json] = []
         for payload in payloads:
             try:
-                event = _unwrapped(orjson.loads(payload))
+                event = orjson.loads(payload)
             except orjson.JSONDecodeError:
                 raise UpstreamError("The upstream sent an event that is not JSON.") from None
+            if type(event) is not dict:
+                event = _unwrapped(event)
             if "error" in event:
                 if not events:
                     raise fault_of_error(event["error"], self._redact).error

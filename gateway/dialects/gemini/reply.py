@@ -54,13 +54,14 @@ class GeminiReply:
         """Give what goes out before the first event: it says nothing."""
         return [{}]
 
-    def feed(self, event: Json) -> list[Json]:
-        """Note what *event* tells and pass it on. Raises `UpstreamError` for what is none."""
+    def feed(self, *events: Json) -> list[Json]:
+        """Note what *events* tell and pass them on. Raises `UpstreamError` for what is none."""
         try:
-            self._note(event)
+            for event in events:
+                self._note(event)
         except _SHAPE_FAULTS as error:
             raise UpstreamError(_STRANGE) from error
-        return [event]
+        return list(events)
 
     def _note(self, event: Json) -> None:
         metadata = event.get("usageMetadata")

@@ -1,5 +1,6 @@
 """What is known of one candidate of a reply while its events come in."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gateway.dialects.openai_chat.asked import Asked
@@ -46,7 +47,7 @@ class Choice:
         self.finish_message: str | None = None
         self.continuation: str | None = None
         self.is_blocked = False
-        self.ratings: list[Json] = []
+        self.ratings: Sequence[Json] = ()
         self.calls: list[Json] = []
         self.pending: Json | None = None
         self.parts: list[Json] = []

@@ -1,5 +1,7 @@
 """Why Gemini ended, in OpenAI's words."""
 
+from collections.abc import Sequence
+
 from gateway.exchange import Json
 
 # The numbers are those of the API's protocol buffers; a client of the API may ask for them.
@@ -70,7 +72,7 @@ def is_failed(native: str) -> bool:
     return native in _FAILED
 
 
-def refusal(native: str, message: object, ratings: list[Json]) -> str:
+def refusal(native: str, message: object, ratings: Sequence[Json]) -> str:
     """Say in one sentence or two why Gemini withheld an answer."""
     blamed = [
         str(rating.get("category", "")).removeprefix("HARM_CATEGORY_")

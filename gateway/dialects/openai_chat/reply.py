@@ -39,7 +39,7 @@ class ChatReply:
         "_choices",
         "_cost",
         "_counts",
-        "_facts",
+        "_fingerprint",
         "_head",
         "_metadata",
         "_usage_head",
@@ -53,12 +53,7 @@ class ChatReply:
         self._counts: Usage | None = None
         self._cost = known.cost
         self.sunset: str | None = None
-        self._facts: Json = {
-            "id": f"chatcmpl-{known.exchange_id}",
-            "created": known.created,
-            "model": self._asked.model,
-            "system_fingerprint": _fingerprint(call.model),
-        }
+        self._fingerprint = _fingerprint(call.model)
         self._head = self._usage_head = b""
 
     @property
@@ -85,12 +80,15 @@ class ChatReply:
             self._open(0, chunks)
         return chunks
 
-    def feed(self, event: Json) -> list[Json]:
-        """Translate one event; raise the `GatewayError` that it tells of or amounts to."""
+    def feed(self, *events: Json) -> list[Json]:
+        """Translate *events*; raise the `GatewayError` that one tells of or amounts to."""
+        chunks: list[Json] = []
         try:
-            return self._feed(event)
+            for event in events:
+                self._feed(event, chunks)
         except _SHAPE_FAULTS as error:
             raise UpstreamError(_STRANGE) from error
+        return chunks
 
     def finish(self) -> list[Json]:
         """Give the closing chunks of every choice, then the usage if it was asked for.
@@ -119,8 +117,7 @@ class ChatReply:
     def collect(self, chunks: list[Json]) -> Json:
         """Fold all chunks of the reply, those of `finish` included, into the whole answer."""
         return {
-            **self._facts,
-            "object": "chat.completion",
+            **self._facts("chat.completion"),
             "choices": collect.choices(chunks),
             **self._totals(),
         }
@@ -142,12 +139,21 @@ class ChatReply:
 
     def _set_heads(self) -> None:
         """Make what all chunks begin with: only what varies is encoded for each."""
-        facts = orjson.dumps({**self._facts, "object": "chat.completion.chunk"})
+        facts = orjson.dumps(self._facts("chat.completion.chunk"))
         self._usage_head = b"data: " + facts[:-1] + b","
         self._head = self._usage_head + (b'"usage":null,' if self._asked.usage else b"")
 
-    def _feed(self, event: Json) -> list[Json]:
-        chunks: list[Json] = []
+    def _facts(self, kind: str) -> Json:
+        return {
+            "id": f"chatcmpl-{self._asked.exchange_id}",
+            "created": self._asked.created,
+            "model": self._asked.model,
+            "system_fingerprint": self._fingerprint,
+            "object": kind,
+        }
+
+    def _feed(self, event: Json, chunks: list[Json]) -> None:
+        """Put what *event* says behind *chunks*."""
         candidates = event.get("candidates")
         if candidates:
             for candidate in candidates:
@@ -165,13 +171,13 @@ class ChatReply:
                 block(self._choices.get(index) or self._open(index, chunks), feedback)
         if "modelStatus" in event:
             self.sunset = http_date((event["modelStatus"] or {}).get("retirementTime"))
-        return chunks
 
     def _candidate(self, candidate: Json, chunks: list[Json]) -> None:
         index = candidate.get("index") or 0
         choice = self._choices.get(index)
         if choice is None:
             choice = self._open(index, chunks)
+        before = len(chunks)
         content = candidate.get("content")
         for part in (content.get("parts") or ()) if content else ():
             text = part.get("text")
@@ -185,7 +191,10 @@ class ChatReply:
             else:
                 chunks += [choice.chunk(delta) for delta in translate(choice, part)]
         if "logprobsResult" in candidate:
-            _attach(chunks, choice, logprobs.wire(candidate["logprobsResult"] or {}))
+            if len(chunks) == before or not chunks[-1]["choices"][0]["delta"].get("content"):
+                # They are of no text that stands here.
+                chunks.append(choice.chunk({}))
+            chunks[-1]["choices"][0]["logprobs"] = logprobs.wire(candidate["logprobsResult"] or {})
         if not _PARTS_ONLY.issuperset(candidate):
             note(choice, candidate)
 
@@ -226,10 +235,3 @@ def http_date(told: object) -> str | None:
     except ValueError:
         return None
     return format_datetime(when.astimezone(UTC), usegmt=True)
-
-
-def _attach(chunks: list[Json], choice: Choice, told: Json) -> None:
-    """Put the log probabilities *told* beside the text they are of."""
-    if not (chunks and chunks[-1]["choices"][0]["delta"].get("content")):
-        chunks.append(choice.chunk({}))
-    chunks[-1]["choices"][0]["logprobs"] = told

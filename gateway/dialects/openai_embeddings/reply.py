@@ -57,8 +57,13 @@ class EmbeddingsReply:
         """Give nothing: nothing goes out before the vectors."""
         return []
 
-    def feed(self, event: Json) -> list[Json]:
-        """Take the answer to one call. Raises `UpstreamError` for what holds no vectors."""
+    def feed(self, *events: Json) -> list[Json]:
+        """Take the answers to calls. Raises `UpstreamError` for what holds no vectors."""
+        for event in events:
+            self._take(event)
+        return []
+
+    def _take(self, event: Json) -> None:
         try:
             vectors = [[float(value) for value in one["values"]] for one in event["embeddings"]]
         except (KeyError, TypeError, ValueError) as error:
@@ -68,7 +73,6 @@ class EmbeddingsReply:
         metadata = event.get("usageMetadata")
         if type(metadata) is dict:
             self._counted += count(metadata).prompt
-        return []
 
     def finish(self) -> list[Json]:
         """Check that every text of every call has its vector. Raises `UpstreamError`."""

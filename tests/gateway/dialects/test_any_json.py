@@ -48,8 +48,7 @@ def test_any_json_is_relayed_or_upstreams_fault(dialect, payload, told):
     call = dialect.call(payload, Known(exchange_id="x"), Notes())
     reply = dialect.reply(call, payload, Known(exchange_id="x"))
     try:
-        chunks = [chunk for event in told for chunk in reply.feed(event)]
-        chunks += reply.finish()
+        chunks = reply.feed(*told) + reply.finish()
         if call.stream:
             assert reply.encode(chunks).count(b"data: ") == sum(map(bool, told))
         elif dialect is GEMINI:

@@ -30,8 +30,7 @@ def event(*parts, index=None, **candidate):
 
 def run(reply, events):
     """Give all chunks of the reply that *events* are."""
-    chunks = [chunk for one in events for chunk in reply.feed(one)]
-    return chunks + reply.finish()
+    return reply.feed(*events) + reply.finish()
 
 
 def frames(data):

@@ -35,3 +35,12 @@ def test_the_whole_answer_has_those_of_all_events():
     assert len(ChatCompletion.model_validate(answer).choices[0].logprobs.content) == 4
     assert whole([stop("a")])["choices"][0]["logprobs"] is None
     assert whole([stop("a", logprobsResult=None)])["choices"][0]["logprobs"] is None
+
+
+def test_those_of_one_choice_do_not_stand_at_another():
+    first, second = event("a", logprobsResult=RESULT), event(index=1, logprobsResult=RESULT)
+    both = {"candidates": first["candidates"] + second["candidates"]}
+    begun = [event("b", index=index) for index in (0, 1)]
+    ends = [stop("", index=index) for index in (0, 1)]
+    choices = whole([*begun, both, *ends], payload={"n": 2})["choices"]
+    assert [len(choice["logprobs"]["content"]) for choice in choices] == [2, 2]
