@@ -205,7 +205,7 @@ class Known:
     *media* is keyed by (message index, part index). *memories* holds what `Dialect.recalls` asked
     for. *refusals* are the features that this model is known to refuse. *created* is the answer's
     time in seconds since 1970, *model* is what an alias or replacement made of the name asked for.
-    *cost* estimates the price in USD of what was used, where the model's price is known.
+    *cost* estimates the price in USD of what was used, None where no price is known.
     """
 
     exchange_id: str
@@ -215,7 +215,7 @@ class Known:
     memories: Mapping[str, bytes] = field(default_factory=dict)
     refusals: frozenset[str] = frozenset()
     image_output: str = "markdown"
-    cost: Callable[[Usage], float] | None = None
+    cost: Callable[[Usage], float | None] = lambda _: None
     safety: Mapping[str, str] | None = None
 
 

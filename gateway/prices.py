@@ -53,16 +53,11 @@ class Prices:
         self._configured, self._tiers = table, tiers
         self._renew()
 
-    def of(self, model: str) -> Estimate | None:
-        """Give what estimates the USD for the usage of *model*; None where no price is known."""
-        if self._clock() >= self._until:
-            self._renew()
-        found = self._estimates.get(model)
-        return self._of_version(model) if found is None else found
-
     def cost(self, model: str, usage: Usage) -> float | None:
         """Estimate the USD for *usage* of *model*; None where no price is known."""
-        estimate = self.of(model)
+        if self._clock() >= self._until:
+            self._renew()
+        estimate = self._estimates.get(model) or self._of_version(model)
         return None if estimate is None else estimate(usage)
 
     def _of_version(self, model: str) -> Estimate | None:

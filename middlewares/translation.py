@@ -3,10 +3,11 @@
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 
 from aiohttp import web
 
-from gateway.exchange import Exchange, Known, Memories, Names, Refusals
+from gateway.exchange import Exchange, Known, Memories, Names, Refusals, Usage
 from gateway.keys import EXCHANGE, MEMORIES, NAMES, PRICES, REFUSALS, SETTINGS
 from gateway.models import base_name
 from gateway.plugins import Handler
@@ -58,7 +59,7 @@ class Translation:
             refusals=self._refusals.of(model),
             image_output=self._chat.image_output,
             safety=self._chat.safety,
-            cost=self._prices.of(model),
+            cost=partial(self._cost, exchange),
         )
         call = dialect.call(payload, known, exchange.notes)
         # Files belong to the credential they went up with.
@@ -68,3 +69,7 @@ class Translation:
             exchange.notes.is_strict = True
             exchange.notes.refuse_if_any()
         exchange.reply = dialect.reply(exchange.call, payload, known)
+
+    def _cost(self, exchange: Exchange, usage: Usage) -> float | None:
+        """Estimate by the price of the model that answered: it may be a fallback."""
+        return self._prices.cost(exchange.outcome.model or exchange.call.model, usage)

@@ -60,12 +60,10 @@ MILLION = 1_000_000
 )
 def test_each_kind_of_token_has_its_price_and_thoughts_are_output(model, usage, usd):
     assert PRICES.cost(model, usage) == pytest.approx(usd)
-    assert PRICES.of(model)(usage) == pytest.approx(usd)
 
 
 def test_a_model_without_a_price_has_no_cost():
     assert PRICES.cost("other", Usage(prompt=1)) is None
-    assert PRICES.of("other") is None
 
 
 LONG = LongRates(above=200_000, input=2.0, output=20.0, cached=0.5)
@@ -201,7 +199,7 @@ def test_a_version_costs_what_its_model_costs(name, like):
     "name", ["gemini-2.5-flash-native-audio", "gemini-9-flash-001", "gemini-2.5", "-001", ""]
 )
 def test_what_is_no_version_of_a_priced_model_has_no_price(name):
-    assert Prices(read(None, {}).models.prices).of(name) is None
+    assert Prices(read(None, {}).models.prices).cost(name, Usage(prompt=1)) is None
 
 
 def test_the_shipped_table_is_sane():

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.faults.scripted import CLOSE, END, SSE, STALL, ScriptedUpstream, chunk, data
+from tests.faults.scripted import CLOSE, END, SSE, STALL, ScriptedUpstream, chunk, data, refusal
 from tests.running import LICENSE, settings_for
 from tests.symptoms.told import ask, says
 
@@ -156,6 +156,25 @@ async def test_a_tier_is_paid_for_as_the_one_that_served(scripted, ledger, strea
     assert told.usage["cost"] == pytest.approx(times * 1.6)
     [row] = ledger.rows()
     assert row["cost_nanos"] == times * 1_600_000_000
+
+
+async def test_the_cost_told_is_that_of_the_model_that_answered(scripted, ledger, streaming):
+    settings = {
+        "models": {
+            "prices": {MODEL: {"input": 10.0, "output": 100.0}},
+            "fallbacks": {"gemini-3.1-pro-preview": [MODEL]},
+        },
+        "upstream": {"max_attempts": 1},
+        **ledger.settings,
+    }
+    busy = tuple(refusal(503, "UNAVAILABLE"))
+    answer = [says({"text": "Hi"}, finish="STOP") | {"usageMetadata": LONG}]
+    async with scripted(busy, answer, **settings) as (gateway, _):
+        told = await ask(gateway, streaming=streaming, model="gemini-3.1-pro-preview")
+    assert told.headers["x-gateway-model"] == MODEL
+    assert told.usage["cost"] == pytest.approx(1.5 + 0.1)
+    [row] = ledger.rows()
+    assert row["cost_nanos"] == 1_600_000_000
 
 
 def user(*texts: str) -> dict:

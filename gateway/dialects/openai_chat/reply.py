@@ -210,8 +210,9 @@ class ChatReply:
         if counts is None:
             return {}
         told = usage.wire(counts, self._metadata)
-        if self._cost is not None:
-            told["cost"] = self._cost(counts)
+        cost = self._cost(counts)
+        if cost is not None:
+            told["cost"] = cost
         return {"usage": told, **usage.service_tier(counts)}
 
 
