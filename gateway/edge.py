@@ -63,7 +63,7 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def refusal(exchange: Exchange, error: GatewayError) -> web.Response:
     """Give the answer that tells of *error*, with the headers that steer clients' retries."""
-    exchange.outcome.error = error
+    exchange.outcome.error = error.bare()
     response = json_response(exchange.dialect.render(error), exchange, error.status)
     response.headers.update(retry_headers(error))
     if isinstance(error, MethodNotAllowed):

@@ -28,7 +28,7 @@ message tells the client what to change, *param* points at the culprit
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class GatewayError(Exception):
@@ -54,6 +54,14 @@ class GatewayError(Exception):
         self.param = param
         self.code = code or self.default_code
         self.retry_after = retry_after
+
+    def bare(self) -> Self:
+        """Give this error without the frames that it came through.
+
+        They hold the request and all its media, and whoever keeps the error would keep those.
+        """
+        self.__cause__ = self.__context__ = None
+        return self.with_traceback(None)
 
 
 class BadRequest(GatewayError):

@@ -172,7 +172,7 @@ def _finish(reply: Reply, broken: UpstreamError | None) -> list[Json]:
 
 async def _tell(response: EventStream, exchange: Exchange, error: GatewayError) -> None:
     """Tell of *error* in-band and end the stream."""
-    exchange.outcome.error = error
+    exchange.outcome.error = error.bare()
     try:
         await response.write_eof(exchange.dialect.encode_error(error) + exchange.dialect.end)
     except ConnectionResetError:

@@ -7,7 +7,7 @@ from functools import partial
 
 from aiohttp import web
 
-from gateway.exchange import Exchange, Known, Memories, Names, Refusals, Usage
+from gateway.exchange import Exchange, Known, Memories, Names, Outcome, Refusals, Usage
 from gateway.keys import EXCHANGE, MEMORIES, NAMES, PRICES, REFUSALS, SETTINGS
 from gateway.models import base_name
 from gateway.plugins import Handler
@@ -59,7 +59,7 @@ class Translation:
             refusals=self._refusals.of(model),
             image_output=self._chat.image_output,
             safety=self._chat.safety,
-            cost=partial(self._cost, exchange),
+            cost=partial(self._cost, exchange.outcome, model),
         )
         call = dialect.call(payload, known, exchange.notes)
         # Files belong to the credential they went up with.
@@ -70,6 +70,6 @@ class Translation:
             exchange.notes.refuse_if_any()
         exchange.reply = dialect.reply(exchange.call, payload, known)
 
-    def _cost(self, exchange: Exchange, usage: Usage) -> float | None:
-        """Estimate by the price of the model that answered: it may be a fallback."""
-        return self._prices.cost(exchange.outcome.model or exchange.call.model, usage)
+    def _cost(self, outcome: Outcome, model: str, usage: Usage) -> float | None:
+        """Estimate by the price of the model that answered: *model*, unless it was a fallback."""
+        return self._prices.cost(outcome.model or model, usage)

@@ -143,7 +143,9 @@ class Answer:
                 del data
             if events := self._events(self._decoder.finish()):
                 return events
-        except aiohttp.ClientError:
+        except aiohttp.ClientError as error:
+            # The stream keeps it, and the frames that it came through hold the stream.
+            error.with_traceback(None)
             raise UpstreamTruncated("The upstream broke off in the middle.") from None
         raise StopAsyncIteration
 
@@ -151,6 +153,8 @@ class Answer:
         """Cut the connection, unless the answer was read to its end: then it is free already."""
         if self._watch is not None:
             self._watch.stop()
+            # It holds this answer, which would wait for the garbage collector together with it.
+            self._watch = None
         if not self._response.content.at_eof():
             self._response.close()
 

@@ -95,6 +95,8 @@ class Attempts:
             try:
                 return await self._begin_with_model()
             except Failed as failed:
+                # The frames that it came through hold it, and so would hold one another.
+                failed.with_traceback(None)
                 model = next(fallbacks, None) if self._may_move(failed.fault.kind) else None
                 if model is None:
                     raise failed.fault.error from None

@@ -1,0 +1,85 @@
+"""What a request was made of is free when it ends: nothing waits for the garbage collector."""
+
+import gc
+from contextlib import contextmanager
+
+import pytest
+
+from tests.faults.scripted import (
+    CLOSE,
+    LAST,
+    SSE,
+    ScriptedUpstream,
+    answer,
+    chunk,
+    data,
+    event,
+    refusal,
+    stream,
+)
+from tests.running import LICENSE, settings_for
+
+SCRIPTS = {
+    "whole": answer(200, LAST),
+    "stream": stream(event("Hel"), event("lo "), LAST),
+    "refused": refusal(400, "INVALID_ARGUMENT"),
+    "busy": refusal(429, "RESOURCE_EXHAUSTED"),
+    "broken": [SSE, chunk(data(event("Hel"))), CLOSE],
+    "failing in mid-stream": stream(event("Hel"), {"error": {"code": 503}}),
+}
+STREAMS = ("stream", "broken", "failing in mid-stream")
+
+
+@contextmanager
+def collecting():
+    """Give a list that holds, at the end, what nothing but the collector would have freed."""
+    found: list[object] = []
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        yield found
+        gc.collect()
+        found += gc.garbage
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+
+
+def ours(found):
+    """Give the names of the gateway's own types in *found*."""
+    return {type(one).__qualname__ for one in found if type(one).__module__.startswith("gateway")}
+
+
+@pytest.mark.parametrize("kind", SCRIPTS)
+async def test_nothing_of_the_gateways_own_goes_round_in_circles(running, kind):
+    async with (
+        ScriptedUpstream(SCRIPTS[kind]) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        ask = gateway.stream if kind in STREAMS else gateway.whole
+        await ask()
+        with collecting() as found:
+            for _ in range(5):
+                await ask()
+            await gateway.tick()
+    assert ours(found) == set()
+
+
+BROKEN_IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}}
+WRONG = {
+    "a wrong field": {"messages": [{"role": "nobody", "content": "hi"}]},
+    "a broken image": {"messages": [{"role": "user", "content": [BROKEN_IMAGE]}]},
+    "a model that is not covered": {"model": "gemini-99"},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_nor_does_what_is_refused_here(running, wrong):
+    licenses = [{"id": "tester", "key": LICENSE, "models": ["gemini-2.5-*"]}]
+    async with running(settings_for("http://127.0.0.1:9", licenses=licenses)) as gateway:
+        await gateway.whole(**WRONG[wrong])
+        with collecting() as found:
+            for _ in range(5):
+                assert (await gateway.whole(**WRONG[wrong]))[0] in {400, 403}
+            await gateway.tick()
+    assert ours(found) == set()
