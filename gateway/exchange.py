@@ -254,12 +254,17 @@ class Dialect(Protocol):
         """Give the frame that tells of *error* in mid-stream."""
 
 
+def _nothing() -> None:
+    """Release nothing."""
+
+
 @dataclass(slots=True)
 class Exchange:
     """One request on its way through the gateway. *started* is monotonic seconds.
 
     *asked* is the model asked for, without suffixes; aliases and replacements may lead elsewhere.
-    *media_credential* names the one whose Files API holds some of *media*.
+    *media_credential* names the one whose Files API holds some of *media*. *release* is called once
+    the payload is not needed any more, at the latest when the exchange ends.
     """
 
     id: str
@@ -276,6 +281,7 @@ class Exchange:
     reply: Reply = field(init=False)
     notes: Notes = field(default_factory=Notes)
     headers: dict[str, str] = field(default_factory=dict)
+    release: Callable[[], None] = _nothing
     outcome: Outcome = field(default_factory=Outcome)
 
 

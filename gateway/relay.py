@@ -142,6 +142,7 @@ def _forget(exchange: Exchange) -> None:
     exchange.payload.clear()
     exchange.media.clear()
     exchange.call.body.clear()
+    exchange.release()
 
 
 def _framed(reply: Reply, events: list[Json]) -> bytes:

@@ -6,6 +6,7 @@ The bounds come before everything else: size, time, encoding and depth. What nes
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -47,6 +48,7 @@ class Payload:
         """Refuse with 400, 408, 413 or 415 what cannot be read, naming what to change."""
         exchange = request[EXCHANGE]
         held = _Held()
+        exchange.release = partial(self._release, held)
         try:
             exchange.payload = payload = await self._payload(request, held)
             if request.match_info:
@@ -54,7 +56,11 @@ class Payload:
             exchange.dialect.check(payload)
             return await handler(request)
         finally:
-            self._buffered -= held.size
+            self._release(held)
+
+    def _release(self, held: "_Held") -> None:
+        self._buffered -= held.size
+        held.size = 0
 
     async def _payload(self, request: web.Request, held: "_Held") -> Json:
         """Read and parse; the raw bytes are free as soon as this returns."""

@@ -149,3 +149,16 @@ async def test_at_the_bound_everybody_is_told(running, streaming):
                 assert status == 503
         for seen in upstream.seen:
             await asyncio.wait_for(seen.gone.wait(), 1)
+
+
+async def test_a_stream_takes_no_share_of_the_bound_on_bodies_once_it_runs(running):
+    large = [{"role": "user", "content": "x" * 600_000}]
+    bounded = {"max_buffered_bytes": 1_000_000}
+    held = [SSE, chunk(data(event("a"))), STALL]
+    async with (
+        ScriptedUpstream(held, answer(200, LAST)) as upstream,
+        running(settings_for(upstream.url, server=bounded)) as gateway,
+        gateway.post(stream=True, messages=large) as response,
+    ):
+        assert b'"a"' in await response.content.readany()
+        assert (await gateway.whole(messages=large))[0] == 200
