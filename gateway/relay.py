@@ -110,27 +110,31 @@ async def _relay(
             outcome.begun = True
         # They are out, and a stream may last for many minutes.
         exchange.headers.clear()
+        if frames:
+            pacemaker.writes()
+            await response.write(frames)
+            pacemaker.wrote()
+        del frames
         # A task of its own wakes alone: in this one each chunk would wake, from the outermost
         # inwards, every middleware that waits for the answer.
-        pump = asyncio.create_task(_pump(batches, reply, response, pacemaker, frames), name="pump")
-        del frames
+        pump = asyncio.create_task(_pump(batches, reply, response, pacemaker), name="pump")
         closing = _finish(reply, await pump)
     pacemaker.writes()
     await response.write_eof(reply.encode(closing) + exchange.dialect.end)
 
 
 async def _pump(
-    batches: Batches, reply: Reply, response: EventStream, pacemaker: Pacemaker, frames: bytes
+    batches: Batches, reply: Reply, response: EventStream, pacemaker: Pacemaker
 ) -> UpstreamError | None:
-    """Write *frames* and all that comes; give what it broke off with. The hot path of a stream."""
+    """Write all that still comes; give what it broke off with. The hot path of a stream."""
     try:
         while True:
+            frames = _framed(reply, await anext(batches))
             if frames:
                 pacemaker.writes()
                 await response.write(frames)
                 pacemaker.wrote()
             del frames
-            frames = _framed(reply, await anext(batches))
     except StopAsyncIteration:
         return None
     except (UpstreamTruncated, UpstreamTimeout) as error:
