@@ -1,11 +1,12 @@
 """How answers leave: the headers every one of them carries, the stream, whole JSON."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import orjson
 from aiohttp import hdrs, web
+from aiohttp.typedefs import LooseHeaders
 from multidict import istr
 
 from gateway import __version__
@@ -23,16 +24,36 @@ _MODEL: Final = istr("x-gateway-model")
 
 
 class EventStream(web.StreamResponse):
-    """A stream whose head leaves together with its first chunk."""
+    """A stream whose head leaves together with its first chunk.
+
+    By the clock *now*: *quiet_since* is when the latest write began that is done, *writing_since*
+    when the one did that is not.
+    """
 
     # One write for head plus first chunk: two small ones meet Nagle's algorithm and cost 40 ms
     # with clients that delay their acknowledgements.
     _send_headers_immediately = False
 
+    def __init__(self, now: Callable[[], float], headers: LooseHeaders) -> None:
+        super().__init__(headers=headers)
+        self._now = now
+        self.quiet_since = now()
+        self.writing_since: float | None = None
+
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send *data*; wait for a client that does not read after a quarter of aiohttp's 64 KB."""
         assert self._payload_writer is not None, "prepare() comes first, write_eof() last"
+        self.writing_since = began = self._now()
         await self._payload_writer.write(data, LIMIT=MAX_UNSENT_BYTES)  # type: ignore[call-arg]
+        self.quiet_since = began
+        # A keepalive may be under way, too.
+        if self.writing_since == began:
+            self.writing_since = None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Send *data* and end the stream."""
+        self.writing_since = self._now()
+        await super().write_eof(data)
 
 
 def json_response(body: Json, exchange: Exchange, status: int = 200) -> web.Response:

@@ -1,6 +1,7 @@
 """One timer a stream: commits when the upstream is slow, keeps it warm, cuts clients that stall.
 
-The relay only writes floats; the timer looks at them when it fires and decides when to look again.
+The stream notes when it writes; the timer looks at that when it fires and decides when to look
+again.
 All frames are written whole, so a keepalive written from here never cuts one.
 """
 
@@ -21,15 +22,12 @@ class Pacemaker:
     __slots__ = (
         "_exchange",
         "_handle",
-        "_keepalive",
         "_loop",
-        "_quiet_since",
         "_request",
         "_response",
         "_send_timeout_s",
         "_settings",
         "_task",
-        "_writing_since",
     )
 
     def __init__(
@@ -45,8 +43,6 @@ class Pacemaker:
         self._exchange = exchange
         self._settings = settings.upstream
         self._send_timeout_s = settings.server.send_timeout_s
-        self._quiet_since = self._loop.time()
-        self._writing_since: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._handle = self._loop.call_later(self._settings.commit_after_s, self._look)
 
@@ -54,15 +50,6 @@ class Pacemaker:
         """Wait for a commit under way; none begins after this."""
         if self._task is not None:
             await self._task
-
-    def writes(self) -> None:
-        """Note that a write begins."""
-        self._writing_since = self._loop.time()
-
-    def wrote(self) -> None:
-        """Note that the write is done."""
-        self._quiet_since = self._writing_since or self._quiet_since
-        self._writing_since = None
 
     def stop(self) -> None:
         """Look no more."""
@@ -72,22 +59,24 @@ class Pacemaker:
 
     def _look(self) -> None:
         """Do what is due, and come back when something may be due next."""
-        now = self._loop.time()
-        if self._writing_since is not None:
-            self._look_at_write(now)
+        now, response = self._loop.time(), self._response
+        if response.writing_since is not None:
+            self._look_at_write(response.writing_since - now)
         elif not self._exchange.outcome.begun:
             self._task = self._loop.create_task(self._commit())
             self._again(self._settings.keepalive_s)
-        elif (due := self._quiet_since + self._settings.keepalive_s) <= now:
+        elif (due := response.quiet_since + self._settings.keepalive_s) <= now:
             self._task = self._loop.create_task(self._beat())
             self._again(self._settings.keepalive_s)
         else:
             self._again(due - now)
 
-    def _look_at_write(self, now: float) -> None:
-        """Cut a client that has not read for too long: its write would hold memory for ever."""
-        assert self._writing_since is not None
-        left = self._writing_since + self._send_timeout_s - now
+    def _look_at_write(self, since: float) -> None:
+        """Cut a client that has not read for too long: its write would hold memory for ever.
+
+        *since* is when the write began, seen from now.
+        """
+        left = since + self._send_timeout_s
         if left > 0:
             self._again(left)
         elif self._request.transport is not None:
@@ -107,13 +96,12 @@ class Pacemaker:
             await self._response.write(self._exchange.reply.encode(self._exchange.reply.open()))
         except ConnectionResetError:
             self._exchange.outcome.client_gone = True
-        self._quiet_since = self._loop.time()
 
     async def _beat(self) -> None:
         """Write a keepalive; a client that is gone is noticed by the server itself."""
         mode = self._settings.keepalive
         # A write that began meanwhile, the last one perhaps, is sign of life enough.
-        if mode == "off" or self._writing_since is not None:
+        if mode == "off" or self._response.writing_since is not None:
             return
         exchange = self._exchange
         frame = _COMMENT
@@ -123,4 +111,3 @@ class Pacemaker:
             await self._response.write(frame)
         except ConnectionResetError:
             exchange.outcome.client_gone = True
-        self._quiet_since = self._loop.time()

@@ -72,7 +72,7 @@ async def whole(request: web.Request, exchange: Exchange) -> web.StreamResponse:
 
 async def stream(request: web.Request, exchange: Exchange) -> web.StreamResponse:
     """Answer chunk by chunk."""
-    response = EventStream(headers=_SSE_HEADERS)
+    response = EventStream(asyncio.get_running_loop().time, _SSE_HEADERS)
     pacemaker = Pacemaker(request, response, exchange, request.app[SETTINGS])
     try:
         await _relay(request, response, exchange, pacemaker)
@@ -80,12 +80,10 @@ async def stream(request: web.Request, exchange: Exchange) -> web.StreamResponse
         await pacemaker.committed()
         if not exchange.outcome.begun:
             raise
-        pacemaker.writes()
         await _tell(response, exchange, error)
     except asyncio.CancelledError:
         if not (exchange.outcome.begun and request.app[DRAIN].over):
             raise
-        pacemaker.writes()
         await _tell(response, exchange, Unavailable(_RESTART))
     except ConnectionResetError:
         exchange.outcome.client_gone = True
@@ -111,29 +109,22 @@ async def _relay(
         # They are out, and a stream may last for many minutes.
         exchange.headers.clear()
         if frames:
-            pacemaker.writes()
             await response.write(frames)
-            pacemaker.wrote()
         del frames
         # A task of its own wakes alone: in this one each chunk would wake, from the outermost
         # inwards, every middleware that waits for the answer.
-        pump = asyncio.create_task(_pump(batches, reply, response, pacemaker), name="pump")
+        pump = asyncio.create_task(_pump(batches, reply, response), name="pump")
         closing = _finish(reply, await pump)
-    pacemaker.writes()
     await response.write_eof(reply.encode(closing) + exchange.dialect.end)
 
 
-async def _pump(
-    batches: Batches, reply: Reply, response: EventStream, pacemaker: Pacemaker
-) -> UpstreamError | None:
+async def _pump(batches: Batches, reply: Reply, response: EventStream) -> UpstreamError | None:
     """Write all that still comes; give what it broke off with. The hot path of a stream."""
     try:
         while True:
             frames = _framed(reply, await anext(batches))
             if frames:
-                pacemaker.writes()
                 await response.write(frames)
-                pacemaker.wrote()
             del frames
     except StopAsyncIteration:
         return None
