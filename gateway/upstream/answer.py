@@ -17,11 +17,10 @@ from gateway.exchange import Json
 from gateway.sse import SSEDecoder
 from gateway.upstream.errors import Redact, empty_answer, fault_of_error, fault_of_status
 from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.request import READ_BYTES, Response
 
 MAX_WHOLE_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
-# What is read at once is parsed and translated at once: small events take thirty times their bytes.
-READ_BYTES = 8_192
 
 
 class Failed(Exception):
@@ -75,9 +74,7 @@ class Answer:
 
     __slots__ = ("_decoder", "_first", "_idle_s", "_redact", "_response", "_stream", "_watch")
 
-    def __init__(
-        self, response: aiohttp.ClientResponse, *, stream: bool, idle_s: float, redact: Redact
-    ) -> None:
+    def __init__(self, response: Response, *, stream: bool, idle_s: float, redact: Redact) -> None:
         self._response = response
         self._stream = stream
         self._idle_s = idle_s

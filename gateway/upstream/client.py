@@ -12,28 +12,24 @@ from types import TracebackType
 import aiohttp
 import orjson
 from aiohttp import ClientTimeout, hdrs
-from aiohttp.payload import BytesPayload
 from yarl import URL
 
 from gateway import __version__
 from gateway.exchange import Batches, Json, Notes, Outcome, Refusals, UpstreamCall
 from gateway.settings import Upstream as UpstreamSettings
 from gateway.sockets import small_socket
-from gateway.upstream.answer import READ_BYTES, Answer
+from gateway.upstream.answer import Answer
 from gateway.upstream.attempts import Apart, Attempts
 from gateway.upstream.breaker import HOST, Breakers
 from gateway.upstream.credentials import Credential, CredentialPool
 from gateway.upstream.errors import empty_answer, fault_of_exception, fault_of_status
 from gateway.upstream.fanout import FanOut
 from gateway.upstream.faults import Fault, Kind
-from gateway.upstream.large_body import LargeBody
 from gateway.upstream.names import ModelNames
 from gateway.upstream.owners import Owners
-from gateway.upstream.request import WholeRequest
+from gateway.upstream.request import Target
 from gateway.upstream.retry import RetryBudget
 
-# aiohttp warns of larger bodies in one piece: writing them would hold up the loop.
-LARGE_BODY_BYTES = 1 << 20
 MAX_PAGES = 20
 _COUNTED = frozenset({Kind.OVERLOADED, Kind.INTERNAL, Kind.STUCK, Kind.NETWORK, Kind.GARBAGE})
 
@@ -56,7 +52,7 @@ class GeminiUpstream:
         self.budget = RetryBudget(clock)
         self.breakers = Breakers(clock)
         self.owners = Owners(clock)
-        self._urls: dict[tuple[str, str], URL] = {}
+        self._targets: dict[tuple[str, str], Target] = {}
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
@@ -65,11 +61,9 @@ class GeminiUpstream:
         connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, socket_factory=small_socket)
         self._session = aiohttp.ClientSession(
             connector=connector,
-            request_class=WholeRequest,
-            timeout=ClientTimeout(total=None, sock_connect=self.settings.connect_timeout_s),
+            timeout=self._timeout(),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
-            read_bufsize=READ_BYTES,
             headers={
                 hdrs.USER_AGENT: f"gateway/{__version__}",
                 hdrs.ACCEPT_ENCODING: "identity",
@@ -85,7 +79,7 @@ class GeminiUpstream:
     def configure(self, settings: UpstreamSettings) -> None:
         """Take new limits and a new base URL; calls under way keep theirs."""
         self.settings = settings
-        self._urls.clear()
+        self._targets.clear()
 
     def open(self, call: UpstreamCall, outcome: Outcome, notes: Notes) -> "Opening | FanOut":
         """Send *call*; entered once the first event is here. See `exchange.Upstream`."""
@@ -95,16 +89,9 @@ class GeminiUpstream:
 
     async def post(self, call: UpstreamCall, credential: Credential) -> Answer:
         """Send one attempt and give its answer once the head is here."""
-        assert self._session is not None, "start() comes first"
         body = orjson.dumps(call.body)
-        response = await self._session.post(
-            self._url(call),
-            data=BytesPayload(body) if len(body) < LARGE_BODY_BYTES else LargeBody(body),
-            headers={"x-goog-api-key": credential.key},
-            allow_redirects=False,
-        )
         return Answer(
-            response,
+            await self._target(call).post(credential.key, body),
             stream=call.stream,
             idle_s=self.settings.idle_timeout_s,
             redact=self.pool.redact,
@@ -175,17 +162,22 @@ class GeminiUpstream:
             else:
                 self.breakers.undecided(name)
 
-    def _url(self, call: UpstreamCall) -> URL:
-        """Give the address of *call*; made once per model, a `URL` costs microseconds."""
+    def _target(self, call: UpstreamCall) -> Target:
+        """Give the address of *call*; made once per model, an address costs many microseconds."""
         action = "streamGenerateContent" if call.stream else call.action
-        url = self._urls.get((call.model, action))
-        if url is None:
-            if len(self._urls) > 1000:
-                self._urls.clear()
+        target = self._targets.get((call.model, action))
+        if target is None:
+            assert self._session is not None, "start() comes first"
+            if len(self._targets) > 1000:
+                self._targets.clear()
             path = f"{self.settings.base_url.rstrip('/')}/v1beta/models/{call.model}:{action}"
             url = URL(f"{path}?alt=sse" if call.stream else path)
-            self._urls[call.model, action] = url
-        return url
+            target = self._targets[call.model, action] = Target(self._session, url, self._timeout())
+        return target
+
+    def _timeout(self) -> ClientTimeout:
+        """Give what bounds connecting; the rest has a deadline of its own."""
+        return ClientTimeout(total=None, sock_connect=self.settings.connect_timeout_s)
 
 
 class Opening:

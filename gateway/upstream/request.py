@@ -1,42 +1,158 @@
-"""How a call is sent: head and body in one write, at once."""
+"""How a call is sent: straight onto a connection of aiohttp's pool.
 
-from aiohttp import ClientRequest, ClientResponse
+`ClientSession.post` asks in every call for cookies, redirects, proxies, passwords, forms, encodings
+and traces, none of which a call upstream may ever have; that is three quarters of what it costs.
+Here a request is a head that was put together once, the key, and the body. Everything else is
+aiohttp's: names, TLS, the pool, the parser, flow control.
+"""
+
+import asyncio
+
+import aiohttp
+from aiohttp import ClientRequest, ClientSession, ClientTimeout, hdrs
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
-from aiohttp.http import StreamWriter
-from aiohttp.payload import BytesPayload
+from aiohttp.http import HttpProcessingError, StreamWriter
+from multidict import CIMultiDictProxy
+from yarl import URL
 
-# As much as the transport takes without making anybody wait: an answer may come before upstream has
-# read the body, or instead of that.
+# As much as the transport takes without making anybody wait.
 SMALL_BYTES = 49_152
+PIECE_BYTES = 65_536
+# What is read at once is parsed and translated at once: small events take thirty times their bytes.
+READ_BYTES = 8_192
 
 
-class WholeRequest(ClientRequest):
-    """A request whose body, where it is small, needs no task of its own to be written.
+class Target:
+    """One address that calls are posted to, with a key of their own each."""
 
-    aiohttp makes one for every body, which starts in the loop's next turn; from Python 3.12 on it
-    starts it at once.
-    """
+    __slots__ = ("_connector", "_head", "_request", "_timeout")
 
-    async def send(self, conn: Connection) -> ClientResponse:
-        """Write the request to *conn* and give the answer, of which nothing is read yet."""
-        body, protocol = self.body, conn.protocol
-        if not (isinstance(body, BytesPayload) and (body.size or 0) <= SMALL_BYTES):
-            return await super().send(conn)
-        if protocol is None or protocol.writing_paused:
-            return await super().send(conn)
-        writer = StreamWriter(protocol, self.loop)
-        await writer.write_headers(f"{self.method} {self.url.raw_path_qs} HTTP/1.1", self.headers)
-        await writer.write_eof(await body.as_bytes())
-        protocol.start_timeout()
-        return self.response_class(
-            self.method,
-            self.original_url,
-            writer=None,
-            continue100=None,
-            timer=self._timer,
-            request_info=self.request_info,
-            traces=[],
-            loop=self.loop,
-            session=self.session,
-            stream_writer=writer,
+    def __init__(self, session: ClientSession, url: URL, timeout: ClientTimeout) -> None:
+        assert session.connector is not None
+        self._connector = session.connector
+        self._timeout = timeout
+        # What connections are asked for with, and what aiohttp would write.
+        self._request = request = ClientRequest(
+            hdrs.METH_POST,
+            url,
+            headers=session.headers,
+            loop=asyncio.get_running_loop(),
+            session=session,
         )
+        lines = [f"POST {request.url.raw_path_qs} HTTP/1.1"]
+        lines += [
+            f"{name}: {value}"
+            for name, value in request.headers.items()
+            if name != hdrs.CONTENT_LENGTH
+        ]
+        self._head = "\r\n".join([*lines, "x-goog-api-key: "]).encode()
+
+    async def post(self, key: str, body: bytes) -> "Response":
+        """Send *body* with *key*; give the answer once its head is here.
+
+        Raises `aiohttp.ClientError`, `TimeoutError`, `OSError`.
+        """
+        connection = await self._connect()
+        protocol = connection.protocol
+        assert protocol is not None
+        writing: asyncio.Task[None] | None = None
+        try:
+            protocol.set_response_params(read_until_eof=True, read_bufsize=READ_BYTES)
+            head = b"%b%b\r\nContent-Length: %d\r\n\r\n" % (self._head, key.encode(), len(body))
+            if len(body) <= SMALL_BYTES and not protocol.writing_paused:
+                _write(protocol, head + body)
+            else:
+                # An answer may come before upstream has read the body, or instead of that.
+                writing = asyncio.create_task(_write_in_pieces(protocol, head, body))
+            return await _answer(connection, protocol, writing)
+        except BaseException:
+            _let_go(connection, writing, reusable=False)
+            raise
+
+    async def _connect(self) -> Connection:
+        try:
+            return await self._connector.connect(self._request, [], self._timeout)
+        except TimeoutError:
+            raise aiohttp.ConnectionTimeoutError(
+                "The upstream did not take a connection."
+            ) from None
+
+
+class Response:
+    """An answer whose head is here: *content* gives its body while that arrives."""
+
+    __slots__ = ("_connection", "_writing", "content", "headers", "status")
+
+    def __init__(
+        self,
+        connection: Connection,
+        writing: asyncio.Task[None] | None,
+        status: int,
+        headers: CIMultiDictProxy[str],
+        content: aiohttp.StreamReader,
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.content = content
+        self._connection: Connection | None = connection
+        self._writing = writing
+        content.on_eof(self._ended)
+
+    def close(self) -> None:
+        """Cut the connection, unless the body was received to its end: then it is free already."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            _let_go(connection, self._writing, reusable=False)
+            # It would keep what it was to call at its end, which is this answer.
+            self.content.set_exception(aiohttp.ClientConnectionError("The answer was cut."))
+
+    def _ended(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            _let_go(connection, self._writing, reusable=True)
+
+
+async def _answer(
+    connection: Connection, protocol: ResponseHandler, writing: asyncio.Task[None] | None
+) -> Response:
+    """Wait for the head of the final answer; interim ones (1xx) tell nothing."""
+    try:
+        message, content = await protocol.read()
+        while 100 <= message.code < 200:
+            message, content = await protocol.read()
+    except HttpProcessingError:
+        raise aiohttp.ClientConnectionError("The upstream did not answer in HTTP.") from None
+    return Response(connection, writing, message.code, message.headers, content)
+
+
+def _write(protocol: ResponseHandler, data: bytes) -> None:
+    transport = protocol.transport
+    if transport is None or transport.is_closing():
+        raise aiohttp.ClientConnectionResetError("The upstream closed the connection.")
+    transport.write(data)
+
+
+async def _write_in_pieces(protocol: ResponseHandler, head: bytes, body: bytes) -> None:
+    """Write without another copy of *body*, letting others run between two pieces."""
+    writer = StreamWriter(protocol, asyncio.get_running_loop())
+    try:
+        await writer.write(head)
+        view = memoryview(body)
+        for start in range(0, len(view), PIECE_BYTES):
+            await writer.write(view[start : start + PIECE_BYTES])
+            await asyncio.sleep(0)
+    except ConnectionError:
+        # Whoever waits for the answer is told by the connection itself.
+        return
+
+
+def _let_go(connection: Connection, writing: asyncio.Task[None] | None, *, reusable: bool) -> None:
+    """Give *connection* back to the pool, or cut it: where a part of the body was not sent, too."""
+    if writing is not None and not writing.done():
+        writing.cancel()
+        reusable = False
+    if reusable:
+        connection.release()
+    else:
+        connection.close()

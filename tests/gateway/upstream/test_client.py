@@ -64,8 +64,8 @@ async def test_an_upstream_that_is_not_there_is_an_error(gemini):
 async def test_odd_model_names_cannot_fill_the_memory(gemini):
     upstream = await gemini("http://127.0.0.1:9")
     for number in range(3000):
-        upstream._url(UpstreamCall(f"m{number}", {}, stream=True))
-    assert len(upstream._urls) <= 1001
+        upstream._target(UpstreamCall(f"m{number}", {}, stream=True))
+    assert len(upstream._targets) <= 1001
 
 
 async def test_new_limits_hold_for_the_next_call(gemini):
