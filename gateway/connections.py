@@ -27,6 +27,7 @@ from gateway.dialects.openai_chat.errors import render
 from gateway.drain import Drain
 from gateway.errors import BadRequest, GatewayError, RequestTimedOut, Unavailable
 from gateway.log import place
+from gateway.shortcuts import Shortcuts
 
 # Above nginx's 60 s, so that it is never the gateway that closes a connection just being used.
 KEEPALIVE_S = 75.0
@@ -191,6 +192,7 @@ class ConnectionServer(web.Server):
         )
         self.bounds = bounds
         self._app = app
+        self._shortcuts = Shortcuts(app)
         self._drain = drain
         self._paths = paths
 
@@ -209,7 +211,9 @@ class ConnectionServer(web.Server):
         if request.version < HttpVersion11 and TRANSFER_ENCODING in request.headers:
             # HTTP/1.0 knows no chunks: a proxy on the way may see another end of this request.
             return answer(BadRequest("HTTP/1.0 has no Transfer-Encoding."))
-        response = await self._app._handle(request)  # noqa: SLF001 - what AppRunner gives a Server
+        # The second is what an AppRunner gives its server.
+        handle = self._shortcuts.of(request) or self._app._handle  # noqa: SLF001
+        response = await handle(request)
         if self._drain.begun and not response.prepared:
             response.force_close()
         return response
@@ -225,14 +229,19 @@ class ConnectionServer(web.Server):
         if message.chunked:
             # aiohttp's parser hands the last field of a trailer to the next request.
             message = message._replace(should_close=True)
-        target = self._paths.forgive(message.path)
-        if target != message.path:
-            path, _, query = target.partition("?")
-            url = URL.build(path=path, query_string=query, encoded=True)
-            message = message._replace(path=target, url=url)
+        if message.path not in self._shortcuts:
+            message = self._forgiven(message)
         return self._app._make_request(  # noqa: SLF001 - as above
             message, payload, protocol, writer, task
         )
+
+    def _forgiven(self, message: RawRequestMessage) -> RawRequestMessage:
+        target = self._paths.forgive(message.path)
+        if target == message.path:
+            return message
+        path, _, query = target.partition("?")
+        url = URL.build(path=path, query_string=query, encoded=True)
+        return message._replace(path=target, url=url)
 
 
 async def overloaded(_: web.BaseRequest) -> web.StreamResponse:
