@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 import orjson
-from aiohttp import hdrs, web
+from aiohttp import ClientConnectionResetError, HttpVersion11, hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.typedefs import LooseHeaders
 from multidict import istr
 
@@ -56,9 +58,55 @@ class EventStream(web.StreamResponse):
         await super().write_eof(data)
 
 
+class WholeAnswer(web.Response):
+    """An answer in one piece, head and body in one write.
+
+    aiohttp looks for cookies, compression, bodies of other kinds and old clients before it writes.
+    An answer that has none of these, which is nearly every one, is written at once.
+    """
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Send everything, or, where more is to be looked at, what aiohttp sends first."""
+        if not self._is_plain(request):
+            return await super().prepare(request)
+        await request._prepare_hook(self)  # noqa: SLF001 - others may have a say, as in aiohttp
+        body, headers = self._body, self._headers
+        assert isinstance(body, bytes)
+        headers[hdrs.CONTENT_LENGTH] = str(len(body))
+        headers[hdrs.DATE] = rfc822_formatted_time()
+        fields = "\r\n".join(map(": ".join, headers.items()))
+        if not fields.count("\n") == fields.count("\r") == len(headers) - 1:
+            # What would split it in two, aiohttp refuses.
+            return await super().prepare(request)
+        self._keep_alive = self._eof_sent = True
+        head = f"HTTP/1.1 {self._status} {self._reason}\r\n{fields}\r\n\r\n"
+        await _send(request.writer, head.encode() + body)
+        return None
+
+    def _is_plain(self, request: web.BaseRequest) -> bool:
+        return (
+            not self.prepared
+            and type(self._body) is bytes
+            and request.method != hdrs.METH_HEAD
+            and request.keep_alive
+            and request.version == HttpVersion11
+            and self._keep_alive is None
+            and not (self._cookies or self._compression or self._chunked)
+        )
+
+
+async def _send(writer: AbstractStreamWriter, data: bytes) -> None:
+    transport = writer.transport
+    if transport is None or transport.is_closing():
+        raise ClientConnectionResetError("The client is gone.")
+    writer.output_size += len(data)
+    transport.write(data)
+    await writer.drain()
+
+
 def json_response(body: Json, exchange: Exchange, status: int = 200) -> web.Response:
     """Give *body* as JSON with the exchange's headers."""
-    response = web.Response(body=orjson.dumps(body), status=status, headers=_JSON_HEADERS)
+    response = WholeAnswer(body=orjson.dumps(body), status=status, headers=_JSON_HEADERS)
     stamp(response, exchange)
     return response
 
