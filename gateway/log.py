@@ -38,6 +38,8 @@ REDACTED = b"[redacted]"
 MAX_FRAMES = 5
 # Shorter texts are no secrets worth the name, and replacing them would garble every line.
 MIN_SECRET_CHARS = 4
+# Up to so many texts are looked for one by one: each takes a fifth of what a pattern costs.
+FEW_SECRETS = 8
 
 # DEL, C1 controls, line separators and direction overrides: orjson leaves them as they are.
 UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -46,6 +48,7 @@ KEY_LIKE = re.compile(
     rb"AIza[0-9A-Za-z_-]{35}|\bAQ\.[0-9A-Za-z_-]{20,}|\bgw-[0-9A-Za-z]+-[0-9A-Za-z]{16,}"
 )
 KEY_STARTS = (b"AIza", b"AQ.", b"gw-")
+LEVELS = {level: logging.getLevelName(level).lower() for level in range(10, 60, 10)}
 
 EventDict = MutableMapping[str, Any]
 
@@ -74,12 +77,20 @@ class Secrets:
 
     def redact(self, line: bytes) -> bytes:
         """Give *line* without any of the secrets."""
-        if self._pattern is not None:
+        if self._pattern is not None and self._may_hold_one(line):
             line = self._pattern.sub(REDACTED, line)
         for start in KEY_STARTS:
             if start in line:
                 return KEY_LIKE.sub(REDACTED, line)
         return line
+
+    def _may_hold_one(self, line: bytes) -> bool:
+        if len(self._forms) > FEW_SECRETS:
+            return True
+        for form in self._forms:  # noqa: SIM110 - a generator would cost as much as the search
+            if form in line:
+                return True
+        return False
 
 
 class Sink:
@@ -174,11 +185,22 @@ class Clock:
 
 
 class Line:
-    """The last processor: makes one line of bytes from the values of an event."""
+    """The last processor: makes one line of bytes from the values of an event.
 
-    def __init__(self, secrets: Secrets, console: structlog.dev.ConsoleRenderer | None) -> None:
+    *sink* takes what is of level *least* or above and comes without structlog's ways, by `put`.
+    """
+
+    def __init__(
+        self,
+        secrets: Secrets,
+        console: structlog.dev.ConsoleRenderer | None,
+        sink: "Sink",
+        least: int,
+    ) -> None:
         self._secrets = secrets
         self._console = console
+        self._sink = sink
+        self._least = least
         self._clock = Clock()
 
     def __call__(self, _: Any, name: str, values: EventDict) -> bytes:
@@ -187,8 +209,18 @@ class Line:
         if isinstance(error := values.pop("exc_info", None), BaseException):
             values.update(error=type(error).__name__, at=place(error))
         values["time"] = self._clock.now()
+        return self._finished(_dumps(values))
+
+    def put(self, level: int, values: dict[str, Any]) -> None:
+        """Log plain *values*, which are the line's own from now on."""
+        if level >= self._least:
+            values["level"] = LEVELS[level]
+            values["time"] = self._clock.now()
+            self._sink.put(self._finished(orjson.dumps(values)))
+
+    def _finished(self, line: bytes) -> bytes:
         # Redacting comes first: what is cut afterwards may be the middle of a secret.
-        line = self._secrets.redact(_dumps(values))
+        line = self._secrets.redact(line)
         if self._console is not None:
             return self._shown(self._console, orjson.loads(line))
         if len(line) > MAX_LINE_BYTES:
@@ -201,6 +233,18 @@ class Line:
         level = values["level"]
         line = console(None, level, {key: _clean(value) for key, value in values.items()})
         return line.encode(errors="replace")[: MAX_LINE_BYTES - 1] + b"\n"
+
+
+def put(level: int, values: dict[str, Any]) -> None:
+    """Log the event of *values*, plain ones, as structlog would.
+
+    What is logged for every request comes this way: structlog's costs as much as the line itself.
+    """
+    processor = structlog.get_config()["processors"][-1]
+    if type(processor) is Line:
+        processor.put(level, values)
+    else:
+        structlog.get_logger().log(level, **values)
 
 
 class StandardHandler(logging.Handler):
@@ -237,10 +281,11 @@ class Output:
         console = settings.format == "console" or (settings.format == "auto" and terminal)
         renderer = structlog.dev.ConsoleRenderer(colors=terminal) if console else None
         logger = SinkLogger(self.sink)
+        least = logging.getLevelNamesMapping()[settings.level.upper()]
         structlog.configure(
-            processors=[Line(self.secrets, renderer)],
+            processors=[Line(self.secrets, renderer, self.sink, least)],
             logger_factory=lambda *_: logger,
-            wrapper_class=structlog.make_filtering_bound_logger(settings.level),
+            wrapper_class=structlog.make_filtering_bound_logger(least),
             # A cached logger would keep its level over a reload.
             cache_logger_on_first_use=False,
         )

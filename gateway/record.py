@@ -1,36 +1,17 @@
 """What is kept of an exchange once it is over: a log line, numbers of `/metrics`, a ledger row."""
 
 import time
+from logging import DEBUG, INFO
 from typing import Final
 
-import structlog
 from aiohttp import web
 
+from gateway import log
 from gateway.exchange import Exchange, Outcome
 from gateway.keys import LEDGER, METRICS
 from gateway.ledger.row import row_of
 from gateway.metrics import Metrics
 
-
-class _Logger:
-    """The logger of the one line, bound once per configuration: binding costs as much as a line."""
-
-    __slots__ = ("_bound", "_processors")
-
-    def __init__(self) -> None:
-        self._bound: structlog.typing.FilteringBoundLogger | None = None
-        self._processors: object = None
-
-    def __call__(self) -> structlog.typing.FilteringBoundLogger:
-        """Give the logger as it is configured now."""
-        processors = structlog.get_config()["processors"]
-        if self._bound is None or processors is not self._processors:
-            self._bound = structlog.get_logger("gateway").bind()
-            self._processors = processors
-        return self._bound
-
-
-_log: Final = _Logger()
 _PROBES: Final = frozenset({"/healthz", "/readyz"})
 
 
@@ -40,8 +21,8 @@ def record(request: web.Request, exchange: Exchange) -> None:
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unknown"
     # Probes come every few seconds; only one that fails is news.
-    told = _log().debug if route in _PROBES and exchange.outcome.status == 200 else _log().info
-    told("request", **_line(exchange, route, now))
+    level = DEBUG if route in _PROBES and exchange.outcome.status == 200 else INFO
+    log.put(level, _line(exchange, route, now))
     _count(request.app[METRICS], exchange, route, now - exchange.started)
     row = row_of(exchange, time.time(), now - exchange.started)
     if row is not None:
@@ -52,6 +33,7 @@ def _line(exchange: Exchange, route: str, now: float) -> dict[str, object]:
     """Give the fields of the line; what an exchange never came to have is left out."""
     outcome = exchange.outcome
     line: dict[str, object] = {
+        "event": "request",
         "id": exchange.id,
         "route": route,
         "status": outcome.status,

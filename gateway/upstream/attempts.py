@@ -21,6 +21,7 @@ from gateway.healing import heal, hint
 from gateway.upstream.answer import Answer, Failed
 from gateway.upstream.breaker import HOST
 from gateway.upstream.credentials import Credential
+from gateway.upstream.deadline import Deadline
 from gateway.upstream.errors import fault_of_exception
 from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.hedge import hedged
@@ -274,7 +275,7 @@ class Attempts:
             limit = self._deadline
         answer: Answer | None = None
         try:
-            async with asyncio.timeout_at(limit):
+            with Deadline(self._loop, limit):
                 answer = await self._upstream.post(self._call, credential)
                 first = await answer.begin()
                 if self._may_be_weak() and (reason := worth_retrying(first)):

@@ -10,11 +10,14 @@ _COMPLETION_DETAILS = ("candidatesTokensDetails",)
 _TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
 # VIDEO and DOCUMENT have no word of OpenAI's; they stay in the sum only.
 _MODALITIES = {"TEXT": "text_tokens", "IMAGE": "image_tokens", "AUDIO": "audio_tokens"}
-# What has a price of its own, by where it is counted.
-_PRICED = (
-    (_PROMPT_DETAILS, (("audio_tokens", "audio_input"),)),
-    (_CACHE_DETAILS, (("audio_tokens", "audio_cached"),)),
-    (_COMPLETION_DETAILS, (("image_tokens", "image_output"), ("audio_tokens", "audio_output"))),
+_COUNTS = (
+    "promptTokenCount",
+    "toolUsePromptTokenCount",
+    "candidatesTokenCount",
+    "thoughtsTokenCount",
+    "totalTokenCount",
+    "cachedContentTokenCount",
+    CALLS,
 )
 
 
@@ -24,24 +27,24 @@ def count(metadata: Json) -> Usage:
     The tokens that built-in tools put into the prompt are beside `promptTokenCount`, thoughts are
     beside `candidatesTokenCount`; cached ones are within the prompt.
     """
-    prompt = _number(metadata, "promptTokenCount") + _number(metadata, "toolUsePromptTokenCount")
-    thoughts = _number(metadata, "thoughtsTokenCount")
-    completion = _number(metadata, "candidatesTokenCount") + thoughts
-    usage = Usage(
-        prompt=prompt,
-        completion=completion,
-        total=_number(metadata, "totalTokenCount") or prompt + completion,
-        cached=_number(metadata, "cachedContentTokenCount"),
+    prompt, tools, completion, thoughts, total, cached, calls = [
+        value if type(value := metadata.get(name)) is int else 0 for name in _COUNTS
+    ]
+    asked, held = _modalities(metadata, _PROMPT_DETAILS), _modalities(metadata, _CACHE_DETAILS)
+    told = _modalities(metadata, _COMPLETION_DETAILS)
+    return Usage(
+        prompt=prompt + tools,
+        completion=completion + thoughts,
+        total=total or prompt + tools + completion + thoughts,
+        cached=cached,
         thoughts=thoughts,
-        calls=_number(metadata, CALLS) or 1,
+        audio_input=asked.get("audio_tokens", 0),
+        audio_cached=held.get("audio_tokens", 0),
+        image_output=told.get("image_tokens", 0),
+        audio_output=told.get("audio_tokens", 0),
+        calls=calls or 1,
         tier=str(metadata.get("serviceTier") or "").lower(),
     )
-    for names, fields in _PRICED:
-        counts = _modalities(metadata, names)
-        for word, field in fields:
-            if word in counts:
-                setattr(usage, field, counts[word])
-    return usage
 
 
 def searches(grounding: Any) -> int:
@@ -73,17 +76,15 @@ def service_tier(usage: Usage) -> Json:
     return {"service_tier": tier} if tier else {}
 
 
-def _number(metadata: Json, name: str) -> int:
-    value = metadata.get(name, 0)
-    return value if type(value) is int else 0
-
-
 def _modalities(metadata: Json, names: tuple[str, ...]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for name in names:
         details = metadata.get(name)
-        for detail in details if type(details) is list else ():
+        if type(details) is not list:
+            continue
+        for detail in details:
             word = _MODALITIES.get(str(detail.get("modality"))) if type(detail) is dict else None
             if word:
-                counts[word] = counts.get(word, 0) + _number(detail, "tokenCount")
+                tokens = detail.get("tokenCount")
+                counts[word] = counts.get(word, 0) + (tokens if type(tokens) is int else 0)
     return counts
