@@ -118,6 +118,11 @@ class Connection(web.RequestHandler):
             self._head_timer.cancel()
             self._head_timer = None
 
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's
+        """Go on after a pause: aiohttp does this after each read of a body, paused or not."""
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)
+
     def _head_late(self) -> None:
         if self.transport is not None:
             error = RequestTimedOut("The request's head did not arrive in time.")

@@ -7,6 +7,7 @@ header or proxy. Redirects are never followed, the key would go along.
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 
 import aiohttp
@@ -27,7 +28,7 @@ from gateway.upstream.fanout import FanOut
 from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.names import ModelNames
 from gateway.upstream.owners import Owners
-from gateway.upstream.request import Target
+from gateway.upstream.request import Protocol, Target
 from gateway.upstream.retry import RetryBudget
 
 MAX_PAGES = 20
@@ -59,6 +60,9 @@ class GeminiUpstream:
         """Make the connection pool; connections come and go with the calls."""
         # Without limit: the gateway's own caps hold, aiohttp's 100 would queue streams.
         connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, socket_factory=small_socket)
+        # There is no public way to say which protocol connections speak.
+        factory = partial(Protocol, loop=asyncio.get_running_loop())
+        connector._factory = factory  # type: ignore[assignment] # noqa: SLF001
         self._session = aiohttp.ClientSession(
             connector=connector,
             timeout=self._timeout(),

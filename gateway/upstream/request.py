@@ -23,6 +23,15 @@ PIECE_BYTES = 65_536
 READ_BYTES = 8_192
 
 
+class Protocol(ResponseHandler):
+    """One connection to upstream."""
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's
+        """Go on after a pause: aiohttp does all of this after each read, paused or not."""
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)
+
+
 class Target:
     """One address that calls are posted to, with a key of their own each."""
 

@@ -57,7 +57,14 @@ def closing(choice: Choice) -> list[Json]:
     native, message, word = choice.finish_reason, choice.finish_message, ended(choice)
     if native is None or word is None:
         raise UpstreamTruncated("Gemini's reply ended without a finish reason.")
-    deltas = [*last_call(choice), *last_draft(choice), *_evidence(choice), *last_audio(choice)]
+    deltas: list[Json] = []
+    if choice.pending is not None or choice.draft is not None:
+        deltas += (*last_call(choice), *last_draft(choice))
+    choice.end_run()
+    if choice.grounding or choice.citations:
+        deltas += _evidence(choice)
+    if choice.audio is not None:
+        deltas += last_audio(choice)
     if word == "content_filter":
         deltas.append({"refusal": refusal(native, message, choice.ratings)})
     elif not (choice.pieces or choice.parts or choice.audio):
@@ -75,9 +82,6 @@ def closing(choice: Choice) -> list[Json]:
 
 def _evidence(choice: Choice) -> list[Json]:
     """Give the deltas of the citations and of the metadata that they were made of."""
-    choice.end_run()
-    if not (choice.grounding or choice.citations):
-        return []
     found = annotations(choice)
     deltas: list[Json] = [{"annotations": found}] if found else []
     metadata = dict(choice.grounding)

@@ -24,6 +24,7 @@ _EFFORTS = {
     "max": "HIGH",
 }
 _STRONGEST = 1_000_000
+_FIELDS = frozenset({"thinking", "reasoning_effort", "reasoning"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,9 @@ class _Wish:
 
 def translate(translating: Translating) -> Json | None:
     """Give Gemini's `thinkingConfig`; None where nothing is asked for, or nothing can be."""
+    name = translating.name
+    if name.level is None and name.budget is None and not translating.tells(_FIELDS):
+        return None
     wish = _wish(translating)
     if wish is None:
         return None
