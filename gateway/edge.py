@@ -32,14 +32,12 @@ _log = structlog.get_logger("gateway")
 @web.middleware
 async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer *request* whatever happens behind; see the module's docstring."""
-    exchange = Exchange(
-        id=_request_id(request),
-        dialect=_dialect(request),
-        started=time.monotonic(),
-        # What is no request of ours has no payload that could be wrong.
-        carries_payload=request.method == "POST" and request.match_info.http_exception is None,
-        strict=request.headers.get("x-gateway-strict", "") == "true",
+    exchange = Exchange(_request_id(request), _dialect(request), time.monotonic())
+    # What is no request of ours has no payload that could be wrong.
+    exchange.carries_payload = (
+        request.method == "POST" and request.match_info.http_exception is None
     )
+    exchange.strict = request.headers.get("x-gateway-strict", "") == "true"
     request[EXCHANGE] = exchange
     response: web.StreamResponse | None = None
     try:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gateway.calls import setting
 from gateway.dialects.openai_chat import native
 from gateway.dialects.openai_chat.encoders import check_format
 from gateway.errors import BadRequest
@@ -10,6 +11,7 @@ from gateway.exchange import Json, Known, UpstreamCall
 
 _NONE: frozenset[str] = frozenset()
 _IMAGE_OUTPUTS = ("markdown", "images")
+_USUAL_SOUND = "wav"
 
 
 @dataclass(slots=True)
@@ -38,25 +40,26 @@ def asked(call: UpstreamCall, payload: Json, known: Known) -> Asked:
 
     Raises `BadRequest` for a form of images or sound that cannot be had here.
     """
-    config = call.body.get("generationConfig") or {}
-    thinking = config.get("thinkingConfig") or {}
+    thinking = setting(call, "thinkingConfig") or {}
     images = native.google(payload).get("imageOutput") or known.image_output
     if images not in _IMAGE_OUTPUTS:
         raise BadRequest("Expected 'markdown' or 'images'.", param="google.image_output")
-    audio = (payload.get("audio") or {}).get("format") or "wav"
-    check_format(audio)
+    audio = (payload.get("audio") or {}).get("format") or _USUAL_SOUND
+    if audio != _USUAL_SOUND:
+        check_format(audio)
+    # In the order of the fields: by name they would take twice as long.
     return Asked(
-        exchange_id=known.exchange_id,
-        created=known.created,
-        model=payload["model"],
-        thoughts=bool(thinking.get("includeThoughts")),
-        usage=bool((payload.get("stream_options") or {}).get("include_usage")),
-        images=images,
-        audio=audio,
-        names=call.names,
-        customs=_custom_tools(payload),
-        legacy=bool(payload.get("functions")) and not payload.get("tools"),
-        taken=_call_ids(payload),
+        known.exchange_id,
+        known.created,
+        payload["model"],
+        bool(thinking.get("includeThoughts")),
+        bool((payload.get("stream_options") or {}).get("include_usage")),
+        images,
+        audio,
+        call.names,
+        _custom_tools(payload),
+        bool(payload.get("functions")) and not payload.get("tools"),
+        _call_ids(payload),
     )
 
 

@@ -8,6 +8,8 @@ from gateway.exchange import Json
 _JOINED = ("content", "reasoning_content", "refusal")
 # Deltas whose lists follow one another.
 _LISTED = ("tool_calls", "images", "annotations", "code_execution", "native_parts")
+# The index, the delta and the finish reason, which nearly every chunk tells as None.
+_FIELDS_OF_ALL = 3
 # What makes up for the lack of content.
 _SPEECHLESS = frozenset({"tool_calls", "function_call", "audio"})
 
@@ -20,20 +22,20 @@ def choices(chunks: list[Json]) -> list[Json]:
             index = choice["index"]
             fold = folds.get(index)
             if fold is None:
-                fold = folds[index] = _Fold()
+                fold = folds[index] = _Fold(index)
             fold.add(choice)
     return [folds[index].choice() for index in sorted(folds)]
 
 
 class _Fold:
-    """The deltas of one choice, gathered by name."""
+    """The deltas of one choice, gathered by name, and what was said of it besides."""
 
-    __slots__ = ("_deltas", "_logprobs", "_others")
+    __slots__ = ("_choice", "_deltas", "_logprobs")
 
-    def __init__(self) -> None:
+    def __init__(self, index: int) -> None:
+        self._choice: Json = {"index": index, "message": None, "finish_reason": None}
         self._deltas: dict[str, list[Any]] = {}
         self._logprobs: list[Json] = []
-        self._others: Json = {}
 
     def add(self, choice: Json) -> None:
         deltas = self._deltas
@@ -42,20 +44,19 @@ class _Fold:
                 deltas[name].append(value)
             else:
                 deltas[name] = [value]
-        self._others.update(choice)
-        if "logprobs" in choice:
-            self._logprobs += choice["logprobs"]["content"]
+        if len(choice) > _FIELDS_OF_ALL or choice["finish_reason"] is not None:
+            self._choice.update(choice)
+            if "logprobs" in choice:
+                self._logprobs += choice["logprobs"]["content"]
 
     def choice(self) -> Json:
-        logprobs = {"content": self._logprobs, "refusal": None} if self._logprobs else None
-        others = self._others
-        del others["delta"]
-        return {
-            "index": others["index"],
-            "message": self._message(),
-            **others,
-            "logprobs": logprobs,
-        }
+        choice = self._choice
+        choice["message"] = self._message()
+        choice["logprobs"] = (
+            {"content": self._logprobs, "refusal": None} if self._logprobs else None
+        )
+        choice.pop("delta", None)
+        return choice
 
     def _message(self) -> Json:
         message: Json = {"role": "assistant", "content": "", "refusal": None}

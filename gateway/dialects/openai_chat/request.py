@@ -48,12 +48,8 @@ def call(payload: Json, known: Known, notes: Notes) -> UpstreamCall:
     if tier is not None:
         body["serviceTier"] = tier
     body = _settled(body, offered, translating)
-    made = UpstreamCall(
-        model=translating.model,
-        body=body,
-        stream=payload.get("stream") is True,
-        names=offered.names,
-    )
+    made = UpstreamCall(translating.model, body, payload.get("stream") is True)
+    made.names = offered.names
     _note_unsent(translating)
     unread.note(translating)
     refused = (
