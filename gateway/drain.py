@@ -25,7 +25,6 @@ class Drain:
         self.over = False
         self._running: set[asyncio.Task[object]] = set()
         self._idle = asyncio.Event()
-        self._idle.set()
 
     @property
     def count(self) -> int:
@@ -41,7 +40,6 @@ class Drain:
         if self.begun:
             raise Unavailable("The gateway is restarting; try again.", retry_after=RETRY_AFTER_S)
         self._running.add(task)
-        self._idle.clear()
 
     def leave(self, task: asyncio.Task[object]) -> None:
         """Count *task* no longer."""
@@ -55,6 +53,9 @@ class Drain:
 
     async def finished(self, timeout_s: float) -> bool:
         """Wait for the running requests; say whether all ended within *timeout_s*."""
+        if not self._running:
+            return True
+        self._idle.clear()
         try:
             async with asyncio.timeout(timeout_s):
                 await self._idle.wait()

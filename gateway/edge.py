@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 from aiohttp import web
+from multidict import istr
 
 from gateway.answers import json_response
 from gateway.dialects import DIALECTS, GEMINI, OPENAI_CHAT
@@ -23,6 +24,9 @@ from gateway.plugins import Handler
 from gateway.record import record
 
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+# As `istr`, names need not be folded to lower case for every request.
+_STRICT: Final = istr("x-gateway-strict")
+_REQUEST_ID: Final = istr("x-request-id")
 # A wait longer than this is told in words only: SDKs would sleep it out, up to an hour.
 LONGEST_RETRY_AFTER_S: Final = 60.0
 
@@ -37,7 +41,7 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     exchange.carries_payload = (
         request.method == "POST" and request.match_info.http_exception is None
     )
-    exchange.strict = request.headers.get("x-gateway-strict", "") == "true"
+    exchange.strict = request.headers.get(_STRICT) == "true"
     request[EXCHANGE] = exchange
     response: web.StreamResponse | None = None
     try:
@@ -96,7 +100,7 @@ def _dialect(request: web.Request) -> Dialect:
 
 def _request_id(request: web.Request) -> str:
     """Take the client's id if it is harmless, else make one."""
-    given = request.headers.get("X-Request-Id")
+    given = request.headers.get(_REQUEST_ID)
     if given is not None and _ID.fullmatch(given):
         return given
     # As unique as a UUID, in a fraction of its time; nothing depends on nobody guessing it.

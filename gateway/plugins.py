@@ -182,9 +182,11 @@ def _check_order(requires: frozenset[str], provided: set[str], place: str) -> No
 
 def _behind(middleware: Middleware, handler: Handler) -> Handler:
     """Give *handler* behind *middleware*, which may call its second argument as it likes."""
+    # The interpreter calls a method in place, but an object that has `__call__` by a detour.
+    call: Middleware = middleware if inspect.isroutine(middleware) else middleware.__call__
 
     def called(request: web.Request) -> Awaitable[web.StreamResponse]:
-        return middleware(request, handler)
+        return call(request, handler)
 
     return called
 

@@ -7,7 +7,6 @@ router, so that no spelling can lead elsewhere than there, and none around the l
 
 import re
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import NamedTuple
 
 from aiohttp import hdrs, web
@@ -61,5 +60,12 @@ def _shortcut(app: web.Application, route: web.AbstractRoute) -> Shortcut:
     match_info.freeze()
     handler: Handler = route.handler
     for middleware in reversed(app.middlewares):
-        handler = partial(middleware, handler=handler)
+        handler = _behind(middleware, handler)
     return Shortcut(handler, match_info)
+
+
+def _behind(middleware: Callable[..., Awaitable[web.StreamResponse]], handler: Handler) -> Handler:
+    def called(request: web.Request) -> Awaitable[web.StreamResponse]:
+        return middleware(request, handler=handler)
+
+    return called

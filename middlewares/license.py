@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from time import monotonic
 
 from aiohttp import hdrs, web
+from multidict import istr
 
 from gateway.client_address import Networks, client_address, networks, within
 from gateway.errors import BadRequest, Forbidden, RateLimited, Unauthorized
@@ -15,7 +16,8 @@ from gateway.keys import EXCHANGE, LICENSES, SETTINGS
 from gateway.licenses.digest import normalised
 from gateway.plugins import Handler
 
-_HEADERS = ("x-api-key", "api-key", "x-goog-api-key")
+# As `istr`, names need not be folded to lower case for every request.
+_HEADERS = (istr("x-api-key"), istr("api-key"), istr("x-goog-api-key"))
 
 
 class WrongTries:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -55,7 +55,8 @@ _HEADERS: Final = {
 Shown = list[tuple[tuple[istr, ...], list[int]]]
 
 
-class Account(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Account:
     """What is kept of one license between its requests; *units* are those its rules count."""
 
     license: License

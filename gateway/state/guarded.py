@@ -129,7 +129,8 @@ class GuardedStore:
             )
         plan = plan.share(self._shared.nodes) if self._policy == "local" else plan.without_rules()
         grant = await self._local.take(plan, demand)
-        return grant._replace(degraded=True)
+        grant.degraded = True
+        return grant
 
     async def _keep_watch(self) -> None:
         ticks_per_renewal = max(1, int(self._shared.slot_ttl_s / 3 / TICK_S))

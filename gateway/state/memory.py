@@ -48,8 +48,8 @@ class MemoryStore:
         used, counted = [], []
         refused, longest = None, 0.0
         for rule, meter in zip(plan.rules, meters, strict=True):
-            _, unit, _, limit = rule
-            count, amount = meter.read(rule, now), demand[unit]
+            limit = rule.limit
+            count, amount = meter.read(rule, now), demand[rule.unit]
             if amount > limit:
                 amount = limit
             used.append(count)
@@ -67,7 +67,8 @@ class MemoryStore:
     def revise(self, grant: Grant, demand: Demand) -> Grant:
         """Reserve *demand* instead of what was reserved."""
         self._add(grant, revised(grant.plan, grant.demand, demand))
-        return grant._replace(demand=demand)
+        grant.demand = demand
+        return grant
 
     def settle(self, grant: Grant, spent: Spent) -> None:
         """Book what the request really used and give back its slot."""

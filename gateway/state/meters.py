@@ -4,13 +4,15 @@ The same arithmetic, in the same order, stands in `counters.lua`.
 """
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from gateway.state.calendar import Windows
 from gateway.state.rules import MINUTE_US, SLOT_WAIT_US, Kind, Rule
 
 
-class Moment(NamedTuple):
+@dataclass(slots=True)
+class Moment:
     """When something is counted: *us* of the clock that never steps, *unix* and the windows."""
 
     us: float

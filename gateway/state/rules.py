@@ -10,6 +10,7 @@ is set right when it ends. So a large request never starves, and pays by a longe
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 from gateway.exchange import License, Limits
@@ -50,7 +51,8 @@ class Demand(NamedTuple):
     slots: int = 0
 
 
-class Rule(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rule:
     """One limit: *name* as in `Limits`, *unit* as index of `Demand`."""
 
     name: str
@@ -79,7 +81,7 @@ class Plan:
     def share(self, nodes: int) -> "Plan":
         """Give what one of *nodes* may admit when each counts alone; never less than 1."""
         if self._share[0] != nodes:
-            rules = tuple(rule._replace(limit=max(1, rule.limit // nodes)) for rule in self.rules)
+            rules = tuple(replace(rule, limit=max(1, rule.limit // nodes)) for rule in self.rules)
             self._share = nodes, Plan(self.license_id, rules, self.calendar)
         return self._share[1]
 
@@ -101,7 +103,7 @@ def _rules(limits: Limits) -> tuple[Rule, ...]:
 def changes(plan: Plan, demand: Demand, final: Demand) -> Iterator[tuple[Rule, int]]:
     """Give what settling adds to each rule that *demand* was taken from: *final* less *demand*."""
     for rule in plan.rules:
-        _, unit, _, limit = rule
+        unit, limit = rule.unit, rule.limit
         taken = demand[unit]
         if taken > limit:
             taken = limit

@@ -138,7 +138,8 @@ class ValkeyStore:
         more = list(revised(grant.plan, grant.demand, demand))
         if more:
             self._counts.tell(self._call(_SETTLE, grant.plan, "", grant.windows, more))
-        return grant._replace(demand=demand)
+        grant.demand = demand
+        return grant
 
     def settle(self, grant: Grant, spent: Spent) -> None:
         """Book what the request really used and give back its slot; never waits."""
@@ -224,7 +225,7 @@ class ValkeyStore:
 
 
 def _packed(rule: Rule, amount: int, windows: Windows) -> bytes:
-    name, _, kind, limit = rule
+    name, kind, limit = rule.name, rule.kind, rule.limit
     if kind == "day":
         return _RULE.pack(_PLACES[name], _WINDOW, limit, amount, *windows[:2])
     if kind == "month":

@@ -157,7 +157,7 @@ class Degraded(MemoryStore):
     """A store whose server is away."""
 
     async def take(self, plan, demand):
-        return (await super().take(plan, demand))._replace(degraded=True)
+        return replace(await super().take(plan, demand), degraded=True)
 
 
 async def test_counting_alone_is_told_in_a_header(clock, serve):
@@ -189,7 +189,7 @@ class Allowing(MemoryStore):
 
     async def take(self, plan, demand):
         grant = await super().take(plan.without_rules(), demand)
-        return grant._replace(degraded=True)
+        return replace(grant, degraded=True)
 
 
 async def test_where_everybody_is_allowed_nothing_is_told_of_limits(clock, serve):

@@ -1,7 +1,7 @@
 """What every binding of the store does, and that all do the same on every history."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import uuid4
 
@@ -298,7 +298,7 @@ async def test_memory_and_valkey_agree_on_every_history(shared_valkey, limits, t
     for take in takes:
         ours = await memory.take(plans[take.which], take.demand)
         theirs = await valkey.take(plans[take.which], take.demand)
-        assert ours._replace(slot="") == theirs._replace(slot="", now=ours.now)
+        assert replace(ours, slot="") == replace(theirs, slot="", now=ours.now)
         if ours.refused is None:
             if take.revised:
                 tokens, usd = take.revised
