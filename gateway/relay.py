@@ -51,7 +51,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
             outcome = exchange.outcome
             outcome.usage = exchange.reply.usage
             outcome.finish_reason = exchange.reply.finish_reason
-            if outcome.usage is not None:
+            if outcome.usage is not None and outcome.cost is None:
                 model = outcome.model or exchange.call.model
                 outcome.cost = request.app[PRICES].cost(model, outcome.usage)
 

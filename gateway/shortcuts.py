@@ -50,8 +50,9 @@ class Shortcuts:
         found = by_method.get(request.method)
         if found is None:
             return None
-        request._match_info = found.match_info  # noqa: SLF001 - as the router's result is set
-        return found.handler
+        handler, match_info = found
+        request._match_info = match_info  # noqa: SLF001 - as the router's result is set
+        return handler
 
 
 def _shortcut(app: web.Application, route: web.AbstractRoute) -> Shortcut:

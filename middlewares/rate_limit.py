@@ -179,14 +179,14 @@ class TokenEstimate:
         if held is not None and self._store is not None:
             demand = self._foreseen(held, request[EXCHANGE].call)
             taken = held.grant.demand
-            if _differs(taken.tokens, demand.tokens) or _differs(taken.usd, demand.usd):
+            if _differs(taken[TOKENS], demand[TOKENS]) or _differs(taken[USD], demand[USD]):
                 held.grant = self._store.revise(held.grant, demand)
         return handler(request)
 
     def _foreseen(self, held: Held, call: UpstreamCall) -> Demand:
         habit = held.account.habits.of(call.model)
         output = _most_output(call) or habit.output_tokens
-        usd = float(held.grant.demand.usd)
+        usd = float(held.grant.demand[USD])
         if USD in held.account.units and self._prices is not None:
             tier = call.body.get("serviceTier") or call.body.get("service_tier") or ""
             usage = Usage(held.prompt, int(output), tier=str(tier).lower())
@@ -241,7 +241,7 @@ def _settle(store: StateStore, held: Held, exchange: Exchange) -> None:
         store.settle(held.grant, Spent(0, 0))
         return
     # What was reserved is spent where another model without a price has answered.
-    usd = held.grant.demand.usd if cost is None else round(cost * NANOS_PER_USD)
+    usd = held.grant.demand[USD] if cost is None else round(cost * NANOS_PER_USD)
     store.settle(held.grant, Spent(usage.total, usd))
     model = exchange.call.model if hasattr(exchange, "call") else ""
     held.account.habits.learn(model, usage.total - usage.prompt, usd)

@@ -72,4 +72,5 @@ class Translation:
 
     def _cost(self, outcome: Outcome, model: str, usage: Usage) -> float | None:
         """Estimate by the price of the model that answered: *model*, unless it was a fallback."""
-        return self._prices.cost(outcome.model or model, usage)
+        outcome.cost = cost = self._prices.cost(outcome.model or model, usage)
+        return cost

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from gateway.settings import Settings
 from gateway.state.meters import METERS, Meter, Moment
-from gateway.state.rules import SLACK, Demand, Plan, Rule, changes, revised
+from gateway.state.rules import REQUESTS, SLACK, Demand, Plan, Rule, changes, revised
 from gateway.state.store import Grant, News, Publish, Seeder, Spent
 from gateway.state.values import LocalValues
 
@@ -72,7 +72,7 @@ class MemoryStore:
 
     def settle(self, grant: Grant, spent: Spent) -> None:
         """Book what the request really used and give back its slot."""
-        final = Demand(grant.demand.requests, spent.tokens, spent.usd, 0)
+        final = Demand(grant.demand[REQUESTS], spent.tokens, spent.usd, 0)
         self._add(grant, changes(grant.plan, grant.demand, final))
 
     async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:

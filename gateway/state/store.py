@@ -2,14 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from gateway.settings import Settings
 from gateway.state.calendar import Windows
 from gateway.state.rules import Demand, Plan, Rule
 
 
-class Spent(NamedTuple):
+@dataclass(slots=True)
+class Spent:
     """What a request really used; *usd* in billionths."""
 
     tokens: int = 0

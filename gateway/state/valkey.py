@@ -19,7 +19,7 @@ from uuid import uuid4
 from gateway.state.calendar import Windows
 from gateway.state.client import Client
 from gateway.state.pipe import Command, Pipe
-from gateway.state.rules import Demand, Plan, Rule, changes, revised
+from gateway.state.rules import REQUESTS, Demand, Plan, Rule, changes, revised
 from gateway.state.store import Grant, News, Publish, Spent, StoreDown
 from gateway.state.table import RemoteTable
 
@@ -144,7 +144,7 @@ class ValkeyStore:
     def settle(self, grant: Grant, spent: Spent) -> None:
         """Book what the request really used and give back its slot; never waits."""
         plan, slot = grant.plan, grant.slot
-        final = Demand(grant.demand.requests, spent.tokens, spent.usd, 0)
+        final = Demand(grant.demand[REQUESTS], spent.tokens, spent.usd, 0)
         more = [
             change for change in changes(plan, grant.demand, final) if change[0].kind != "slots"
         ]

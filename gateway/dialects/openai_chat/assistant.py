@@ -20,6 +20,15 @@ def turn(translating: Translating, message: Json, index: int) -> list[Json]:
     What the gateway remembers of the turn comes first, then what the client carries, then the
     bypass where Gemini would refuse a call without a signature.
     """
+    body = message.get("content")
+    if (
+        type(body) is str
+        and _TEXT_ONLY.issuperset(message)
+        and not translating.known.memories
+        and content.IMAGE_MARK not in body
+    ):
+        # Nearly every turn: text, of which nobody remembers more.
+        return [{"text": body}] if body else []
     calls: list[Json] = []
     signature = None
     if not _PLAIN.issuperset(message):
@@ -42,7 +51,8 @@ def turn(translating: Translating, message: Json, index: int) -> list[Json]:
     return parts
 
 
-_PLAIN = frozenset({"role", "content", "name", "refusal"})
+_TEXT_ONLY = frozenset({"role", "content", "name"})
+_PLAIN = _TEXT_ONLY | {"refusal"}
 
 
 def function_calls(translating: Translating, message: Json, by_call: dict[str, str]) -> list[Json]:

@@ -64,7 +64,7 @@ class Tools:
 
     def put_into(self, body: Json, translating: Translating) -> None:
         """Add the tools and their configuration to *body*."""
-        if not translating.tells(_FIELDS):
+        if self is _NONE:
             return
         tools: list[Json] = []
         if self.declarations:
@@ -102,14 +102,18 @@ class Tools:
             config["includeServerSideToolInvocations"] = True
 
 
+# Of a request without any, as most are; never changed.
+_NONE = Tools()
+
+
 def translate(translating: Translating) -> Tools:
     """Give all tools of the payload. Raises `BadRequest` for a choice of a tool that is not there.
 
     `functions` and `function_call` count where there are no `tools`.
     """
-    payload, tools = translating.payload, Tools()
     if not translating.tells(_FIELDS):
-        return tools
+        return _NONE
+    payload, tools = translating.payload, Tools()
     for index, tool in enumerate(payload.get("tools") or ()):
         _take(tools, translating, tool, f"tools[{index}]")
     if payload.get("tools") and payload.get("functions"):

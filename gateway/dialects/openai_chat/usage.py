@@ -4,9 +4,13 @@ from typing import Any
 
 from gateway.exchange import CALLS, Json, Usage
 
-_PROMPT_DETAILS = ("promptTokensDetails", "toolUsePromptTokensDetails")
-_CACHE_DETAILS = ("cacheTokensDetails",)
-_COMPLETION_DETAILS = ("candidatesTokensDetails",)
+# Which modalities a list in `usageMetadata` tells of: those of prompt, cached part, completion.
+_DETAILS = {
+    "promptTokensDetails": 0,
+    "toolUsePromptTokensDetails": 0,
+    "cacheTokensDetails": 1,
+    "candidatesTokensDetails": 2,
+}
 _TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
 # VIDEO and DOCUMENT have no word of OpenAI's; they stay in the sum only.
 _MODALITIES = {"TEXT": "text_tokens", "IMAGE": "image_tokens", "AUDIO": "audio_tokens"}
@@ -30,8 +34,7 @@ def count(metadata: Json) -> Usage:
     prompt, tools, completion, thoughts, total, cached, calls = [
         value if type(value := metadata.get(name)) is int else 0 for name in _COUNTS
     ]
-    asked, held = _modalities(metadata, _PROMPT_DETAILS), _modalities(metadata, _CACHE_DETAILS)
-    told = _modalities(metadata, _COMPLETION_DETAILS)
+    asked, held, told = _modalities(metadata)
     # Filled one by one: as arguments by name they would take three times as long.
     usage = Usage()
     usage.prompt = prompt + tools
@@ -56,18 +59,13 @@ def searches(grounding: Any) -> int:
 
 def wire(usage: Usage, metadata: Json) -> Json:
     """Give *usage* as OpenAI's object, with the modalities of *metadata* as details."""
+    asked, _, told = _modalities(metadata)
     return {
         "prompt_tokens": usage.prompt,
         "completion_tokens": usage.completion,
         "total_tokens": usage.total,
-        "prompt_tokens_details": {
-            "cached_tokens": usage.cached,
-            **_modalities(metadata, _PROMPT_DETAILS),
-        },
-        "completion_tokens_details": {
-            "reasoning_tokens": usage.thoughts,
-            **_modalities(metadata, _COMPLETION_DETAILS),
-        },
+        "prompt_tokens_details": {"cached_tokens": usage.cached, **asked},
+        "completion_tokens_details": {"reasoning_tokens": usage.thoughts, **told},
     }
 
 
@@ -77,14 +75,17 @@ def service_tier(usage: Usage) -> Json:
     return {"service_tier": tier} if tier else {}
 
 
-def _modalities(metadata: Json, names: tuple[str, ...]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for name in names:
-        if type(details := metadata.get(name)) is not list:
+def _modalities(metadata: Json) -> tuple[dict[str, int], ...]:
+    """Give the tokens of prompt, cached part and completion by OpenAI's words for modalities."""
+    counts: tuple[dict[str, int], ...] = ({}, {}, {})
+    for name, details in metadata.items():
+        place = _DETAILS.get(name)
+        if place is None or type(details) is not list:
             continue
+        found = counts[place]
         for detail in details:
             word = _MODALITIES.get(str(detail.get("modality"))) if type(detail) is dict else None
             if word:
                 tokens = detail.get("tokenCount")
-                counts[word] = counts.get(word, 0) + (tokens if type(tokens) is int else 0)
+                found[word] = found.get(word, 0) + (tokens if type(tokens) is int else 0)
     return counts
