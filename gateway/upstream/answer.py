@@ -79,7 +79,8 @@ class Answer:
         self._stream = stream
         self._idle_s = idle_s
         self._redact = redact
-        self._decoder = SSEDecoder()
+        if stream:
+            self._decoder = SSEDecoder()
         self._first: list[Json] = []
         self._watch: Watch | None = None
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 # Google tells one refusal at a time; each is mended once, and this many of them at most.
 MOST_MENDS = 6
+_NONE: frozenset[str] = frozenset()
 _ELSEWHERE = frozenset(
     {Kind.OVERLOADED, Kind.BUSY, Kind.SPENT, Kind.NOT_IN_PLAN, Kind.MODEL_UNKNOWN, Kind.STUCK}
 )
@@ -74,9 +75,10 @@ class Attempts:
         # Who owns what the call names, and is the only one to ask therefore.
         self._only = call.credential or upstream.owners.of_call(call)
         self._is_missed = False
-        self._avoid: set[str] = set()
-        self._tried: set[str] = set()
-        self._mended: set[str] = set()
+        # Names of credentials; nearly every call needs no more than one.
+        self._avoid = _NONE
+        self._tried = _NONE
+        self._mended = _NONE
         # What upstream said, the model that did, and the feature that was taken out for it.
         self._unproven: tuple[str, str, str] | None = None
         self._weak = False
@@ -91,13 +93,14 @@ class Attempts:
         `Apart` where the model refuses to give several candidates at once.
         """
         self._upstream.budget.request()
-        fallbacks = iter(self._upstream.names.fallbacks(self._call.model))
+        asked, fallbacks = self._call.model, None
         while True:
             try:
                 return await self._begin_with_model()
             except Failed as failed:
                 # The frames that it came through hold it, and so would hold one another.
                 failed.with_traceback(None)
+                fallbacks = fallbacks or iter(self._upstream.names.fallbacks(asked))
                 model = next(fallbacks, None) if self._may_move(failed.fault.kind) else None
                 if model is None:
                     raise failed.fault.error from None
@@ -132,7 +135,8 @@ class Attempts:
                 if not self._mend(failed.fault):
                     await self._prepare_next(failed, counts)
             else:
-                self._prove()
+                if self._unproven is not None:
+                    self._prove()
                 return began
 
     async def _hedged(self) -> tuple[Answer, Credential]:
@@ -167,7 +171,7 @@ class Attempts:
         healed = heal(self._call, message, self._notes)
         if healed is None:
             return False
-        self._mended.add(message)
+        self._mended |= {message}
         self._call = healed.call
         if healed.feature is not None:
             self._unproven = (message, self._call.model, healed.feature)
@@ -211,9 +215,10 @@ class Attempts:
     async def _once(self) -> tuple[Answer, Credential]:
         """Make one attempt; raise `Failed`."""
         call, upstream = self._call, self._upstream
-        self._check_breaker(call.model)
+        if not upstream.breakers.all_closed:
+            self._check_breaker(call.model)
         credential, began = self._lease(), upstream.breakers.counted
-        self._tried.add(credential.name)
+        self._tried |= {credential.name}
         self._outcome.attempts += 1
         self._outcome.credential = credential.name
         self._outcome.model = call.model
@@ -225,7 +230,7 @@ class Attempts:
             if failed.fault.kind is Kind.NOT_HERE:
                 self._miss(credential)
             elif POLICIES[failed.fault.kind].elsewhere:
-                self._avoid.add(credential.name)
+                self._avoid |= {credential.name}
             raise
         except BaseException:
             upstream.pool.release(credential)
@@ -248,8 +253,6 @@ class Attempts:
             self._only = self._call.credential
 
     def _check_breaker(self, model: str) -> None:
-        if self._upstream.breakers.all_closed:
-            return
         for name, who in ((model, model), (HOST, "The upstream")):
             wait = self._upstream.breakers.wait(name)
             if wait:
@@ -304,8 +307,7 @@ class Attempts:
 
     def _move_to(self, model: str) -> None:
         self._call = moved(self._call, model)
-        self._avoid.clear()
-        self._tried.clear()
+        self._avoid = self._tried = _NONE
 
 
 def _exhausted_kind(error: GatewayError) -> Kind:

@@ -13,67 +13,56 @@ _FIELDS_OF_ALL = 3
 # What makes up for the lack of content.
 _SPEECHLESS = frozenset({"tool_calls", "function_call", "audio"})
 
+# The deltas of one choice, gathered by name.
+_Deltas = dict[str, list[Any]]
+
 
 def choices(chunks: list[Json]) -> list[Json]:
     """Give the choices of the whole answer, in order of their index."""
-    folds: dict[int, _Fold] = {}
+    folded: dict[int, tuple[Json, _Deltas]] = {}
     for chunk in chunks:
-        for choice in chunk["choices"]:
-            index = choice["index"]
-            fold = folds.get(index)
-            if fold is None:
-                fold = folds[index] = _Fold(index)
-            fold.add(choice)
-    return [folds[index].choice() for index in sorted(folds)]
+        for told in chunk["choices"]:
+            index = told["index"]
+            if index not in folded:
+                folded[index] = {"index": index, "message": None, "finish_reason": None}, {}
+            choice, deltas = folded[index]
+            for name, value in told["delta"].items():
+                if name in deltas:
+                    deltas[name].append(value)
+                else:
+                    deltas[name] = [value]
+            if len(told) > _FIELDS_OF_ALL or told["finish_reason"] is not None:
+                choice.update(told)
+                if "logprobs" in told:
+                    deltas.setdefault("logprobs", []).append(told["logprobs"]["content"])
+    return [_whole(*folded[index]) for index in sorted(folded)]
 
 
-class _Fold:
-    """The deltas of one choice, gathered by name, and what was said of it besides."""
+def _whole(choice: Json, deltas: _Deltas) -> Json:
+    """Give *choice* with its message and all of its log probabilities."""
+    told = [one for content in deltas.pop("logprobs", ()) for one in content]
+    choice["message"] = _message(deltas)
+    choice["logprobs"] = {"content": told, "refusal": None} if told else None
+    choice.pop("delta", None)
+    return choice
 
-    __slots__ = ("_choice", "_deltas", "_logprobs")
 
-    def __init__(self, index: int) -> None:
-        self._choice: Json = {"index": index, "message": None, "finish_reason": None}
-        self._deltas: dict[str, list[Any]] = {}
-        self._logprobs: list[Json] = []
-
-    def add(self, choice: Json) -> None:
-        deltas = self._deltas
-        for name, value in choice["delta"].items():
-            if name in deltas:
-                deltas[name].append(value)
-            else:
-                deltas[name] = [value]
-        if len(choice) > _FIELDS_OF_ALL or choice["finish_reason"] is not None:
-            self._choice.update(choice)
-            if "logprobs" in choice:
-                self._logprobs += choice["logprobs"]["content"]
-
-    def choice(self) -> Json:
-        choice = self._choice
-        choice["message"] = self._message()
-        choice["logprobs"] = (
-            {"content": self._logprobs, "refusal": None} if self._logprobs else None
-        )
-        choice.pop("delta", None)
-        return choice
-
-    def _message(self) -> Json:
-        message: Json = {"role": "assistant", "content": "", "refusal": None}
-        for name, values in self._deltas.items():
-            if name in _JOINED:
-                message[name] = "".join(values)
-            elif name in _LISTED:
-                message[name] = [item for value in values for item in value]
-            elif name == "audio":
-                message[name] = audio.join(values)
-            else:
-                message[name] = values[-1]
-        if "tool_calls" in message:
-            message["tool_calls"] = [_without_index(call) for call in message["tool_calls"]]
-        if not message["content"] and (message["refusal"] or not _SPEECHLESS.isdisjoint(message)):
-            message["content"] = None
-        return message
+def _message(deltas: _Deltas) -> Json:
+    message: Json = {"role": "assistant", "content": "", "refusal": None}
+    for name, values in deltas.items():
+        if name in _JOINED:
+            message[name] = "".join(values)
+        elif name in _LISTED:
+            message[name] = [item for value in values for item in value]
+        elif name == "audio":
+            message[name] = audio.join(values)
+        else:
+            message[name] = values[-1]
+    if "tool_calls" in message:
+        message["tool_calls"] = [_without_index(call) for call in message["tool_calls"]]
+    if not message["content"] and (message["refusal"] or not _SPEECHLESS.isdisjoint(message)):
+        message["content"] = None
+    return message
 
 
 def _without_index(call: Json) -> Json:
