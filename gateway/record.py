@@ -23,10 +23,11 @@ def record(request: web.Request, exchange: Exchange) -> None:
     # Probes come every few seconds; only one that fails is news.
     level = DEBUG if route in _PROBES and exchange.outcome.status == 200 else INFO
     log.put(level, _line(exchange, route, now))
-    _count(request.app[METRICS], exchange, route, now - exchange.started)
+    app = request.app
+    _count(app[METRICS], exchange, route, now - exchange.started)
     row = row_of(exchange, time.time(), now - exchange.started)
     if row is not None:
-        request.app[LEDGER].book(row)
+        app[LEDGER].book(row)
 
 
 def _line(exchange: Exchange, route: str, now: float) -> dict[str, object]:

@@ -38,7 +38,8 @@ _RESTART: Final = "The gateway is restarting; ask again."
 
 async def generate(request: web.Request) -> web.StreamResponse:
     """Relay one translated exchange. Raises `GatewayError` before the first byte only."""
-    exchange, drain = request[EXCHANGE], request.app[DRAIN]
+    exchange, app = request[EXCHANGE], request.app
+    drain = app[DRAIN]
     with drain.running():
         try:
             return await (stream if exchange.call.stream else whole)(request, exchange)
@@ -53,7 +54,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
             outcome.finish_reason = exchange.reply.finish_reason
             if outcome.usage is not None and outcome.cost is None:
                 model = outcome.model or exchange.call.model
-                outcome.cost = request.app[PRICES].cost(model, outcome.usage)
+                outcome.cost = app[PRICES].cost(model, outcome.usage)
 
 
 async def whole(request: web.Request, exchange: Exchange) -> web.StreamResponse:

@@ -11,7 +11,7 @@ from multidict import istr
 
 from gateway.client_address import Networks, client_address, networks, within
 from gateway.errors import BadRequest, Forbidden, RateLimited, Unauthorized
-from gateway.exchange import License
+from gateway.exchange import License, LicenseBook
 from gateway.keys import EXCHANGE, LICENSES, SETTINGS
 from gateway.licenses.digest import normalised
 from gateway.plugins import Handler
@@ -54,10 +54,12 @@ class LicenseAuth:
     def __init__(self) -> None:
         self._wrong = WrongTries()
         self._trusted: Networks = ()
+        self._licenses: LicenseBook | None = None
 
     async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
         """Read which proxies may say who the client is."""
         self._trusted = networks(app[SETTINGS].server.trusted_proxies)
+        self._licenses = app[LICENSES]
         yield
 
     def __call__(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
@@ -67,7 +69,8 @@ class LicenseAuth:
             raise BadRequest(
                 "The request holds two different license keys; send one.", param="authorization"
             )
-        found = request.app[LICENSES].find(*keys) if keys and "" not in keys else None
+        assert self._licenses is not None
+        found = self._licenses.find(*keys) if keys and "" not in keys else None
         if found is None:
             raise self._refusal(request, given=bool(keys))
         self._check(found, request)
