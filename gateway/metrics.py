@@ -85,7 +85,8 @@ class Metrics:
 
     def finished(self, route: str, model: str, code: int, seconds: float, *, stream: bool) -> None:
         """Count one answered request; *route* is the pattern, never the path asked for."""
-        model = self._known(model) if code < 400 or model in self._models else "other"
+        if model not in self._models:
+            model = self._known(model) if code < 400 else "other"
         labels = (route, model, str(code), "true" if stream else "false")
         self._requests.by_labels[labels] += 1
         self._seconds.observe(route, seconds)
@@ -96,7 +97,8 @@ class Metrics:
 
     def used(self, model: str, usage: Usage) -> None:
         """Add the tokens of one reply."""
-        model = self._known(model)
+        if model not in self._models:
+            model = self._known(model)
         for kind, count in (
             ("input", usage.prompt),
             ("output", usage.completion),
@@ -122,8 +124,6 @@ class Metrics:
         return await asyncio.to_thread(generate_latest, self.registry)
 
     def _known(self, model: str) -> str:
-        if model in self._models:
-            return model
         if len(self._models) >= MAX_MODELS:
             return "other"
         self._models.add(model)

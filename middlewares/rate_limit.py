@@ -23,7 +23,7 @@ from gateway.state.rules import (
     SLACK,
     TOKENS,
     USD,
-    Demand,
+    Amounts,
     Plan,
     Rule,
 )
@@ -46,6 +46,8 @@ _WORDS: Final = {
 }
 # What is known better once the payload is.
 _ESTIMATED: Final = frozenset({TOKENS, USD})
+# Without a payload.
+_ONE_REQUEST: Final[Amounts] = (1, 0, 0, 0)
 _HEADERS: Final = {
     unit: tuple(istr(f"x-ratelimit-{what}-{word}") for what in ("limit", "remaining", "reset"))
     for unit, word in ((REQUESTS, "requests"), (TOKENS, "tokens"))
@@ -119,7 +121,7 @@ class RateLimit:
         demand = (
             _demand(prompt + usual.output_tokens, usual.usd)
             if exchange.carries_payload
-            else Demand()
+            else _ONE_REQUEST
         )
         try:
             grant = await self._store.take(account.plan, demand)
@@ -183,7 +185,7 @@ class TokenEstimate:
                 held.grant = self._store.revise(held.grant, demand)
         return handler(request)
 
-    def _foreseen(self, held: Held, call: UpstreamCall) -> Demand:
+    def _foreseen(self, held: Held, call: UpstreamCall) -> Amounts:
         habit = held.account.habits.of(call.model)
         output = _most_output(call) or habit.output_tokens
         usd = float(held.grant.demand[USD])
@@ -230,9 +232,9 @@ def _most_output(call: UpstreamCall) -> int:
     return most and most * max(call.copies, setting(call, "candidateCount") or 1)
 
 
-def _demand(tokens: float, usd: float) -> Demand:
+def _demand(tokens: float, usd: float) -> Amounts:
     # `max` would take as long as all of this, for each of them.
-    return Demand(1, int(tokens) if tokens > 1 else 1, int(usd) if usd > 1 else 1, 1)
+    return 1, int(tokens) if tokens > 1 else 1, int(usd) if usd > 1 else 1, 1
 
 
 def _settle(store: StateStore, held: Held, exchange: Exchange) -> None:
@@ -241,7 +243,7 @@ def _settle(store: StateStore, held: Held, exchange: Exchange) -> None:
         store.settle(held.grant, Spent(0, 0))
         return
     # What was reserved is spent where another model without a price has answered.
-    usd = held.grant.demand[USD] if cost is None else round(cost * NANOS_PER_USD)
+    usd = held.grant.demand[USD] if cost is None else int(cost * NANOS_PER_USD + 0.5)
     store.settle(held.grant, Spent(usage.total, usd))
     model = exchange.call.model if hasattr(exchange, "call") else ""
     held.account.habits.learn(model, usage.total - usage.prompt, usd)
@@ -275,7 +277,7 @@ def _reset_s(rule: Rule, used: float, grant: Grant) -> float:
 
 def duration(seconds: float) -> str:
     """Write *seconds* as OpenAI does: `120ms`, `1s`, `6m0s`, `23h59m58.5s`."""
-    milliseconds = round(seconds * 1000)
+    milliseconds = int(seconds * 1000 + 0.5)
     if milliseconds < 1000:
         return f"{milliseconds}ms" if milliseconds > 0 else "0s"
     minutes, rest = divmod(milliseconds, 60_000)

@@ -19,7 +19,7 @@ from gateway.errors import Unavailable
 from gateway.settings import OnStoreFailure, Settings
 from gateway.state.breaker import Breaker
 from gateway.state.memory import MemoryStore
-from gateway.state.rules import Demand, Plan
+from gateway.state.rules import Amounts, Plan
 from gateway.state.store import Grant, News, Publish, Seeder, Spent, StoreDown
 from gateway.state.valkey import ValkeyStore
 
@@ -72,7 +72,7 @@ class GuardedStore:
                 await self._watch
         await self._shared.close()
 
-    async def take(self, plan: Plan, demand: Demand) -> Grant:
+    async def take(self, plan: Plan, demand: Amounts) -> Grant:
         """Take from the shared counters; while they are away do as the policy says."""
         if not self._breaker.open:
             try:
@@ -84,7 +84,7 @@ class GuardedStore:
                 return grant
         return await self._take_alone(plan, demand)
 
-    def revise(self, grant: Grant, demand: Demand) -> Grant:
+    def revise(self, grant: Grant, demand: Amounts) -> Grant:
         """Reserve *demand* instead, where *grant* was given."""
         return self._giver(grant).revise(grant, demand)
 
@@ -121,7 +121,7 @@ class GuardedStore:
     def _giver(self, grant: Grant) -> MemoryStore | ValkeyStore:
         return self._local if grant.degraded else self._shared
 
-    async def _take_alone(self, plan: Plan, demand: Demand) -> Grant:
+    async def _take_alone(self, plan: Plan, demand: Amounts) -> Grant:
         if self._policy == "deny":
             raise Unavailable(
                 "Limits cannot be checked now, and this gateway refuses requests meanwhile.",

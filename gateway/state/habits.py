@@ -9,6 +9,9 @@ from typing import Final
 
 # A license that asks for more models than this forgets the one it used least recently.
 MOST_MODELS: Final = 64
+# How much of a difference counts at once.
+_RISE: Final = 0.5
+_FALL: Final = 0.1
 
 
 class Habit:
@@ -22,8 +25,10 @@ class Habit:
 
     def learn(self, output_tokens: int, usd: int) -> None:
         """Take one finished request into account; *usd* in billionths."""
-        self.output_tokens = _followed(self.output_tokens, output_tokens)
-        self.usd = _followed(self.usd, usd)
+        more = output_tokens - self.output_tokens
+        self.output_tokens += more * (_RISE if more > 0 else _FALL)
+        more = usd - self.usd
+        self.usd += more * (_RISE if more > 0 else _FALL)
 
 
 class Habits:
@@ -50,7 +55,3 @@ class Habits:
             self._models.move_to_end(model)
         known.learn(output_tokens, usd)
         self.usual.learn(output_tokens, usd)
-
-
-def _followed(usual: float, seen: float) -> float:
-    return usual + (seen - usual) * (0.5 if seen > usual else 0.1)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from gateway.settings import Settings
 from gateway.state.meters import METERS, Meter, Moment
-from gateway.state.rules import REQUESTS, SLACK, Demand, Plan, Rule, changes, revised
+from gateway.state.rules import REQUESTS, SLACK, Amounts, Plan, Rule, changes, revised
 from gateway.state.store import Grant, News, Publish, Seeder, Spent
 from gateway.state.values import LocalValues
 
@@ -40,7 +40,7 @@ class MemoryStore:
     async def close(self) -> None:
         """Do nothing: memory goes with the process."""
 
-    async def take(self, plan: Plan, demand: Demand) -> Grant:
+    async def take(self, plan: Plan, demand: Amounts) -> Grant:
         """Check all rules of *plan*, then take *demand* from all of them."""
         unix = self._wall()
         now = Moment(self._clock() * 1e6, unix, plan.calendar.at(unix))
@@ -64,7 +64,7 @@ class MemoryStore:
                 meter.write(count, now)
         return Grant(plan, demand, now.windows, unix, tuple(used), refused, longest)
 
-    def revise(self, grant: Grant, demand: Demand) -> Grant:
+    def revise(self, grant: Grant, demand: Amounts) -> Grant:
         """Reserve *demand* instead of what was reserved."""
         self._add(grant, revised(grant.plan, grant.demand, demand))
         grant.demand = demand
@@ -72,7 +72,7 @@ class MemoryStore:
 
     def settle(self, grant: Grant, spent: Spent) -> None:
         """Book what the request really used and give back its slot."""
-        final = Demand(grant.demand[REQUESTS], spent.tokens, spent.usd, 0)
+        final = grant.demand[REQUESTS], spent.tokens, spent.usd, 0
         self._add(grant, changes(grant.plan, grant.demand, final))
 
     async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:

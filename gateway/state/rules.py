@@ -39,8 +39,12 @@ _KINDS: tuple[tuple[str, int, Kind], ...] = (
 )
 
 
+# What a request takes, indexed by unit. A plain tuple is made in a thirtieth of the time.
+Amounts = tuple[int, int, int, int]
+
+
 class Demand(NamedTuple):
-    """What a request takes, indexed by unit; 0 leaves the rules of that unit alone.
+    """Amounts by name: what a request takes; 0 leaves the rules of that unit alone.
 
     *usd* is in billionths, so that sums stay whole numbers.
     """
@@ -100,7 +104,7 @@ def _rules(limits: Limits) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def changes(plan: Plan, demand: Demand, final: Demand) -> Iterator[tuple[Rule, int]]:
+def changes(plan: Plan, demand: Amounts, final: Amounts) -> Iterator[tuple[Rule, int]]:
     """Give what settling adds to each rule that *demand* was taken from: *final* less *demand*."""
     for rule in plan.rules:
         unit, limit = rule.unit, rule.limit
@@ -111,7 +115,7 @@ def changes(plan: Plan, demand: Demand, final: Demand) -> Iterator[tuple[Rule, i
             yield rule, final[unit] - taken
 
 
-def revised(plan: Plan, demand: Demand, instead: Demand) -> Iterator[tuple[Rule, int]]:
+def revised(plan: Plan, demand: Amounts, instead: Amounts) -> Iterator[tuple[Rule, int]]:
     """Give what reserving *instead* of *demand* adds to each rule that *demand* was taken from."""
     for rule in plan.rules:
         taken = min(demand[rule.unit], rule.limit)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from gateway.settings import Settings
 from gateway.state.calendar import Windows
-from gateway.state.rules import Demand, Plan, Rule
+from gateway.state.rules import Amounts, Plan, Rule
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class Grant:
     """
 
     plan: Plan
-    demand: Demand
+    demand: Amounts
     windows: Windows
     now: float
     used: tuple[float, ...]
@@ -77,10 +77,10 @@ class StateStore(Protocol):
     async def close(self) -> None:
         """Send what is to be sent and let go."""
 
-    async def take(self, plan: Plan, demand: Demand) -> Grant:
+    async def take(self, plan: Plan, demand: Amounts) -> Grant:
         """Check all rules of *plan*, then take *demand* from all of them, in one atomic step."""
 
-    def revise(self, grant: Grant, demand: Demand) -> Grant:
+    def revise(self, grant: Grant, demand: Amounts) -> Grant:
         """Reserve *demand* instead of what an admitted request reserved; never waits, or refuses.
 
         *demand* is of the same units. Gives the grant to be settled, mostly the same one.

@@ -19,7 +19,7 @@ from uuid import uuid4
 from gateway.state.calendar import Windows
 from gateway.state.client import Client
 from gateway.state.pipe import Command, Pipe
-from gateway.state.rules import REQUESTS, Demand, Plan, Rule, changes, revised
+from gateway.state.rules import REQUESTS, SLOTS, Amounts, Plan, Rule, changes, revised
 from gateway.state.store import Grant, News, Publish, Spent, StoreDown
 from gateway.state.table import RemoteTable
 
@@ -114,10 +114,10 @@ class ValkeyStore:
         await self._values.close()
         await self._client.close()
 
-    async def take(self, plan: Plan, demand: Demand) -> Grant:
+    async def take(self, plan: Plan, demand: Amounts) -> Grant:
         """Check all rules of *plan*, then take *demand* from all of them, in one call."""
         windows = plan.calendar.at(self.now())
-        slot = self._new_slot() if demand.slots and plan.has_slots else ""
+        slot = self._new_slot() if demand[SLOTS] and plan.has_slots else ""
         amounts = ((rule, min(demand[rule.unit], rule.limit)) for rule in plan.rules)
         try:
             [reply] = await self._counts.ask(self._call(_TAKE, plan, slot, windows, amounts))
@@ -133,7 +133,7 @@ class ValkeyStore:
             self._held[plan.license_id].add(slot)
         return Grant(plan, demand, windows, now, tuple(used), refused, wait_us, slot)
 
-    def revise(self, grant: Grant, demand: Demand) -> Grant:
+    def revise(self, grant: Grant, demand: Amounts) -> Grant:
         """Reserve *demand* instead of what was reserved; never waits."""
         more = list(revised(grant.plan, grant.demand, demand))
         if more:
@@ -144,7 +144,7 @@ class ValkeyStore:
     def settle(self, grant: Grant, spent: Spent) -> None:
         """Book what the request really used and give back its slot; never waits."""
         plan, slot = grant.plan, grant.slot
-        final = Demand(grant.demand[REQUESTS], spent.tokens, spent.usd, 0)
+        final = grant.demand[REQUESTS], spent.tokens, spent.usd, 0
         more = [
             change for change in changes(plan, grant.demand, final) if change[0].kind != "slots"
         ]
