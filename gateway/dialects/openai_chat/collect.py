@@ -5,9 +5,9 @@ from typing import Any
 from gateway.dialects.openai_chat import audio
 from gateway.exchange import Json
 
-_JOINED = ("content", "reasoning_content", "refusal")
+_JOINED = frozenset({"content", "reasoning_content", "refusal"})
 # Deltas whose lists follow one another.
-_LISTED = ("tool_calls", "images", "annotations", "code_execution", "native_parts")
+_LISTED = frozenset({"tool_calls", "images", "annotations", "code_execution", "native_parts"})
 # The index, the delta and the finish reason, which nearly every chunk tells as None.
 _FIELDS_OF_ALL = 3
 # What makes up for the lack of content.
@@ -35,15 +35,20 @@ def choices(chunks: list[Json]) -> list[Json]:
                 choice.update(told)
                 if "logprobs" in told:
                     deltas.setdefault("logprobs", []).append(told["logprobs"]["content"])
-    return [_whole(*folded[index]) for index in sorted(folded)]
+    if len(folded) > 1:
+        folded = dict(sorted(folded.items()))
+    return [_whole(choice, deltas) for choice, deltas in folded.values()]
 
 
 def _whole(choice: Json, deltas: _Deltas) -> Json:
     """Give *choice* with its message and all of its log probabilities."""
-    told = [one for content in deltas.pop("logprobs", ()) for one in content]
+    told: list[Json] = []
+    if "logprobs" in deltas:
+        told = [one for content in deltas.pop("logprobs") for one in content]
     choice["message"] = _message(deltas)
     choice["logprobs"] = {"content": told, "refusal": None} if told else None
-    choice.pop("delta", None)
+    if "delta" in choice:
+        del choice["delta"]
     return choice
 
 

@@ -50,14 +50,14 @@ class _Walk:
         self._waiting: list[tuple[Json, str | None, str, tuple[int, int]]] = []
         self._by_id: dict[str, deque[int]] = {}
         self._by_name: dict[str, deque[int]] = {}
-        named = False
-        for index, message in enumerate(translating.payload["messages"]):
-            if message["role"] in _RESULTS:
-                self._expect(message, index)
-            elif "name" in message and message["name"] and not named:
-                # The first stands for all: a long history would leave no room for other notes.
-                named = True
+        messages = translating.payload["messages"]
+        for index in [at for at, one in enumerate(messages) if one["role"] in _RESULTS]:
+            self._expect(messages[index], index)
+        # The first stands for all: a long history would leave no room for other notes.
+        for index in [at for at, one in enumerate(messages) if "name" in one]:
+            if messages[index]["name"] and messages[index]["role"] not in _RESULTS:
                 translating.notes.drop(f"messages[{index}].name")
+                break
 
     def _expect(self, message: Json, index: int) -> None:
         """Note where the result *message* stands, under the id of its call or else under a name."""
@@ -80,20 +80,28 @@ class _Walk:
 
     def instruct(self, message: Json, index: int) -> None:
         """Take a message that tells the model what to do."""
-        self.system += [{"text": text} for text in content.texts(message["content"])]
-        if content.has_media(message["content"]):
+        body = message["content"]
+        if type(body) is str:
+            if body:
+                self.system.append({"text": body})
+            return
+        self.system += [{"text": text} for text in content.texts(body)]
+        if content.has_media(body):
             self.translating.notes.drop(f"messages[{index}].content")
 
     def ask(self, message: Json, index: int) -> None:
         """Take a message of the user."""
-        self.add("user", content.parts(self.translating, message["content"], index))
+        body = message["content"]
+        if type(body) is str:
+            self.add("user", [{"text": body}] if body else [])
+        else:
+            self.add("user", content.parts(self.translating, body, index))
 
     def answer(self, message: Json, index: int) -> None:
         """Take a message of the model; the results of its calls come before the next turn."""
         parts = assistant.turn(self.translating, message, index)
         self.add("model", parts)
-        calls = _told_calls(message)
-        if not calls:
+        if _CALLS.isdisjoint(message) or not (calls := _told_calls(message)):
             return
         native = [part for part in parts if "functionCall" in part]
         for at, (call, told) in enumerate(zip(native, calls, strict=False)):
@@ -159,6 +167,7 @@ def _told_calls(message: Json) -> list[Json]:
     return message.get("tool_calls") or ([{"function": legacy}] if legacy else [])
 
 
+_CALLS = frozenset({"tool_calls", "function_call"})
 _RESULTS = frozenset({"tool", "function"})
 _ROLES: dict[str, Callable[[_Walk, Json, int], None]] = {
     "system": _Walk.instruct,

@@ -50,7 +50,7 @@ class ChatReply:
         self._asked: Asked = asked(call, payload, known)
         self._choices: dict[int, Choice] = {}
         self._metadata: Json = {}
-        self._counts: Usage | None = None
+        self._counts: tuple[Usage, usage.Tokens, usage.Tokens] | None = None
         self._cost = known.cost
         self.sunset: str | None = None
         self._fingerprint = _fingerprint(call.model)
@@ -60,12 +60,12 @@ class ChatReply:
     def usage(self) -> Usage | None:
         """The counts of the last event, also of a stream that was cut; None before the first."""
         if self._counts is None and self._metadata:
-            self._counts = usage.count(self._metadata)
+            self._counts = counts = usage.tally(self._metadata)
             for choice in self._choices.values():
                 if choice.grounding:
                     found = usage.searches(choice.grounding.get("groundingMetadata"))
-                    self._counts.searches += found
-        return self._counts
+                    counts[0].searches += found
+        return None if self._counts is None else self._counts[0]
 
     @property
     def finish_reason(self) -> str | None:
@@ -207,9 +207,9 @@ class ChatReply:
 
     def _totals(self) -> Json:
         counts = self.usage
-        if counts is None:
+        if counts is None or self._counts is None:
             return {}
-        told = usage.wire(counts, self._metadata)
+        told = usage.wire(*self._counts)
         cost = self._cost(counts)
         if cost is not None:
             told["cost"] = cost

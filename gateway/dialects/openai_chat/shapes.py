@@ -4,7 +4,7 @@ A checker takes a value and raises `BadRequest`. Paths are only made when someth
 checker of a field or an item puts its own name in front while the error passes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from gateway.errors import BadRequest
@@ -49,7 +49,7 @@ def a(kind: type, *, blank: bool = True) -> Check:
         if not blank and not value:
             raise BadRequest("This must not be empty.", code="invalid_value")
 
-    return check
+    return _passing(check, {kind} if blank else ())
 
 
 def number(value: Any) -> None:
@@ -71,14 +71,19 @@ def kinds(checks: Mapping[type, Check], wanted: str) -> Check:
         one = checks.get(type(value))
         if one is None:
             raise wrong(value, wanted)
-        if one is not anything:
-            one(value)
+        one(value)
 
-    return check
+    return _passing(check, [kind for kind, one in checks.items() if one is anything])
 
 
 def anything(_value: Any) -> None:
     """Take any value."""
+
+
+def _passing(check: Check, kinds: Iterable[type]) -> Check:
+    """Give *check*, which has nothing against values of *kinds*; `fields` does not ask it then."""
+    check.passes = frozenset(kinds)  # type: ignore[attr-defined]
+    return check
 
 
 def word(*words: str) -> Check:
@@ -120,6 +125,10 @@ def items(item: Check, *, most: int | None = None, least: int = 0) -> Check:
 
 def fields(known: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> Check:
     """Make the checker of an object. Null is unset; fields that nobody knows pass."""
+    passing = {
+        name: (getattr(one, "passes", frozenset()) | {type(None)}, one)
+        for name, one in known.items()
+    }
 
     def check(value: Any) -> None:
         if type(value) is not dict:
@@ -127,9 +136,10 @@ def fields(known: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> Che
         name = ""
         try:
             for name, field in value.items():
-                one = known.get(name)
-                if one is not None and field is not None:
-                    one(field)
+                if name in passing:
+                    passes, one = passing[name]
+                    if type(field) not in passes:
+                        one(field)
         except BadRequest as error:
             raise prefixed(error, name) from None
         for name in required:

@@ -14,6 +14,9 @@ _DETAILS = {
 _TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
 # VIDEO and DOCUMENT have no word of OpenAI's; they stay in the sum only.
 _MODALITIES = {"TEXT": "text_tokens", "IMAGE": "image_tokens", "AUDIO": "audio_tokens"}
+# Numbers of tokens by OpenAI's words for modalities.
+Tokens = dict[str, int]
+
 _COUNTS = (
     "promptTokenCount",
     "toolUsePromptTokenCount",
@@ -26,13 +29,18 @@ _COUNTS = (
 
 
 def count(metadata: Json) -> Usage:
-    """Give the counts of one reply.
+    """Give the counts of one reply."""
+    return tally(metadata)[0]
+
+
+def tally(metadata: Json) -> tuple[Usage, Tokens, Tokens]:
+    """Give the counts of one reply, and what modalities its prompt and its completion are of.
 
     The tokens that built-in tools put into the prompt are beside `promptTokenCount`, thoughts are
     beside `candidatesTokenCount`; cached ones are within the prompt.
     """
     prompt, tools, completion, thoughts, total, cached, calls = [
-        value if type(value := metadata.get(name)) is int else 0 for name in _COUNTS
+        value if type(value) is int else 0 for value in map(metadata.get, _COUNTS)
     ]
     asked, held, told = _modalities(metadata)
     # Filled one by one: as arguments by name they would take three times as long.
@@ -47,8 +55,9 @@ def count(metadata: Json) -> Usage:
     usage.image_output = told.get("image_tokens", 0)
     usage.audio_output = told.get("audio_tokens", 0)
     usage.calls = calls or 1
-    usage.tier = str(metadata.get("serviceTier") or "").lower()
-    return usage
+    if "serviceTier" in metadata:
+        usage.tier = str(metadata["serviceTier"] or "").lower()
+    return usage, asked, told
 
 
 def searches(grounding: Any) -> int:
@@ -57,9 +66,8 @@ def searches(grounding: Any) -> int:
     return len(queries) if type(queries) is list else 0
 
 
-def wire(usage: Usage, metadata: Json) -> Json:
-    """Give *usage* as OpenAI's object, with the modalities of *metadata* as details."""
-    asked, _, told = _modalities(metadata)
+def wire(usage: Usage, asked: Tokens, told: Tokens) -> Json:
+    """Give *usage* as OpenAI's object, with the modalities of the prompt and of the completion."""
     return {
         "prompt_tokens": usage.prompt,
         "completion_tokens": usage.completion,
@@ -75,9 +83,9 @@ def service_tier(usage: Usage) -> Json:
     return {"service_tier": tier} if tier else {}
 
 
-def _modalities(metadata: Json) -> tuple[dict[str, int], ...]:
-    """Give the tokens of prompt, cached part and completion by OpenAI's words for modalities."""
-    counts: tuple[dict[str, int], ...] = ({}, {}, {})
+def _modalities(metadata: Json) -> tuple[Tokens, Tokens, Tokens]:
+    """Give the tokens of prompt, cached part and completion."""
+    counts: tuple[Tokens, Tokens, Tokens] = ({}, {}, {})
     for name, details in metadata.items():
         place = _DETAILS.get(name)
         if place is None or type(details) is not list:

@@ -1,4 +1,4 @@
-from gateway.dialects.openai_chat.usage import count, service_tier, wire
+from gateway.dialects.openai_chat.usage import count, service_tier, tally, wire
 from gateway.exchange import Usage
 
 FULL = {
@@ -48,11 +48,11 @@ def test_missing_and_null_counts_are_zero():
 
 def test_counts_that_are_no_numbers_are_zero():
     strange = {"promptTokenCount": "many", "promptTokensDetails": [None, {"modality": [1]}]}
-    assert wire(count(strange), strange | {"candidatesTokensDetails": 5})["total_tokens"] == 0
+    assert wire(*tally(strange | {"candidatesTokensDetails": 5}))["total_tokens"] == 0
 
 
 def test_the_details_tell_of_cache_thoughts_and_modalities():
-    usage = wire(count(FULL), FULL)
+    usage = wire(*tally(FULL))
     assert usage["prompt_tokens_details"] == {
         "cached_tokens": 64,
         "text_tokens": 80,
