@@ -357,8 +357,11 @@ class LicenseBook(Protocol):
 class Memories(Protocol):
     """Thought signatures and the like, kept for the next turn of a conversation."""
 
+    def may_know(self, scope: str) -> bool:
+        """Say whether anything may be known in *scope* (a license id): else asking is no use."""
+
     async def recall(self, scope: str, keys: list[str]) -> dict[str, bytes]:
-        """Give those of *keys* that are known in *scope* (a license id)."""
+        """Give those of *keys* that are known in *scope*."""
 
     def remember(self, scope: str, entries: list[tuple[str, bytes]]) -> None:
         """Keep *entries*; never waits."""

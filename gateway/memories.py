@@ -1,6 +1,6 @@
 """Memories kept in the process: what the next turn of a conversation needs of this one."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 
 _OVERHEAD = 200
 
@@ -12,13 +12,19 @@ class LocalMemories:
     another.
     """
 
-    __slots__ = ("_bytes", "_entries", "_max_bytes", "_max_entries")
+    __slots__ = ("_bytes", "_counts", "_entries", "_max_bytes", "_max_entries")
 
     def __init__(self, max_entries: int = 100_000, max_bytes: int = 134_217_728) -> None:
         self._entries: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        # How many of them each scope has: many a license uses models that leave none.
+        self._counts: Counter[str] = Counter()
         self._bytes = 0
         self._max_entries = max_entries
         self._max_bytes = max_bytes
+
+    def may_know(self, scope: str) -> bool:
+        """Say whether *scope* has entries."""
+        return scope in self._counts
 
     async def recall(self, scope: str, keys: list[str]) -> dict[str, bytes]:
         """Give those of *keys* that are known in *scope*."""
@@ -36,6 +42,7 @@ class LocalMemories:
             self._forget((scope, key))
             if _size((scope, key), value) <= self._max_bytes // 4:
                 self._entries[scope, key] = value
+                self._counts[scope] += 1
                 self._bytes += _size((scope, key), value)
         while self._bytes > self._max_bytes or len(self._entries) > self._max_entries:
             self._forget(next(iter(self._entries)))
@@ -44,6 +51,9 @@ class LocalMemories:
         value = self._entries.pop(key, None)
         if value is not None:
             self._bytes -= _size(key, value)
+            self._counts[key[0]] -= 1
+            if not self._counts[key[0]]:
+                del self._counts[key[0]]
 
 
 def _size(key: tuple[str, str], value: bytes) -> int:

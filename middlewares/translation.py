@@ -49,14 +49,17 @@ class Translation:
         dialect, payload = exchange.dialect, exchange.payload
         exchange.asked = base_name(payload["model"])
         model = self._names.resolve(exchange.asked)
-        keys = dialect.recalls(payload, exchange.media)
+        license_id = exchange.license.id
+        # Every turn of the model has a key, each of which is a digest.
+        known_ones = self._memories.may_know(license_id)
+        keys = dialect.recalls(payload, exchange.media) if known_ones else []
         # Filled one by one: as arguments by name they would take three times as long.
         known = Known(exchange.id)
         known.created = int(time.time())
         known.model = model
         known.media = exchange.media
         if keys:
-            known.memories = await self._memories.recall(exchange.license.id, keys)
+            known.memories = await self._memories.recall(license_id, keys)
         known.refusals = self._refusals.of(model)
         known.image_output = self._chat.image_output
         known.safety = self._chat.safety

@@ -18,6 +18,10 @@ class SharedMemories:
         self._local = local
         self._store = store
 
+    def may_know(self, scope: str) -> bool:  # noqa: ARG002 - the protocol's
+        """Say yes: another process may have remembered something."""
+        return True
+
     async def recall(self, scope: str, keys: list[str]) -> dict[str, bytes]:
         """Give those of *keys* that this or another process remembers in *scope*."""
         found = await self._local.recall(scope, keys)

@@ -38,3 +38,12 @@ async def test_an_entry_remembered_again_counts_once():
     for _ in range(100):
         memories.remember("a", [("k", b"x" * 1_000), ("l", b"y")])
     assert len(await memories.recall("a", ["k", "l"])) == 2
+
+
+async def test_a_scope_without_entries_need_not_be_asked():
+    memories = LocalMemories(max_entries=2)
+    assert not memories.may_know("a")
+    memories.remember("a", [("x", b"1"), ("x", b"2")])
+    assert (memories.may_know("a"), memories.may_know("b")) == (True, False)
+    memories.remember("b", [("x", b"1"), ("y", b"1")])
+    assert (memories.may_know("a"), memories.may_know("b")) == (False, True)

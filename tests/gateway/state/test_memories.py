@@ -8,6 +8,7 @@ async def test_what_one_process_remembers_another_recalls(valkey, connect):
     first = SharedMemories(LocalMemories(), connect(valkey.url))
     second = SharedMemories(LocalMemories(), connect(valkey.url))
     first.remember("alice", [("call_1", b"\x00signature"), ("call_2", b"other")])
+    assert second.may_know("alice")
     await first._store._values.close()
     known = await second.recall("alice", ["call_1", "call_9"])
     assert known == {"call_1": b"\x00signature"}
