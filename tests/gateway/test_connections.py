@@ -371,3 +371,36 @@ def test_the_limit_on_descriptors_is_raised():
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= soft
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_requests_in_one_piece_are_answered_in_order(serve_app, dial):
+    """More than wait at once, some with bodies that come later: reading goes on all the same."""
+
+    async def told(request: web.Request) -> web.Response:
+        return web.Response(text=f"{request.path} {len(await request.read())}")
+
+    sizes = [0, 5, 300_000] * 20
+    port, _ = await serve_app(app_of(told))
+    requests = [
+        b"POST /%d HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (number, size) + b"x" * size
+        for number, size in enumerate(sizes)
+    ]
+    reader, _ = await dial(port, b"".join(requests))
+    async with asyncio.timeout(20):
+        for number, size in enumerate(sizes):
+            assert (await answered(reader))[2] == f"/{number} {size}".encode()
+
+
+async def test_a_body_that_is_read_slowly_arrives_whole(serve_app, dial):
+    async def slow(request: web.Request) -> web.Response:
+        size = 0
+        while data := await request.content.read(10_000):
+            size += len(data)
+            await asyncio.sleep(0)
+        return web.Response(text=str(size))
+
+    port, _ = await serve_app(app_of(slow))
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n"
+    reader, _ = await dial(port, head + b"x" * 3_000_000)
+    async with asyncio.timeout(20):
+        assert (await answered(reader))[2] == b"3000000"
