@@ -28,25 +28,45 @@ _MODEL: Final = istr("x-gateway-model")
 class EventStream(web.StreamResponse):
     """A stream whose head leaves together with its first chunk.
 
-    By the clock *now*: *quiet_since* is when the latest write began that is done, *writing_since*
-    when the one did that is not.
+    Two small writes meet Nagle's algorithm and cost 40 ms with clients that delay their
+    acknowledgements. By the clock *now*: *quiet_since* is when the latest write began that is done,
+    *writing_since* when the one did that is not.
     """
 
-    # One write for head plus first chunk: two small ones meet Nagle's algorithm and cost 40 ms
-    # with clients that delay their acknowledgements.
+    # Of what aiohttp writes itself, too.
     _send_headers_immediately = False
 
     def __init__(self, now: Callable[[], float], headers: LooseHeaders) -> None:
         super().__init__(headers=headers)
         self._now = now
+        # What is to be sent before the next chunk; None where aiohttp writes.
+        self._head: bytes | None = None
         self.quiet_since = now()
         self.writing_since: float | None = None
 
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Make the head ready; for old clients and the like aiohttp does."""
+        if not _is_plain(self, request):
+            return await super().prepare(request)
+        await request._prepare_hook(self)  # noqa: SLF001 - others may have a say, as in aiohttp
+        self._headers[hdrs.TRANSFER_ENCODING] = "chunked"
+        self._head = _head(self)
+        if self._head is None:
+            return await super().prepare(request)
+        self._keep_alive = True
+        self._req, self._payload_writer = request, request.writer
+        return self._payload_writer
+
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send *data*; wait for a client that does not read after a quarter of aiohttp's 64 KB."""
-        assert self._payload_writer is not None, "prepare() comes first, write_eof() last"
+        writer = self._payload_writer
+        assert writer is not None, "prepare() comes first, write_eof() last"
         self.writing_since = began = self._now()
-        await self._payload_writer.write(data, LIMIT=MAX_UNSENT_BYTES)  # type: ignore[call-arg]
+        if self._head is None:
+            await writer.write(data, LIMIT=MAX_UNSENT_BYTES)  # type: ignore[call-arg]
+        else:
+            head, self._head = self._head, b""
+            await _send(writer, b"".join((head, b"%x\r\n" % len(data), data, b"\r\n")))
         self.quiet_since = began
         # A keepalive may be under way, too.
         if self.writing_since == began:
@@ -55,44 +75,56 @@ class EventStream(web.StreamResponse):
     async def write_eof(self, data: bytes = b"") -> None:
         """Send *data* and end the stream."""
         self.writing_since = self._now()
-        await super().write_eof(data)
+        if self._head is None or self._payload_writer is None:
+            await super().write_eof(data)
+            return
+        last = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+        writer, self._payload_writer = self._payload_writer, None
+        self._eof_sent, self._req = True, None
+        await _send(writer, b"%b%b0\r\n\r\n" % (self._head, last))
 
 
 class WholeAnswer(web.Response):
-    """An answer in one piece, head and body in one write.
-
-    aiohttp looks for cookies, compression, bodies of other kinds and old clients before it writes.
-    An answer that has none of these, which is nearly every one, is written at once.
-    """
+    """An answer in one piece, head and body in one write."""
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Send everything, or, where more is to be looked at, what aiohttp sends first."""
-        if not self._is_plain(request):
+        """Send everything; where more is to be looked at, what aiohttp sends first."""
+        body = self._body
+        if type(body) is not bytes or not _is_plain(self, request):
             return await super().prepare(request)
         await request._prepare_hook(self)  # noqa: SLF001 - others may have a say, as in aiohttp
-        body, headers = self._body, self._headers
-        assert isinstance(body, bytes)
-        headers[hdrs.CONTENT_LENGTH] = str(len(body))
-        headers[hdrs.DATE] = rfc822_formatted_time()
-        fields = "\r\n".join(map(": ".join, headers.items()))
-        if not fields.count("\n") == fields.count("\r") == len(headers) - 1:
-            # What would split it in two, aiohttp refuses.
+        self._headers[hdrs.CONTENT_LENGTH] = str(len(body))
+        head = _head(self)
+        if head is None:
             return await super().prepare(request)
         self._keep_alive = self._eof_sent = True
-        head = f"HTTP/1.1 {self._status} {self._reason}\r\n{fields}\r\n\r\n"
-        await _send(request.writer, head.encode() + body)
+        await _send(request.writer, head + body)
         return None
 
-    def _is_plain(self, request: web.BaseRequest) -> bool:
-        return (
-            not self.prepared
-            and type(self._body) is bytes
-            and request.method != hdrs.METH_HEAD
-            and request.keep_alive
-            and request.version == HttpVersion11
-            and self._keep_alive is None
-            and not (self._cookies or self._compression or self._chunked)
-        )
+
+def _is_plain(response: web.StreamResponse, request: web.BaseRequest) -> bool:
+    """Say whether nothing is asked for but the head and the body, as nearly always.
+
+    aiohttp looks for cookies, compression, ranges and old clients in every answer.
+    """
+    return (
+        not response.prepared
+        and request.method != hdrs.METH_HEAD
+        and request.keep_alive
+        and request.version == HttpVersion11
+        and response._keep_alive is None  # noqa: SLF001 - `force_close` was not called
+        and not (response._cookies or response._compression or response._chunked)  # noqa: SLF001
+    )
+
+
+def _head(response: web.StreamResponse) -> bytes | None:
+    """Give the head as it is sent; None for one that a line end would split in two."""
+    headers = response.headers
+    headers[hdrs.DATE] = rfc822_formatted_time()
+    fields = "\r\n".join(map(": ".join, headers.items()))
+    if not fields.count("\n") == fields.count("\r") == len(headers) - 1:
+        return None
+    return f"HTTP/1.1 {response.status} {response.reason}\r\n{fields}\r\n\r\n".encode()
 
 
 async def _send(writer: AbstractStreamWriter, data: bytes) -> None:

@@ -74,6 +74,14 @@ class SSEDecoder:
 
     def _feed_events(self, data: bytes) -> list[bytes]:
         """Split *data*, which begins with an event, at once if all are whole and of one line."""
+        at = len(data) - len(_EVENT_END)
+        if data.find(b"\r") == at and data.find(b"\n") == at + 1 and data.startswith(b"data: "):
+            # It ends with its first line: one event, as of most reads of a stream.
+            if at > len(b"data: ") and data.endswith(_EVENT_END):
+                self._started = True
+                self._skip_lf = False
+                return [data[6:at]]
+            return self._feed_lines(data)
         end = data.rfind(_EVENT_END) + len(_EVENT_END)
         whole = data if end == len(data) else data[:end]
         if not (whole.startswith(b"data: ") and whole.endswith(_EVENT_END)):

@@ -1,5 +1,7 @@
 """The headers every answer carries, whatever a client has named its fields."""
 
+import asyncio
+import re
 import time
 
 import aiohttp
@@ -7,7 +9,7 @@ import orjson
 import pytest
 from aiohttp import web
 
-from gateway.answers import WholeAnswer, json_response, note_headers
+from gateway.answers import EventStream, WholeAnswer, json_response, note_headers
 from gateway.dialects import DIALECTS
 from gateway.exchange import Exchange, Notes
 
@@ -128,14 +130,12 @@ async def test_what_would_split_a_head_in_two_is_refused(aiohttp_client):
             await client.get("/", params={"value": value})
 
 
-async def test_head_and_body_leave_in_one_write(aiohttp_client, monkeypatch):
+async def test_head_and_body_leave_in_one_write(aiohttp_client):
     writes = []
 
     async def answer(request):
         transport = request.transport
-        monkeypatch.setattr(
-            request.protocol, "transport", Recording(transport, writes), raising=False
-        )
+        request.protocol.transport = Recording(transport, writes)
         return WholeAnswer(body=b"{}")
 
     client = await served(aiohttp_client, answer)
@@ -159,3 +159,92 @@ class Recording:
 
     def __getattr__(self, name):
         return getattr(self._transport, name)
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+async def test_a_stream_is_the_one_that_aiohttp_would_write(aiohttp_server, version, connection):
+    def streamed(make):
+        async def answer(request):
+            response = make()
+            await response.prepare(request)
+            for piece in (b"one", bytearray(b"two"), memoryview(b"three"), b"x" * 100_000):
+                await response.write(piece)
+            await response.write_eof(b"last")
+            return response
+
+        return answer
+
+    headers = {"Content-Type": "text/event-stream"}
+    app = web.Application()
+    app.router.add_get("/plain", streamed(lambda: web.StreamResponse(headers=headers)))
+    app.router.add_get("/own", streamed(lambda: EventStream(time.monotonic, headers)))
+    server = await aiohttp_server(app)
+    answers = []
+    for path in ("/plain", "/own"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        head = f"GET {path} HTTP/{version}\r\nHost: x\r\nConnection: {connection}\r\n\r\n"
+        # A second request, to which it closes, shows that the connection was kept.
+        last = "GET /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        writer.write((head + last * (connection == "keep-alive")).encode())
+        data = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        head, _, body = data.partition(b"\r\n\r\n")
+        lines = {line for line in head.split(b"\r\n") if not line.startswith((b"Date", b"Server"))}
+        answers.append((lines, re.sub(rb"Date: [^\r]*", b"", body)))
+    assert answers[0] == answers[1]
+    assert b"last" in answers[1][1]
+
+
+async def test_the_head_of_a_stream_leaves_with_its_first_chunk(aiohttp_client):
+    writes = []
+
+    async def answer(request):
+        request.protocol.transport = Recording(request.transport, writes)
+        response = EventStream(time.monotonic, {})
+        await response.prepare(request)
+        assert writes == []
+        await response.write(b"one")
+        assert response.writing_since is None
+        await response.write_eof()
+        return response
+
+    client = await served(aiohttp_client, answer)
+    async with client.get("/") as response:
+        assert await response.read() == b"one"
+    first, last = writes
+    assert first.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert first.endswith(b"\r\n\r\n3\r\none\r\n")
+    assert last == b"0\r\n\r\n"
+
+
+async def test_a_stream_without_a_chunk_has_its_head(aiohttp_client):
+    async def answer(request):
+        response = EventStream(time.monotonic, {"X-A": "b"})
+        await response.prepare(request)
+        await response.write_eof()
+        return response
+
+    client = await served(aiohttp_client, answer)
+    async with client.get("/") as response:
+        assert (response.headers["X-A"], await response.read()) == ("b", b"")
+
+
+async def test_who_writes_to_a_client_that_is_gone_is_told(aiohttp_client):
+    told = asyncio.get_running_loop().create_future()
+
+    async def answer(request):
+        response = EventStream(time.monotonic, {})
+        await response.prepare(request)
+        request.transport.abort()
+        try:
+            await response.write(b"one")
+        except ConnectionResetError as error:
+            told.set_result(error)
+        return response
+
+    client = await served(aiohttp_client, answer)
+    with pytest.raises(aiohttp.ClientError):
+        await client.get("/")
+    assert isinstance(await told, ConnectionResetError)
