@@ -64,8 +64,8 @@ class Payload:
 
     async def _payload(self, request: web.Request, held: "_Held") -> Json:
         """Read and parse; the raw bytes are free as soon as this returns."""
-        encoding = request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower()
-        if encoding not in {"identity", ""}:
+        encoding = request.headers.get(hdrs.CONTENT_ENCODING)
+        if encoding is not None and encoding.strip().lower() not in {"identity", ""}:
             raise UnsupportedEncoding("Send the body as it is, without Content-Encoding.")
         if (request.content_length or 0) > self._max_bytes:
             raise self._too_large()
@@ -75,7 +75,8 @@ class Payload:
         return await asyncio.to_thread(parse, body)
 
     async def _read(self, request: web.Request, held: "_Held") -> bytes | bytearray:
-        if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+        expected = request.headers.get(hdrs.EXPECT)
+        if expected is not None and expected.lower() == "100-continue":
             await request.writer.write(CONTINUE)
             # Else aiohttp takes the answer's head for sent already.
             request.writer.output_size = 0

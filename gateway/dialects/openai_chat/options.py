@@ -39,7 +39,8 @@ def generation_config(translating: Translating) -> Json:
         put = _OPTIONS.get(name)
         if put is not None and value is not None:
             put(translating, config, value)
-    _limit(translating, config)
+    if "max_completion_tokens" in payload and "max_tokens" in payload:
+        _limit(translating, config)
     thoughts = thinking.translate(translating)
     if thoughts:
         config["thinkingConfig"] = thoughts

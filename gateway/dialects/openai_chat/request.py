@@ -1,5 +1,6 @@
 """The whole payload as the call that goes up."""
 
+from functools import lru_cache
 from typing import Any
 
 from gateway import features, models
@@ -55,7 +56,12 @@ def call(payload: Json, known: Known, notes: Notes) -> UpstreamCall:
     refused = (
         translating.can.refuses | known.refusals if known.refusals else (translating.can.refuses)
     )
-    return features.without(made, sorted(refused), notes) if refused else made
+    return features.without(made, _in_order(refused), notes) if refused else made
+
+
+@lru_cache(maxsize=256)
+def _in_order(refused: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(refused))
 
 
 def recalls(payload: Json, media: assistant.Media) -> list[str]:
@@ -142,6 +148,8 @@ def _cached(body: Json, cached: Any, translating: Translating) -> Json:
 
 def _note_unsent(translating: Translating) -> None:
     payload, notes = translating.payload, translating.notes
+    if _SENT.issuperset(payload) and "extra_body" not in payload:
+        return
     for name, value in payload.items():
         if name in _SENT:
             continue

@@ -17,15 +17,7 @@ _MODALITIES = {"TEXT": "text_tokens", "IMAGE": "image_tokens", "AUDIO": "audio_t
 # Numbers of tokens by OpenAI's words for modalities.
 Tokens = dict[str, int]
 
-_COUNTS = (
-    "promptTokenCount",
-    "toolUsePromptTokenCount",
-    "candidatesTokenCount",
-    "thoughtsTokenCount",
-    "totalTokenCount",
-    "cachedContentTokenCount",
-    CALLS,
-)
+_INT = frozenset({int})
 
 
 def count(metadata: Json) -> Usage:
@@ -39,9 +31,19 @@ def tally(metadata: Json) -> tuple[Usage, Tokens, Tokens]:
     The tokens that built-in tools put into the prompt are beside `promptTokenCount`, thoughts are
     beside `candidatesTokenCount`; cached ones are within the prompt.
     """
-    prompt, tools, completion, thoughts, total, cached, calls = [
-        value if type(value) is int else 0 for value in map(metadata.get, _COUNTS)
-    ]
+    get = metadata.get
+    counts: tuple[Any, ...] = (
+        get("promptTokenCount", 0),
+        get("toolUsePromptTokenCount", 0),
+        get("candidatesTokenCount", 0),
+        get("thoughtsTokenCount", 0),
+        get("totalTokenCount", 0),
+        get("cachedContentTokenCount", 0),
+        get(CALLS, 0),
+    )
+    if not _INT.issuperset(map(type, counts)):
+        counts = tuple(count if type(count) is int else 0 for count in counts)
+    prompt, tools, completion, thoughts, total, cached, calls = counts
     asked, held, told = _modalities(metadata)
     # Filled one by one: as arguments by name they would take three times as long.
     usage = Usage()
