@@ -17,6 +17,7 @@ from gateway.keys import (
     CREDENTIALS,
     DRAIN,
     FILES,
+    LEDGER,
     METRICS,
     NAMES,
     READINESS,
@@ -30,6 +31,7 @@ from gateway.keys import (
 )
 from gateway.metrics import Metrics
 from gateway.plugins import load
+from gateway.record import RECORDER, Recorder
 from gateway.settings import Settings
 from gateway.state.opening import add_state
 from gateway.upstream.client import GeminiUpstream
@@ -55,6 +57,8 @@ def build_app(settings: Settings) -> web.Application:
     app[METRICS] = Metrics()
     add_state(app, settings)
     add_accounts(app, settings)
+    app[RECORDER] = recorder = Recorder(app)
+    app[METRICS].catch_up = app[LEDGER].catch_up = recorder.flush
     upstream = _add_upstream(app, settings)
     app[CREDENTIALS] = upstream.pool.states
     app[RELOADERS].append(_reloader(app[CATALOG], upstream))

@@ -21,7 +21,7 @@ from gateway.errors import BadRequest, GatewayError, MethodNotAllowed, NotFound,
 from gateway.exchange import Dialect, Exchange
 from gateway.keys import EXCHANGE
 from gateway.plugins import Handler
-from gateway.record import record
+from gateway.record import RECORDER
 
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 # As `istr`, names need not be folded to lower case for every request.
@@ -55,8 +55,7 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = refusal(exchange, _gateway_error(error, request, exchange))
     finally:
         exchange.outcome.status = 499 if response is None else response.status
-        # A whole answer leaves first: it is written before the loop comes to this.
-        asyncio.get_running_loop().call_soon(record, request, exchange)
+        request.app[RECORDER].end(request, exchange)
         # aiohttp keeps the request until its connection brings the next one, and a payload with
         # media is large.
         del request[EXCHANGE]

@@ -36,12 +36,20 @@ MOST_WAITING: Final = 100_000
 log = structlog.get_logger("gateway")
 
 
+def _nothing() -> None:
+    """Have nothing left to book."""
+
+
 class Ledger:
-    """Books rows for *database*; *stream* is there when nodes share a state server."""
+    """Books rows for *database*; *stream* is there when nodes share a state server.
+
+    *catch_up* books what is still to be booked.
+    """
 
     def __init__(
         self, database: Database, spill: Spill, stream: "LedgerStream | None" = None
     ) -> None:
+        self.catch_up: Callable[[], None] = _nothing
         self._writer = RowWriter(database)
         self._spill = spill
         # Writing to the spill file and letting go of it are threads' work.
@@ -90,6 +98,7 @@ class Ledger:
 
         A busy gateway would else write row by row: some have always come since the last write.
         """
+        self.catch_up()
         left = len(self._queue)
         while left > 0 and self._queue:
             size = min(BATCH_ROWS, left, len(self._queue))

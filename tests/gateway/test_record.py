@@ -1,9 +1,13 @@
 """The one line about each exchange, and what it must never hold."""
 
+import asyncio
+
+import pytest
 import structlog
 from structlog.testing import capture_logs
 
 from gateway.keys import METRICS
+from gateway.record import DELAY_S, MOST_AT_ONCE, RECORDER
 from tests.faults.scripted import LAST, STALL, ScriptedUpstream, answer, refusal, stream
 from tests.running import LICENSE, SECRET, settings_for
 
@@ -15,6 +19,7 @@ async def lines(gateway, *asks) -> list[dict]:
     with capture_logs() as logs:
         for ask in asks:
             await ask()
+        gateway.app[RECORDER].flush()
     return [line for line in logs if line["event"] == "request"]
 
 
@@ -103,3 +108,35 @@ async def test_probes_are_told_only_when_they_fail(running):
 
         (line,) = await lines(gateway, probe)
     assert line["log_level"] == "debug"
+
+
+async def test_it_is_recorded_soon_by_itself(running):
+    async with (
+        ScriptedUpstream(answer(200, LAST)) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        structlog.reset_defaults()
+        with capture_logs() as logs:
+            await gateway.whole()
+            await asyncio.sleep(DELAY_S * 10)
+        assert [line["event"] for line in logs] == ["request"]
+
+
+async def test_many_at_once_are_recorded_at_once(running):
+    async with running(settings_for("http://127.0.0.1:9")) as gateway:
+        recorder, recorded = gateway.app[RECORDER], []
+
+        class Ended:
+            media = ()
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("gateway.record._record", lambda *about: recorded.append(about[2]))
+            for _ in range(MOST_AT_ONCE - 1):
+                recorder.end(None, Ended())
+            assert recorded == []
+            recorder.end(None, Ended())
+            assert len(recorded) == MOST_AT_ONCE
+            large = Ended()
+            large.media = ("picture",)
+            recorder.end(None, large)
+            assert recorded[-1] is large
