@@ -18,9 +18,10 @@ class Drain:
     *begun*: no new request is let in. *over*: the bound has passed, running ones end now.
     """
 
-    __slots__ = ("_idle", "_running", "begun", "over")
+    __slots__ = ("_idle", "_loop", "_running", "begun", "over")
 
     def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.begun = False
         self.over = False
         self._running: set[asyncio.Task[object]] = set()
@@ -35,11 +36,16 @@ class Drain:
         """Count the current task as a running request; entering raises `Unavailable` once begun."""
         return Running(self)
 
-    def enter(self, task: asyncio.Task[object]) -> None:
-        """Count *task*; raise `Unavailable` once begun."""
+    def enter(self) -> asyncio.Task[object]:
+        """Count the current task and give it; raise `Unavailable` once begun."""
         if self.begun:
             raise Unavailable("The gateway is restarting; try again.", retry_after=RETRY_AFTER_S)
+        # Asking for the loop costs a system call each time in Python 3.11.
+        self._loop = self._loop or asyncio.get_running_loop()
+        task = asyncio.current_task(self._loop)
+        assert task is not None
         self._running.add(task)
+        return task
 
     def leave(self, task: asyncio.Task[object]) -> None:
         """Count *task* no longer."""
@@ -79,10 +85,7 @@ class Running:
         self._drain = drain
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._drain.enter(task)
-        self._task = task
+        self._task = self._drain.enter()
 
     def __exit__(self, *_: object) -> None:
         self._drain.leave(self._task)

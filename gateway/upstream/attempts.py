@@ -82,8 +82,7 @@ class Attempts:
         # What upstream said, the model that did, and the feature that was taken out for it.
         self._unproven: tuple[str, str, str] | None = None
         self._weak = False
-        # Asking for the running loop costs a system call each time in Python 3.11.
-        self._loop = asyncio.get_running_loop()
+        self._loop = upstream.loop
         self._deadline = self._loop.time() + upstream.settings.deadline_s
 
     async def begin(self) -> tuple[Answer, Credential]:

@@ -38,6 +38,8 @@ _COUNTED = frozenset({Kind.OVERLOADED, Kind.INTERNAL, Kind.STUCK, Kind.NETWORK, 
 class GeminiUpstream:
     """The upstream that ships. Open it before use, close it at the end."""
 
+    loop: asyncio.AbstractEventLoop
+
     def __init__(
         self,
         settings: UpstreamSettings,
@@ -58,10 +60,12 @@ class GeminiUpstream:
 
     async def start(self) -> None:
         """Make the connection pool; connections come and go with the calls."""
+        # Asking for it costs a system call each time in Python 3.11.
+        self.loop = asyncio.get_running_loop()
         # Without limit: the gateway's own caps hold, aiohttp's 100 would queue streams.
         connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, socket_factory=small_socket)
         # There is no public way to say which protocol connections speak.
-        factory = partial(Protocol, loop=asyncio.get_running_loop())
+        factory = partial(Protocol, loop=self.loop)
         connector._factory = factory  # type: ignore[assignment] # noqa: SLF001
         self._session = aiohttp.ClientSession(
             connector=connector,
