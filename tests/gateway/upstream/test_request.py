@@ -1,14 +1,17 @@
 """Requests leave in one write, as aiohttp would write them; connections come back to the pool."""
 
 import asyncio
+import ssl
 import tracemalloc
 from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 import pytest
-from aiohttp import ClientSession, ClientTimeout, TCPConnector
+import trustme
+from aiohttp import ClientSession, ClientTimeout, TCPConnector, web
 from aiohttp.http import StreamWriter
 from aiohttp.payload import BytesPayload
+from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from gateway.upstream.request import PIECE_BYTES, SMALL_BYTES, Target, _write_in_pieces
@@ -245,3 +248,28 @@ async def test_a_large_body_is_written_in_pieces_none_of_which_is_a_copy(monkeyp
         tracemalloc.stop()
     assert b"".join(pieces) == body
     assert max(map(len, pieces)) == PIECE_BYTES
+
+
+@pytest.mark.parametrize("size", [2, 3_000_000])
+async def test_it_goes_over_tls_and_to_no_one_else(size):
+    authority = trustme.CA()
+    server, client = map(ssl.SSLContext, (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT))
+    authority.issue_cert("localhost").configure_cert(server)
+    authority.configure_trust(client)
+
+    async def answer(request):
+        return web.Response(text=f"{request.host} {len(await request.read())}")
+
+    app = web.Application(client_max_size=10_000_000)
+    app.router.add_post("/", answer)
+    serving = TestServer(app)
+    await serving.start_server(ssl=server)
+    async with session(connector=TCPConnector(ssl=client)) as trusting, session() as doubting:
+        url = URL.build(scheme="https", host="localhost", port=serving.port)
+        for _ in range(2):
+            response = await Target(trusting, url, ClientTimeout()).post("key", b"x" * size)
+            told = await response.content.read()
+            assert told == f"localhost:{serving.port} {size}".encode()
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await Target(doubting, url, ClientTimeout()).post("key", b"x" * size)
+    await serving.close()
