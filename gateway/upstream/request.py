@@ -11,6 +11,7 @@ import asyncio
 import aiohttp
 from aiohttp import ClientRequest, ClientSession, ClientTimeout, hdrs
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError, StreamWriter
 from multidict import CIMultiDictProxy
@@ -32,6 +33,19 @@ class Protocol(ResponseHandler):
             super().resume_reading(resume_parser)
 
 
+class _Asked(ClientRequest):
+    """What connections are asked for with; which ones fit is worked out once."""
+
+    def __init__(self, session: ClientSession, url: URL) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(hdrs.METH_POST, url, headers=session.headers, loop=loop, session=session)
+        self._key = super().connection_key
+
+    @property
+    def connection_key(self) -> ConnectionKey:
+        return self._key
+
+
 class Target:
     """One address that calls are posted to, with a key of their own each."""
 
@@ -41,14 +55,8 @@ class Target:
         assert session.connector is not None
         self._connector = session.connector
         self._timeout = timeout
-        # What connections are asked for with, and what aiohttp would write.
-        self._request = request = ClientRequest(
-            hdrs.METH_POST,
-            url,
-            headers=session.headers,
-            loop=asyncio.get_running_loop(),
-            session=session,
-        )
+        self._request = request = _Asked(session, url)
+        # What aiohttp would write.
         lines = [f"POST {request.url.raw_path_qs} HTTP/1.1"]
         lines += [
             f"{name}: {value}"
