@@ -5,6 +5,7 @@ import time
 from logging import DEBUG, INFO
 from typing import Final
 
+import structlog
 from aiohttp import web
 
 from gateway import log
@@ -12,6 +13,8 @@ from gateway.exchange import Exchange, Outcome
 from gateway.keys import LEDGER, METRICS
 from gateway.ledger.row import row_of
 from gateway.metrics import Metrics
+
+_log = structlog.get_logger("gateway")
 
 _PROBES: Final = frozenset({"/healthz", "/readyz"})
 # So soon after its end an exchange is recorded, together with others that ended meanwhile.
@@ -49,7 +52,10 @@ class Recorder:
         """Record what has ended by now."""
         ended, self._ended = self._ended, []
         for request, exchange, at in ended:
-            _record(self._app, request, exchange, at)
+            try:
+                _record(self._app, request, exchange, at)
+            except Exception as error:  # noqa: BLE001 - it takes no other along
+                _log.error("not_recorded", id=exchange.id, exc_info=error)
 
 
 RECORDER = web.AppKey("recorder", Recorder)

@@ -140,3 +140,28 @@ async def test_many_at_once_are_recorded_at_once(running):
             large.media = ("picture",)
             recorder.end(None, large)
             assert recorded[-1] is large
+
+
+async def test_one_that_cannot_be_recorded_takes_no_other_along(running, monkeypatch):
+    async with running(settings_for("http://127.0.0.1:9")) as gateway:
+        recorder, recorded = gateway.app[RECORDER], []
+
+        class Ended:
+            media = ()
+
+            def __init__(self, name):
+                self.id = name
+
+        def record(_app, _request, exchange, _ended):
+            if exchange.id == "bad":
+                raise KeyError("something")
+            recorded.append(exchange.id)
+
+        monkeypatch.setattr("gateway.record._record", record)
+        structlog.reset_defaults()
+        with capture_logs() as logs:
+            for name in ("one", "bad", "two"):
+                recorder.end(None, Ended(name))
+            recorder.flush()
+        assert recorded == ["one", "two"]
+        assert [(line["event"], line["id"]) for line in logs] == [("not_recorded", "bad")]
