@@ -87,6 +87,15 @@ class EventStream(web.StreamResponse):
 class WholeAnswer(web.Response):
     """An answer in one piece, head and body in one write."""
 
+    # What `web.Response` takes as arguments, for whoever has it compressed.
+    _zlib_executor_size = 1024
+    _zlib_executor = None
+
+    def __init__(self, body: bytes, status: int, headers: LooseHeaders) -> None:
+        # The one between looks for texts, charsets and other forms of body.
+        web.StreamResponse.__init__(self, status=status, headers=headers)
+        self.body = body
+
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Send everything; where more is to be looked at, what aiohttp sends first."""
         body = self._body
@@ -138,7 +147,7 @@ async def _send(writer: AbstractStreamWriter, data: bytes) -> None:
 
 def json_response(body: Json, exchange: Exchange, status: int = 200) -> web.Response:
     """Give *body* as JSON with the exchange's headers."""
-    response = WholeAnswer(body=orjson.dumps(body), status=status, headers=_JSON_HEADERS)
+    response = WholeAnswer(orjson.dumps(body), status, _JSON_HEADERS)
     stamp(response, exchange)
     return response
 

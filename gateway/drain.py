@@ -32,12 +32,11 @@ class Drain:
         """How many requests run."""
         return len(self._running)
 
-    def running(self) -> "Running":
-        """Count the current task as a running request; entering raises `Unavailable` once begun."""
-        return Running(self)
-
     def enter(self) -> asyncio.Task[object]:
-        """Count the current task and give it; raise `Unavailable` once begun."""
+        """Count the current task as a running request and give it, for `leave`.
+
+        Raises `Unavailable` once begun.
+        """
         if self.begun:
             raise Unavailable("The gateway is restarting; try again.", retry_after=RETRY_AFTER_S)
         # Asking for the loop costs a system call each time in Python 3.11.
@@ -74,18 +73,3 @@ class Drain:
         self.begun = self.over = True
         for task in tuple(self._running):
             task.cancel()
-
-
-class Running:
-    """The stay of one request in a `Drain`; a class, as a generator would cost more per request."""
-
-    __slots__ = ("_drain", "_task")
-
-    def __init__(self, drain: Drain) -> None:
-        self._drain = drain
-
-    def __enter__(self) -> None:
-        self._task = self._drain.enter()
-
-    def __exit__(self, *_: object) -> None:
-        self._drain.leave(self._task)

@@ -40,21 +40,22 @@ async def generate(request: web.Request) -> web.StreamResponse:
     """Relay one translated exchange. Raises `GatewayError` before the first byte only."""
     exchange, app = request[EXCHANGE], request.app
     drain = app[DRAIN]
-    with drain.running():
-        try:
-            return await (stream if exchange.call.stream else whole)(request, exchange)
-        except asyncio.CancelledError:
-            if not drain.over or exchange.outcome.begun:
-                raise
-            raise Unavailable(_RESTART, retry_after=RETRY_AFTER_S) from None
-        finally:
-            # Of a stream that was cut, too: what the last event told is booked.
-            outcome = exchange.outcome
-            outcome.usage = exchange.reply.usage
-            outcome.finish_reason = exchange.reply.finish_reason
-            if outcome.usage is not None and outcome.cost is None:
-                model = outcome.model or exchange.call.model
-                outcome.cost = app[PRICES].cost(model, outcome.usage)
+    task = drain.enter()
+    try:
+        return await (stream if exchange.call.stream else whole)(request, exchange)
+    except asyncio.CancelledError:
+        if not drain.over or exchange.outcome.begun:
+            raise
+        raise Unavailable(_RESTART, retry_after=RETRY_AFTER_S) from None
+    finally:
+        drain.leave(task)
+        # Of a stream that was cut, too: what the last event told is booked.
+        outcome = exchange.outcome
+        outcome.usage = exchange.reply.usage
+        outcome.finish_reason = exchange.reply.finish_reason
+        if outcome.usage is not None and outcome.cost is None:
+            model = outcome.model or exchange.call.model
+            outcome.cost = app[PRICES].cost(model, outcome.usage)
 
 
 async def whole(request: web.Request, exchange: Exchange) -> web.StreamResponse:

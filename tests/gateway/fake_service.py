@@ -26,13 +26,15 @@ async def entered(request: web.Request, handler):
     drain = request.app[DRAIN]
     if request.path == "/readyz":
         return await handler(request)
-    with drain.running():
-        try:
-            return await handler(request)
-        except asyncio.CancelledError:
-            if drain.over:
-                return web.Response(status=503, text="told to end")
-            raise
+    task = drain.enter()
+    try:
+        return await handler(request)
+    except asyncio.CancelledError:
+        if drain.over:
+            return web.Response(status=503, text="told to end")
+        raise
+    finally:
+        drain.leave(task)
 
 
 async def stream(request: web.Request) -> web.StreamResponse:

@@ -77,7 +77,7 @@ async def test_a_whole_answer_is_the_one_that_aiohttp_would_write(aiohttp_client
         return web.Response(body=b'{"a":1}', headers={"Content-Type": "application/json"})
 
     def own(request):
-        return WholeAnswer(body=b'{"a":1}', headers={"Content-Type": "application/json"})
+        return WholeAnswer(b'{"a":1}', 200, {"Content-Type": "application/json"})
 
     def changed(kind):
         def make(request):
@@ -121,7 +121,7 @@ async def test_a_whole_answer_is_the_one_that_aiohttp_would_write(aiohttp_client
 
 async def test_what_would_split_a_head_in_two_is_refused(aiohttp_client):
     async def answer(request):
-        return WholeAnswer(body=b"{}", headers={"X-A": request.query["value"]})
+        return WholeAnswer(b"{}", 200, {"X-A": request.query["value"]})
 
     client = await served(aiohttp_client, answer)
     for value in ("a\r\nSet-Cookie: b", "a\nb", "a\rb"):
@@ -136,7 +136,7 @@ async def test_head_and_body_leave_in_one_write(aiohttp_client):
     async def answer(request):
         transport = request.transport
         request.protocol.transport = Recording(transport, writes)
-        return WholeAnswer(body=b"{}")
+        return WholeAnswer(b"{}", 200, {})
 
     client = await served(aiohttp_client, answer)
     async with client.get("/") as response:

@@ -8,8 +8,11 @@ from gateway.errors import Unavailable
 
 async def running(drain: Drain, go_on: asyncio.Event) -> str:
     try:
-        with drain.running():
+        task = drain.enter()
+        try:
             await go_on.wait()
+        finally:
+            drain.leave(task)
     except asyncio.CancelledError:
         return "told to end" if drain.over else "cancelled"
     return "finished"
@@ -31,8 +34,8 @@ async def test_requests_that_run_are_waited_for():
 async def test_once_begun_nobody_new_is_let_in():
     drain = Drain()
     drain.begin()
-    with pytest.raises(Unavailable) as caught, drain.running():
-        pass
+    with pytest.raises(Unavailable) as caught:
+        drain.enter()
     assert caught.value.retry_after == 0.25
 
 
