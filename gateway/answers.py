@@ -114,7 +114,7 @@ class WholeAnswer(web.Response):
 def _is_plain(response: web.StreamResponse, request: web.BaseRequest) -> bool:
     """Say whether nothing is asked for but the head and the body, as nearly always.
 
-    aiohttp looks for cookies, compression, ranges and old clients in every answer.
+    aiohttp looks for cookies, compression and old clients in every answer.
     """
     return (
         not response.prepared

@@ -80,22 +80,13 @@ class _Walk:
 
     def instruct(self, message: Json, index: int) -> None:
         """Take a message that tells the model what to do."""
-        body = message["content"]
-        if type(body) is str:
-            if body:
-                self.system.append({"text": body})
-            return
-        self.system += [{"text": text} for text in content.texts(body)]
-        if content.has_media(body):
+        self.system += [{"text": text} for text in content.texts(message["content"])]
+        if content.has_media(message["content"]):
             self.translating.notes.drop(f"messages[{index}].content")
 
     def ask(self, message: Json, index: int) -> None:
         """Take a message of the user."""
-        body = message["content"]
-        if type(body) is str:
-            self.add("user", [{"text": body}] if body else [])
-        else:
-            self.add("user", content.parts(self.translating, body, index))
+        self.add("user", content.parts(self.translating, message["content"], index))
 
     def answer(self, message: Json, index: int) -> None:
         """Take a message of the model; the results of its calls come before the next turn."""

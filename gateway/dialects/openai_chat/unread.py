@@ -17,32 +17,17 @@ _PARTS = {
     for kind, known in PARTS.items()
 }
 _TOOL = frozenset({"type", "function"})
-_MORE = frozenset({"tools", "functions"})
 _FUNCTION = frozenset(FUNCTION)
 
 
 def note(translating: Translating) -> None:
     """Note the first of each field that is not read: a long history holds the same many times."""
-    if _is_plain(translating.payload):
-        return
     named: set[str] = set()
     for path, holder, known in _places(translating.payload):
         for name in sorted(holder.keys() - known - named):
             if holder[name] is not None:
                 named.add(name)
                 translating.notes.drop(f"{path}.{name}")
-
-
-def _is_plain(payload: Json) -> bool:
-    """Say whether there is nothing but messages of text, as in most requests."""
-    if not _MORE.isdisjoint(payload):
-        return False
-    return not [
-        message
-        for message in payload["messages"]
-        if message["role"] != "assistant"
-        and (type(message.get("content")) is list or not _MESSAGE.issuperset(message))
-    ]
 
 
 def _places(payload: Json) -> Iterator[tuple[str, Json, frozenset[str]]]:
