@@ -18,6 +18,7 @@ from gateway.licenses.store import LicenseStore
 from gateway.licenses.watch import LicenseWatch
 from gateway.prices import Prices
 from gateway.settings import Settings
+from gateway.state.embedded import is_embedded
 
 if TYPE_CHECKING:
     # Needs the extra [redis].
@@ -66,8 +67,11 @@ def add_accounts(app: web.Application, settings: Settings) -> None:
 
 
 def _stream(settings: Settings, node: str) -> "LedgerStream | None":
-    """Give the stream that nodes share, if there is a state server."""
-    if settings.state.url.startswith(("memory:", "embedded:")):
+    """Give the stream that nodes share, if there is a state server.
+
+    One that is gone with its parent is no place for rows.
+    """
+    if settings.state.url.startswith("memory:") or is_embedded(settings.state.url):
         return None
     from gateway.ledger.stream import LedgerStream
     from gateway.state.client import Client

@@ -16,6 +16,7 @@ from gateway.machine import check_machine
 from gateway.settings import Credential, Settings
 from gateway.sockets import StartError, listen
 from gateway.state.calendar import Calendar
+from gateway.state.embedded import is_embedded
 from gateway.state.opening import check_state
 from gateway.state.rules import Demand, Plan
 
@@ -86,7 +87,7 @@ async def _port(settings: Settings) -> str:
 
 async def _state(settings: Settings) -> str:
     url = settings.state.url
-    if url.startswith(("memory:", "embedded:")):
+    if url.startswith("memory:") or is_embedded(url):
         return f"{url} (this process's own)"
     from gateway.state.valkey import ValkeyStore
 

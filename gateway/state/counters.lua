@@ -1,14 +1,15 @@
 -- Counts for one license, by the rules of `gateway/state/rules.py`, in one atomic step.
 --
 -- KEYS  1 the counters: how much is used and since when, two doubles for each limit that counts,
---         2 the slots (holders by expiry)
+--         2 the slots (holders by expiry),
+--         3 what exists while values of the license are kept; only for "take"
 -- ARGV  1 the slot,
 --       2 `HEAD`: what to do, now in microseconds or 0 for the server's clock, how long the slot
 --         lives in microseconds and the counters in seconds; then a `RULE` for each: its place among
 --         the counters, kind, limit, amount, start and end of its window in seconds
 --
--- "take" answers doubles: the number of the refused rule or 0, its wait, now, and how much of each
--- rule is used. "settle" adds the amounts, which may be negative, and gives the slot back. "seed"
+-- "take" answers doubles: the number of the refused rule or 0, its wait, now, 1 if values are kept
+-- or else 0, and how much of each rule is used. "settle" adds the amounts, which may be negative, and gives the slot back. "seed"
 -- sets the amounts of windows that nothing was counted in yet.
 --
 -- Numbers travel as doubles: as texts, reading and writing them took two thirds of a call.
@@ -115,7 +116,8 @@ local function take()
   for i, rule in ipairs(rules) do used[i] = read(rule) end
   local refused, longest = refused_one(used)
   if refused == 0 then admit(used) else bring_back(used) end
-  return struct.pack('<ddd' .. string.rep('d', #used), refused, longest, now, unpack(used))
+  local kept = redis.call('EXISTS', KEYS[3])
+  return struct.pack('<dddd' .. string.rep('d', #used), refused, longest, now, kept, unpack(used))
 end
 
 local function over(rule)

@@ -1,4 +1,8 @@
-"""A private Valkey for `[state] url = "embedded://"`: on a Unix socket, gone with its parent."""
+"""What `[state] url = "embedded://"` starts for the workers of one machine, gone with their parent.
+
+Counters are in memory that they share. What is larger, or looked up by name, is on a private Valkey
+behind a Unix socket.
+"""
 
 import ctypes
 import os
@@ -16,12 +20,29 @@ import msgspec
 
 from gateway.config import PREFIX, ConfigError
 from gateway.settings import Settings
+from gateway.state import shared_memory
 
 URL_NAME: Final = f"{PREFIX}STATE__URL"
 SCHEME: Final = "embedded:"
+# The address of one that runs, with the path of its folder behind; only ever made here.
+STARTED: Final = "embedded+unix://"
+COUNTERS: Final = "counters"
+SOCKET: Final = "valkey.sock"
+# A file there never goes to a disk.
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder in it is only for us
 START_TIMEOUT_S: Final = 10.0
 STOP_TIMEOUT_S: Final = 5.0
 PR_SET_PDEATHSIG: Final = 1
+
+
+def is_embedded(url: str) -> bool:
+    """Say whether *url*, of the settings or of a worker, stands for a server of the gateway's own.
+
+    Raises `ConfigError` for the address of one that does not run.
+    """
+    if url.startswith(STARTED) and not (Path(url.removeprefix(STARTED)) / COUNTERS).exists():
+        raise ConfigError(f"state.url: {url!r} is no running server; write 'embedded://'")
+    return url.startswith((SCHEME, STARTED))
 
 
 @contextmanager
@@ -34,12 +55,14 @@ def state_server(settings: Settings) -> Iterator[Settings]:
     if not settings.state.url.startswith(SCHEME):
         yield settings
         return
-    with TemporaryDirectory(prefix="gateway-state-") as folder:
-        socket = Path(folder) / "valkey.sock"
+    place = MEMORY if os.access(MEMORY, os.W_OK) else None
+    with TemporaryDirectory(prefix="gateway-state-", dir=place) as folder:
+        shared_memory.create(Path(folder) / COUNTERS, settings.server.workers)
+        socket = Path(folder) / SOCKET
         process = _start(socket)
         try:
             _await(process, socket)
-            os.environ[URL_NAME] = url = f"unix://{socket}"
+            os.environ[URL_NAME] = url = f"{STARTED}{folder}"
             state = msgspec.structs.replace(settings.state, url=url)
             yield msgspec.structs.replace(settings, state=state)
         finally:

@@ -47,7 +47,7 @@ class GuardedStore:
     @property
     def degraded(self) -> bool:
         """Tell whether this process counts alone, or not at all, for now."""
-        return self._breaker.open
+        return self._breaker.open and self._shared.counts_on_server
 
     async def check(self) -> str | None:
         """Give the reason why requests cannot be served: only *deny* refuses them."""
@@ -74,7 +74,7 @@ class GuardedStore:
 
     async def take(self, plan: Plan, demand: Amounts) -> Grant:
         """Take from the shared counters; while they are away do as the policy says."""
-        if not self._breaker.open:
+        if not self.degraded:
             try:
                 grant = await self._shared.take(plan, demand)
             except StoreDown as error:
@@ -113,6 +113,15 @@ class GuardedStore:
         """Keep *value*, unless the server is away."""
         if not self._breaker.open:
             self._shared.put(key, value, ttl_s)
+
+    def note_values(self, owner: str, ttl_s: float) -> None:
+        """Tell the others, unless the server is away."""
+        if not self._breaker.open:
+            self._shared.note_values(owner, ttl_s)
+
+    def may_have_values(self, owner: str) -> bool:
+        """Say what is known of the license *owner*."""
+        return self._shared.may_have_values(owner)
 
     def table(self, name: str, news: News, /) -> Publish:
         """Join the table *name*."""

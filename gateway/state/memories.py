@@ -18,9 +18,9 @@ class SharedMemories:
         self._local = local
         self._store = store
 
-    def may_know(self, scope: str) -> bool:  # noqa: ARG002 - the protocol's
-        """Say yes: another process may have remembered something."""
-        return True
+    def may_know(self, scope: str) -> bool:
+        """Say whether this or another process may have remembered something in *scope*."""
+        return self._local.may_know(scope) or self._store.may_have_values(scope)
 
     async def recall(self, scope: str, keys: list[str]) -> dict[str, bytes]:
         """Give those of *keys* that this or another process remembers in *scope*."""
@@ -36,6 +36,7 @@ class SharedMemories:
     def remember(self, scope: str, entries: list[tuple[str, bytes]]) -> None:
         """Keep *entries*; never waits."""
         self._local.remember(scope, entries)
+        self._store.note_values(scope, KEPT_S)
         for key, value in entries:
             self._store.put(_name(scope, key), value, KEPT_S)
 

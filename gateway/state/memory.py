@@ -42,6 +42,10 @@ class MemoryStore:
 
     async def take(self, plan: Plan, demand: Amounts) -> Grant:
         """Check all rules of *plan*, then take *demand* from all of them."""
+        return self.take_now(plan, demand)
+
+    def take_now(self, plan: Plan, demand: Amounts) -> Grant:
+        """Take without a loop that runs."""
         unix = self._wall()
         now = Moment(self._clock() * 1e6, unix, plan.calendar.at(unix))
         meters = self._meters_of(plan)
@@ -77,6 +81,10 @@ class MemoryStore:
 
     async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:
         """Set the day's and month's use where nothing was counted yet."""
+        self.seed_now(plan, spent)
+
+    def seed_now(self, plan: Plan, spent: Mapping[str, int]) -> None:
+        """Seed without a loop that runs."""
         unix = self._wall()
         now = Moment(self._clock() * 1e6, unix, plan.calendar.at(unix))
         for rule, meter in zip(plan.rules, self._meters_of(plan), strict=True):
@@ -91,9 +99,21 @@ class MemoryStore:
         """Keep *value* for *ttl_s* seconds."""
         self._values.put(key, value, ttl_s)
 
+    def note_values(self, owner: str, ttl_s: float) -> None:
+        """Do nothing: there is no other process."""
+
+    def may_have_values(self, owner: str) -> bool:  # noqa: ARG002 - the protocol's
+        """Say yes: asking costs nothing."""
+        return True
+
     def table(self, _name: str, _news: News, /) -> Publish:
         """Give what publishes to nobody: there is no other process."""
         return _to_nobody
+
+    def meters(self, plan: Plan) -> Mapping[str, Meter]:
+        """Give what counts for the license of *plan*, by names of rules, all of the plan's too."""
+        self._meters_of(plan)
+        return self._meters[plan.license_id]
 
     def _add(self, grant: Grant, more: Iterable[tuple[Rule, int]]) -> None:
         now = Moment(self._clock() * 1e6, grant.now, grant.windows)

@@ -59,7 +59,7 @@ class WindowMeter:
 
     def __init__(self, start: int, end: int) -> None:
         self.used = 0.0
-        self.since = 0
+        self.since: float = 0
         self._start = start
         self._end = end
 

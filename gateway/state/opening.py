@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from aiohttp import web
 
@@ -10,7 +11,7 @@ from gateway.healing import LearnedRefusals
 from gateway.keys import MEMORIES, METRICS, READINESS, REFUSALS, RELOADERS, STATE
 from gateway.memories import LocalMemories
 from gateway.settings import Settings
-from gateway.state.embedded import SCHEME, server_binary
+from gateway.state.embedded import STARTED, is_embedded, server_binary
 from gateway.state.memories import SharedMemories
 from gateway.state.memory import MemoryStore
 from gateway.state.refusals import SharedRefusals
@@ -42,6 +43,7 @@ def make_store(settings: Settings) -> StateStore:
     if url.startswith("memory:"):
         return MemoryStore()
     try:
+        from gateway.state.embedded_store import EmbeddedStore
         from gateway.state.guarded import GuardedStore
         from gateway.state.valkey import ValkeyStore
     except ImportError as error:
@@ -50,7 +52,13 @@ def make_store(settings: Settings) -> StateStore:
         ) from None
     try:
         state = settings.state
-        shared = ValkeyStore(url, state.namespace, timeout_s=state.timeout_s)
+        shared = (
+            EmbeddedStore(
+                Path(url.removeprefix(STARTED)), state.namespace, timeout_s=state.timeout_s
+            )
+            if url.startswith(STARTED)
+            else ValkeyStore(url, state.namespace, timeout_s=state.timeout_s)
+        )
     except ValueError as error:
         raise ConfigError(f"state.url: {error}") from None
     return GuardedStore(shared, settings.limits.on_store_failure)
@@ -58,7 +66,8 @@ def make_store(settings: Settings) -> StateStore:
 
 def check_state(settings: Settings) -> None:
     """Raise `ConfigError` unless `[state] url` can be understood; nothing is connected."""
-    if settings.state.url.startswith(SCHEME):
+    # Making the store of a server that runs would take a worker's place there.
+    if is_embedded(settings.state.url):
         server_binary()
     else:
         make_store(settings)

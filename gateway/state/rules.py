@@ -38,6 +38,17 @@ _KINDS: tuple[tuple[str, int, Kind], ...] = (
     ("concurrent_requests", SLOTS, "slots"),
 )
 
+# Where each limit is counted, by all processes that share counters; slots are counted elsewhere.
+PLACES: Final = {
+    "concurrent_requests": 0,
+    "requests_per_minute": 1,
+    "tokens_per_minute": 2,
+    "requests_per_day": 3,
+    "tokens_per_day": 4,
+    "tokens_per_month": 5,
+    "usd_per_day": 6,
+    "usd_per_month": 7,
+}
 
 # What a request takes, indexed by unit. A plain tuple is made in a thirtieth of the time.
 Amounts = tuple[int, int, int, int]

@@ -101,5 +101,11 @@ class StateStore(Protocol):
     def put(self, key: str, value: bytes, ttl_s: float) -> None:
         """Keep *value* for *ttl_s* seconds; never waits, lost while the server is down."""
 
+    def note_values(self, owner: str, ttl_s: float) -> None:
+        """Tell all processes that values of the license *owner* are kept for *ttl_s* seconds."""
+
+    def may_have_values(self, owner: str) -> bool:
+        """Say whether values of the license *owner* may be kept: else asking for them is no use."""
+
     def table(self, name: str, news: News, /) -> Publish:
         """Join the table *name*: give its publisher; *news* hears of the others within seconds."""

@@ -19,7 +19,7 @@ from uuid import uuid4
 from gateway.state.calendar import Windows
 from gateway.state.client import Client
 from gateway.state.pipe import Command, Pipe
-from gateway.state.rules import REQUESTS, SLOTS, Amounts, Plan, Rule, changes, revised
+from gateway.state.rules import PLACES, REQUESTS, SLOTS, Amounts, Plan, Rule, changes, revised
 from gateway.state.store import Grant, News, Publish, Spent, StoreDown
 from gateway.state.table import RemoteTable
 
@@ -36,17 +36,6 @@ _HEAD: Final = Struct("<Bddd")
 _RULE: Final = Struct("<BBdddd")
 _TAKE, _SETTLE, _SEED = 1, 2, 3
 _RATE, _WINDOW, _SLOTS = range(3)
-# Where each limit is counted, for all versions that share a server; slots are counted elsewhere.
-_PLACES: Final = {
-    "concurrent_requests": 0,
-    "requests_per_minute": 1,
-    "tokens_per_minute": 2,
-    "requests_per_day": 3,
-    "tokens_per_day": 4,
-    "tokens_per_month": 5,
-    "usd_per_day": 6,
-    "usd_per_month": 7,
-}
 SHA: Final = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest().encode()
 
 
@@ -55,6 +44,9 @@ class ValkeyStore:
 
     With *clock* (Unix seconds) counting goes by that instead of by the server's own.
     """
+
+    # Else limits hold while the server is away.
+    counts_on_server = True
 
     def __init__(
         self,
@@ -77,6 +69,9 @@ class ValkeyStore:
         self._slots_given = 0
         self._held: defaultdict[str, set[str]] = defaultdict(set)
         self._tables: list[RemoteTable] = []
+        # Of which licenses nothing was kept when they last took.
+        self._without_values: set[str] = set()
+        self._keys: dict[str, tuple[bytes, ...]] = {}
 
     def now(self) -> float:
         """Give the server's time in Unix seconds, going on from when it was last seen."""
@@ -122,10 +117,15 @@ class ValkeyStore:
         try:
             [reply] = await self._counts.ask(self._call(_TAKE, plan, slot, windows, amounts))
         except (asyncio.CancelledError, StoreDown):
+            self._without_values.discard(plan.license_id)
             # The client left, or the answer is late: what was perhaps taken is given back.
             self.settle(Grant(plan, demand, windows, 0.0, (), slot=slot), Spent())
             raise
-        number, wait_us, now_us, *used = _doubles(reply)
+        number, wait_us, now_us, kept, *used = _doubles(reply)
+        if kept:
+            self._without_values.discard(plan.license_id)
+        else:
+            self._without_values.add(plan.license_id)
         now = now_us / 1e6
         self._ahead_s = now - time.monotonic()
         refused = plan.rules[int(number) - 1] if number else None
@@ -172,6 +172,16 @@ class ValkeyStore:
         milliseconds = max(1, round(ttl_s * 1000))
         self._values.tell(("SET", self._key("value", key), value, "PX", milliseconds))
 
+    def note_values(self, owner: str, ttl_s: float) -> None:
+        """Tell all that values of the license *owner* are kept for *ttl_s* seconds; never waits."""
+        self._without_values.discard(owner)
+        milliseconds = max(1, round(ttl_s * 1000))
+        self._values.tell(("SET", self._key("kept", owner), b"", "PX", milliseconds))
+
+    def may_have_values(self, owner: str) -> bool:
+        """Say what its last take told of the license *owner*, yes where there was none."""
+        return owner not in self._without_values
+
     def table(self, name: str, news: News, /) -> Publish:
         """Join the table *name*; `pull` brings the news."""
         table = RemoteTable(self._key("table", name), self._values, news, self.now)
@@ -197,16 +207,23 @@ class ValkeyStore:
             self.slot_ttl_s * 1e6,
             windows.month_end - windows.day_start + KEEP_S,
         )
+        keys = self._keys_of(plan.license_id)
         # Few arguments, and bytes: the client takes a microsecond or two to write each.
         return (
             "EVALSHA",
             SHA,
-            b"2",
-            self._key("counts", plan.license_id).encode(),
-            self._key("slots", plan.license_id).encode(),
+            *((b"3", *keys) if what == _TAKE else (b"2", *keys[:2])),
             slot.encode(),
             head + b"".join([_packed(rule, amount, windows) for rule, amount in amounts]),
         )
+
+    def _keys_of(self, license_id: str) -> tuple[bytes, ...]:
+        keys = self._keys.get(license_id)
+        if keys is None:
+            kinds = ("counts", "slots", "kept")
+            keys = tuple(self._key(kind, license_id).encode() for kind in kinds)
+            self._keys[license_id] = keys
+        return keys
 
     def _key(self, kind: str, name: str = "") -> str:
         # The braces make all keys of one license fall into one slot of a Cluster, whatever its id:
@@ -227,10 +244,10 @@ class ValkeyStore:
 def _packed(rule: Rule, amount: int, windows: Windows) -> bytes:
     name, kind, limit = rule.name, rule.kind, rule.limit
     if kind == "day":
-        return _RULE.pack(_PLACES[name], _WINDOW, limit, amount, *windows[:2])
+        return _RULE.pack(PLACES[name], _WINDOW, limit, amount, *windows[:2])
     if kind == "month":
-        return _RULE.pack(_PLACES[name], _WINDOW, limit, amount, *windows[2:])
-    return _RULE.pack(_PLACES[name], _SLOTS if kind == "slots" else _RATE, limit, amount, 0, 0)
+        return _RULE.pack(PLACES[name], _WINDOW, limit, amount, *windows[2:])
+    return _RULE.pack(PLACES[name], _SLOTS if kind == "slots" else _RATE, limit, amount, 0, 0)
 
 
 def _doubles(reply: bytes) -> tuple[float, ...]:

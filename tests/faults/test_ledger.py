@@ -171,3 +171,20 @@ async def test_an_outage_of_postgresql_fails_no_request_and_loses_no_row(
             assert set(rows) == ids
             assert set(rows.values()) == {1}
     await database.close()
+
+
+async def test_workers_with_a_private_state_server_write_their_rows_themselves(tmp_path):
+    url = f"sqlite+aiosqlite:///{tmp_path}/usage.db"
+    async with ScriptedUpstream(respond) as upstream:
+        config = CONFIG.format(upstream=upstream.url, state="embedded://", database=url)
+        async with Machine(tmp_path / "one", config, workers=2) as one:
+            load = Load([one.url], "license-of-alice")
+            async with load.running():
+                await asyncio.sleep(2.5)
+        assert {asked.status for asked in load.asked} == {200}
+        assert not one.lines("ledger_spill_failed")
+    database = Database(url)
+    rows = await booked(database)
+    assert set(rows) == {asked.id for asked in load.asked}
+    assert set(rows.values()) == {1}
+    await database.close()

@@ -1,7 +1,13 @@
 """Stores on a real Valkey, closed at the end of the test."""
 
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pytest
 
+from gateway.state import shared_memory
+from gateway.state.embedded import COUNTERS, SOCKET
 from gateway.state.valkey import ValkeyStore
 
 # A busy machine must not look like a server that is down.
@@ -24,3 +30,20 @@ async def connect():
 @pytest.fixture
 def store(valkey, connect):
     return connect(valkey.url)
+
+
+@contextmanager
+def embedded_folder_on(server, workers=2):
+    """Give a folder such as `embedded.state_server` makes, with *server* as the private one."""
+    # Not `tmp_path`: the path of a socket may not be as long.
+    with TemporaryDirectory(prefix="gateway-test-") as name:
+        folder = Path(name)
+        shared_memory.create(folder / COUNTERS, workers)
+        (folder / SOCKET).symlink_to(server.socket)
+        yield folder
+
+
+@pytest.fixture
+def embedded_folder(valkey):
+    with embedded_folder_on(valkey) as folder:
+        yield folder

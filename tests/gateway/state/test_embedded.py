@@ -12,7 +12,7 @@ from gateway.config import ConfigError
 from gateway.settings import Settings, State
 from gateway.state import embedded
 from gateway.state.client import Client
-from gateway.state.embedded import state_server
+from gateway.state.embedded import SOCKET, STARTED, is_embedded, state_server
 from gateway.state.store import StoreDown
 
 EMBEDDED = Settings(state=State(url="embedded://"))
@@ -30,7 +30,7 @@ with state_server(Settings(state=State(url="embedded://"))) as settings:
 
 
 async def answers(url):
-    client = Client(url, 1.0, {})
+    client = Client(f"unix://{url.removeprefix(STARTED)}/{SOCKET}", 1.0, {})
     try:
         await client.send([("PING",)])
     except StoreDown:
@@ -44,10 +44,13 @@ async def test_it_runs_while_inside_and_workers_find_it_in_the_environment():
     with state_server(EMBEDDED) as settings:
         url = settings.state.url
         assert os.environ["GATEWAY_STATE__URL"] == url
+        assert is_embedded(url)
         assert await answers(url)
     assert not await answers(url)
     assert "GATEWAY_STATE__URL" not in os.environ
-    assert not Path(url.removeprefix("unix://")).parent.exists()
+    assert not Path(url.removeprefix(STARTED)).exists()
+    with pytest.raises(ConfigError, match="is no running server; write 'embedded://'"):
+        is_embedded(url)
 
 
 def test_other_addresses_start_nothing():

@@ -10,10 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.exchange import License, Limits
+from gateway.state.embedded_store import EmbeddedStore
 from gateway.state.memory import MemoryStore
 from gateway.state.rules import Demand, Plan
 from gateway.state.store import Spent
 from gateway.state.valkey import ValkeyStore
+from tests.gateway.state.conftest import embedded_folder_on
 
 START = 1_790_000_000.0
 
@@ -35,13 +37,17 @@ def clock():
     return Clock()
 
 
-@pytest.fixture(params=["memory", "valkey"])
+@pytest.fixture(params=["memory", "valkey", "embedded"])
 async def store(request, clock):
     if request.param == "memory":
         yield MemoryStore(clock, clock)
         return
     server = request.getfixturevalue("valkey")
-    binding = ValkeyStore(server.url, "test", timeout_s=10, clock=clock)
+    if request.param == "valkey":
+        binding = ValkeyStore(server.url, "test", timeout_s=10, clock=clock)
+    else:
+        folder = request.getfixturevalue("embedded_folder")
+        binding = EmbeddedStore(folder, "test", timeout_s=10, clock=clock, wall=clock)
     yield binding
     await binding.close()
 
@@ -246,6 +252,16 @@ async def test_values_run_out(store, clock):
     assert await store.get(["a", "b", "c"]) == [b"1", b"\x00\xff", None]
 
 
+async def test_that_values_are_kept_is_known_at_the_next_take(store, clock):
+    one = plan(requests_per_day=10)
+    await store.take(one, Demand())
+    knows_nothing_kept = not store.may_have_values("alice")
+    assert knows_nothing_kept == (not isinstance(store, MemoryStore))
+    store.note_values("alice", 60)
+    assert store.may_have_values("alice")
+    assert store.may_have_values("a license without limits")
+
+
 @dataclass(frozen=True)
 class Take:
     """One step of a history: a take, perhaps revised, then perhaps settles, then time."""
@@ -283,7 +299,7 @@ TAKES = st.builds(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(PLANS, min_size=3, max_size=3), st.lists(TAKES, max_size=25))
-async def test_memory_and_valkey_agree_on_every_history(shared_valkey, limits, takes):
+async def test_all_bindings_agree_on_every_history(shared_valkey, limits, takes):
     clock = Clock()
     zones = ("UTC", "Pacific/Chatham", "America/New_York")
     # One license, whose limits an operator changes in between.
@@ -294,21 +310,33 @@ async def test_memory_and_valkey_agree_on_every_history(shared_valkey, limits, t
     memory = MemoryStore(clock, clock)
     # Slots that outlive every step: whether a holder is alive has its own test.
     valkey = ValkeyStore(shared_valkey.url, uuid4().hex, timeout_s=10, slot_ttl_s=1e8, clock=clock)
+    with embedded_folder_on(shared_valkey) as folder:
+        embedded = EmbeddedStore(folder, uuid4().hex, timeout_s=10, clock=clock, wall=clock)
+        await walk([memory, valkey, embedded], plans, takes, clock)
+        await embedded.close()
+    await valkey.close()
+
+
+async def walk(stores, plans, takes, clock):
+    """Let all *stores* go through the same history, and compare what they grant."""
     held = []
     for take in takes:
-        ours = await memory.take(plans[take.which], take.demand)
-        theirs = await valkey.take(plans[take.which], take.demand)
-        assert replace(ours, slot="") == replace(theirs, slot="", now=ours.now)
+        grants = [await store.take(plans[take.which], take.demand) for store in stores]
+        ours = grants[0]
+        for grant in grants:
+            assert replace(grant, slot="", now=0) == replace(ours, slot="", now=0)
         if ours.refused is None:
             if take.revised:
                 tokens, usd = take.revised
                 instead = ours.demand._replace(tokens=tokens, usd=usd)
-                ours, theirs = memory.revise(ours, instead), valkey.revise(theirs, instead)
-            held.append((ours, theirs))
+                grants = [
+                    store.revise(grant, instead)
+                    for store, grant in zip(stores, grants, strict=True)
+                ]
+            held.append(grants)
         for index, spent in take.settles:
             if held:
-                a, b = held.pop(index % len(held))
-                memory.settle(a, spent)
-                valkey.settle(b, spent)
+                settled = held.pop(index % len(held))
+                for store, grant in zip(stores, settled, strict=True):
+                    store.settle(grant, spent)
         clock.now += take.seconds
-    await valkey.close()

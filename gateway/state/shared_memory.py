@@ -1,0 +1,193 @@
+"""Counters in memory that the workers of one machine share: a file mapped by all of them.
+
+After a header comes a record for each license, appended when it is first asked for: its key, how
+much of each limit is used and since when, until when values of it are kept elsewhere, and how many
+slots each worker holds. A worker has a
+column among those for as long as it lives.
+
+Locks are the kernel's record locks, tried and never waited for: they end with the process that
+holds them, however it ends. They do not keep two users within one process apart.
+"""
+
+import fcntl
+import math
+import os
+import time
+from hashlib import blake2b
+from mmap import mmap
+from pathlib import Path
+from struct import Struct
+from typing import Final
+
+from gateway.state.rules import PLACES
+from gateway.state.store import StoreDown
+
+# Only those in use take memory.
+MOST_LICENSES: Final = 1 << 18
+CLAIM_TIMEOUT_S: Final = 2.0
+
+_KEY_BYTES: Final = 16
+# How many columns there are, and how many records are in use.
+_HEADER: Final = Struct("<qq")
+# Above every column's number, for the sake of the locks.
+_RECORDS_AT: Final = 4_096
+# How much is used and since when, for each limit but slots.
+COUNTERS: Final = 2 * (len(PLACES) - 1)
+_COUNTERS: Final = Struct(f"<{COUNTERS}d")
+_UNTIL: Final = Struct("<d")
+_HELD: Final = Struct("<q")
+_UNTIL_AT: Final = _KEY_BYTES + _COUNTERS.size
+_SLOTS_AT: Final = _UNTIL_AT + _UNTIL.size
+# Where the slots are in a record that was unpacked.
+_SLOTS: Final = COUNTERS + 1
+# What the bytes of the file stand for as locks: the list of records, the columns, each record.
+_LIST: Final = 0
+_COLUMNS: Final = 1
+
+
+def create(path: Path, columns: int) -> None:
+    """Make the file at *path*, for so many workers."""
+    path.write_bytes(_HEADER.pack(columns, 0))
+    os.truncate(path, _RECORDS_AT + MOST_LICENSES * _record_bytes(columns))
+
+
+def index(limit: str) -> int:
+    """Give where, among what `read` gives, the use of *limit* is; since when is behind it."""
+    return 2 * (PLACES[limit] - 1)
+
+
+def _record_bytes(columns: int) -> int:
+    return _SLOTS_AT + columns * _HELD.size
+
+
+class SharedMemory:
+    """The counters in the file at *path*, which `create` made; one for each process.
+
+    Raises `StoreDown` where no column becomes free.
+    """
+
+    __slots__ = ("_bytes", "_columns", "_fd", "_known", "_memory", "_own", "_places", "_record")
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDWR)
+        self._memory = mmap(self._fd, 0)
+        self._columns: int = _HEADER.unpack_from(self._memory)[0]
+        self._bytes = _record_bytes(self._columns)
+        self._record = Struct(f"<{_SLOTS}d{self._columns}q")
+        # Where the records are that this process knows, by their keys, and by license ids.
+        self._known: dict[bytes, int] = {}
+        self._places: dict[str, int] = {}
+        self._own = self._claimed()
+
+    def close(self) -> None:
+        """Give back the column and all locks."""
+        self._empty(self._own)
+        self._memory.close()
+        os.close(self._fd)
+
+    def place(self, license_id: str) -> int | None:
+        """Give where the record of *license_id* is; None while someone else looks for one.
+
+        Raises `StoreDown` where there is no room for one more.
+        """
+        return self._places.get(license_id) or self._looked_up(license_id)
+
+    def lock(self, place: int) -> bool:
+        """Lock what is at *place*, a record's or another; False while someone else has it."""
+        try:
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+        except OSError:
+            return False
+        return True
+
+    def unlock(self, place: int) -> None:
+        """Let go of what is at *place*."""
+        fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, place)
+
+    def read(self, place: int) -> tuple[list[float], int]:
+        """Give what is counted at *place*, see `index`, and how many slots are held in all."""
+        record = self._record.unpack_from(self._memory, place + _KEY_BYTES)
+        return list(record[:COUNTERS]), sum(record[_SLOTS:])
+
+    def write(self, place: int, counters: list[float], more_slots: int) -> None:
+        """Set what is counted at *place*; this process holds *more_slots* than before."""
+        _COUNTERS.pack_into(self._memory, place + _KEY_BYTES, *counters)
+        if more_slots:
+            at = place + _SLOTS_AT + self._own * _HELD.size
+            _HELD.pack_into(self._memory, at, _HELD.unpack_from(self._memory, at)[0] + more_slots)
+
+    def keep_until(self, license_id: str, unix: float) -> bool:
+        """Note until when values of *license_id* are kept; False while that cannot be."""
+        place = self.place(license_id)
+        if place is not None:
+            _UNTIL.pack_into(self._memory, place + _UNTIL_AT, unix)
+        return place is not None
+
+    def kept_until(self, license_id: str) -> float:
+        """Give until when values of *license_id* are kept, for ever where that is not known."""
+        place = self._places.get(license_id)
+        if place is None:
+            return math.inf
+        until: float = _UNTIL.unpack_from(self._memory, place + _UNTIL_AT)[0]
+        return until
+
+    def free_the_dead(self) -> None:
+        """Give back the slots of workers that ended without doing so."""
+        for column in range(self._columns):
+            if column != self._own and self.lock(_COLUMNS + column):
+                self._empty(column)
+                self.unlock(_COLUMNS + column)
+
+    def _claimed(self) -> int:
+        """Give a column of this process's own, with nothing held in it."""
+        deadline = time.monotonic() + CLAIM_TIMEOUT_S
+        while time.monotonic() < deadline:
+            for column in range(self._columns):
+                if self.lock(_COLUMNS + column):
+                    self._empty(column)
+                    return column
+            # Another worker is just looking whether the last one in it is dead.
+            time.sleep(0.01)
+        raise StoreDown("more processes than workers share the counters")
+
+    def _empty(self, column: int) -> None:
+        for number in range(self._count()):
+            at = self._place(number) + _SLOTS_AT + column * _HELD.size
+            _HELD.pack_into(self._memory, at, 0)
+
+    def _looked_up(self, license_id: str) -> int | None:
+        """Give the place of a record, a new one if need be; None while someone else looks."""
+        if not self.lock(_LIST):
+            return None
+        try:
+            key = blake2b(license_id.encode(), digest_size=_KEY_BYTES).digest()
+            for number in range(len(self._known), self._count()):
+                place = self._place(number)
+                self._known[self._memory[place : place + _KEY_BYTES]] = place
+            place = self._known.get(key) or self._appended(key)
+            self._places[license_id] = place
+            return place
+        finally:
+            self.unlock(_LIST)
+
+    def _appended(self, key: bytes) -> int:
+        number = len(self._known)
+        if number >= MOST_LICENSES:
+            raise StoreDown(f"more than {MOST_LICENSES} licenses were counted")
+        place = self._place(number)
+        try:
+            # Writing where the system has no memory left would end the process.
+            os.posix_fallocate(self._fd, place, self._bytes)
+        except OSError as error:
+            raise StoreDown(f"no memory for counters: {error.strerror}") from None
+        self._memory[place : place + _KEY_BYTES] = key
+        _HEADER.pack_into(self._memory, 0, self._columns, number + 1)
+        self._known[key] = place
+        return place
+
+    def _place(self, number: int) -> int:
+        return _RECORDS_AT + number * self._bytes
+
+    def _count(self) -> int:
+        count: int = _HEADER.unpack_from(self._memory)[1]
+        return count
