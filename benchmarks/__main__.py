@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import statistics
 import sys
 import tempfile
@@ -31,6 +32,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one short round, for a first look")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args()
+    # Who ends this ends what it has started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     try:
         result = run(options)
     except (Unfit, targets.NoStart) as fault:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import msgspec
@@ -21,6 +20,7 @@ import msgspec
 from gateway.config import PREFIX, ConfigError
 from gateway.settings import Settings
 from gateway.state import shared_memory
+from gateway.state.folder import folder_in_memory
 
 URL_NAME: Final = f"{PREFIX}STATE__URL"
 SCHEME: Final = "embedded:"
@@ -28,8 +28,6 @@ SCHEME: Final = "embedded:"
 STARTED: Final = "embedded+unix://"
 COUNTERS: Final = "counters"
 SOCKET: Final = "valkey.sock"
-# A file there never goes to a disk.
-MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder in it is only for us
 START_TIMEOUT_S: Final = 10.0
 STOP_TIMEOUT_S: Final = 5.0
 PR_SET_PDEATHSIG: Final = 1
@@ -55,10 +53,9 @@ def state_server(settings: Settings) -> Iterator[Settings]:
     if not settings.state.url.startswith(SCHEME):
         yield settings
         return
-    place = MEMORY if os.access(MEMORY, os.W_OK) else None
-    with TemporaryDirectory(prefix="gateway-state-", dir=place) as folder:
-        shared_memory.create(Path(folder) / COUNTERS, settings.server.workers)
-        socket = Path(folder) / SOCKET
+    with folder_in_memory() as folder:
+        shared_memory.create(folder / COUNTERS, settings.server.workers)
+        socket = folder / SOCKET
         process = _start(socket)
         try:
             _await(process, socket)

@@ -14,8 +14,8 @@ from typing import Final
 
 from gateway.state.embedded import COUNTERS, SOCKET
 from gateway.state.memory import MemoryStore
-from gateway.state.meters import Meter, RateMeter, SlotMeter, WindowMeter
-from gateway.state.rules import Amounts, Plan
+from gateway.state.meters import Meter
+from gateway.state.rules import SLOTS_LIMIT, Amounts, Plan
 from gateway.state.shared_memory import SharedMemory, index
 from gateway.state.store import Grant, Spent, StoreDown
 from gateway.state.valkey import TIMEOUT_S, ValkeyStore
@@ -185,13 +185,10 @@ class _Record:
         self.plan = plan
         self._shared = shared
         self._place = place
-        self._slots = SlotMeter()
-        self._meters: list[tuple[RateMeter | WindowMeter, int]] = []
-        for name, meter in meters.items():
-            if isinstance(meter, SlotMeter):
-                self._slots = meter
-            else:
-                self._meters.append((meter, index(name)))
+        self._slots = meters.get(SLOTS_LIMIT, Meter())
+        self._meters = [
+            (meter, index(name)) for name, meter in meters.items() if name != SLOTS_LIMIT
+        ]
 
     def enter(self) -> bool:
         """Lock the record and set the meters by it; False while another worker has it."""

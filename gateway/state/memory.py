@@ -1,11 +1,11 @@
 """The store of a single process: everything in memory, nothing to wait for."""
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from gateway.settings import Settings
-from gateway.state.meters import METERS, Meter, Moment
+from gateway.state.meters import Meter, Moment, holds, read, wait_us, write
 from gateway.state.rules import REQUESTS, SLACK, Amounts, Plan, Rule, changes, revised
 from gateway.state.store import Grant, News, Publish, Seeder, Spent
 from gateway.state.values import LocalValues
@@ -21,7 +21,7 @@ class MemoryStore:
     ) -> None:
         self._clock = clock
         self._wall = wall
-        self._meters: defaultdict[str, dict[str, Meter]] = defaultdict(dict)
+        self._books: dict[str, _Book] = {}
         self.seeders: list[Seeder] = []
         self._values = LocalValues(clock)
 
@@ -48,24 +48,24 @@ class MemoryStore:
         """Take without a loop that runs."""
         unix = self._wall()
         now = Moment(self._clock() * 1e6, unix, plan.calendar.at(unix))
-        meters = self._meters_of(plan)
-        used, counted = [], []
+        counted = self._book(plan).counted
+        used, after = [], []
         refused, longest = None, 0.0
-        for rule, meter in zip(plan.rules, meters, strict=True):
+        for rule, meter in counted:
             limit = rule.limit
-            count, amount = meter.read(rule, now), demand[rule.unit]
+            count, amount = read(meter, rule, now), demand[rule.unit]
             if amount > limit:
                 amount = limit
             used.append(count)
-            counted.append(count + amount)
+            after.append(count + amount)
             if amount and count + 1 > limit + SLACK:
-                wait = meter.wait_us(rule, count, now)
+                wait = wait_us(rule, count, now)
                 if wait > longest:
                     refused, longest = rule, wait
         if refused is None:
-            used = counted
-            for meter, count in zip(meters, used, strict=True):
-                meter.write(count, now)
+            used = after
+            for (rule, meter), count in zip(counted, used, strict=True):
+                write(meter, rule, count, now)
         return Grant(plan, demand, now.windows, unix, tuple(used), refused, longest)
 
     def revise(self, grant: Grant, demand: Amounts) -> Grant:
@@ -87,9 +87,9 @@ class MemoryStore:
         """Seed without a loop that runs."""
         unix = self._wall()
         now = Moment(self._clock() * 1e6, unix, plan.calendar.at(unix))
-        for rule, meter in zip(plan.rules, self._meters_of(plan), strict=True):
-            if rule.name in spent and not meter.holds(now.windows):
-                meter.write(spent[rule.name], now)
+        for rule, meter in self._book(plan).counted:
+            if rule.name in spent and not holds(meter, rule, now.windows):
+                write(meter, rule, spent[rule.name], now)
 
     async def get(self, keys: list[str]) -> list[bytes | None]:
         """Give the values of *keys* that have not run out."""
@@ -112,27 +112,34 @@ class MemoryStore:
 
     def meters(self, plan: Plan) -> Mapping[str, Meter]:
         """Give what counts for the license of *plan*, by names of rules, all of the plan's too."""
-        self._meters_of(plan)
-        return self._meters[plan.license_id]
+        return self._book(plan).meters
 
     def _add(self, grant: Grant, more: Iterable[tuple[Rule, int]]) -> None:
         now = Moment(self._clock() * 1e6, grant.now, grant.windows)
-        meters = self._meters[grant.plan.license_id]
+        meters = self._book(grant.plan).meters
         for rule, amount in more:
-            meter = meters.get(rule.name)
+            meter = meters[rule.name]
             # What was taken from a window that is over has gone with it.
-            if meter and meter.holds(grant.windows):
-                count = meter.read(rule, now) + amount
-                meter.write(count if count > 0.0 else 0.0, now)
+            if holds(meter, rule, grant.windows):
+                count = read(meter, rule, now) + amount
+                write(meter, rule, count if count > 0.0 else 0.0, now)
 
-    def _meters_of(self, plan: Plan) -> list[Meter]:
-        known = self._meters[plan.license_id]
-        try:
-            return [known[rule.name] for rule in plan.rules]
-        except KeyError:
-            for rule in plan.rules:
-                known.setdefault(rule.name, METERS[rule.kind]())
-            return self._meters_of(plan)
+    def _book(self, plan: Plan) -> "_Book":
+        book = self._books.get(plan.license_id)
+        if book is None or book.plan is not plan:
+            meters = book.meters if book else {}
+            counted = [(rule, meters.setdefault(rule.name, Meter())) for rule in plan.rules]
+            book = self._books[plan.license_id] = _Book(plan, meters, counted)
+        return book
+
+
+@dataclass(slots=True)
+class _Book:
+    """What is counted of one license: *meters* of all rules it had, and those of *plan*."""
+
+    plan: Plan
+    meters: dict[str, Meter]
+    counted: list[tuple[Rule, Meter]]
 
 
 def _to_nobody(key: str, value: bytes, ttl_s: float) -> None:

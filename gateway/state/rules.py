@@ -39,8 +39,9 @@ _KINDS: tuple[tuple[str, int, Kind], ...] = (
 )
 
 # Where each limit is counted, by all processes that share counters; slots are counted elsewhere.
+SLOTS_LIMIT: Final = "concurrent_requests"
 PLACES: Final = {
-    "concurrent_requests": 0,
+    SLOTS_LIMIT: 0,
     "requests_per_minute": 1,
     "tokens_per_minute": 2,
     "requests_per_day": 3,

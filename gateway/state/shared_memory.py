@@ -2,11 +2,11 @@
 
 After a header comes a record for each license, appended when it is first asked for: its key, how
 much of each limit is used and since when, until when values of it are kept elsewhere, and how many
-slots each worker holds. A worker has a
-column among those for as long as it lives.
+slots each worker holds. A worker has a column among those for as long as it lives.
 
 Locks are the kernel's record locks, tried and never waited for: they end with the process that
-holds them, however it ends. They do not keep two users within one process apart.
+holds them, however it ends. They do not keep two users within one process apart, and are lost once
+anything in the process closes the file.
 """
 
 import fcntl

@@ -1,0 +1,47 @@
+"""A folder in memory for as long as this process lives, and an end for those of killed ones."""
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
+from typing import Final
+
+PREFIX: Final = "gateway-workers-"
+# A file there never goes to a disk, which could hold up whoever writes to it.
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder in it is only for us
+# One that was just made may not be locked yet.
+YOUNG_S: Final = 60.0
+
+
+@contextmanager
+def folder_in_memory() -> Iterator[Path]:
+    """Give a new folder that nobody else may enter, gone when this is left."""
+    place = MEMORY if os.access(MEMORY, os.W_OK) else Path(gettempdir())
+    for left in place.glob(f"{PREFIX}*"):
+        _remove_if_left(left)
+    with TemporaryDirectory(prefix=PREFIX, dir=place) as name:
+        owner = os.open(name, os.O_RDONLY)
+        try:
+            fcntl.flock(owner, fcntl.LOCK_EX)
+            yield Path(name)
+        finally:
+            os.close(owner)
+
+
+def _remove_if_left(folder: Path) -> None:
+    """Remove *folder* unless the process that made it lives: that one has it locked."""
+    # Another process may be removing it, too.
+    with suppress(OSError):
+        found = folder.lstat()
+        if found.st_uid != os.getuid() or time.time() - found.st_mtime < YOUNG_S:
+            return
+        handle = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(handle)
