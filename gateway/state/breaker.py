@@ -8,22 +8,22 @@ ONE_HICCUP_S: Final = 0.04
 
 
 class Breaker:
-    """Opens at the third failure in a row; closes at the first success. Times are monotonic."""
+    """Opens at the third failure in a row; closes at the first success. Times are monotonic.
 
-    __slots__ = ("_failures", "_last", "open")
+    It is *doubtful* once the last thing heard of the server was a failure.
+    """
+
+    __slots__ = ("_failures", "_last", "doubtful", "open")
 
     def __init__(self) -> None:
         self.open = False
+        self.doubtful = False
         self._failures = 0
         self._last = -ONE_HICCUP_S
 
-    @property
-    def doubtful(self) -> bool:
-        """Tell whether the last thing heard of the server was a failure."""
-        return self.open or self._failures > 0
-
     def failed(self, now: float) -> None:
         """Count a failure at *now*."""
+        self.doubtful = True
         if now - self._last >= ONE_HICCUP_S:
             self._failures += 1
             self._last = now
@@ -31,9 +31,9 @@ class Breaker:
 
     def trip(self) -> None:
         """Open at once: a patient probe has failed."""
-        self.open = True
+        self.open = self.doubtful = True
 
     def worked(self) -> None:
         """Close."""
-        self.open = False
+        self.open = self.doubtful = False
         self._failures = 0

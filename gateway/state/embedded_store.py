@@ -14,9 +14,8 @@ from typing import Final
 
 from gateway.state.embedded import COUNTERS, SOCKET
 from gateway.state.memory import MemoryStore
-from gateway.state.meters import Meter
-from gateway.state.rules import SLOTS_LIMIT, Amounts, Plan
-from gateway.state.shared_memory import SharedMemory, index
+from gateway.state.rules import Amounts, Plan
+from gateway.state.shared_memory import Record, SharedMemory
 from gateway.state.store import Grant, Spent, StoreDown
 from gateway.state.valkey import TIMEOUT_S, ValkeyStore
 
@@ -25,6 +24,8 @@ PATIENCE_S: Final = 1.0
 RETRY_S: Final = 0.001
 
 Entry = Callable[[], object]
+
+_STUCK: Final = "a worker that holds the counters does not go on"
 
 
 class EmbeddedStore(ValkeyStore):
@@ -49,8 +50,10 @@ class EmbeddedStore(ValkeyStore):
         # It reckons; what it counts is read before and written after.
         self._memory = MemoryStore(clock, wall)
         self._wall = wall
-        self._records: dict[str, _Record] = {}
+        self._records: dict[str, tuple[Plan, Record]] = {}
         self._late: dict[str, list[Entry]] = {}
+        # Licenses whose counters somebody waited for in vain: nobody else does.
+        self._stuck: set[str] = set()
 
     async def close(self) -> None:
         """Book what is left, and let go."""
@@ -72,6 +75,8 @@ class EmbeddedStore(ValkeyStore):
         """Check all rules of *plan*, then take *demand* from all of them, in one atomic step."""
         record = self._entered(plan)
         if record is None:
+            if plan.license_id in self._stuck:
+                raise StoreDown(_STUCK)
             return await self._taken_later(plan, demand)
         try:
             return self._memory.take_now(plan, demand)
@@ -120,7 +125,8 @@ class EmbeddedStore(ValkeyStore):
             if grant is not None and grant.refused is None:
                 self.settle(grant, Spent())
             if isinstance(error, TimeoutError):
-                raise StoreDown("a worker that holds the counters does not go on") from None
+                self._stuck.add(plan.license_id)
+                raise StoreDown(_STUCK) from None
             raise
 
     def _book(self, plan: Plan, entry: Entry) -> None:
@@ -151,18 +157,20 @@ class EmbeddedStore(ValkeyStore):
         else:
             record.leave()
 
-    def _entered(self, plan: Plan) -> "_Record | None":
+    def _entered(self, plan: Plan) -> Record | None:
         """Give what counts for the license of *plan*, to be left, with all done that was late.
 
         None while another worker has it.
         """
-        record = self._records.get(plan.license_id)
-        if record is None or record.plan is not plan:
-            place = self._shared.place(plan.license_id)
-            if place is None:
+        known = self._records.get(plan.license_id)
+        if known is not None and known[0] is plan:
+            record = known[1]
+        else:
+            found = self._shared.record(plan.license_id, self._memory.meters(plan))
+            if found is None:
                 return None
-            record = _Record(self._shared, place, plan, self._memory.meters(plan))
-            self._records[plan.license_id] = record
+            self._records[plan.license_id] = plan, found
+            record = found
         if not record.enter():
             return None
         try:
@@ -171,42 +179,6 @@ class EmbeddedStore(ValkeyStore):
         except BaseException:
             record.leave()
             raise
+        if self._stuck:
+            self._stuck.discard(plan.license_id)
         return record
-
-
-class _Record:
-    """The *meters* of a license, by names of `Limits`, as they stand at *place*."""
-
-    __slots__ = ("_counters", "_held", "_meters", "_place", "_shared", "_slots", "plan")
-
-    def __init__(
-        self, shared: SharedMemory, place: int, plan: Plan, meters: Mapping[str, Meter]
-    ) -> None:
-        self.plan = plan
-        self._shared = shared
-        self._place = place
-        self._slots = meters.get(SLOTS_LIMIT, Meter())
-        self._meters = [
-            (meter, index(name)) for name, meter in meters.items() if name != SLOTS_LIMIT
-        ]
-
-    def enter(self) -> bool:
-        """Lock the record and set the meters by it; False while another worker has it."""
-        if not self._shared.lock(self._place):
-            return False
-        counters, held = self._shared.read(self._place)
-        for meter, at in self._meters:
-            meter.used = counters[at]
-            meter.since = counters[at + 1]
-        self._slots.used = self._held = held
-        self._counters = counters
-        return True
-
-    def leave(self) -> None:
-        """Write what the meters say, and unlock."""
-        counters = self._counters
-        for meter, at in self._meters:
-            counters[at] = meter.used
-            counters[at + 1] = meter.since
-        self._shared.write(self._place, counters, int(self._slots.used) - self._held)
-        self._shared.unlock(self._place)

@@ -74,23 +74,25 @@ class GuardedStore:
 
     async def take(self, plan: Plan, demand: Amounts) -> Grant:
         """Take from the shared counters; while they are away do as the policy says."""
-        if not self.degraded:
+        breaker = self._breaker
+        if not breaker.open or not self._shared.counts_on_server:
             try:
                 grant = await self._shared.take(plan, demand)
             except StoreDown as error:
                 self._failed(error)
             else:
-                self._breaker.worked()
+                if breaker.doubtful and self._shared.counts_on_server:
+                    breaker.worked()
                 return grant
         return await self._take_alone(plan, demand)
 
     def revise(self, grant: Grant, demand: Amounts) -> Grant:
         """Reserve *demand* instead, where *grant* was given."""
-        return self._giver(grant).revise(grant, demand)
+        return (self._local if grant.degraded else self._shared).revise(grant, demand)
 
     def settle(self, grant: Grant, spent: Spent) -> None:
         """Settle where *grant* was given."""
-        self._giver(grant).settle(grant, spent)
+        (self._local if grant.degraded else self._shared).settle(grant, spent)
 
     async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:
         """Seed the shared counters; a server that is away is seeded when it is back."""
@@ -126,9 +128,6 @@ class GuardedStore:
     def table(self, name: str, news: News, /) -> Publish:
         """Join the table *name*."""
         return self._shared.table(name, news)
-
-    def _giver(self, grant: Grant) -> MemoryStore | ValkeyStore:
-        return self._local if grant.degraded else self._shared
 
     async def _take_alone(self, plan: Plan, demand: Amounts) -> Grant:
         if self._policy == "deny":

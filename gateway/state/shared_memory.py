@@ -13,13 +13,15 @@ import fcntl
 import math
 import os
 import time
+from collections.abc import Mapping
 from hashlib import blake2b
 from mmap import mmap
 from pathlib import Path
 from struct import Struct
 from typing import Final
 
-from gateway.state.rules import PLACES
+from gateway.state.meters import Meter
+from gateway.state.rules import PLACES, SLOTS_LIMIT
 from gateway.state.store import StoreDown
 
 # Only those in use take memory.
@@ -32,14 +34,15 @@ _HEADER: Final = Struct("<qq")
 # Above every column's number, for the sake of the locks.
 _RECORDS_AT: Final = 4_096
 # How much is used and since when, for each limit but slots.
-COUNTERS: Final = 2 * (len(PLACES) - 1)
-_COUNTERS: Final = Struct(f"<{COUNTERS}d")
+_COUNTERS: Final = 2 * (len(PLACES) - 1)
+_ALL_COUNTERS: Final = Struct(f"<{_COUNTERS}d")
 _UNTIL: Final = Struct("<d")
 _HELD: Final = Struct("<q")
-_UNTIL_AT: Final = _KEY_BYTES + _COUNTERS.size
+_UNTIL_AT: Final = _KEY_BYTES + _ALL_COUNTERS.size
 _SLOTS_AT: Final = _UNTIL_AT + _UNTIL.size
-# Where the slots are in a record that was unpacked.
-_SLOTS: Final = COUNTERS + 1
+# Where the slots are in a record that was unpacked, and each counter but those.
+_SLOTS: Final = _COUNTERS + 1
+_AT: Final = {limit: 2 * (place - 1) for limit, place in PLACES.items() if place}
 # What the bytes of the file stand for as locks: the list of records, the columns, each record.
 _LIST: Final = 0
 _COLUMNS: Final = 1
@@ -49,11 +52,6 @@ def create(path: Path, columns: int) -> None:
     """Make the file at *path*, for so many workers."""
     path.write_bytes(_HEADER.pack(columns, 0))
     os.truncate(path, _RECORDS_AT + MOST_LICENSES * _record_bytes(columns))
-
-
-def index(limit: str) -> int:
-    """Give where, among what `read` gives, the use of *limit* is; since when is behind it."""
-    return 2 * (PLACES[limit] - 1)
 
 
 def _record_bytes(columns: int) -> int:
@@ -66,14 +64,13 @@ class SharedMemory:
     Raises `StoreDown` where no column becomes free.
     """
 
-    __slots__ = ("_bytes", "_columns", "_fd", "_known", "_memory", "_own", "_places", "_record")
+    __slots__ = ("_bytes", "_columns", "_fd", "_known", "_memory", "_own", "_places")
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDWR)
         self._memory = mmap(self._fd, 0)
         self._columns: int = _HEADER.unpack_from(self._memory)[0]
         self._bytes = _record_bytes(self._columns)
-        self._record = Struct(f"<{_SLOTS}d{self._columns}q")
         # Where the records are that this process knows, by their keys, and by license ids.
         self._known: dict[bytes, int] = {}
         self._places: dict[str, int] = {}
@@ -104,17 +101,13 @@ class SharedMemory:
         """Let go of what is at *place*."""
         fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, place)
 
-    def read(self, place: int) -> tuple[list[float], int]:
-        """Give what is counted at *place*, see `index`, and how many slots are held in all."""
-        record = self._record.unpack_from(self._memory, place + _KEY_BYTES)
-        return list(record[:COUNTERS]), sum(record[_SLOTS:])
-
-    def write(self, place: int, counters: list[float], more_slots: int) -> None:
-        """Set what is counted at *place*; this process holds *more_slots* than before."""
-        _COUNTERS.pack_into(self._memory, place + _KEY_BYTES, *counters)
-        if more_slots:
-            at = place + _SLOTS_AT + self._own * _HELD.size
-            _HELD.pack_into(self._memory, at, _HELD.unpack_from(self._memory, at)[0] + more_slots)
+    def record(self, license_id: str, meters: Mapping[str, Meter]) -> "Record | None":
+        """Give the record of *license_id*, for *meters* by names of `Limits`; else as `place`."""
+        place = self.place(license_id)
+        if place is None:
+            return None
+        own = place + _SLOTS_AT + self._own * _HELD.size
+        return Record(self._fd, self._memory, (place, own), self._columns, meters)
 
     def keep_until(self, license_id: str, unix: float) -> bool:
         """Note until when values of *license_id* are kept; False while that cannot be."""
@@ -191,3 +184,57 @@ class SharedMemory:
     def _count(self) -> int:
         count: int = _HEADER.unpack_from(self._memory)[1]
         return count
+
+
+class Record:
+    """What is counted of one license; its *meters* say it while the record is entered.
+
+    *places* are where it is, and where this process's slots are in it.
+    """
+
+    __slots__ = ("_counters", "_fd", "_form", "_held", "_memory", "_meters", "_places", "_slots")
+
+    def __init__(
+        self,
+        fd: int,
+        memory: mmap,
+        places: tuple[int, int],
+        columns: int,
+        meters: Mapping[str, Meter],
+    ) -> None:
+        self._fd = fd
+        self._memory = memory
+        self._places = places
+        self._form = Struct(f"<{_SLOTS}d{columns}q")
+        self._slots = meters.get(SLOTS_LIMIT, Meter())
+        self._meters = [(meter, _AT[limit]) for limit, meter in meters.items() if limit in _AT]
+        self._counters: list[float] = []
+        self._held = 0
+
+    def enter(self) -> bool:
+        """Lock the record and set the meters by it; False while another process has it."""
+        place, _ = self._places
+        try:
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+        except OSError:
+            return False
+        record = self._form.unpack_from(self._memory, place + _KEY_BYTES)
+        for meter, at in self._meters:
+            meter.used = record[at]
+            meter.since = record[at + 1]
+        self._slots.used = self._held = sum(record[_SLOTS:])
+        self._counters = list(record[:_COUNTERS])
+        return True
+
+    def leave(self) -> None:
+        """Write what the meters say, and unlock."""
+        place, own = self._places
+        counters = self._counters
+        for meter, at in self._meters:
+            counters[at] = meter.used
+            counters[at + 1] = meter.since
+        _ALL_COUNTERS.pack_into(self._memory, place + _KEY_BYTES, *counters)
+        more = int(self._slots.used) - self._held
+        if more:
+            _HELD.pack_into(self._memory, own, _HELD.unpack_from(self._memory, own)[0] + more)
+        fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, place)

@@ -161,9 +161,14 @@ async def test_a_worker_that_does_not_go_on_is_told_of(embedded_folder, store, m
     async with processes(1, HOLDER, embedded_folder / COUNTERS) as (holder,):
         with pytest.raises(StoreDown, match="does not go on"):
             await store.take(plan(requests_per_day=10), Demand())
+        # The next one is not made to wait as long, and in vain.
+        monkeypatch.setattr(embedded_store, "PATIENCE_S", 1e6)
+        with pytest.raises(StoreDown, match="does not go on"):
+            await store.take(plan(requests_per_day=10), Demand())
         await told(holder)
     # What was given up did not count.
     assert (await store.take(plan(requests_per_day=10), Demand())).used == (1,)
+    assert not store._stuck
 
 
 async def test_who_leaves_while_waiting_holds_nothing(embedded_folder, store):
