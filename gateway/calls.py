@@ -33,9 +33,9 @@ def config_of(call: UpstreamCall) -> Json:
 
 def setting(call: UpstreamCall, name: str) -> Any:
     """Give the generation's setting *name* of *call*; verbatim ones may be in either spelling."""
-    config = config_of(call)
+    config = call.body.get("generationConfig")
     if not call.verbatim:
-        return config.get(name)
+        return config.get(name) if config else None
     config = config or call.body.get("generation_config") or {}
     return config.get(name) or config.get(snake(name))
 

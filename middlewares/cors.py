@@ -39,15 +39,17 @@ class Cors:
 
     def __call__(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
         """Answer OPTIONS at once; mark every other answer as readable by allowed origins."""
-        headers = self._headers(request.headers.get(hdrs.ORIGIN))
+        origin = request.headers.get(hdrs.ORIGIN)
+        headers = {} if origin is None else self._headers(origin)
         if request.method == hdrs.METH_OPTIONS:
             return _preflight(request, headers)
-        request[EXCHANGE].headers.update(headers)
+        if headers:
+            request[EXCHANGE].headers.update(headers)
         return handler(request)
 
-    def _headers(self, origin: str | None) -> dict[str, str]:
+    def _headers(self, origin: str) -> dict[str, str]:
         """Give what allows *origin* to read the answer; nothing for those not configured."""
-        if origin is None or not ({origin, "*"} & self._origins):
+        if not {origin, "*"} & self._origins:
             return {}
         return {
             hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: origin,
