@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable
 
 from aiohttp import web
 
+from gateway.errors import NotFound, Unavailable
 from gateway.keys import EXCHANGE, FILES, SETTINGS, STATE
 from gateway.media import parts
 from gateway.media.fetch import Fetcher
@@ -12,6 +13,9 @@ from gateway.media.intake import Intake
 from gateway.media.parts import MediaPart
 from gateway.media.resolver import SystemLookup
 from gateway.plugins import Handler
+
+RETRY_AFTER_S = 1.0
+_GONE = "Gemini has lost a file that was uploaded for an earlier request; ask again."
 
 
 class MediaFormats:
@@ -37,8 +41,18 @@ class MediaFormats:
         self, request: web.Request, handler: Handler, found: list[MediaPart]
     ) -> web.StreamResponse:
         assert self._intake is not None
-        await self._intake.fill(request[EXCHANGE], found)
-        return await handler(request)
+        exchange = request[EXCHANGE]
+        await self._intake.fill(exchange, found)
+        try:
+            response = await handler(request)
+        except NotFound as error:
+            if self._intake.is_gone(exchange, error):
+                # It goes up anew with the next try, which SDKs make by themselves.
+                raise Unavailable(_GONE, retry_after=RETRY_AFTER_S) from None
+            raise
+        # Where the stream had begun already it was told there.
+        self._intake.is_gone(exchange, exchange.outcome.error)
+        return response
 
     async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
         """Hold the threads that look up names and the connections of the Files API."""

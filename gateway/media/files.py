@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain, repeat
 
@@ -75,9 +75,7 @@ class Shelf:
 
     def add(self, content: Content, credential: str, uri: str) -> StoredFile:
         """Note an uploaded file, and tell the other processes."""
-        if self._publish is not None:
-            key = "|".join((content[0].hex(), content[1], credential))
-            self._publish(key, uri.encode(), _KEEP_S)
+        self._tell(content, credential, uri)
         return self._put(content, credential, uri, _KEEP_S)
 
     def share(self, publish: Publish) -> None:
@@ -85,9 +83,33 @@ class Shelf:
         self._publish = publish
 
     def hear(self, key: str, value: bytes, left_s: float) -> None:
-        """Note what another process uploaded."""
+        """Note what another process uploaded; an empty *value* says that it is gone."""
         digest, mime, credential = key.split("|", 2)
-        self._put((bytes.fromhex(digest), mime), credential, value.decode(), left_s)
+        content = bytes.fromhex(digest), mime
+        if value:
+            self._put(content, credential, value.decode(), left_s)
+        else:
+            self._drop(content, credential)
+
+    def forget(self, uri: str) -> bool:
+        """Have the file at *uri*, which is gone, uploaded anew, by all; False if none is there."""
+        for content, files in self._files.items():
+            for credential, stored in files.items():
+                if stored.blob.uri == uri:
+                    self._drop(content, credential)
+                    self._tell(content, credential, "")
+                    return True
+        return False
+
+    def _drop(self, content: Content, credential: str) -> None:
+        stored = self._files.get(content, {}).pop(credential, None)
+        if stored is not None and stored.blob.uri is not None:
+            self._owners.pop(stored.blob.uri, None)
+
+    def _tell(self, content: Content, credential: str, uri: str) -> None:
+        if self._publish is not None:
+            key = "|".join((content[0].hex(), content[1], credential))
+            self._publish(key, uri.encode(), _KEEP_S)
 
     def _put(self, content: Content, credential: str, uri: str, left_s: float) -> StoredFile:
         stored = StoredFile(Blob(content[1], uri=uri), credential, self._clock() + left_s)
@@ -124,6 +146,17 @@ class FilesClient:
     def owner(self, uri: str) -> str | None:
         """Give the name of the credential that owns the file at *uri*, if it is known."""
         return self.shelf.owner(uri) or self._upstream.owner(uri)
+
+    def forget(self, told: str, blobs: Iterable[Blob]) -> bool:
+        """Forget those of *blobs*, uploaded here, that *told* says are gone; False if none is.
+
+        *told* are upstream's words, which name the file (recorded: "permission to access the File
+        abc or it may not exist").
+        """
+        words = set(told.split())
+        named = {blob.uri for blob in blobs if blob.uri and blob.uri.rpartition("/")[2] in words}
+        forgotten = [uri for uri in named if self.shelf.forget(uri)]
+        return bool(forgotten)
 
     async def store(self, window: Window, mime: str, credential: str | None) -> StoredFile:
         """Give the file upstream with the bytes of *window*, uploading them if need be.

@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from gateway.errors import BadRequest, GatewayError, InvalidMedia
+from gateway.errors import BadRequest, GatewayError, InvalidMedia, NotFound
 from gateway.exchange import Blob, Exchange
 from gateway.media import data_url
 from gateway.media.containers import Window
@@ -61,6 +61,12 @@ class Intake:
             )
         with ExitStack() as spools:
             await _Round(self, exchange, spools).run(found)
+
+    def is_gone(self, exchange: Exchange, error: GatewayError | None) -> bool:
+        """Say whether *error* tells that an upload of *exchange* is gone; it will be made anew."""
+        if self.files is None or type(error) is not NotFound:
+            return False
+        return self.files.forget(error.message, exchange.media.values())
 
 
 @dataclass(frozen=True, slots=True)

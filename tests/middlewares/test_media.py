@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.dialects import OPENAI_CHAT
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, NotFound
 from gateway.exchange import Exchange, License
 from gateway.keys import EXCHANGE, FILES, SETTINGS
 from gateway.media import parts
@@ -40,8 +40,21 @@ async def edge(request: web.Request, handler) -> web.StreamResponse:
         return web.json_response(told, status=error.status)
 
 
+# The file that upstream has lost, if it has.
+LOST = web.AppKey("lost", set)
+IN_BAND = web.AppKey("in_band", bool)
+
+
 async def show(request: web.Request) -> web.Response:
     exchange = request[EXCHANGE]
+    for blob in exchange.media.values():
+        if blob.uri and blob.uri.rpartition("/")[2] in request.app[LOST]:
+            name = blob.uri.rpartition("/")[2]
+            told = f"You do not have permission to access the File {name} or it may not exist."
+            error = NotFound(told)
+            if not request.app[IN_BAND]:
+                raise error
+            exchange.outcome.error = error
     blobs = [[*at, blob.mime, blob.data, blob.uri] for at, blob in exchange.media.items()]
     return web.json_response(
         {"blobs": blobs, "credential": exchange.media_credential, "payload": exchange.payload}
@@ -78,10 +91,12 @@ async def gateway():
     """Make a gateway from options of `[media]`; *files* is an upstream for large media."""
     running_ones = []
 
-    async def make(files=None, **options) -> Gateway:
+    async def make(files=None, *, in_band=False, **options) -> Gateway:
         app = web.Application(middlewares=[edge], client_max_size=200_000_000)
         upstream = Upstream(base_url=files.base_url) if files else Upstream()
         app[SETTINGS] = Settings(media=Media(**options), upstream=upstream)
+        app[LOST] = set() if files is None else files.lost
+        app[IN_BAND] = in_band
         if files is not None:
             app[FILES] = files
         middleware = MediaFormats()
@@ -380,6 +395,41 @@ async def test_all_files_move_when_their_credential_is_lost_half_way(gateway):
         assert {api.files[blob[4].rpartition("/")[2]].key for blob in told["blobs"]} == {
             "key-other"
         }
+
+
+async def test_an_upload_that_upstream_lost_is_made_anew_by_the_next_try(gateway):
+    kept, lost = (sample("mp4") + bytes([n]) * 2_000_000 for n in range(2))
+    async with files_api() as api:
+        made = await gateway(api, upload_above_bytes=1_000_000)
+        sent = image_url(data_url(kept)), image_url(data_url(lost))
+        assert (await made.ask(*sent))[0] == 200
+        api.lost.add("file-1")
+        status, told = await made.ask(*sent)
+        assert (status, told["code"]) == (503, "unavailable")
+        assert "ask again" in told["message"]
+        status, told = await made.ask(*sent)
+        assert status == 200
+        names = [blob[4].rpartition("/")[2] for blob in told["blobs"]]
+        assert names == ["file-0", "file-2"]
+
+
+async def test_what_is_told_of_a_lost_upload_in_mid_stream_has_it_made_anew_as_well(gateway):
+    video = image_url(data_url(sample("mp4") + bytes(2_000_000)))
+    async with files_api() as api:
+        made = await gateway(api, in_band=True, upload_above_bytes=1_000_000)
+        await made.ask(video)
+        api.lost.add("file-0")
+        assert (await made.ask(video))[0] == 200
+        _, told = await made.ask(video)
+        assert told["blobs"][0][4].endswith("/file-1")
+
+
+async def test_a_file_of_the_clients_own_that_is_gone_is_told_as_it_is(gateway):
+    async with files_api() as api:
+        api.lost.add("theirs")
+        made = await gateway(api)
+        status, told = await made.ask({"type": "file", "file": {"file_id": "files/theirs"}})
+        assert (status, told["code"]) == (404, "not_found")
 
 
 def test_a_payload_without_media_costs_next_to_nothing():

@@ -34,6 +34,7 @@ class FilesApi:
 
     def __init__(self) -> None:
         self.files: dict[str, Stored] = {}
+        self.lost: set[str] = set()
         self.keys = {"main": "key-main"}
         self.owners: dict[str, str] = {}
         self.steps: list[int] = []

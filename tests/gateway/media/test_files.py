@@ -177,6 +177,21 @@ def test_what_is_shelved_is_forgotten_after_47_hours_and_the_oldest_first(monkey
     assert shelf.owner("uri 2") is None
 
 
+def test_what_one_process_finds_gone_all_forget():
+    one, two = Shelf(), Shelf()
+    one.share(two.hear)
+    content, uri = (b"\x01" * 32, "video/mp4"), "https://host/v1beta/files/a"
+    one.add(content, "main", uri)
+    assert two.find(content, None) is not None
+    assert not one.forget("https://host/v1beta/files/b")
+    assert one.forget(uri)
+    for shelf in (one, two):
+        assert shelf.find(content, None) is None
+        assert shelf.owner(uri) is None
+    one.add(content, "main", "https://host/v1beta/files/c")
+    assert two.find(content, None).blob.uri == "https://host/v1beta/files/c"
+
+
 def test_what_one_process_uploaded_another_one_uses_again():
     now = 0.0
     one, two = Shelf(lambda: now), Shelf(lambda: now)

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 
 import orjson
 import pytest
+from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.app import build_app
@@ -158,3 +159,18 @@ async def test_a_picture_of_fifteen_megabytes_passes_unchanged(whole):
     assert status == 200, body
     [picture] = gateway.parts
     assert picture["inlineData"]["data"] == encoded
+
+
+async def test_an_upload_that_was_deleted_upstream_goes_up_anew(whole):
+    gateway = await whole(upload_above_bytes=100_000)
+    video = _part("data:video/mp4;base64," + b64encode(sample("mp4") + bytes(400_000)).decode())
+    assert (await gateway.ask(video))[0] == 200
+    [part] = gateway.parts
+    async with ClientSession() as session:
+        key = {"x-goog-api-key": "key-main"}
+        async with session.delete(part["fileData"]["fileUri"], headers=key) as deleted:
+            assert deleted.status == 200
+    status, body = await gateway.ask(video)
+    assert (status, orjson.loads(body)["error"]["code"]) == (503, "unavailable")
+    assert (await gateway.ask(video))[0] == 200
+    assert gateway.parts[0]["fileData"]["fileUri"] != part["fileData"]["fileUri"]
