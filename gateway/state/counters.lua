@@ -116,7 +116,8 @@ local function take()
   for i, rule in ipairs(rules) do used[i] = read(rule) end
   local refused, longest = refused_one(used)
   if refused == 0 then admit(used) else bring_back(used) end
-  local kept = redis.call('EXISTS', KEYS[3])
+  -- Not EXISTS, after which a server that is full would let go of it first.
+  local kept = redis.call('TOUCH', KEYS[3])
   return struct.pack('<dddd' .. string.rep('d', #used), refused, longest, now, kept, unpack(used))
 end
 

@@ -1,6 +1,8 @@
 """Stores on a real Valkey, closed at the end of the test."""
 
-from contextlib import contextmanager
+import asyncio
+import sys
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -30,6 +32,28 @@ async def connect():
 @pytest.fixture
 def store(valkey, connect):
     return connect(valkey.url)
+
+
+@asynccontextmanager
+async def processes(count, *command):
+    """Run so many other processes of a gateway: Python's `-c` with *command*, until each is ready."""
+    started = [
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", *map(str, command)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        for _ in range(count)
+    ]
+    try:
+        for process in started:
+            assert await process.stdout.readline() == b"ready\n"
+        yield started
+    finally:
+        for process in started:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
 
 
 @contextmanager

@@ -3,8 +3,6 @@
 import asyncio
 import errno
 import os
-import sys
-from contextlib import asynccontextmanager
 
 import pytest
 
@@ -16,7 +14,7 @@ from gateway.state.guarded import GuardedStore
 from gateway.state.rules import Demand, Plan
 from gateway.state.shared_memory import SharedMemory
 from gateway.state.store import Spent, StoreDown
-from tests.gateway.state.conftest import embedded_folder_on
+from tests.gateway.state.conftest import embedded_folder_on, processes
 
 # Another worker: takes when told to, settles half of it, and says how many were admitted.
 WORKER = """
@@ -66,27 +64,6 @@ async def store(embedded_folder):
     store = EmbeddedStore(embedded_folder, "test", timeout_s=10)
     yield store
     await store.close()
-
-
-@asynccontextmanager
-async def processes(count, *command):
-    started = [
-        await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", *map(str, command)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        for _ in range(count)
-    ]
-    try:
-        for process in started:
-            assert await process.stdout.readline() == b"ready\n"
-        yield started
-    finally:
-        for process in started:
-            if process.returncode is None:
-                process.kill()
-            await process.communicate()
 
 
 async def told(process):

@@ -1,8 +1,6 @@
 """What only several processes show: exact limits across them, and slots of the dead."""
 
 import asyncio
-import sys
-from contextlib import asynccontextmanager
 
 import pytest
 
@@ -11,6 +9,7 @@ from gateway.state.rules import Demand, Plan
 from gateway.state.store import Spent, StoreDown
 from gateway.state.valkey import ValkeyStore
 from tests.conftest import Valkey
+from tests.gateway.state.conftest import processes
 
 # Another process of the gateway: takes when told to, says how many were admitted, holds them.
 TAKER = """
@@ -37,26 +36,6 @@ def plan(license_id="alice", **limits):
     return Plan.of(License(license_id, limits=Limits(**limits)))
 
 
-@asynccontextmanager
-async def takers(url, count, tries, limit):
-    processes = [
-        await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", TAKER, url, str(tries), limit),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        for _ in range(count)
-    ]
-    try:
-        for process in processes:
-            assert await process.stdout.readline() == b"ready\n"
-        yield processes
-    finally:
-        for process in processes:
-            process.kill()
-            await process.communicate()
-
-
 @pytest.fixture
 def serve(tmp_path):
     servers = []
@@ -73,16 +52,16 @@ def serve(tmp_path):
 
 @pytest.mark.parametrize("limit", ["requests_per_day", "concurrent_requests"])
 async def test_several_processes_together_admit_exactly_the_limit(valkey, limit):
-    async with takers(valkey.url, 3, 70, limit) as processes:
-        for process in processes:
+    async with processes(3, TAKER, valkey.url, 70, limit) as takers:
+        for process in takers:
             process.stdin.write(b"\n")
-        admitted = [int(await process.stdout.readline()) for process in processes]
+        admitted = [int(await process.stdout.readline()) for process in takers]
     assert sum(admitted) == 20
 
 
 async def test_slots_of_a_killed_process_free_themselves(valkey, store):
     limited = plan(concurrent_requests=20)
-    async with takers(valkey.url, 1, 20, "concurrent_requests") as [process]:
+    async with processes(1, TAKER, valkey.url, 20, "concurrent_requests") as [process]:
         process.stdin.write(b"\n")
         assert await process.stdout.readline() == b"20\n"
         assert (await store.take(limited, Demand(slots=1))).refused
