@@ -33,16 +33,15 @@ _KEY_BYTES: Final = 16
 _HEADER: Final = Struct("<qq")
 # Above every column's number, for the sake of the locks.
 _RECORDS_AT: Final = 4_096
-# How much is used and since when, for each limit but slots.
-_COUNTERS: Final = 2 * (len(PLACES) - 1)
-_ALL_COUNTERS: Final = Struct(f"<{_COUNTERS}d")
+# How much of a limit is used, and since when; slots are counted by column.
+_COUNTER: Final = Struct("<dd")
+_COUNTER_AT: Final = {
+    limit: _KEY_BYTES + (place - 1) * _COUNTER.size for limit, place in PLACES.items() if place
+}
 _UNTIL: Final = Struct("<d")
 _HELD: Final = Struct("<q")
-_UNTIL_AT: Final = _KEY_BYTES + _ALL_COUNTERS.size
+_UNTIL_AT: Final = _KEY_BYTES + len(_COUNTER_AT) * _COUNTER.size
 _SLOTS_AT: Final = _UNTIL_AT + _UNTIL.size
-# Where the slots are in a record that was unpacked, and each counter but those.
-_SLOTS: Final = _COUNTERS + 1
-_AT: Final = {limit: 2 * (place - 1) for limit, place in PLACES.items() if place}
 # What the bytes of the file stand for as locks: the list of records, the columns, each record.
 _LIST: Final = 0
 _COLUMNS: Final = 1
@@ -192,7 +191,7 @@ class Record:
     *places* are where it is, and where this process's slots are in it.
     """
 
-    __slots__ = ("_counters", "_fd", "_form", "_held", "_memory", "_meters", "_places", "_slots")
+    __slots__ = ("_columns", "_fd", "_held", "_memory", "_meters", "_own", "_place", "_slots")
 
     def __init__(
         self,
@@ -204,37 +203,35 @@ class Record:
     ) -> None:
         self._fd = fd
         self._memory = memory
-        self._places = places
-        self._form = Struct(f"<{_SLOTS}d{columns}q")
+        self._place, self._own = places
+        self._columns = Struct(f"<{columns}q")
         self._slots = meters.get(SLOTS_LIMIT, Meter())
-        self._meters = [(meter, _AT[limit]) for limit, meter in meters.items() if limit in _AT]
-        self._counters: list[float] = []
+        self._meters = [
+            (meter, self._place + _COUNTER_AT[limit])
+            for limit, meter in meters.items()
+            if limit != SLOTS_LIMIT
+        ]
         self._held = 0
 
     def enter(self) -> bool:
         """Lock the record and set the meters by it; False while another process has it."""
-        place, _ = self._places
         try:
-            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, self._place)
         except OSError:
             return False
-        record = self._form.unpack_from(self._memory, place + _KEY_BYTES)
+        memory = self._memory
         for meter, at in self._meters:
-            meter.used = record[at]
-            meter.since = record[at + 1]
-        self._slots.used = self._held = sum(record[_SLOTS:])
-        self._counters = list(record[:_COUNTERS])
+            meter.used, meter.since = _COUNTER.unpack_from(memory, at)
+        held = sum(self._columns.unpack_from(memory, self._place + _SLOTS_AT))
+        self._slots.used = self._held = held
         return True
 
     def leave(self) -> None:
         """Write what the meters say, and unlock."""
-        place, own = self._places
-        counters = self._counters
+        memory = self._memory
         for meter, at in self._meters:
-            counters[at] = meter.used
-            counters[at + 1] = meter.since
-        _ALL_COUNTERS.pack_into(self._memory, place + _KEY_BYTES, *counters)
+            _COUNTER.pack_into(memory, at, meter.used, meter.since)
         more = int(self._slots.used) - self._held
         if more:
-            _HELD.pack_into(self._memory, own, _HELD.unpack_from(self._memory, own)[0] + more)
-        fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, place)
+            _HELD.pack_into(memory, self._own, _HELD.unpack_from(memory, self._own)[0] + more)
+        fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, self._place)
