@@ -1,0 +1,58 @@
+"""Workers of one machine that are killed: what they held is free, what they counted stays."""
+
+import asyncio
+import os
+import signal
+
+import aiohttp
+
+from tests.faults.machines import Machine, ask
+from tests.faults.scripted import LAST, STALL, ScriptedUpstream, answer
+
+LICENSE = "license-of-alice"
+CONFIG = """
+[upstream]
+base_url = "{upstream}"
+[[upstream.credentials]]
+name = "main"
+key = "upstream-key"
+[[licenses]]
+id = "alice"
+key = "license-of-alice"
+concurrent_requests = 6
+requests_per_day = 20
+[state]
+url = "embedded://"
+[database]
+url = "sqlite+aiosqlite:///{folder}/usage.db"
+[log]
+format = "json"
+"""
+
+
+def respond(seen, _number):
+    return [STALL] if "slow" in seen.path else answer(200, LAST)
+
+
+async def test_slots_of_killed_workers_come_free_and_what_they_counted_stays(tmp_path):
+    async with ScriptedUpstream(respond) as upstream, aiohttp.ClientSession() as session:
+        config = CONFIG.format(upstream=upstream.url, folder=tmp_path)
+        async with Machine(tmp_path / "one", config, workers=2) as machine:
+
+            async def asked(model="gemini-2.5-flash"):
+                return (await ask(session, machine.url, LICENSE, "id", model=model)).status
+
+            for deaths in (2, 4):
+                slow = [asyncio.create_task(asked("gemini-slow")) for _ in range(6)]
+                arrived = 3 * deaths
+                async with asyncio.timeout(20):
+                    while sum("slow" in seen.path for seen in upstream.seen) < arrived:
+                        await asyncio.sleep(0.02)
+                assert await asked() == 429
+                for line in machine.lines("worker_started")[-2:]:
+                    os.kill(line["pid"], signal.SIGKILL)
+                await asyncio.gather(*slow, return_exceptions=True)
+                await machine.told("worker_started", 2 + deaths)
+            # Twelve of the day's twenty are spent on the slow ones.
+            told = [await asked() for _ in range(9)]
+        assert told == [200] * 8 + [429]
