@@ -8,7 +8,7 @@ import ctypes
 import os
 import signal
 import subprocess
-import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import structlog
 
 from gateway.config import PREFIX, ConfigError
 from gateway.settings import Settings
@@ -30,7 +31,12 @@ COUNTERS: Final = "counters"
 SOCKET: Final = "valkey.sock"
 START_TIMEOUT_S: Final = 10.0
 STOP_TIMEOUT_S: Final = 5.0
+RESTART_AFTER_S: Final = 1.0
 PR_SET_PDEATHSIG: Final = 1
+
+# Linux' alone. Looked up here: a process just forked from many threads may look up nothing.
+_PRCTL: Final = getattr(ctypes.CDLL(None), "prctl", None)
+_log = structlog.get_logger("gateway.state")
 
 
 def is_embedded(url: str) -> bool:
@@ -56,15 +62,49 @@ def state_server(settings: Settings) -> Iterator[Settings]:
     with folder_in_memory() as folder:
         shared_memory.create(folder / COUNTERS, settings.server.workers)
         socket = folder / SOCKET
-        process = _start(socket)
+        server = _Server(socket)
         try:
-            _await(process, socket)
             os.environ[URL_NAME] = url = f"{STARTED}{folder}"
             state = msgspec.structs.replace(settings.state, url=url)
             yield msgspec.structs.replace(settings, state=state)
         finally:
             os.environ.pop(URL_NAME, None)
-            _stop(process)
+            server.stop()
+
+
+class _Server:
+    """The private server on *socket*, started anew when it ends before it is told to."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+        self._changing = threading.Lock()
+        self._stopping = threading.Event()
+        self._process = _start(socket)
+        try:
+            _await(self._process, socket)
+        except ConfigError:
+            _stop(self._process)
+            raise
+        threading.Thread(target=self._keep, name="state-server", daemon=True).start()
+
+    def stop(self) -> None:
+        """End it for good."""
+        with self._changing:
+            self._stopping.set()
+            _stop(self._process)
+
+    def _keep(self) -> None:
+        while True:
+            status = self._process.wait()
+            if self._stopping.wait(RESTART_AFTER_S):
+                return
+            with self._changing:
+                if self._stopping.is_set():
+                    return
+                _log.error("private_state_server_died", status=status)
+                # Where there is no room for a process now, there may be in a second.
+                with suppress(OSError):
+                    self._process = _start(self._socket)
 
 
 def _start(socket: Path) -> subprocess.Popen[bytes]:
@@ -81,12 +121,14 @@ def _start(socket: Path) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         # A Ctrl-C on the terminal is for the gateway, which still counts while it drains.
         start_new_session=True,
-        preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - no threads yet
+        preexec_fn=_die_with_parent if _PRCTL else None,  # noqa: PLW1509 - see there
     )
 
 
 def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    # Nothing else: a lock that another thread held at the fork is never free here.
+    assert _PRCTL is not None
+    _PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def server_binary() -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,33 @@ async def test_it_runs_while_inside_and_workers_find_it_in_the_environment():
     assert not Path(url.removeprefix(STARTED)).exists()
     with pytest.raises(ConfigError, match="is no running server; write 'embedded://'"):
         is_embedded(url)
+
+
+async def serving(url):
+    """Give the id of the process that serves, None while there is none."""
+    client = Client(f"unix://{url.removeprefix(STARTED)}/{SOCKET}", 1.0, {})
+    try:
+        [told] = await client.send([("INFO", "server")])
+    except StoreDown:
+        return None
+    finally:
+        await client.close()
+    return told["process_id"]
+
+
+async def test_it_is_started_anew_when_it_dies_and_ends_with_the_block(monkeypatch):
+    monkeypatch.setattr(embedded, "RESTART_AFTER_S", 0.05)
+    with state_server(EMBEDDED) as settings:
+        url = settings.state.url
+        last = await serving(url)
+        for _ in range(2):
+            os.kill(last, signal.SIGKILL)
+            async with asyncio.timeout(10):
+                while (now := await serving(url)) in {None, last}:
+                    await asyncio.sleep(0.02)
+            last = now
+    with pytest.raises(ProcessLookupError):
+        os.kill(last, 0)
 
 
 def test_other_addresses_start_nothing():
