@@ -1,7 +1,9 @@
 """Memories of conversations that another process continues."""
 
+from gateway.exchange import License, Limits
 from gateway.memories import LocalMemories
 from gateway.state.memories import SharedMemories
+from gateway.state.rules import Demand, Plan
 
 
 async def test_what_one_process_remembers_another_recalls(valkey, connect):
@@ -22,3 +24,18 @@ async def test_what_was_recalled_once_is_kept_here(valkey, connect):
     assert await memories.recall("alice", ["key"]) == {"key": b"value"}
     valkey.command("FLUSHALL")
     assert await memories.recall("alice", ["key"]) == {"key": b"value"}
+
+
+async def test_nothing_is_asked_for_a_license_of_which_nothing_is_kept(valkey, connect):
+    first, second = connect(valkey.url), connect(valkey.url)
+    limited = Plan.of(License("alice", limits=Limits(requests_per_day=10)))
+    memories = SharedMemories(LocalMemories(), second)
+    assert memories.may_know("alice")
+    await second.take(limited, Demand())
+    assert not memories.may_know("alice")
+    SharedMemories(LocalMemories(), first).remember("alice", [("call_1", b"signature")])
+    await first._values.close()
+    # Each request takes before it could ask.
+    await second.take(limited, Demand())
+    assert memories.may_know("alice")
+    assert await memories.recall("alice", ["call_1"]) == {"call_1": b"signature"}
