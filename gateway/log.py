@@ -45,7 +45,7 @@ FEW_SECRETS = 8
 UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # Keys of a known form, also of licenses and credentials that this process does not hold.
 KEY_LIKE = re.compile(
-    rb"AIza[0-9A-Za-z_-]{35}|\bAQ\.[0-9A-Za-z_-]{20,}|\bgw-[0-9A-Za-z]+-[0-9A-Za-z]{16,}"
+    rb"AIza[0-9A-Za-z_-]{35}|\bAQ\.[0-9A-Za-z_-]{20,}|\bgw-[0-9A-Za-z._-]+-[0-9A-Za-z_-]{16,}"
 )
 KEY_STARTS_AS_TEXT = ("AIza", "AQ.", "gw-")
 KEY_STARTS = tuple(start.encode() for start in KEY_STARTS_AS_TEXT)

@@ -70,7 +70,17 @@ def test_a_known_secret_never_appears(pipe, secret, form):
     assert b"told" in line
 
 
-@pytest.mark.parametrize("key", ["AIza" + "x" * 35, "AQ." + "x" * 40, "gw-4f2a-" + "y" * 32])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "AIza" + "x" * 35,
+        "AQ." + "x" * 40,
+        "gw-4f2a-" + "y" * 32,
+        # As they are made: the secret may hold these signs anywhere, the id some of them, too.
+        "gw-4f2a-jRVa-lFDp06_n4o8hhqm-ubfmE_qb4zm",
+        "gw-team.a_1-" + "-_" * 16,
+    ],
+)
 def test_keys_of_a_known_form_never_appear(pipe, key):
     assert key.encode() not in logged(
         pipe, lambda log: log.info("told", text=f"key {key}."), secrets=()
