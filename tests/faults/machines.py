@@ -15,6 +15,24 @@ import orjson
 
 ROOT = Path(__file__).parents[2]
 CHAT = {"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "hi"}]}
+# With one license; tables of further ones may follow.
+CONFIG = """
+[upstream]
+base_url = "{upstream}"
+[[upstream.credentials]]
+name = "main"
+key = "upstream-key"
+[state]
+url = "{state}"
+timeout_s = 5
+[database]
+url = "{database}"
+[log]
+format = "json"
+[[licenses]]
+id = "alice"
+key = "license-of-alice"
+"""
 
 
 class Machine:

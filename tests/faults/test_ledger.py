@@ -14,30 +14,19 @@ from gateway.database.engine import Database
 from gateway.database.tables import USAGE
 from gateway.exchange import License
 from gateway.licenses.store import LicenseStore
+from tests.faults import machines
 from tests.faults.machines import Load, Machine, ask
 from tests.faults.scripted import LAST, STALL, ScriptedUpstream, answer
 
-CONFIG = """
-[upstream]
-base_url = "{upstream}"
-[[upstream.credentials]]
-name = "main"
-key = "upstream-key"
-[[licenses]]
-id = "alice"
-key = "license-of-alice"
+CONFIG = (
+    machines.CONFIG
+    + """
 [[licenses]]
 id = "bob"
 key = "license-of-bob"
 concurrent_requests = 2
-[state]
-url = "{state}"
-timeout_s = 5
-[database]
-url = "{database}"
-[log]
-format = "json"
 """
+)
 # A row waits a second in memory; the rest is a busy machine.
 LOST_AT_MOST_S = 1.0
 BUSY_S = 1.0

@@ -6,27 +6,13 @@ import signal
 
 import aiohttp
 
-from tests.faults.machines import Machine, ask
+from tests.faults.machines import CONFIG, Machine, ask
 from tests.faults.scripted import LAST, STALL, ScriptedUpstream, answer
 
 LICENSE = "license-of-alice"
-CONFIG = """
-[upstream]
-base_url = "{upstream}"
-[[upstream.credentials]]
-name = "main"
-key = "upstream-key"
-[[licenses]]
-id = "alice"
-key = "license-of-alice"
+LIMITS = """
 concurrent_requests = 6
 requests_per_day = 20
-[state]
-url = "embedded://"
-[database]
-url = "sqlite+aiosqlite:///{folder}/usage.db"
-[log]
-format = "json"
 """
 
 
@@ -36,8 +22,9 @@ def respond(seen, _number):
 
 async def test_slots_of_killed_workers_come_free_and_what_they_counted_stays(tmp_path):
     async with ScriptedUpstream(respond) as upstream, aiohttp.ClientSession() as session:
-        config = CONFIG.format(upstream=upstream.url, folder=tmp_path)
-        async with Machine(tmp_path / "one", config, workers=2) as machine:
+        database = f"sqlite+aiosqlite:///{tmp_path}/usage.db"
+        config = CONFIG.format(upstream=upstream.url, state="embedded://", database=database)
+        async with Machine(tmp_path / "one", config + LIMITS, workers=2) as machine:
 
             async def asked(model="gemini-2.5-flash"):
                 return (await ask(session, machine.url, LICENSE, "id", model=model)).status
