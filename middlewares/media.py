@@ -46,12 +46,12 @@ class MediaFormats:
         try:
             response = await handler(request)
         except NotFound as error:
-            if self._intake.is_gone(exchange, error):
+            if self._intake.forget_lost(exchange, error):
                 # It goes up anew with the next try, which SDKs make by themselves.
                 raise Unavailable(_GONE, retry_after=RETRY_AFTER_S) from None
             raise
         # Where the stream had begun already it was told there.
-        self._intake.is_gone(exchange, exchange.outcome.error)
+        self._intake.forget_lost(exchange, exchange.outcome.error)
         return response
 
     async def lifespan(self, app: web.Application) -> AsyncIterator[None]:

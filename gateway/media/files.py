@@ -150,8 +150,7 @@ class FilesClient:
     def forget(self, told: str, blobs: Iterable[Blob]) -> bool:
         """Forget those of *blobs*, uploaded here, that *told* says are gone; False if none is.
 
-        *told* are upstream's words, which name the file (recorded: "permission to access the File
-        abc or it may not exist").
+        *told* are upstream's words, which name the file by its id.
         """
         words = set(told.split())
         named = {blob.uri for blob in blobs if blob.uri and blob.uri.rpartition("/")[2] in words}

@@ -62,8 +62,8 @@ class Intake:
         with ExitStack() as spools:
             await _Round(self, exchange, spools).run(found)
 
-    def is_gone(self, exchange: Exchange, error: GatewayError | None) -> bool:
-        """Say whether *error* tells that an upload of *exchange* is gone; it will be made anew."""
+    def forget_lost(self, exchange: Exchange, error: GatewayError | None) -> bool:
+        """Forget what *error* tells is gone of the uploads of *exchange*; False if nothing is."""
         if self.files is None or type(error) is not NotFound:
             return False
         return self.files.forget(error.message, exchange.media.values())

@@ -74,15 +74,14 @@ class GuardedStore:
 
     async def take(self, plan: Plan, demand: Amounts) -> Grant:
         """Take from the shared counters; while they are away do as the policy says."""
-        breaker = self._breaker
-        if not breaker.open or not self._shared.counts_on_server:
+        if not self.degraded:
             try:
                 grant = await self._shared.take(plan, demand)
             except StoreDown as error:
                 self._failed(error)
             else:
-                if breaker.doubtful and self._shared.counts_on_server:
-                    breaker.worked()
+                if self._breaker.doubtful and self._shared.counts_on_server:
+                    self._breaker.worked()
                 return grant
         return await self._take_alone(plan, demand)
 
