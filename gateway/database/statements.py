@@ -1,8 +1,9 @@
 """The statements that SQLAlchemy has no common words for, or takes long to make.
 
-SQLite's driver gives the interpreter's lock up for each step of a statement, a row read or written.
-A busy event loop takes up to milliseconds to give it back, and both pay for the change of threads;
-so many rows are written and read in few steps.
+SQLite's driver gives the interpreter's lock up for each step of a statement, a row read or written,
+and has a thread of its own, asked for each of them. A busy event loop takes up to milliseconds to
+give the lock back, and both pay for the change of threads; so many rows are written and read in few
+steps, and what is asked often is one statement without a transaction around it.
 """
 
 import asyncio
@@ -20,10 +21,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import Executable
 
+from gateway.database.engine import Database
 from gateway.database.tables import REVISIONS
 
 # So many rows are written at once; a statement is compiled for each of these numbers and no other.
-_STEPS: Final = (500, 100, 25, 5, 1)
+_SIZES: Final = (1, 2, 5, 10, 25, 50, 100, 250, 500)
 # Of one statement: https://www.sqlite.org/limits.html, 9.
 _MOST_VALUES: Final = 32_766 if sqlite3.sqlite_version_info >= (3, 32) else 999
 
@@ -34,21 +36,23 @@ def insert_new(connection: AsyncConnection, table: Table) -> Executable:
     return statement
 
 
-async def insert_many(
-    connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]
-) -> None:
-    """Insert *rows*, all columns each, as `insert_new` would, in a third of the time.
+async def insert_many(database: Database, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert *rows*, all columns each, as `insert_new` would; an error may leave some of them.
 
-    The statement is compiled once, and the rows go to the driver as they are.
+    The statement is compiled once, and the rows go to the driver as they are. Raises one of
+    `DatabaseDown`.
     """
-    sql, names = _compiled(connection.dialect, table)
-    values = list(map(itemgetter(*names), rows))
-    if connection.dialect.name != "sqlite":
-        await connection.exec_driver_sql(sql, values)
+    if not rows:
         return
-    for step in _steps(values, _MOST_VALUES // len(names)):
-        many = _repeated(sql, len(names), len(step))
-        await connection.exec_driver_sql(many, tuple(chain.from_iterable(step)))
+    sql, names = _compiled(database.dialect, table)
+    values = list(map(itemgetter(*names), rows))
+    if not database.is_sqlite:
+        async with database.writing() as connection:
+            await connection.exec_driver_sql(sql, values)
+        return
+    for piece in _pieces(values, _MOST_VALUES // len(names)):
+        many = _repeated(sql, len(names), len(piece))
+        await database.run_alone(many, tuple(chain.from_iterable(piece)))
 
 
 async def all_rows(connection: AsyncConnection, table: Table) -> Sequence[Any]:
@@ -68,13 +72,17 @@ def _compiled(dialect: Dialect, table: Table) -> tuple[str, tuple[str, ...]]:
     return str(compiled), tuple(compiled.positiontup)
 
 
-def _steps(rows: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:
-    """Give *rows* in pieces as long as one of `_STEPS`, of at most *most*."""
-    at = 0
-    while at < len(rows):
-        size = next(step for step in _STEPS if step <= min(most, len(rows) - at))
-        yield rows[at : at + size]
-        at += size
+def _pieces(rows: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:
+    """Give *rows* in pieces as long as one of `_SIZES`, of at most *most*.
+
+    The last piece is filled with its last row, which the database passes over: quicker than
+    another statement.
+    """
+    sizes = [size for size in _SIZES if size <= most]
+    for at in range(0, len(rows), sizes[-1]):
+        piece = rows[at : at + sizes[-1]]
+        size = next(size for size in sizes if size >= len(piece))
+        yield [*piece, *[piece[-1]] * (size - len(piece))]
 
 
 @lru_cache(maxsize=16)
@@ -113,6 +121,21 @@ async def raise_revision(connection: AsyncConnection, name: str) -> None:
             index_elements=["name"], set_={"number": REVISIONS.c.number + 1}
         )
     )
+
+
+async def revision_of(connection: AsyncConnection, name: str) -> int:
+    """Give the number that `raise_revision` raises, 0 before the first time."""
+    asked = select(REVISIONS.c.number).where(REVISIONS.c.name == name)
+    return await connection.scalar(asked) or 0
+
+
+async def look_for_revision(database: Database, name: str) -> int:
+    """Give `revision_of` in a transaction of its own. Raises one of `DatabaseDown`."""
+    if database.is_sqlite:
+        rows = await database.run_alone("SELECT number FROM revisions WHERE name = ?", (name,))
+        return rows[0][0] if rows else 0
+    async with database.reading() as connection:
+        return await revision_of(connection, name)
 
 
 def _insert(connection: AsyncConnection, table: Table) -> Any:

@@ -37,11 +37,8 @@ class RowWriter:
         if not self.may_try():
             return False
         try:
-            async with (
-                asyncio.timeout(WRITE_TIMEOUT_S),
-                self._database.writing() as connection,
-            ):
-                await insert_many(connection, USAGE, rows)
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                await insert_many(self._database, USAGE, rows)
         except DatabaseDown as error:
             self._failed(error)
             return False

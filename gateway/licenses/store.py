@@ -15,8 +15,14 @@ from sqlalchemy import Row, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database.engine import Database
-from gateway.database.statements import all_rows, insert_new, raise_revision
-from gateway.database.tables import LICENSE_KEYS, LICENSES, REVISIONS
+from gateway.database.statements import (
+    all_rows,
+    insert_new,
+    look_for_revision,
+    raise_revision,
+    revision_of,
+)
+from gateway.database.tables import LICENSE_KEYS, LICENSES
 from gateway.exchange import License, Limits
 from gateway.licenses.digest import keyed_digest
 from gateway.licenses.pepper import adopt_pepper, check_of, settle_pepper
@@ -88,19 +94,18 @@ class LicenseStore:
 
     async def revision(self) -> int:
         """Give the number that grows with each change; 0 before the first."""
-        async with self._database.reading() as connection:
-            return await _revision(connection)
+        return await look_for_revision(self._database, REVISION)
 
     async def load(self) -> Loaded:
         """Give everything. Raises `WrongPepper`."""
         async with self._database.writing() as connection:
             pepper = await settle_pepper(connection, self._pepper)
-            revision = await _revision(connection)
+            number = await revision_of(connection, REVISION)
             rows = await all_rows(connection, LICENSES)
             keys = await all_rows(connection, LICENSE_KEYS)
         # Thousands take a fifth of a second, in which others want to be served.
         licenses = await asyncio.to_thread(_by_digest, rows, keys)
-        return Loaded(revision, pepper, licenses)
+        return Loaded(number, pepper, licenses)
 
     async def kept(self, ids: Collection[str] = ()) -> list[Kept]:
         """Give the licenses named *ids*, all without, in the order of their creation.
@@ -185,11 +190,6 @@ class LicenseStore:
         """Give the pepper in force. Raises `WrongPepper`."""
         async with self._database.writing() as connection:
             return await settle_pepper(connection, self._pepper)
-
-
-async def _revision(connection: AsyncConnection) -> int:
-    asked = select(REVISIONS.c.number).where(REVISIONS.c.name == REVISION)
-    return await connection.scalar(asked) or 0
 
 
 async def _add(connection: AsyncConnection, one: Arrival, pepper: bytes) -> Refused | None:

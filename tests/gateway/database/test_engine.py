@@ -53,6 +53,35 @@ async def test_a_database_that_is_not_there_says_so_without_the_statement(tmp_pa
     await database.close()
 
 
+async def test_a_statement_alone_is_committed_and_one_that_fails_leaves_nothing_open(tmp_path):
+    url = f"sqlite+aiosqlite:///{tmp_path}/test.db"
+    one, other = Database(url), Database(url)
+    await one.migrate()
+    with pytest.raises(DatabaseDown) as caught:
+        await one.run_alone("INSERT INTO missing VALUES (?)", ("secret",))
+    assert told(caught.value) == "OperationalError: no such table: missing"
+    await one.run_alone("INSERT INTO revisions VALUES (?, ?)", ("licenses", 7))
+    assert await other.run_alone("SELECT * FROM revisions") == [("licenses", 7)]
+    await one.close()
+    await other.close()
+
+
+async def test_a_statement_alone_waits_for_who_writes(tmp_path):
+    url = f"sqlite+aiosqlite:///{tmp_path}/test.db"
+    one, other = Database(url), Database(url)
+    await one.migrate()
+    async with other.writing() as connection:
+        await raise_revision(connection, "licenses")
+        change = "UPDATE revisions SET number = number + 1"
+        waiting = asyncio.create_task(one.run_alone(change))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+    await waiting
+    assert await other.run_alone("SELECT number FROM revisions") == [(2,)]
+    await one.close()
+    await other.close()
+
+
 async def test_a_stamp_changes_with_each_write_by_anybody(tmp_path):
     url = f"sqlite+aiosqlite:///{tmp_path}/test.db"
     one, other = Database(url), Database(url)
