@@ -27,6 +27,7 @@ from gateway.dialects.openai_chat.errors import render
 from gateway.drain import Drain
 from gateway.errors import BadRequest, GatewayError, RequestTimedOut, Unavailable
 from gateway.log import place
+from gateway.request_loop import RequestLoop
 from gateway.shortcuts import Shortcuts
 
 # Above nginx's 60 s, so that it is never the gateway that closes a connection just being used.
@@ -74,7 +75,7 @@ class Paths:
         return f"{path}{question}{query}"
 
 
-class Connection(web.RequestHandler):
+class Connection(RequestLoop):
     """One client connection."""
 
     __slots__ = ("_head_timer", "_send_timer", "_unsent")
@@ -168,10 +169,10 @@ class Connection(web.RequestHandler):
         message: str | None = None,  # noqa: ARG002 - aiohttp's words, they quote the request
     ) -> web.StreamResponse:
         """Answer malformed HTTP, and what no one else caught, in the client's form."""
+        if status >= 500 and not isinstance(exc, ConnectionError):
+            self.log_exception(exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun, another one cannot follow")
-        if status >= 500:
-            self.log_exception(exc_info=exc)
         return answer(_told(status, exc))
 
     def log_exception(self, *_: Any, **kw: Any) -> None:
