@@ -20,6 +20,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec.structs import FieldInfo
 
+from gateway import models
+from gateway.errors import BadRequest
 from gateway.media.addresses import Policy
 from gateway.settings import Credential, Database, License, Section, Settings
 
@@ -240,6 +242,21 @@ def _check_names(settings: Settings) -> None:
         for index, name in enumerate(names):
             if name in names[:index]:
                 raise ConfigError(f"{path}[{index}]: the name {name!r} is used twice")
+    for alias, target in settings.models.aliases.items():
+        for name in (alias, target):
+            if not _is_plain_model(name):
+                raise ConfigError(
+                    f"models.aliases.{alias}: {name!r} is no name of a model: it may have letters, "
+                    "digits, '.', '_' and '-', and no suffix that asks for thinking"
+                )
+
+
+def _is_plain_model(name: str) -> bool:
+    """Say whether a request for *name* is one for just this model."""
+    try:
+        return models.parse(name).base == name
+    except BadRequest:
+        return False
 
 
 def _check_places(settings: Settings) -> None:

@@ -110,6 +110,8 @@ class Connection(RequestLoop):
     def data_received(self, data: bytes) -> None:
         """Take bytes; a head that is not complete with them must be so in time."""
         super().data_received(data)
+        if self._current_request is not None and self._messages:
+            self._break_off(self._current_request)
         waiter = self._waiter
         if self._request_count == 0 or (waiter is not None and not waiter.done()):
             if self._head_timer is None and self._manager is not None:
@@ -118,6 +120,12 @@ class Connection(RequestLoop):
         elif self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _break_off(self, request: web.BaseRequest) -> None:
+        """Tell who reads the body of *request* if what follows its beginning is not HTTP."""
+        content = request.content
+        if not content.is_eof() and not isinstance(self._messages[0][0], RawRequestMessage):
+            content.set_exception(web.RequestPayloadError("What follows is not HTTP."))
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's
         """Go on after a pause: aiohttp does this after each read of a body, paused or not."""

@@ -112,6 +112,9 @@ LICENSE = '[[licenses]]\nid = "a"\n'
             "models.prices.m.next.since: ",
         ),
         ("[models.aliases]\nm = 1", "models.aliases.m: expected `str`, got `int`"),
+        ('[models.aliases]\n"a/b" = "c"', "models.aliases.a/b: 'a/b' is no name of a model"),
+        ('[models.aliases]\nsmart-thinking = "c"', "'smart-thinking' is no name of a model"),
+        ('[models.aliases]\nfast = "c-nothinking"', "fast: 'c-nothinking' is no name of a model"),
         ("middlewares = 'x'", "middlewares: expected `array`, got `str`"),
     ],
 )

@@ -404,3 +404,19 @@ async def test_a_body_that_is_read_slowly_arrives_whole(serve_app, dial):
     reader, _ = await dial(port, head + b"x" * 3_000_000)
     async with asyncio.timeout(20):
         assert (await answered(reader))[2] == b"3000000"
+
+
+async def test_a_body_that_breaks_off_into_nonsense_is_told_of_at_once(serve_app, dial):
+    async def read(request: web.Request) -> web.Response:
+        try:
+            return web.Response(text=str(len(await request.read())))
+        except web.RequestPayloadError:
+            return web.Response(status=400, text="malformed")
+
+    port, _ = await serve_app(app_of(read))
+    reader, writer = await dial(port, CHUNKED + b"\r\n\r\n5\r\nabcde\r\n")
+    await asyncio.sleep(0.1)
+    writer.write(b"XX\r\n")
+    async with asyncio.timeout(5):
+        status, _, body = await answered(reader)
+    assert (status, body) == (400, b"malformed")

@@ -11,6 +11,8 @@ from gateway.exchange import Json, Known, UpstreamCall
 # What stands in the address; the payload middleware puts it into the payload.
 _ADDRESS = ("model", "action")
 _MAX_COUNT = 2_147_483_647
+# The request whose tokens are to be counted, in both spellings.
+_COUNTED = ("generateContentRequest", "generate_content_request")
 
 
 def _count(value: Any) -> None:
@@ -59,8 +61,12 @@ def call(payload: Json, known: Known) -> UpstreamCall:
     body = {
         name: value for name, value in payload.items() if name not in _ADDRESS and value is not None
     }
-    if model != asked and "requests" in body:
-        body["requests"] = [_renamed(text, asked, model) for text in body["requests"]]
+    if model != asked:
+        if "requests" in body:
+            body["requests"] = [_renamed(text, asked, model) for text in body["requests"]]
+        for name in _COUNTED:
+            if isinstance(body.get(name), dict):
+                body[name] = _renamed(body[name], asked, model)
     stream = payload["action"] == "streamGenerateContent"
     return UpstreamCall(
         model=model,
@@ -71,8 +77,8 @@ def call(payload: Json, known: Known) -> UpstreamCall:
     )
 
 
-def _renamed(text: Json, asked: str, model: str) -> Json:
-    """Give *text*, one of a batch, with *model* for the alias that was *asked* for."""
-    if text.get("model") not in (asked, f"models/{asked}"):
-        return text
-    return {**text, "model": f"models/{model}"}
+def _renamed(inner: Json, asked: str, model: str) -> Json:
+    """Give the *inner* request with *model* for the alias that was *asked* for."""
+    if inner.get("model") not in (asked, f"models/{asked}"):
+        return inner
+    return {**inner, "model": f"models/{model}"}

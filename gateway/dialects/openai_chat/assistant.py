@@ -59,8 +59,9 @@ def function_calls(translating: Translating, message: Json, by_call: dict[str, s
     """Give the calls of *message* as parts; *by_call* holds the signatures carried beside them."""
     made = [_call(translating, call, by_call) for call in message.get("tool_calls") or ()]
     legacy = message.get("function_call")
-    if legacy and not made:
-        made.append(_call(translating, {"function": legacy}, by_call))
+    if legacy:
+        # The gateway's own answer of several calls has the first one here.
+        made.insert(0, _call(translating, {"function": legacy}, by_call))
     return made
 
 
@@ -105,7 +106,8 @@ def memory_key(call: Json) -> str:
     if call_id:
         return turns.call_key(turns.split_id(call_id)[0])
     function = call.get("function") or {}
-    return turns.legacy_key(function.get("name", ""), _arguments(function.get("arguments")))
+    name = wire_name(function.get("name", ""))
+    return turns.legacy_key(name, _arguments(function.get("arguments")))
 
 
 def _call(translating: Translating, call: Json, by_call: dict[str, str]) -> Json:

@@ -153,7 +153,11 @@ _response_format = tagged(
         "text": _object,
         "json_object": _object,
         "json_schema": fields(
-            {"json_schema": fields({"name": _text, "schema": _object, "strict": _flag})},
+            {
+                "json_schema": fields(
+                    {"name": _text, "description": _text, "schema": _object, "strict": _flag}
+                )
+            },
             required=("json_schema",),
         ),
     },

@@ -155,7 +155,7 @@ class _Walk:
 
 def _told_calls(message: Json) -> list[Json]:
     legacy = message.get("function_call")
-    return message.get("tool_calls") or ([{"function": legacy}] if legacy else [])
+    return [*([{"function": legacy}] if legacy else ()), *(message.get("tool_calls") or ())]
 
 
 _CALLS = frozenset({"tool_calls", "function_call"})

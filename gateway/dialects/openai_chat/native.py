@@ -14,6 +14,8 @@ from gateway.exchange import Json, Notes
 
 ANY = object
 Shape = Any
+# All of Gemini's whole numbers are int32 (the discovery document).
+MAX_INT32 = 2_147_483_647
 
 _UNDERSCORE = re.compile(r"_([a-z0-9])")
 _TYPES = {str: "a string", bool: "a boolean", int: "an integer", float: "a number"}
@@ -101,11 +103,14 @@ GENERATION_CONFIG: Mapping[str, Shape] = {
     "responseMimeType": str,
     "responseSchema": ANY,
     "responseJsonSchema": ANY,
-    "responseModalities": [frozenset({"TEXT", "IMAGE", "AUDIO"})],
+    "responseModalities": [frozenset({"TEXT", "IMAGE", "AUDIO", "VIDEO"})],
     "mediaResolution": _RESOLUTIONS,
     "thinkingConfig": THINKING_CONFIG,
     "imageConfig": IMAGE_CONFIG,
     "speechConfig": SPEECH_CONFIG,
+    "responseFormat": ANY,
+    "audioTranscriptionConfig": ANY,
+    "translationConfig": ANY,
     "enableAffectiveDialog": bool,
     "enableEnhancedCivicAnswers": bool,
 }
@@ -178,11 +183,13 @@ def _fit_plain(value: Any, kind: type, path: str) -> Any:
     if kind is float:
         fits = isinstance(value, int | float) and not isinstance(value, bool)
     elif kind is int and isinstance(value, float) and value.is_integer():
-        return int(value)
+        value, fits = int(value), True
     else:
         fits = type(value) is kind
     if not fits:
         raise _wrong(path, _TYPES[kind])
+    if kind is int and abs(value) > MAX_INT32:
+        raise BadRequest("This is out of range.", param=path, code="invalid_value")
     return value
 
 

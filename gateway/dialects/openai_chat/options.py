@@ -6,15 +6,13 @@ The client's native fields (`google.*`) are laid over what its OpenAI fields giv
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gateway.dialects.openai_chat import native, outputs, schema, thinking
-from gateway.dialects.openai_chat.shapes import MAX_DEPTH
+from gateway.dialects.openai_chat import native, outputs, overlay, thinking
 from gateway.dialects.openai_chat.translating import Translating
 from gateway.errors import BadRequest
 from gateway.exchange import Json
 from gateway.features import MAX_CANDIDATES
 
 _MAX_STOPS = 5
-_MAX_INT32 = 2_147_483_647
 _DEFAULT_SAFETY = tuple(
     {"category": f"HARM_CATEGORY_{name}", "threshold": "OFF"}
     for name in ("HARASSMENT", "HATE_SPEECH", "SEXUALLY_EXPLICIT", "DANGEROUS_CONTENT")
@@ -50,7 +48,7 @@ def generation_config(translating: Translating) -> Json:
         known = [level for level in _RESOLUTIONS if level in translating.details]
         config["mediaResolution"] = known[-1] if known else _RESOLUTIONS[-1]
     if translating.google:
-        _put_native(translating, config)
+        overlay.put(translating, config)
     return config
 
 
@@ -107,24 +105,20 @@ def _category(name: str) -> str:
     return name if name.startswith("HARM_CATEGORY_") else f"HARM_CATEGORY_{name}"
 
 
-def _within(field: str, to: str, least: float, most: float) -> Callable[..., None]:
+def _number(field: str, to: str) -> Callable[..., None]:
     """Make the option of a number that Gemini takes within a range."""
 
     def put(_translating: Translating, config: Json, value: float) -> None:
-        if not least <= value <= most:
-            raise BadRequest(
-                f"Expected a number from {least} to {most}.", param=field, code="invalid_value"
-            )
+        overlay.check_range(to, value, field)
         config[to] = value
 
     return put
 
 
-def _whole(field: str, to: str, least: int, most: int) -> Callable[..., None]:
-    put_number = _within(field, to, least, most)
-
-    def put(translating: Translating, config: Json, value: float) -> None:
-        put_number(translating, config, int(value))
+def _whole(field: str, to: str) -> Callable[..., None]:
+    def put(_translating: Translating, config: Json, value: float) -> None:
+        overlay.check_range(to, value, field)
+        config[to] = int(value)
 
     return put
 
@@ -161,8 +155,8 @@ def _stop(translating: Translating, config: Json, value: Any) -> None:
 
 def _seed(translating: Translating, config: Json, value: float) -> None:
     seed = int(value)
-    if abs(seed) > _MAX_INT32:
-        seed %= _MAX_INT32
+    if abs(seed) > native.MAX_INT32:
+        seed %= native.MAX_INT32
         translating.notes.adjust("seed", str(seed), "limit")
     config["seed"] = seed
 
@@ -173,8 +167,7 @@ def _logprobs(_translating: Translating, config: Json, value: bool) -> None:  # 
 
 
 def _top_logprobs(translating: Translating, config: Json, value: float) -> None:
-    if not 0 <= value <= 20:
-        raise BadRequest("Expected 0 to 20.", param="top_logprobs", code="invalid_value")
+    overlay.check_range("logprobs", value, "top_logprobs")
     if translating.payload.get("logprobs"):
         config["logprobs"] = int(value)
     elif value:
@@ -185,78 +178,26 @@ def _response_format(translating: Translating, config: Json, value: Json) -> Non
     if value["type"] == "text":
         return
     config["responseMimeType"] = "application/json"
-    told = (value.get("json_schema") or {}).get("schema")
+    form = value.get("json_schema") or {}
+    told, description = form.get("schema"), form.get("description")
     if value["type"] == "json_schema" and told:
-        path = "response_format.json_schema.schema"
-        _put_schema(translating, config, told, path)
-
-
-def _put_schema(translating: Translating, config: Json, told: Json, path: str) -> None:
-    config["responseJsonSchema"], lost = schema.normalise(told, path, translating.steps)
-    if lost:
-        translating.notes.adjust(path, "without_" + "+".join(lost), "schema")
-
-
-def _put_native(translating: Translating, config: Json) -> None:
-    """Lay the client's native settings over *config*."""
-    for name, value in translating.google.items():
-        if value is None or name in _HANDLED:
-            continue
-        path, shape = f"google.{name}", native.GENERATION_CONFIG.get(name)
-        if shape is None:
-            translating.notes.drop(path)
-        else:
-            config[name] = native.fit(value, shape, path, translating.notes)
-    if not 1 <= config.get("candidateCount", 1) <= MAX_CANDIDATES:
-        raise BadRequest(
-            f"Between 1 and {MAX_CANDIDATES} answers can be asked for.",
-            param="google.candidate_count",
-            code="invalid_value",
-        )
-    _settle_schemas(translating, config)
-
-
-def _settle_schemas(translating: Translating, config: Json) -> None:
-    """Send one schema, as JSON schema: Gemini refuses two."""
-    for name, path in (
-        ("responseSchema", "google.response_schema"),
-        ("responseJsonSchema", "google.response_json_schema"),
-    ):
-        if isinstance(config.get(name), dict) and "responseMimeType" not in config:
-            config["responseMimeType"] = "application/json"
-        if name in config:
-            told = config.pop(name)
-            if not isinstance(told, dict):
-                raise BadRequest("Expected an object.", param=path, code="invalid_type")
-            told = _lowered(told, 0) if name == "responseSchema" else told
-            _put_schema(translating, config, told, path)
-
-
-def _lowered(openapi: Any, depth: int) -> Any:
-    """Give an OpenAPI schema as JSON schema: its types are in capitals."""
-    if depth > MAX_DEPTH or not isinstance(openapi, dict):
-        return openapi
-    lowered: Json = {}
-    for name, value in openapi.items():
-        if name == "type" and isinstance(value, str):
-            lowered[name] = value.lower()
-        elif name == "properties" and isinstance(value, dict):
-            lowered[name] = {key: _lowered(one, depth + 1) for key, one in value.items()}
-        elif name in ("anyOf", "any_of") and isinstance(value, list):
-            lowered["anyOf"] = [_lowered(one, depth + 1) for one in value]
-        else:
-            lowered[native.camel(name)] = _lowered(value, depth + 1) if name == "items" else value
-    return lowered
+        if description:
+            # Gemini reads the schema only.
+            own = told.get("description")
+            told = {**told, "description": f"{description}\n{own}" if own else description}
+        overlay.put_schema(translating, config, told, "response_format.json_schema.schema")
+    elif description:
+        translating.notes.drop("response_format.json_schema.description")
 
 
 _OPTIONS: Mapping[str, Callable[..., None]] = {
-    "temperature": _within("temperature", "temperature", 0, 2),
-    "top_p": _within("top_p", "topP", 0, 1),
-    "top_k": _whole("top_k", "topK", 1, 1_000_000),
-    "presence_penalty": _within("presence_penalty", "presencePenalty", -2, 2),
-    "frequency_penalty": _within("frequency_penalty", "frequencyPenalty", -2, 2),
-    "max_tokens": _whole("max_tokens", "maxOutputTokens", 1, _MAX_INT32),
-    "max_completion_tokens": _whole("max_completion_tokens", "maxOutputTokens", 1, _MAX_INT32),
+    "temperature": _number("temperature", "temperature"),
+    "top_p": _number("top_p", "topP"),
+    "top_k": _whole("top_k", "topK"),
+    "presence_penalty": _number("presence_penalty", "presencePenalty"),
+    "frequency_penalty": _number("frequency_penalty", "frequencyPenalty"),
+    "max_tokens": _whole("max_tokens", "maxOutputTokens"),
+    "max_completion_tokens": _whole("max_completion_tokens", "maxOutputTokens"),
     "n": _n,
     "stop": _stop,
     "seed": _seed,
@@ -264,21 +205,3 @@ _OPTIONS: Mapping[str, Callable[..., None]] = {
     "top_logprobs": _top_logprobs,
     "response_format": _response_format,
 }
-# Native fields that are read where they belong.
-_HANDLED = frozenset(
-    {
-        "thinkingConfig",
-        "safetySettings",
-        "cachedContent",
-        "continuationToken",
-        "retrievalConfig",
-        "functionCallingConfig",
-        "includeServerSideToolInvocations",
-        "tools",
-        "serviceTier",
-        "imageOutput",
-        "imageConfig",
-        "speechConfig",
-        "responseModalities",
-    }
-)

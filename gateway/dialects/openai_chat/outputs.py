@@ -91,11 +91,16 @@ def _modalities(translating: Translating) -> list[str] | None:
     google = translating.google.get("responseModalities")
     if google is not None:
         shape = native.GENERATION_CONFIG["responseModalities"]
-        asked = native.fit(google, shape, "google.response_modalities", translating.notes)
+        asked: list[str] = native.fit(
+            google, shape, "google.response_modalities", translating.notes
+        )
         field = "google.response_modalities"
     else:
         asked = [one.upper() for one in translating.payload.get("modalities") or ()]
         field = "modalities"
+    if "VIDEO" in asked:
+        # Only Gemini's own word for it reaches this; which models can do it, it tells by itself.
+        return asked
     # A model of sound speaks every text: asking it for text too asks for the transcript.
     can = [one for one in outputs if one in asked] or list(outputs)
     refused = [one for one in asked if one not in outputs and (one != "TEXT" or asked == [one])]

@@ -90,15 +90,18 @@ def _begin(payload: Json, known: Known, notes: Notes) -> Translating:
 
 def _settled(body: Json, offered: Tools, translating: Translating) -> Json:
     """Give *body* with what does not go together told apart."""
-    hint = tools.one_at_a_time(translating, offered)
-    if hint is not None:
-        body = features.instruct(body, hint)
+    cached = translating.google.get("cachedContent")
+    if cached is not None:
+        body = _cached(body, cached, translating)
+    else:
+        hint = tools.one_at_a_time(translating, offered)
+        if hint is not None:
+            body = features.instruct(body, hint)
     _settle_format(body, offered, translating)
     token = translating.google.get("continuationToken")
     if token is not None:
         body["continuationToken"] = _token(token)
-    cached = translating.google.get("cachedContent")
-    return body if cached is None else _cached(body, cached, translating)
+    return body
 
 
 def _token(token: Any) -> str:
@@ -142,6 +145,9 @@ def _cached(body: Json, cached: Any, translating: Translating) -> Json:
     ):
         if body.pop(name, None) is not None:
             translating.notes.adjust(field, "dropped", "cached_content")
+    if translating.payload.get("parallel_tool_calls") is False:
+        # It would be an instruction.
+        translating.notes.drop("parallel_tool_calls")
     body["cachedContent"] = cached
     return body
 

@@ -31,6 +31,19 @@ MAX_INLINED = 20_000
 
 _UNFIT = re.compile(r"[^A-Za-z0-9_.-]")
 _STRINGS: Json = {"type": "string"}
+# What gives an object of parameters its members, and the values that give none.
+_SAYING = (
+    "properties",
+    "patternProperties",
+    "additionalProperties",
+    "items",
+    "enum",
+    "$ref",
+    "anyOf",
+    "oneOf",
+    "allOf",
+)
+_SAYING_NOTHING: tuple[Any, ...] = (None, True, False, {}, [])
 
 Key = frozenset[int]
 
@@ -58,9 +71,8 @@ def normalise(schema: Any, param: str, steps: Steps) -> tuple[Json, list[str]]:
 
 def is_empty(schema: Any) -> bool:
     """Say whether the parameters that *schema* describes are none at all."""
-    return not isinstance(schema, dict) or not (
-        schema.keys() & {"properties", "$ref", "anyOf", "oneOf", "allOf", "items", "enum"}
-        and schema.get("properties") != {}
+    return not isinstance(schema, dict) or all(
+        schema.get(name) in _SAYING_NOTHING for name in _SAYING
     )
 
 
@@ -288,10 +300,13 @@ class _Work:
 
     def _followed(self, pointer: str) -> Any:
         target: Any = self._root
-        if pointer != "#" and not pointer.startswith("#/"):
-            raise self._unresolved(pointer)
+        own = target.get("$id") if isinstance(target, dict) else None
+        # The rest is what identifies it within the schema that is named before.
+        within = pointer.removeprefix(own) if isinstance(own, str) else pointer
+        if within not in ("", "#") and not within.startswith("#/"):
+            return self._anchored(within.removeprefix("#"), pointer)
         self._spend(pointer.count("/"))
-        for step in pointer[1:].split("/")[1:]:
+        for step in within[1:].split("/")[1:]:
             name = unquote(step).replace("~1", "/").replace("~0", "~")
             if isinstance(target, dict) and name in target:
                 target = target[name]
@@ -300,6 +315,20 @@ class _Work:
             else:
                 raise self._unresolved(pointer)
         return target
+
+    def _anchored(self, anchor: str, pointer: str) -> Any:
+        """Give the schema named *anchor*, to which *pointer* leads."""
+        nodes: list[Any] = [self._root] if pointer.endswith(f"#{anchor}") else []
+        while nodes:
+            node = nodes.pop()
+            if isinstance(node, dict):
+                if node.get("$anchor") == anchor:
+                    return node
+                nodes += node.values()
+            elif isinstance(node, list):
+                nodes += node
+            self._spend(1)
+        raise self._unresolved(pointer)
 
     def _unresolved(self, pointer: str) -> BadRequest:
         return self._refused(f"The reference {pointer[:128]!r} leads nowhere within this schema.")

@@ -60,6 +60,9 @@ def translate(translating: Translating) -> Json | None:
     if wish.budget is not None or wish.level is not None:
         amount = _budget if translating.can.thinking == "budget" else _level
         config.update(amount(translating, wish))
+    if config.get("thinkingBudget") == 0 and config.get("includeThoughts"):
+        # Refused: "only enabled when thinking is enabled".
+        config["includeThoughts"] = False
     return config or None
 
 

@@ -120,7 +120,8 @@ def translate(translating: Translating) -> Tools:
         translating.notes.drop("functions")
     else:
         for index, function in enumerate(payload.get("functions") or ()):
-            _declare(tools, translating, function, f"functions[{index}]")
+            path = f"functions[{index}]"
+            _take_function(tools, translating, function, path, path)
     for index, tool in enumerate(_listed(translating.google.get("tools"))):
         _take_native(tools, translating, tool, f"google.tools[{index}]")
     _search(tools, translating)
@@ -148,11 +149,7 @@ def _take(tools: Tools, translating: Translating, tool: Json, path: str) -> None
     kind = tool.get("type")
     if kind == "function":
         function = tool["function"]
-        builtin = _BUILTIN_NAMES.get(function["name"])
-        if builtin is not None and schema.is_empty(function.get("parameters")):
-            _add_builtin(tools, translating, builtin, {}, path)
-        else:
-            _declare(tools, translating, function, f"{path}.function")
+        _take_function(tools, translating, function, path, f"{path}.function")
     elif kind == "custom":
         _declare_custom(tools, translating, tool["custom"], path)
     elif kind in _BUILTIN_NAMES:
@@ -162,6 +159,21 @@ def _take(tools: Tools, translating: Translating, tool: Json, path: str) -> None
         _add_builtin(tools, translating, name, told, path)
     else:
         _take_native(tools, translating, tool, path)
+
+
+def _take_function(
+    tools: Tools, translating: Translating, function: Json, path: str, described: str
+) -> None:
+    """Take the *function* that is *described* there; some names without parameters are built in."""
+    builtin = _BUILTIN_NAMES.get(function["name"])
+    if (
+        builtin is not None
+        and builtin not in _NEEDS
+        and schema.is_empty(function.get("parameters"))
+    ):
+        _add_builtin(tools, translating, builtin, {}, path)
+    else:
+        _declare(tools, translating, function, described)
 
 
 def _hosted(translating: Translating, name: str, tool: Json, path: str) -> Json:

@@ -16,8 +16,27 @@ _PARTS = {
     kind: frozenset({"type", *known}) | (_SOURCE if "detail" in known else frozenset())
     for kind, known in PARTS.items()
 }
+# What is read of the object that holds a medium's source.
+_HOLDER = _SOURCE | frozenset(
+    {"url", "data", "file_data", "file_id", "file_url", "detail", "video_metadata"}
+)
 _TOOL = frozenset({"type", "function"})
 _FUNCTION = frozenset(FUNCTION)
+_CUSTOM_TOOL = frozenset({"type", "custom"})
+_CUSTOM = frozenset({"name", "description", "format"})
+# What is read of the objects that stand right in the payload.
+_OBJECTS = {
+    "reasoning": frozenset({"effort", "max_tokens", "enabled", "exclude"}),
+    "thinking": frozenset({"type", "budget_tokens"}),
+    "audio": frozenset({"voice", "format"}),
+    "stream_options": frozenset({"include_usage", "include_obfuscation"}),
+    "response_format": frozenset({"type", "json_schema"}),
+    "tool_choice": frozenset(
+        {"type", "name", "function", "custom", "mode", "tools", "allowed_tools"}
+    ),
+}
+_FORM = frozenset({"name", "description", "schema", "strict"})
+_FIELDS = frozenset({"tools", "functions", *_OBJECTS})
 
 
 def note(translating: Translating) -> None:
@@ -38,15 +57,37 @@ def _places(payload: Json) -> Iterator[tuple[str, Json, frozenset[str]]]:
         if not _MESSAGE.issuperset(message):
             yield f"messages[{index}]", message, _MESSAGE
         content = message.get("content")
-        if type(content) is not list:
+        if type(content) is list:
+            yield from _parts(content, f"messages[{index}].content")
+    if not _FIELDS.isdisjoint(payload):
+        yield from _tools(payload)
+        for name, known in _OBJECTS.items():
+            if type(payload.get(name)) is dict:
+                yield name, payload[name], known
+        form = (payload.get("response_format") or {}).get("json_schema")
+        if form is not None:
+            yield "response_format.json_schema", form, _FORM
+
+
+def _parts(content: list[Json], path: str) -> Iterator[tuple[str, Json, frozenset[str]]]:
+    for at, part in enumerate(content):
+        kind = part["type"]
+        known = _PARTS.get(kind)
+        if known is None:
             continue
-        for at, part in enumerate(content):
-            known = _PARTS.get(part["type"])
-            if known is not None and not known.issuperset(part):
-                yield f"messages[{index}].content[{at}]", part, known
+        if not known.issuperset(part):
+            yield f"{path}[{at}]", part, known
+        if type(part.get(kind)) is dict:
+            yield f"{path}[{at}].{kind}", part[kind], _HOLDER
+
+
+def _tools(payload: Json) -> Iterator[tuple[str, Json, frozenset[str]]]:
     for index, tool in enumerate(payload.get("tools") or ()):
         if tool.get("type") == "function":
             yield f"tools[{index}]", tool, _TOOL
             yield f"tools[{index}].function", tool["function"], _FUNCTION
+        elif tool.get("type") == "custom":
+            yield f"tools[{index}]", tool, _CUSTOM_TOOL
+            yield f"tools[{index}].custom", tool["custom"], _CUSTOM
     for index, function in enumerate(payload.get("functions") or ()):
         yield f"functions[{index}]", function, _FUNCTION

@@ -18,8 +18,10 @@ MOST_INPUTS = 2_048
 
 def _size(value: Any) -> None:
     integer(value)
-    if value < 1:
-        raise BadRequest("This must be 1 at least.", code="invalid_value")
+    if not 1 <= value <= native.MAX_INT32:
+        raise BadRequest(
+            f"This must be 1 at least, and at most {native.MAX_INT32}.", code="invalid_value"
+        )
 
 
 _name = a(str, blank=False)

@@ -88,6 +88,12 @@ def test_a_batch_names_the_model_that_an_alias_means():
     assert texts[0] == {"model": "models/fast"}
 
 
+@pytest.mark.parametrize("name", ["generateContentRequest", "generate_content_request"])
+def test_a_count_names_the_model_that_an_alias_means(name):
+    made = call(model="fast", alias="m", action="countTokens", **{name: {"model": "models/fast"}})
+    assert made.body == {name: {"model": "models/m"}}
+
+
 @pytest.mark.parametrize(
     "config",
     [

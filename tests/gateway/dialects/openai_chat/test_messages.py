@@ -139,3 +139,17 @@ def test_names_of_participants_are_told_of_once():
     named = [{"role": role, "content": "Hi", "name": "n"} for role in ("system", "user", "user")]
     _, notes = ask(messages=[user("Hi"), *named])
     assert list(notes.dropped) == ["messages[1].name"]
+
+
+def test_a_legacy_call_beside_others_is_the_first_of_them():
+    """So the gateway tells of several calls to a client of functions."""
+    legacy = {"name": "f", "arguments": '{"a":1}'}
+    made = contents(
+        user("Hi"),
+        {**assistant(None, call("2", "g")), "function_call": legacy},
+        {"role": "function", "name": "f", "content": "x"},
+        result("2", "y"),
+    )
+    calls = [part["functionCall"]["name"] for part in made[1]["parts"]]
+    answers = [part["functionResponse"]["response"] for part in made[2]["parts"]]
+    assert (calls, answers) == (["f", "g"], [{"output": "x"}, {"output": "y"}])

@@ -70,6 +70,16 @@ def test_every_field_of_the_answer(fields, made):
             "google.candidate_count",
         ),
         ({"google": {"candidate_count": 0}}, "google.candidate_count"),
+        ({"google": {"max_output_tokens": -5}}, "google.max_output_tokens"),
+        ({"google": {"top_p": 7}}, "google.top_p"),
+        # More than Gemini's numbers hold, and than can be written as JSON.
+        ({"google": {"top_k": 1e300}}, "google.topK"),
+        ({"google": {"seed": 1e300}}, "google.seed"),
+        ({"google": {"seed": 2**31}}, "google.seed"),
+        (
+            {"tools": [{"file_search": {"file_search_store_names": ["a"], "top_k": 1e300}}]},
+            "tools[0].file_search.top_k",
+        ),
         ({"max_tokens": 0}, "max_tokens"),
         ({"presence_penalty": 3}, "presence_penalty"),
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
@@ -209,3 +219,55 @@ def test_a_native_schema_is_read_as_deep_as_schemas_are():
     for _ in range(100):
         deep = {"type": "ARRAY", "items": deep}
     assert refused(google={"response_schema": deep}) == "google.response_schema"
+
+
+def test_fields_that_native_ones_overrule_are_named():
+    google = {"temperature": 1, "candidate_count": 2, "stop_sequences": ["z"], "seed": 1}
+    asked, notes = ask(temperature=0.2, n=3, stop=["a"], seed=2, google=google)
+    assert asked.body["generationConfig"] == {
+        "temperature": 1,
+        "candidateCount": 2,
+        "stopSequences": ["z"],
+        "seed": 1,
+    }
+    assert list(notes.dropped) == ["temperature", "n", "stop", "seed"]
+
+
+def test_equal_native_fields_overrule_nothing():
+    _, notes = ask(temperature=1, stop="z", google={"temperature": 1.0, "stop_sequences": ["z"]})
+    assert not notes.dropped
+
+
+@pytest.mark.parametrize("name", ["response_json_schema", "response_schema"])
+def test_a_form_of_the_answer_that_a_native_schema_overrules_is_named(name):
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
+    asked, notes = ask(response_format=form, google={name: {"type": "string"}})
+    assert asked.body["generationConfig"]["responseJsonSchema"] == {"type": "string"}
+    assert list(notes.dropped) == ["response_format"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "told"),
+    [
+        ({"type": "object"}, "In French"),
+        ({"type": "object", "description": "A"}, "In French\nA"),
+    ],
+)
+def test_what_is_said_of_the_answers_form_goes_before_its_schemas_own_words(schema, told):
+    form = {"name": "a", "description": "In French", "schema": schema}
+    made = body(response_format={"type": "json_schema", "json_schema": form})
+    assert made["generationConfig"]["responseJsonSchema"]["description"] == told
+
+
+def test_what_is_said_of_a_form_without_a_schema_is_named():
+    form = {"name": "a", "description": "In French", "schema": {}, "x": 1}
+    _, notes = ask(response_format={"type": "json_schema", "json_schema": form})
+    told = ["response_format.json_schema.description", "response_format.json_schema.x"]
+    assert list(notes.dropped) == told
+
+
+def test_geminis_own_settings_of_its_discovery_document_arrive():
+    config = {"language_codes": ["en"]}
+    google = {"audio_transcription_config": config, "response_modalities": ["TEXT", "VIDEO"]}
+    made = body(model="gemini-omni-1.1-flash", google=google)["generationConfig"]
+    assert made == {"audioTranscriptionConfig": config, "responseModalities": ["TEXT", "VIDEO"]}

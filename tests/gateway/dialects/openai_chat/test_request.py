@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.dialects.openai_chat import DIALECT, turns
+from gateway.dialects.openai_chat.names import wire_name
 from gateway.errors import BadRequest
 from gateway.exchange import Blob, Known, Notes
 from tests.gateway.dialects.openai_chat.asking import OBJECT, ask, assistant, call, function, user
@@ -179,6 +180,7 @@ def test_what_may_be_remembered_is_asked_for_by_ids_and_text():
             assistant("Yes ", call("1__thought__s", "f"), call("2", "f")),
             legacy,
             assistant(None, {"function": {"name": "g"}}),
+            assistant(None, {"function": {"name": "get weather!"}}),
         ]
     }
     assert DIALECT.recalls(payload, {}) == [
@@ -187,6 +189,8 @@ def test_what_may_be_remembered_is_asked_for_by_ids_and_text():
         turns.text_key("Yes"),
         turns.legacy_key("f", {"a": 1}),
         turns.legacy_key("g", {}),
+        # As it was told upstream.
+        turns.legacy_key(wire_name("get weather!"), {}),
     ]
 
 
@@ -248,3 +252,11 @@ def test_a_forced_call_beside_maps_has_no_form():
     )
     assert "generationConfig" not in asked.body
     assert list(notes.adjusted) == ["response_format"]
+
+
+def test_cached_content_is_asked_for_nothing_that_goes_into_its_instruction():
+    google = {"cached_content": "cachedContents/1"}
+    asked, notes = ask(tools=[function("f")], parallel_tool_calls=False, google=google)
+    assert set(asked.body) == {"contents", "cachedContent", "safetySettings"}
+    assert notes.adjusted == {"tools": "dropped;reason=cached_content"}
+    assert list(notes.dropped) == ["parallel_tool_calls"]

@@ -311,3 +311,27 @@ def test_a_schema_of_very_many_others_is_refused():
     schema = {"allOf": [{"title": str(at)} for at in range(100)]}
     with pytest.raises(BadRequest, match="merges too much"):
         normalise(schema, "p", Steps())
+
+
+@pytest.mark.parametrize("reference", ["#A", "http://x/y#A", "http://x/y#/$defs/A", "#/$defs/A"])
+def test_references_by_anchor_and_by_the_schemas_own_name(reference):
+    schema = {
+        "$id": "http://x/y",
+        "properties": {"a": {"$ref": reference}},
+        "$defs": {"A": {"$anchor": "A", "type": "string"}},
+    }
+    made = normal(schema)
+    (definition,) = made["$defs"].items()
+    assert definition[1] == {"type": "string"}
+    assert made["properties"]["a"] == {"$ref": f"#/$defs/{definition[0]}"}
+
+
+@pytest.mark.parametrize("reference", ["#B", "http://x/z#A", "A", "http://x/yA"])
+def test_references_to_other_schemas_lead_nowhere(reference):
+    schema = {
+        "$id": "http://x/y",
+        "properties": {"a": {"$ref": reference}},
+        "$defs": {"A": {"$anchor": "A", "type": "string"}},
+    }
+    with pytest.raises(BadRequest, match="leads nowhere"):
+        normalise(schema, "p", Steps())

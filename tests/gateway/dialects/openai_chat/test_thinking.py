@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.errors import BadRequest
-from tests.gateway.dialects.openai_chat.asking import ask
+from tests.gateway.dialects.openai_chat.asking import ask, body
 
 PRO, FLASH, LITE = "gemini-2.5-pro", "gemini-2.5-flash", "gemini-2.5-flash-lite"
 THREE, PRO3, NEWEST = "gemini-3-flash-preview", "gemini-3-pro-preview", "gemini-3.7-flash"
@@ -143,3 +143,20 @@ def test_of_a_level_and_a_budget_the_level_counts_which_is_noted():
     call, notes = ask(model="gemini-3.5-flash", google=google)
     assert call.body["generationConfig"]["thinkingConfig"] == {"thinkingLevel": "LOW"}
     assert list(notes.dropped) == ["google.thinking_config.thinking_budget"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"thinking": {"type": "enabled", "budget_tokens": 0}},
+        {"model": "gemini-2.5-flash-thinking-0"},
+        {
+            "reasoning_effort": "none",
+            "google": {"thinking_config": {"include_thoughts": True}},
+        },
+    ],
+)
+def test_thoughts_are_not_asked_for_where_there_are_none(fields):
+    """Refused: "include_thoughts is only enabled when thinking is enabled"."""
+    config = body(**fields)["generationConfig"]["thinkingConfig"]
+    assert config == {"includeThoughts": False, "thinkingBudget": 0}

@@ -114,7 +114,7 @@ def test_no_tools_at_all_means_no_built_in_ones_either():
         (function("googleSearch"), {"googleSearch": {}}),
         (function("url_context"), {"urlContext": {}}),
         (function("googleMaps"), {"googleMaps": {}}),
-        (function("computerUse"), {"computerUse": {"environment": "ENVIRONMENT_BROWSER"}}),
+        ({"type": "computer_use"}, {"computerUse": {"environment": "ENVIRONMENT_BROWSER"}}),
         ({"type": "web_search", "search_context_size": "low"}, {"googleSearch": {}}),
         ({"type": "code_interpreter", "container": {"type": "auto"}}, {"codeExecution": {}}),
         ({"google_search": {}}, {"googleSearch": {}}),
@@ -140,8 +140,35 @@ def test_a_function_with_parameters_stays_a_function_under_any_name():
 
 def test_file_search_without_a_store_is_refused():
     with pytest.raises(BadRequest) as caught:
-        ask(tools=[function("file_search")])
+        ask(tools=[{"type": "file_search"}])
     assert caught.value.param == "tools[0]"
+
+
+@pytest.mark.parametrize("name", ["file_search", "computer_use", "computerUse"])
+def test_a_name_that_says_too_little_for_a_built_in_tool_is_a_function(name):
+    assert body(tools=[function(name)])["tools"] == [{"functionDeclarations": [{"name": name}]}]
+
+
+def test_legacy_functions_have_the_same_names_of_built_in_tools():
+    made = body(functions=[{"name": "codeExecution"}])
+    assert made["tools"] == [{"codeExecution": {}}]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"type": "object", "additionalProperties": {"type": "string"}},
+        {"type": "object", "patternProperties": {"^a": {"type": "string"}}},
+        {"type": "object", "properties": {}, "anyOf": [OBJECT, {"type": "object"}]},
+    ],
+    ids=["map", "pattern", "union"],
+)
+def test_parameters_without_properties_are_parameters(parameters):
+    asked, notes = ask(model=NEW, tools=[function("web_search", parameters)])
+    (declared,) = asked.body["tools"][0]["functionDeclarations"]
+    # What cannot be told of them is named.
+    assert "parametersJsonSchema" in declared
+    assert declared["parametersJsonSchema"] != {"type": "object"} or notes.adjusted
 
 
 def test_older_models_drop_built_in_tools_beside_functions_and_name_them():

@@ -25,6 +25,15 @@ def dropped(**fields):
             "tools[0].function.cache_control",
         ),
         ({"functions": [{**FUNCTION, **CACHE}]}, "functions[0].cache_control"),
+        ({"tools": [{"type": "custom", "custom": {"name": "c"}, "x": 1}]}, "tools[0].x"),
+        ({"tools": [{"type": "custom", "custom": {"name": "c", "x": 1}}]}, "tools[0].custom.x"),
+        ({"reasoning": {"effort": "low", "summary": "auto"}}, "reasoning.summary"),
+        ({"thinking": {"type": "enabled", "display": "a"}}, "thinking.display"),
+        ({"stream_options": {"chunk_size": 1}}, "stream_options.chunk_size"),
+        (
+            {"tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
+            "tool_choice.disable_parallel_tool_use",
+        ),
     ],
 )
 def test_a_field_that_nothing_reads_is_named_by_its_place(fields, path):
@@ -44,8 +53,9 @@ def test_the_first_stands_for_all_of_its_name():
         {"messages": [user("Hi"), assistant("Ho", **CACHE, citations=["a"]), user("Hm")]},
         {"messages": [user([TEXT, {"type": "thinking", "thinking": "a", "signature": "b"}])]},
         {"tools": [{"type": "function", "function": {**FUNCTION, "strict": False}}]},
+        {"reasoning": {"effort": "low"}, "stream_options": {"include_usage": True}},
     ],
-    ids=["unset", "of an answer", "of thoughts", "read"],
+    ids=["unset", "of an answer", "of thoughts", "read", "settings"],
 )
 def test_what_asks_for_nothing_is_not_named(fields):
     assert dropped(**fields) == []

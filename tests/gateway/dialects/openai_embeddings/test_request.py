@@ -81,6 +81,8 @@ def test_what_has_no_counterpart_is_named():
         ({"input": ["a", 2]}, "input[1]", "check_embedding_ctx_length"),
         ({"input": [True]}, "input[0]", "string"),
         ({"dimensions": 0}, "dimensions", "1 at least"),
+        ({"dimensions": 1e300}, "dimensions", "at most 2147483647"),
+        ({"google": {"output_dimensionality": 1e300}}, "google.outputDimensionality", "range"),
         ({"input": [[1], [2]]}, "input[0]", "check_embedding_ctx_length"),
         ({"input": ["a", {}]}, "input[1]", "string"),
         ({"input": ["a"] * (MOST_INPUTS + 1)}, "input", "2048"),

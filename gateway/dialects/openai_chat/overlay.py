@@ -1,0 +1,135 @@
+"""The client's native settings, laid over what its OpenAI fields give, and the ranges of both."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.calls import snake
+from gateway.dialects.openai_chat import native, schema
+from gateway.dialects.openai_chat.shapes import MAX_DEPTH
+from gateway.dialects.openai_chat.translating import Translating
+from gateway.errors import BadRequest
+from gateway.exchange import Json
+from gateway.features import MAX_CANDIDATES
+
+# What Gemini takes, whoever names it.
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "temperature": (0, 2),
+    "topP": (0, 1),
+    "topK": (1, 1_000_000),
+    "presencePenalty": (-2, 2),
+    "frequencyPenalty": (-2, 2),
+    "maxOutputTokens": (1, native.MAX_INT32),
+    "logprobs": (0, 20),
+    "candidateCount": (1, MAX_CANDIDATES),
+}
+# The client's fields for Gemini's settings.
+_OVERRULED: Mapping[str, tuple[str, ...]] = {
+    "temperature": ("temperature",),
+    "topP": ("top_p",),
+    "topK": ("top_k",),
+    "presencePenalty": ("presence_penalty",),
+    "frequencyPenalty": ("frequency_penalty",),
+    "maxOutputTokens": ("max_completion_tokens", "max_tokens"),
+    "candidateCount": ("n",),
+    "stopSequences": ("stop",),
+    "seed": ("seed",),
+    "responseLogprobs": ("logprobs",),
+    "logprobs": ("top_logprobs",),
+    "responseMimeType": ("response_format",),
+    "responseJsonSchema": ("response_format",),
+    "responseSchema": ("response_format",),
+}
+# Both become the same.
+_SAME = {"responseSchema": "responseJsonSchema"}
+# Native fields that are read where they belong.
+_HANDLED = frozenset(
+    {
+        "thinkingConfig",
+        "safetySettings",
+        "cachedContent",
+        "continuationToken",
+        "retrievalConfig",
+        "functionCallingConfig",
+        "includeServerSideToolInvocations",
+        "tools",
+        "serviceTier",
+        "imageOutput",
+        "imageConfig",
+        "speechConfig",
+        "responseModalities",
+    }
+)
+
+
+def put(translating: Translating, config: Json) -> None:
+    """Lay the client's native settings over *config*."""
+    for name, value in translating.google.items():
+        if value is None or name in _HANDLED:
+            continue
+        path, shape = f"google.{name}", native.GENERATION_CONFIG.get(name)
+        if shape is None:
+            translating.notes.drop(path)
+            continue
+        fitted = native.fit(value, shape, path, translating.notes)
+        if name in _RANGES:
+            check_range(name, fitted, f"google.{snake(name)}")
+        if config.get(_SAME.get(name, name), fitted) != fitted:
+            _note_overruled(translating, name)
+        config[name] = fitted
+    _settle_schemas(translating, config)
+
+
+def _note_overruled(translating: Translating, name: str) -> None:
+    """Note the client's other field for Gemini's setting *name*, which counts less."""
+    for field in _OVERRULED.get(name, ()):
+        if translating.payload.get(field) is not None:
+            translating.notes.drop(field)
+
+
+def _settle_schemas(translating: Translating, config: Json) -> None:
+    """Send one schema, as JSON schema: Gemini refuses two."""
+    for name, path in (
+        ("responseSchema", "google.response_schema"),
+        ("responseJsonSchema", "google.response_json_schema"),
+    ):
+        if isinstance(config.get(name), dict) and "responseMimeType" not in config:
+            config["responseMimeType"] = "application/json"
+        if name in config:
+            told = config.pop(name)
+            if not isinstance(told, dict):
+                raise BadRequest("Expected an object.", param=path, code="invalid_type")
+            told = _lowered(told, 0) if name == "responseSchema" else told
+            put_schema(translating, config, told, path)
+
+
+def _lowered(openapi: Any, depth: int) -> Any:
+    """Give an OpenAPI schema as JSON schema: its types are in capitals."""
+    if depth > MAX_DEPTH or not isinstance(openapi, dict):
+        return openapi
+    lowered: Json = {}
+    for name, value in openapi.items():
+        if name == "type" and isinstance(value, str):
+            lowered[name] = value.lower()
+        elif name == "properties" and isinstance(value, dict):
+            lowered[name] = {key: _lowered(one, depth + 1) for key, one in value.items()}
+        elif name in ("anyOf", "any_of") and isinstance(value, list):
+            lowered["anyOf"] = [_lowered(one, depth + 1) for one in value]
+        else:
+            lowered[native.camel(name)] = _lowered(value, depth + 1) if name == "items" else value
+    return lowered
+
+
+def check_range(name: str, value: float, field: str) -> None:
+    """Refuse a *value* that Gemini would not take for its setting *name*."""
+    least, most = _RANGES[name]
+    if not least <= value <= most:
+        raise BadRequest(
+            f"Expected a number from {least} to {most}.", param=field, code="invalid_value"
+        )
+
+
+def put_schema(translating: Translating, config: Json, told: Json, path: str) -> None:
+    """Have the answer follow the schema *told*, which stands at *path* of the payload."""
+    config["responseJsonSchema"], lost = schema.normalise(told, path, translating.steps)
+    if lost:
+        translating.notes.adjust(path, "without_" + "+".join(lost), "schema")
