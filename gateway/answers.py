@@ -46,6 +46,9 @@ class EventStream(web.StreamResponse):
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Make the head ready; for old clients and the like aiohttp does."""
+        if request.version < HttpVersion11:
+            # Without chunks only the end of the connection ends the body.
+            self.force_close()
         if not _is_plain(self, request):
             return await super().prepare(request)
         await request._prepare_hook(self)  # noqa: SLF001 - others may have a say, as in aiohttp
@@ -61,6 +64,9 @@ class EventStream(web.StreamResponse):
         """Send *data*; wait for a client that does not read after a quarter of aiohttp's 64 KB."""
         writer = self._payload_writer
         assert writer is not None, "prepare() comes first, write_eof() last"
+        if not data:
+            # As a chunk, nothing is the end of the body.
+            return
         self.writing_since = began = self._now()
         if self._head is None:
             await writer.write(data, LIMIT=MAX_UNSENT_BYTES)  # type: ignore[call-arg]

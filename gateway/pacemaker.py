@@ -28,6 +28,7 @@ class Pacemaker:
         "_send_timeout_s",
         "_settings",
         "_task",
+        "_unsent",
     )
 
     def __init__(
@@ -43,6 +44,7 @@ class Pacemaker:
         self._exchange = exchange
         self._settings = settings.upstream
         self._send_timeout_s = settings.server.send_timeout_s
+        self._unsent = 0
         self._task: asyncio.Task[None] | None = None
         self._handle = self._loop.call_later(self._settings.commit_after_s, self._look)
 
@@ -77,8 +79,11 @@ class Pacemaker:
         *since* is when the write began, seen from now.
         """
         left = since + self._send_timeout_s
-        if left > 0:
-            self._again(left)
+        transport = self._request.transport
+        unsent = 0 if transport is None else transport.get_write_buffer_size()
+        if left > 0 or unsent < self._unsent:
+            self._unsent = unsent
+            self._again(left if left > 0 else self._send_timeout_s)
         elif self._request.transport is not None:
             self._exchange.outcome.client_gone = True
             self._request.transport.abort()

@@ -37,7 +37,7 @@ class NoEvent(UpstreamError):
 
 
 class Watch:
-    """One timer that calls *expire* after *seconds* without `touch`."""
+    """One timer that calls *expire* after *seconds* without `touch`, once."""
 
     __slots__ = ("_expire", "_handle", "_loop", "_seconds", "_touched")
 
@@ -53,6 +53,11 @@ class Watch:
     def touch(self) -> None:
         """Begin a new silence."""
         self._touched = self._loop.time()
+
+    def again(self) -> None:
+        """Begin anew after *expire* was called."""
+        self._touched = self._loop.time()
+        self._handle = self._loop.call_later(self._seconds, self._check)
 
     def stop(self) -> None:
         """Never fire again."""
@@ -72,12 +77,22 @@ class Answer:
     A class and no generator, which would cost every whole answer its set-up and its end.
     """
 
-    __slots__ = ("_decoder", "_first", "_idle_s", "_redact", "_response", "_stream", "_watch")
+    __slots__ = (
+        "_decoder",
+        "_first",
+        "_idle_s",
+        "_is_reading",
+        "_redact",
+        "_response",
+        "_stream",
+        "_watch",
+    )
 
     def __init__(self, response: Response, *, stream: bool, idle_s: float, redact: Redact) -> None:
         self._response = response
         self._stream = stream
         self._idle_s = idle_s
+        self._is_reading = False
         self._redact = redact
         if stream:
             self._decoder = SSEDecoder()
@@ -102,18 +117,29 @@ class Answer:
             raise Failed(Fault(Kind.GARBAGE, error), final=True) from None
         if not self._first:
             raise Failed(empty_answer())
-        for event in self._first:
-            if "error" in event:
-                raise Failed(fault_of_error(event["error"], self._redact))
+        self._refuse_errors(self._first)
         return self._first[0]
 
     async def is_single(self) -> bool:
-        """Tell whether the first event is all there is; reads on until another one comes."""
+        """Tell whether the first event is all there is; reads on until another one comes.
+
+        Raises `Failed`, as `begin` does: nothing has been sent yet.
+        """
         if not self._stream:
             return len(self._first) == 1
         while len(self._first) == 1 and (data := await self._response.content.read(READ_BYTES)):
-            self._first += self._events(self._decoder.feed(data))
+            try:
+                events = [_unwrapped(orjson.loads(one)) for one in self._decoder.feed(data)]
+            except (orjson.JSONDecodeError, NoEvent):
+                raise Failed(empty_answer()) from None
+            self._refuse_errors(events)
+            self._first += events
         return len(self._first) == 1
+
+    def _refuse_errors(self, events: list[Json]) -> None:
+        for event in events:
+            if "error" in event:
+                raise Failed(fault_of_error(event["error"], self._redact))
 
     def __aiter__(self) -> "Answer":
         """Give itself: the events are there once."""
@@ -132,9 +158,10 @@ class Answer:
         if self._watch is None:
             self._watch = Watch(asyncio.get_running_loop(), self._idle_s, self._expire)
         content, watch = self._response.content, self._watch
+        self._is_reading = True
+        watch.touch()
         try:
             while data := await content.read(READ_BYTES):
-                watch.touch()
                 if events := self._events(self._decoder.feed(data)):
                     return events
                 # While nothing comes, nothing of what came is held.
@@ -145,6 +172,8 @@ class Answer:
             # The stream keeps it, and the frames that it came through hold the stream.
             error.with_traceback(None)
             raise UpstreamTruncated("The upstream broke off in the middle.") from None
+        finally:
+            self._is_reading = False
         raise StopAsyncIteration
 
     def close(self) -> None:
@@ -162,21 +191,21 @@ class Answer:
         for payload in payloads:
             try:
                 event = orjson.loads(payload)
-            except orjson.JSONDecodeError:
-                raise UpstreamError("The upstream sent an event that is not JSON.") from None
-            if type(event) is not dict:
-                event = _unwrapped(event)
-            if "error" in event:
-                if not events:
-                    raise fault_of_error(event["error"], self._redact).error
-                self._raise_next(event)
-                break
-            events.append(event)
+                if type(event) is not dict:
+                    event = _unwrapped(event)
+            except (orjson.JSONDecodeError, NoEvent):
+                error: Exception = UpstreamError("The upstream sent an event that is not JSON.")
+            else:
+                if "error" not in event:
+                    events.append(event)
+                    continue
+                error = fault_of_error(event["error"], self._redact).error
+            if not events:
+                raise error
+            # The next read raises it.
+            self._response.content.set_exception(error)
+            break
         return events
-
-    def _raise_next(self, event: Json) -> None:
-        """Make the next read raise what *event* tells."""
-        self._response.content.set_exception(fault_of_error(event["error"], self._redact).error)
 
     async def _first_batch(self) -> list[Json]:
         content = self._response.content
@@ -203,6 +232,10 @@ class Answer:
         return b"".join(pieces)
 
     def _expire(self) -> None:
+        if not self._is_reading and self._watch is not None:
+            # The client is slow, and nobody listens upstream.
+            self._watch.again()
+            return
         silence = UpstreamTimeout(f"The upstream was silent for {self._idle_s:g} s.")
         self._response.content.set_exception(silence)
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, UpstreamError
 from gateway.exchange import CALLS, Batches, Json, Notes, Outcome, UpstreamCall
 from gateway.features import MAX_CANDIDATES
 
@@ -78,6 +78,8 @@ class FanOut:
             await self._queue.put(None)
         except GatewayError as error:
             await self._queue.put(error)
+        except Exception:  # noqa: BLE001 - whatever it is, who waits for the end must hear of it
+            await self._queue.put(UpstreamError("Gemini sent an event that cannot be understood."))
 
     def _numbered(self, event: Json, index: int) -> Json:
         """Give *event* as one of the call *index*, with what all calls have cost so far.

@@ -193,6 +193,11 @@ async def test_a_stream_is_the_one_that_aiohttp_would_write(aiohttp_server, vers
         head, _, body = data.partition(b"\r\n\r\n")
         lines = {line for line in head.split(b"\r\n") if not line.startswith((b"Date", b"Server"))}
         answers.append((lines, re.sub(rb"Date: [^\r]*", b"", body)))
+    if (version, connection) == ("1.0", "keep-alive"):
+        # aiohttp keeps the connection, and so the body never ends; here it ends with it.
+        assert answers[1][1].endswith(b"last")
+        assert not any(b"keep-alive" in line for line in answers[1][0])
+        return
     assert answers[0] == answers[1]
     assert b"last" in answers[1][1]
 

@@ -24,12 +24,15 @@ _MAX_RATE = 384_000
 
 
 class Audio:
-    """The sound of one choice on its way into the client's format, *unit* bytes at a time."""
+    """The sound of one choice on its way into the client's format, *unit* bytes at a time.
 
-    __slots__ = ("_encoder", "_rest", "_unit", "_waiting", "id")
+    The first delta alone has its id: OpenAI's own client joins the texts of all of them.
+    """
+
+    __slots__ = ("_encoder", "_head", "_rest", "_unit", "_waiting")
 
     def __init__(self, name: str, encoder: Encoder, unit: int) -> None:
-        self.id = name
+        self._head: Json = {"id": name}
         self._encoder = encoder
         self._unit = unit
         self._waiting = b""
@@ -46,12 +49,15 @@ class Audio:
         self._rest = encoded[whole:]
         if not whole:
             return []
-        return [{"audio": {"id": self.id, "data": b64encode(encoded[:whole]).decode()}}]
+        return [{"audio": self._delta(encoded[:whole])}]
 
     def end(self) -> Json:
         """Give the last `audio` delta."""
-        last = b64encode(self._rest + self._encoder.end()).decode()
-        return {"id": self.id, "data": last}
+        return self._delta(self._rest + self._encoder.end())
+
+    def _delta(self, encoded: bytes) -> Json:
+        head, self._head = self._head, {}
+        return {**head, "data": b64encode(encoded).decode()}
 
 
 def audio(choice: Choice, part: Json) -> list[Json]:
@@ -68,7 +74,8 @@ def audio(choice: Choice, part: Json) -> list[Json]:
         elif _FORMATS.get(kind) == asked.audio:
             choice.audio = Audio(name, Pcm(), 1)
         else:
-            return [{"native_parts": [part]}]
+            choice.add_part(part)
+            return choice.native(part)
     return choice.audio.feed(data)
 
 

@@ -18,7 +18,7 @@ def function_call(choice: Choice, part: Json) -> list[Json]:
     deltas = last_call(choice) if call.get("name") else []
     if partial.is_piece(call):
         if choice.pending is None and not call.get("name"):
-            return [{"native_parts": [part]}] if call else []
+            return choice.native(part) if call else []
         partial.take(choice, part)
         return deltas if call.get("willContinue") else last_call(choice)
     return [*deltas, *_whole(choice, part)]

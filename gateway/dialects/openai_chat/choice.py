@@ -26,6 +26,7 @@ class Choice:
         "citations",
         "continuation",
         "draft",
+        "executions",
         "finish_message",
         "finish_reason",
         "grounding",
@@ -33,6 +34,7 @@ class Choice:
         "images",
         "index",
         "is_blocked",
+        "natives",
         "parts",
         "pending",
         "pieces",
@@ -53,6 +55,7 @@ class Choice:
         self.parts: list[Json] = []
         self.pieces: list[tuple[str, bool]] = []
         self.images = 0
+        self.executions = self.natives = 0
         self.image_keys: list[str] = []
         self.draft: Json | None = None
         self.audio: Audio | None = None
@@ -70,6 +73,11 @@ class Choice:
         """Keep *part* for the next turn, behind the text that came before it."""
         self.end_run()
         self.parts.append(part)
+
+    def native(self, part: Json) -> list[Json]:
+        """Give the delta of a part that goes out as it came."""
+        self.natives += 1
+        return [{"native_parts": [{**part, "index": self.natives - 1}]}]
 
     def insert(self, text: str) -> Json:
         """Give the delta that puts *text*, which Gemini did not write, into `content`."""
@@ -97,6 +105,15 @@ class Choice:
         """Give all of `content` so far."""
         self.end_run()
         return "".join(text for text, _ in self.pieces)
+
+    def says_something(self) -> bool:
+        """Tell whether the client got anything; an empty text with a signature is nothing.
+
+        After `end_run` only.
+        """
+        return any(text for text, _ in self.pieces) or any(
+            "text" not in part for part in self.parts
+        )
 
     def is_special(self) -> bool:
         """Tell whether there is more to remember of this turn than plain text."""

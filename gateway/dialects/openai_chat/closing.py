@@ -67,7 +67,7 @@ def closing(choice: Choice) -> list[Json]:
         deltas += last_audio(choice)
     if word == "content_filter":
         deltas.append({"refusal": refusal(native, message, choice.ratings)})
-    elif not (choice.pieces or choice.parts or choice.audio):
+    elif not (choice.audio or choice.says_something()):
         if is_failed(native):
             raise UpstreamEmpty(f"Gemini gave no answer: {native}. {message or ''}".rstrip())
         message = message or "Gemini ended without any output."

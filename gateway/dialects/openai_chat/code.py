@@ -33,6 +33,9 @@ def execution_result(choice: Choice, part: Json) -> list[Json]:
 def _shown(choice: Choice, part: Json, block: str, item: Json) -> list[Json]:
     text = choice.break_before() + block
     choice.add_part(part)
+    # OpenAI's own client joins lists by the index of their entries, and fails without one.
+    item["index"] = choice.executions
+    choice.executions += 1
     return [{**choice.insert(text), "code_execution": [item]}]
 
 

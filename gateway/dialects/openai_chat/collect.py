@@ -8,6 +8,7 @@ from gateway.exchange import Json
 _JOINED = frozenset({"content", "reasoning_content", "refusal"})
 # Deltas whose lists follow one another.
 _LISTED = frozenset({"tool_calls", "images", "annotations", "code_execution", "native_parts"})
+_INDEXED = frozenset({"tool_calls", "code_execution", "native_parts"})
 # The index, the delta and the finish reason, which nearly every chunk tells as None.
 _FIELDS_OF_ALL = 3
 # What makes up for the lack of content.
@@ -63,8 +64,8 @@ def _message(deltas: _Deltas) -> Json:
             message[name] = audio.join(values)
         else:
             message[name] = values[-1]
-    if "tool_calls" in message:
-        message["tool_calls"] = [_without_index(call) for call in message["tool_calls"]]
+    for name in _INDEXED.intersection(message):
+        message[name] = [_without_index(one) for one in message[name]]
     if not message["content"] and (message["refusal"] or not _SPEECHLESS.isdisjoint(message)):
         message["content"] = None
     return message

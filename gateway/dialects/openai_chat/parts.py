@@ -40,7 +40,7 @@ def _native(choice: Choice, part: Json) -> list[Json]:
     # What nests so deep that it cannot be sent is refused here, not when it goes out.
     orjson.dumps(part)
     choice.add_part(part)
-    return [{"native_parts": [part]}]
+    return choice.native(part)
 
 
 def _inline_data(choice: Choice, part: Json) -> list[Json]:

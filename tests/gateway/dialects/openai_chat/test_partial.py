@@ -57,7 +57,7 @@ def test_the_end_of_the_reply_ends_the_call():
 def test_an_end_without_a_beginning_is_nothing_and_a_lone_piece_is_kept():
     lone = piece("$.a", numberValue=1)
     assert deltas(run(make_reply(), [event(END, lone), stop("x")])) == [
-        {"native_parts": [lone]},
+        {"native_parts": [{**lone, "index": 0}]},
         {"content": "x"},
     ]
 
