@@ -22,6 +22,7 @@ from msgspec.structs import FieldInfo
 
 from gateway import models
 from gateway.errors import BadRequest
+from gateway.licenses.digest import digest, normalised
 from gateway.media.addresses import Policy
 from gateway.settings import Credential, Database, License, Section, Settings
 
@@ -66,6 +67,7 @@ def read(path: Path | None, environ: Mapping[str, str]) -> Settings:
     _check_names(settings)
     _check_places(settings)
     _check_workers(settings)
+    _check_ports(settings)
     return settings
 
 
@@ -91,6 +93,7 @@ def resolve_secrets(settings: Settings, environ: Mapping[str, str]) -> Settings:
         _resolved(license_, f"licenses[{index}]", environ)
         for index, license_ in enumerate(settings.licenses)
     )
+    _check_keys(licenses)
     replace = msgspec.structs.replace
     return replace(
         settings,
@@ -262,6 +265,10 @@ def _is_plain_model(name: str) -> bool:
 def _check_places(settings: Settings) -> None:
     """Check texts that name something: addresses, networks, time zones."""
     base = urlsplit(settings.upstream.base_url)
+    try:
+        base.port  # noqa: B018 - reading it checks it
+    except ValueError as error:
+        raise ConfigError(f"upstream.base_url: {error}") from None
     if base.scheme not in {"http", "https"} or not base.hostname:
         raise ConfigError("upstream.base_url: must look like https://host[:port][/path]")
     networks = {"server.trusted_proxies": settings.server.trusted_proxies}
@@ -283,6 +290,21 @@ def _check_places(settings: Settings) -> None:
             Policy.of([entry])
         except ValueError as error:
             raise ConfigError(f"media.allow_hosts[{index}]: {error}") from None
+
+
+def _check_ports(settings: Settings) -> None:
+    last = settings.admin.port + settings.server.workers - 1
+    if settings.admin.port and last > 65_535:
+        raise ConfigError(f"admin.port: worker {settings.server.workers} would have port {last}")
+
+
+def _check_keys(licenses: tuple[License, ...]) -> None:
+    known: dict[bytes, int] = {}
+    for index, one in enumerate(licenses):
+        of_key = digest(normalised(one.key or ""))
+        kept = bytes.fromhex(one.key_sha256) if one.key_sha256 else of_key
+        if (other := known.setdefault(kept, index)) != index:
+            raise ConfigError(f"licenses[{index}]: has the same key as licenses[{other}]")
 
 
 def _check_workers(settings: Settings) -> None:

@@ -8,6 +8,7 @@ open body.
 import asyncio
 import re
 import time
+from collections.abc import Mapping
 from random import getrandbits
 from typing import Final
 
@@ -15,9 +16,18 @@ import structlog
 from aiohttp import web
 from multidict import istr
 
-from gateway.answers import json_response
+from gateway.answers import json_response, stamp
 from gateway.dialects import DIALECTS, GEMINI, OPENAI_CHAT
-from gateway.errors import BadRequest, GatewayError, MethodNotAllowed, NotFound, TooLarge
+from gateway.errors import (
+    BadRequest,
+    Forbidden,
+    GatewayError,
+    MethodNotAllowed,
+    NotFound,
+    RateLimited,
+    TooLarge,
+    Unauthorized,
+)
 from gateway.exchange import Dialect, Exchange
 from gateway.keys import EXCHANGE
 from gateway.plugins import Handler
@@ -27,6 +37,15 @@ _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 # As `istr`, names need not be folded to lower case for every request.
 _STRICT: Final = istr("x-gateway-strict")
 _REQUEST_ID: Final = istr("x-request-id")
+_VERSION: Final = istr("x-gateway-version")
+# What middlewares of others raise; of the rest, which no client treats by itself, all are one.
+_BY_STATUS: Final[Mapping[int, type[GatewayError]]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    413: TooLarge,
+    429: RateLimited,
+}
 # A wait longer than this is told in words only: SDKs would sleep it out, up to an hour.
 LONGEST_RETRY_AFTER_S: Final = 60.0
 
@@ -45,7 +64,9 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[EXCHANGE] = exchange
     response: web.StreamResponse | None = None
     try:
-        response = await handler(request)
+        response = _given(await handler(request))
+        if not response.prepared and _VERSION not in response.headers:
+            stamp(response, exchange)
     except asyncio.CancelledError:
         exchange.outcome.client_gone = True
         raise
@@ -59,6 +80,13 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
         # aiohttp keeps the request until its connection brings the next one, and a payload with
         # media is large.
         del request[EXCHANGE]
+    return response
+
+
+def _given(response: object) -> web.StreamResponse:
+    """Give what came from behind, which may be others' work."""
+    if not isinstance(response, web.StreamResponse):
+        raise TypeError("a middleware gave no response; does it `return await handler(request)`?")
     return response
 
 
@@ -118,6 +146,6 @@ def _gateway_error(error: Exception, request: web.Request, exchange: Exchange) -
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return TooLarge("The request's body is too large.")
     if isinstance(error, web.HTTPException) and error.status < 500:
-        return BadRequest(error.reason)
+        return _BY_STATUS.get(error.status, BadRequest)(error.reason)
     _log.error("unexpected_error", id=exchange.id, exc_info=error)
     return GatewayError("The gateway failed; its log holds the reason under this request's id.")

@@ -47,6 +47,13 @@ class Chain:
 
     steps: tuple[Step, ...]
     lifespans: tuple[Lifespan, ...]
+    provides: frozenset[str] = frozenset()
+
+    def require_whole(self) -> None:
+        """Raise `PluginError` unless requests can be answered behind the chain."""
+        for needed in ("license", "call"):
+            if needed not in self.provides:
+                raise PluginError(f"middlewares: none of them provides {needed!r}")
 
     def around(self, handler: Handler) -> Handler:
         """Give *handler* behind the chain; put together once, so that no request pays for it."""
@@ -93,7 +100,7 @@ def load(tables: tuple[dict[str, Any], ...]) -> Chain:
         if hasattr(middleware, "lifespan"):
             lifespans.append(middleware.lifespan)
         steps.append(Step(middleware, bool(OF_PAYLOAD & (requires | provides))))
-    return Chain(tuple(steps), tuple(lifespans))
+    return Chain(tuple(steps), tuple(lifespans), frozenset(provided))
 
 
 def _make(table: dict[str, Any], place: str) -> Middleware:

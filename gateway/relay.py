@@ -26,6 +26,7 @@ from gateway.errors import (
 )
 from gateway.exchange import Batches, Exchange, Json, Reply, UpstreamCall
 from gateway.keys import DRAIN, EXCHANGE, PRICES, SETTINGS, UPSTREAM
+from gateway.licenses.scope import require_model
 from gateway.pacemaker import Pacemaker
 
 _SSE_HEADERS: Final = {
@@ -39,6 +40,8 @@ _RESTART: Final = "The gateway is restarting; ask again."
 async def generate(request: web.Request) -> web.StreamResponse:
     """Relay one translated exchange. Raises `GatewayError` before the first byte only."""
     exchange, app = request[EXCHANGE], request.app
+    # Whatever the chain is; `LicenseScope` only looks earlier.
+    require_model(exchange.license, exchange.payload["model"])
     drain = app[DRAIN]
     task = drain.enter()
     try:

@@ -68,6 +68,7 @@ class Service:
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _now: asyncio.Event = field(default_factory=asyncio.Event)
     _reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _served: Settings | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self) -> int:
@@ -152,7 +153,8 @@ class Service:
             self.output.configure(settings.log, secrets)
             for reloader in app[RELOADERS]:
                 await reloader(settings)
-            pending = restart_needed(self.settings, settings)
+            self._served = self._served or self.settings
+            pending = restart_needed(self._served, settings)
             self.settings = settings
             log.info(
                 "reloaded",

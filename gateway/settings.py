@@ -13,7 +13,9 @@ Seconds = Annotated[float, Meta(gt=0)]
 Bytes = Annotated[int, Meta(gt=0)]
 Count = Annotated[int, Meta(gt=0)]
 Amount = Annotated[int, Meta(ge=0)]
-Usd = Annotated[float, Meta(ge=0)]
+Usd = Annotated[float, Meta(ge=0, le=1e9)]
+Limit = Annotated[int, Meta(gt=0, le=2**53)]
+Quota = Annotated[float, Meta(gt=0, le=1e9)]
 OnStoreFailure = Literal["local", "allow", "deny"]
 
 
@@ -76,17 +78,17 @@ class License(Section, frozen=True):
     key: str | None = None
     key_env: str | None = None
     key_file: str | None = None
-    key_sha256: str | None = None
+    key_sha256: Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{64}$")] | None = None
     owner: str = ""
     note: str = ""
-    requests_per_minute: Count | None = None
-    tokens_per_minute: Count | None = None
-    requests_per_day: Count | None = None
-    concurrent_requests: Count | None = None
-    tokens_per_day: Count | None = None
-    tokens_per_month: Count | None = None
-    usd_per_day: Annotated[float, Meta(gt=0)] | None = None
-    usd_per_month: Annotated[float, Meta(gt=0)] | None = None
+    requests_per_minute: Limit | None = None
+    tokens_per_minute: Limit | None = None
+    requests_per_day: Limit | None = None
+    concurrent_requests: Limit | None = None
+    tokens_per_day: Limit | None = None
+    tokens_per_month: Limit | None = None
+    usd_per_day: Quota | None = None
+    usd_per_month: Quota | None = None
     timezone: str = "UTC"
     models: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()

@@ -56,16 +56,18 @@ class Supervisor:
 
     async def _keep(self, number: int) -> None:
         """Start worker *number*, and start it again whenever it dies."""
-        deaths = 0
+        deaths, first = 0, True
         while not self._stopping.is_set():
             started = time.monotonic()
             status = await self._live(number)
             if self._stopping.is_set():
                 break
-            if status == FATAL_STATUS:
+            # Later on it is the file that was changed: the others go on with what they have.
+            if status == FATAL_STATUS and first:
                 self._status = status
                 self._stop()
                 break
+            first = False
             deaths = 1 if time.monotonic() - started > WELL_AFTER_S else deaths + 1
             log.error("worker_died", worker=number, status=status, restart_in_s=pause_s(deaths))
             await self._pause(pause_s(deaths))

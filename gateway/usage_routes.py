@@ -58,7 +58,9 @@ async def billing_usage(request: web.Request) -> web.StreamResponse:
     exchange = request[EXCHANGE]
     zone = ZoneInfo(exchange.license.timezone)
     first = datetime.now(zone).replace(day=1).date().isoformat()
-    start = _midnight(request, "start_date", zone) or spans.midnight(first, zone)
+    start = _midnight(request, "start_date", zone)
+    if start is None:
+        start = spans.midnight(first, zone)
     end = _midnight(request, "end_date", zone)
     found = await _sums(request, Span(start, end, exchange.license.id), ())
     cents = round(sum(one.usd for one in found) * 100, 7)

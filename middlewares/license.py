@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from time import monotonic
 
 from aiohttp import hdrs, web
@@ -14,6 +13,7 @@ from gateway.errors import BadRequest, Forbidden, RateLimited, Unauthorized
 from gateway.exchange import License, LicenseBook
 from gateway.keys import EXCHANGE, LICENSES, SETTINGS
 from gateway.licenses.digest import normalised
+from gateway.licenses.scope import require_model
 from gateway.plugins import Handler
 
 # As `istr`, names need not be folded to lower case for every request.
@@ -97,7 +97,8 @@ class LicenseAuth:
         headers = request.headers
         return client_address(
             request.remote or "",
-            headers.get("X-Forwarded-For"),
+            # Some proxies add a field of their own behind the client's: all of them are one list.
+            ",".join(headers.getall("X-Forwarded-For", ())),
             headers.get("X-Real-IP"),
             self._trusted,
         )
@@ -111,14 +112,7 @@ class LicenseScope:
     def __call__(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
         """Check the model asked for against the license's globs. Raises `Forbidden`."""
         exchange = request[EXCHANGE]
-        patterns = exchange.license.models
-        model = exchange.payload["model"]
-        if patterns and not any(fnmatchcase(model, pattern) for pattern in patterns):
-            raise Forbidden(
-                f"The license does not cover the model {model!r}.",
-                param="model",
-                code="model_not_allowed",
-            )
+        require_model(exchange.license, exchange.payload["model"])
         return handler(request)
 
 

@@ -9,6 +9,7 @@ import click
 import orjson
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from gateway import config
 from gateway.commands import told
@@ -63,10 +64,12 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     """Print *rows* for people; a column of numbers is set to the right."""
     table = Table(*columns, box=None, header_style="bold")
     for row in rows:
-        table.add_row(*(_cell(value) for value in row))
+        # As it stands: a name in brackets is no markup.
+        table.add_row(*(Text(_cell(value)) for value in row))
     # What reads from a pipe has no width.
-    console = Console()
-    Console(width=None if console.is_terminal else WIDTH).print(table)
+    width = None if Console().is_terminal else WIDTH
+    # What others wrote is no markup.
+    Console(width=width, markup=False, emoji=False, highlight=False).print(table)
 
 
 def _cell(value: object) -> str:

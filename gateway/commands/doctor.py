@@ -39,7 +39,7 @@ def doctor(path: Path | None) -> None:
     try:
         check_machine()
         settings = config.load(path)
-        plugins.load(settings.middlewares)
+        plugins.load(settings.middlewares).require_whole()
         check_state(settings)
         config.require_credentials(settings)
     except (config.ConfigError, StartError) as error:

@@ -27,6 +27,7 @@ from gateway.licenses.store import Kept, LicenseStore, Refused
 from gateway.settings import Settings
 
 LISTED = ("id", "owner", "models", "requests_per_minute", "tokens_per_minute", "expires")
+LONGEST_OVERLAP_S = 100 * 366 * 86_400
 CLEARABLE = tuple(name for name in FIELDS if name not in {"disabled", "timezone"})
 
 Command = Callable[..., None]
@@ -144,6 +145,8 @@ def rotate(path: Path | None, id_: str, overlap: str, key: str | None, *, as_jso
         overlap_s = spans.seconds(overlap)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--overlap") from None
+    if overlap_s > LONGEST_OVERLAP_S:
+        raise click.BadParameter(f"{overlap!r} is over a hundred years", param_hint="--overlap")
     key = _key(key, id_)
     _stored(settings_of(path), lambda store: store.rotate(id_, key, overlap_s))
     _show_key(License(id_), key, as_json=as_json)

@@ -12,6 +12,7 @@ import structlog
 from gateway import __version__, config, plugins
 from gateway.app import build_app
 from gateway.commands import told
+from gateway.database.engine import Database
 from gateway.log import Output, secrets_of
 from gateway.machine import check_machine
 from gateway.server import Service, run
@@ -63,8 +64,9 @@ def _settings(path: Path | None) -> Settings:
     """Read and check everything that can be wrong before anything listens."""
     settings = config.load(path)
     config.require_credentials(settings)
-    plugins.load(settings.middlewares)
+    plugins.load(settings.middlewares).require_whole()
     check_state(settings)
+    Database(settings.database.url)
     return settings
 
 

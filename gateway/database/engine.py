@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Dialect, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InvalidRequestError,
+    NoSuchModuleError,
+    SQLAlchemyError,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from gateway.config import ConfigError
@@ -41,7 +47,7 @@ class Database:
                 f"database.url: needs the package {error.name!r}; PostgreSQL comes with the extra "
                 "gateway[postgres]"
             ) from None
-        except (ArgumentError, NoSuchModuleError) as error:
+        except (ArgumentError, InvalidRequestError, NoSuchModuleError) as error:
             raise ConfigError(f"database.url: {error}") from None
         if self.is_sqlite:
             _prepare_sqlite(self._engine.sync_engine)
@@ -50,6 +56,8 @@ class Database:
         self._files = (Path(name), Path(f"{name}-wal")) if name else None
         # SQLite has one writer at a time; a second one of this process waits here and not in it.
         self._turn = asyncio.Lock()
+        # Who reads a file written ahead holds up no writer; one in memory has one connection.
+        self._reading_turn = asyncio.Lock() if name and name != ":memory:" else self._turn
 
     @property
     def dialect(self) -> Dialect:
@@ -80,7 +88,7 @@ class Database:
         """Give a connection to read from. Raises one of `DatabaseDown`."""
         async with (
             asyncio.timeout(TRANSACTION_TIMEOUT_S),
-            self._turn_if_sqlite(),
+            self._reading_turn if self.is_sqlite else nullcontext(),
             self._engine.connect() as connection,
         ):
             yield connection

@@ -33,9 +33,7 @@ class Spill:
         """Append *rows* and hand them to the system, so that killing the process loses none."""
         if self._file is None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            path = self._folder / f"{self._owner}-{next(self._numbers)}.jsonl"
-            self._file = path.open("ab", buffering=0)
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+            self._file = self._opened()
         lines = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
         size = os.fstat(self._file.fileno()).st_size
         written = self._file.write(lines)
@@ -43,6 +41,17 @@ class Spill:
             # A full disk: what is told to be kept must be there to the last row.
             self._file.truncate(size)
             raise OSError("the spill file takes no more")
+
+    def _opened(self) -> BinaryIO:
+        """Give a new file that is held."""
+        while True:
+            path = self._folder / f"{self._owner}-{next(self._numbers)}.jsonl"
+            file = path.open("ab", buffering=0)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # Somebody may have found it before it was held, and taken it away as an empty one.
+            if os.fstat(file.fileno()).st_nlink:
+                return file
+            file.close()
 
     def seal(self) -> None:
         """Let go of the file being written; it may be read back from now on."""

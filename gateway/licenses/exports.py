@@ -110,6 +110,6 @@ def _moment(name: str, value: Any) -> int:
         moment = int(value)
     except (TypeError, ValueError):
         raise ValueError(f"{name}: {str(value)[:40]!r} is no moment in seconds") from None
-    if not 0 <= moment < 2**40:
+    if not 0 <= moment < 250_000_000_000:
         raise ValueError(f"{name}: {moment} is no moment in seconds")
     return moment

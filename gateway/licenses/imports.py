@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -113,7 +114,8 @@ def _id(name: str, key: str, taken: Callable[[str], bool]) -> str:
     if plain and not taken(plain):
         return plain
     ending = re.sub(r"[^A-Za-z0-9]", "", key)[-4:]
-    return f"{plain or 'token'}-{ending}"
+    found = f"{plain or 'token'}-{ending}"
+    return found if not taken(found) else f"{found}-{sha256(key.encode()).hexdigest()[:12]}"
 
 
 def _models(row: dict[str, Any]) -> list[str]:

@@ -74,3 +74,5 @@ def _check_places(table: FixedLicense) -> None:
         except ValueError as error:
             raise ValueError(f"networks: {error}") from None
     _zone(table.timezone)
+    if table.expires is not None and not 1 < table.expires.year < 9999:
+        raise ValueError("expires: is too far away; leave it out for a license without an end")

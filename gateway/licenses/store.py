@@ -101,8 +101,9 @@ class LicenseStore:
         async with self._database.writing() as connection:
             pepper = await settle_pepper(connection, self._pepper)
             number = await revision_of(connection, REVISION)
-            rows = await all_rows(connection, LICENSES)
+            # In this order: no license is ever deleted, so that of each key is there.
             keys = await all_rows(connection, LICENSE_KEYS)
+            rows = await all_rows(connection, LICENSES)
         # Thousands take a fifth of a second, in which others want to be served.
         licenses = await asyncio.to_thread(_by_digest, rows, keys)
         return Loaded(number, pepper, licenses)
@@ -231,7 +232,7 @@ def _by_digest(rows: Sequence[Row[Any]], keys: Sequence[Row[Any]]) -> dict[bytes
 
 def _until(license_: License, end: int | None) -> License:
     """Give *license_* as a key sees it that ends at *end*."""
-    if end is None:
+    if end is None or end > _LAST:
         return license_
     moment = datetime.fromtimestamp(end, UTC)
     return replace(license_, expires=min(moment, license_.expires or moment))
@@ -249,11 +250,15 @@ def license_of_row(row: Row[Any]) -> License:
         # Most licenses have the same few limits; one object for all without any.
         limits=_NO_LIMITS if limits == _NO_LIMITS else limits,
         timezone=row.timezone,
-        expires=None if row.expires is None else datetime.fromtimestamp(row.expires, UTC),
+        expires=None
+        if row.expires is None or row.expires > _LAST
+        else datetime.fromtimestamp(row.expires, UTC),
         disabled=row.disabled,
     )
 
 
+# The end of what a moment can be; what ends later never does.
+_LAST = 253_402_300_799
 _NO_LIMITS = Limits()
 
 

@@ -29,6 +29,8 @@ from gateway.settings import Media
 
 # Up to so many bytes are checked and encoded on the loop: a thread would cost more.
 _SMALL = 131_072
+# A scheme stands within so many characters, blanks before it included.
+_HEAD = 256
 _SCHEME = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]{1,20}:", re.IGNORECASE)
 
 
@@ -112,7 +114,7 @@ class _Round:
         blob = self._refer(part)
         if blob is not None:
             self._exchange.media[part.at] = blob
-        elif _SCHEME.match(part.source):
+        elif _SCHEME.match(part.source[:_HEAD].lstrip()):
             url = part.source.strip()
             self._intake.fetcher.check(url)
             urls.setdefault(url, []).append(part)
@@ -122,7 +124,7 @@ class _Round:
     def _refer(self, part: MediaPart) -> Blob | None:
         """Give the blob of an address that goes up unread, None for all other sources."""
         base_url, source = self._intake.base_url, part.source
-        if not _SCHEME.match(source):
+        if not _SCHEME.match(source[:_HEAD].lstrip()):
             return self._owned(file_reference(source, base_url)) if part.key == "file_id" else None
         source = source.strip()
         blob = reference(source, base_url)
@@ -175,7 +177,11 @@ class _Round:
             )
         window = await spool.window()
         data = None
-        for part in parts:
+        for number, part in enumerate(parts):
+            if number and not spool.is_large:
+                # It goes up once for each part.
+                with _naming(part.claim):
+                    self._budget.take(spool.size)
             claim = _served(part.claim, url, served_as)
             found = settle(window, claim)
             assert found.mime is not None

@@ -128,7 +128,8 @@ end
 local function seed()
   local found = false
   for _, rule in ipairs(rules) do
-    if over(rule) then
+    -- A server that came back empty may have been asked before it was told.
+    if over(rule) or read(rule) < rule[AMOUNT] then
       write(rule, rule[AMOUNT])
       found = true
     end

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from gateway.state.store import StoreDown
+from gateway.state.store import NotSent, StoreDown
 
 Command = tuple[Any, ...]
 # Commands that belong together, and who waits for their replies.
@@ -64,8 +64,10 @@ class Pipe:
                         replies = await self._send([one for errand in batch for one in errand[0]])
                 except Exception as error:  # noqa: BLE001 - whoever waits has to hear of any
                     # Those who wait behind would wait as long once more, and as much in vain.
-                    batch, self._queue = batch + self._queue, []
-                    _fail(batch, str(error) or type(error).__name__)
+                    behind, self._queue = self._queue, []
+                    reason = str(error) or type(error).__name__
+                    _fail(batch, StoreDown(reason))
+                    _fail(behind, NotSent(reason))
                 else:
                     _answer(batch, replies)
         finally:
@@ -124,7 +126,7 @@ def _resolve(future: asyncio.Future[list[Any]], replies: list[Any]) -> None:
     future.set_result(replies)
 
 
-def _fail(batch: list[Errand], reason: str) -> None:
+def _fail(batch: list[Errand], error: StoreDown) -> None:
     for _, future in batch:
         if future and not future.done():
-            future.set_exception(StoreDown(reason))
+            future.set_exception(type(error)(str(error)))

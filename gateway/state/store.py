@@ -53,6 +53,10 @@ class StoreDown(Exception):
     """The state server does not answer."""
 
 
+class NotSent(StoreDown):
+    """Nothing of what was asked has reached the state server."""
+
+
 class StateStore(Protocol):
     """Counters of licenses, and small things learned.
 

@@ -20,7 +20,7 @@ from gateway.state.calendar import Windows
 from gateway.state.client import Client
 from gateway.state.pipe import Command, Pipe
 from gateway.state.rules import PLACES, REQUESTS, SLOTS, Amounts, Plan, Rule, changes, revised
-from gateway.state.store import Grant, News, Publish, Spent, StoreDown
+from gateway.state.store import Grant, News, NotSent, Publish, Spent, StoreDown
 from gateway.state.table import RemoteTable
 
 TIMEOUT_S: Final = 0.05
@@ -116,6 +116,8 @@ class ValkeyStore:
         amounts = ((rule, min(demand[rule.unit], rule.limit)) for rule in plan.rules)
         try:
             [reply] = await self._counts.ask(self._call(_TAKE, plan, slot, windows, amounts))
+        except NotSent:
+            raise
         except (asyncio.CancelledError, StoreDown):
             self._without_values.discard(plan.license_id)
             # The client left, or the answer is late: what was perhaps taken is given back.

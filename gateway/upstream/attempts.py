@@ -216,7 +216,12 @@ class Attempts:
         call, upstream = self._call, self._upstream
         if not upstream.breakers.all_closed:
             self._check_breaker(call.model)
-        credential, began = self._lease(), upstream.breakers.counted
+        try:
+            credential, began = self._lease(), upstream.breakers.counted
+        except Failed:
+            for name in (call.model, HOST):
+                upstream.breakers.undecided(name)
+            raise
         self._tried |= {credential.name}
         self._outcome.attempts += 1
         self._outcome.credential = credential.name
@@ -255,6 +260,9 @@ class Attempts:
         for name, who in ((model, model), (HOST, "The upstream")):
             wait = self._upstream.breakers.wait(name)
             if wait:
+                if name == HOST:
+                    # The probe of the model, if this was to be one, is not made.
+                    self._upstream.breakers.undecided(model)
                 error = UpstreamOverloaded(f"{who} has failed repeatedly.", retry_after=wait)
                 raise Failed(Fault(Kind.OVERLOADED, error), final=True)
 

@@ -60,17 +60,22 @@ _CACHE_TEXT = re.compile(r"CachedContent not found|cache content metadata")
 # "You do not have permission to access the File abc or it may not exist."
 _FILE_TEXT = re.compile(r"permission to access the \w+ \S+ or it may not exist")
 
+# What stands in quotes is the client's: Gemini repeats values and names that it cannot read.
+_QUOTED = re.compile(r'".*', re.DOTALL)
+
 Redact = Callable[[str], str]
 
 
 class Complaint:
     """Google's error object, its details sorted by kind."""
 
-    __slots__ = ("delay", "fields", "message", "quotas", "reasons", "status")
+    __slots__ = ("delay", "fields", "message", "quotas", "reasons", "said", "status")
 
     def __init__(self, error: Json, redact: Redact) -> None:
         self.status = str(error.get("status") or "")
         self.message = redact(str(error.get("message") or ""))[:MAX_MESSAGE]
+        # What Gemini itself says, and a verdict on a key may rest on.
+        self.said = _QUOTED.sub("", self.message)
         self.delay: float | None = None
         self.quotas: list[str] = []
         self.reasons: set[str] = set()
@@ -150,9 +155,9 @@ def error_object(body: bytes) -> Json | None:
 
 
 def _bad_request(complaint: Complaint, status: int) -> Fault:
-    if "API_KEY_INVALID" in complaint.reasons or _KEY_TEXT.search(complaint.message):
+    if "API_KEY_INVALID" in complaint.reasons or _KEY_TEXT.match(complaint.said):
         return Fault(Kind.KEY_INVALID, _no_key())
-    if "location is not supported" in complaint.message:
+    if complaint.said.startswith("User location is not supported"):
         return Fault(
             Kind.REGION,
             UpstreamAuth(complaint.message, code="upstream_region_error"),
@@ -169,12 +174,15 @@ def _unauthenticated(complaint: Complaint, status: int) -> Fault:
 
 def _denied(complaint: Complaint, status: int) -> Fault:
     del status
-    if complaint.reasons & _DEAD_REASONS or _DEAD_TEXT.search(complaint.message):
+    if complaint.reasons & _DEAD_REASONS:
         return Fault(Kind.KEY_DEAD, _no_key())
     if _CACHE_TEXT.search(complaint.message):
         return _no_cache(complaint)
+    # Before the words are looked at: the name of the file is the client's.
     if _FILE_TEXT.search(complaint.message):
         return Fault(Kind.NOT_HERE, NotFound(complaint.message))
+    if _DEAD_TEXT.search(complaint.said):
+        return Fault(Kind.KEY_DEAD, _no_key())
     return Fault(Kind.REQUEST, Forbidden(complaint.message))
 
 

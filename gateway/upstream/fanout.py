@@ -63,8 +63,10 @@ class FanOut:
         """End all calls."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._stack.aclose()
+        try:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        finally:
+            await self._stack.aclose()
 
     async def _open(self, call: UpstreamCall) -> Batches:
         async with self._slots:

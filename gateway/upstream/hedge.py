@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -34,12 +35,11 @@ async def hedged(
                 return done.pop().result()
             running = pending
     finally:
-        await _drop(running, discard)
+        for task in running:
+            task.cancel()
+            task.add_done_callback(partial(_late, discard))
 
 
-async def _drop(tasks: set[asyncio.Future[T]], discard: Callable[[T], None]) -> None:
-    for task in tasks:
-        task.cancel()
-    for result in await asyncio.gather(*tasks, return_exceptions=True):
-        if not isinstance(result, BaseException):
-            discard(result)
+def _late(discard: Callable[[T], None], task: "asyncio.Future[T]") -> None:
+    if not task.cancelled() and task.exception() is None:
+        discard(task.result())

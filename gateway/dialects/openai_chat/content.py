@@ -59,9 +59,15 @@ def split_images(text: str) -> Iterator[Json]:
     position = 0
     while True:
         mark = text.find(IMAGE_MARK, position)
-        end = text.find(")", mark) if mark >= 0 else -1
-        if end < 0:
+        if mark < 0:
             break
+        # An image's data holds no other mark: looked for no further, the time stays linear.
+        following = text.find(IMAGE_MARK, mark + 2)
+        end = text.find(")", mark, following if following >= 0 else len(text))
+        if end < 0:
+            yield from _text(text[position : mark + 2])
+            position = mark + 2
+            continue
         # Bounded, so that a text of nothing but marks takes linear time.
         start = text.rfind("![", max(position, mark - _MAX_ALT), mark)
         image = data_image(text[mark + 2 : end]) if start >= 0 else None

@@ -293,7 +293,8 @@ def _choose_as_told(tools: Tools, translating: Translating, choice: Any) -> None
     else:
         names, mode = [_chosen(choice)], "ANY"
     functions = [name for name in names if wire_name(name) in tools.declarations]
-    others = [name for name in names if name not in functions]
+    known = frozenset(functions)
+    others = [name for name in names if name not in known]
     unknown = [name for name in others if name not in _BUILTIN_NAMES]
     if unknown or not names:
         raise BadRequest(

@@ -221,31 +221,6 @@ def test_a_native_schema_is_read_as_deep_as_schemas_are():
     assert refused(google={"response_schema": deep}) == "google.response_schema"
 
 
-def test_fields_that_native_ones_overrule_are_named():
-    google = {"temperature": 1, "candidate_count": 2, "stop_sequences": ["z"], "seed": 1}
-    asked, notes = ask(temperature=0.2, n=3, stop=["a"], seed=2, google=google)
-    assert asked.body["generationConfig"] == {
-        "temperature": 1,
-        "candidateCount": 2,
-        "stopSequences": ["z"],
-        "seed": 1,
-    }
-    assert list(notes.dropped) == ["temperature", "n", "stop", "seed"]
-
-
-def test_equal_native_fields_overrule_nothing():
-    _, notes = ask(temperature=1, stop="z", google={"temperature": 1.0, "stop_sequences": ["z"]})
-    assert not notes.dropped
-
-
-@pytest.mark.parametrize("name", ["response_json_schema", "response_schema"])
-def test_a_form_of_the_answer_that_a_native_schema_overrules_is_named(name):
-    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
-    asked, notes = ask(response_format=form, google={name: {"type": "string"}})
-    assert asked.body["generationConfig"]["responseJsonSchema"] == {"type": "string"}
-    assert list(notes.dropped) == ["response_format"]
-
-
 @pytest.mark.parametrize(
     ("schema", "told"),
     [
