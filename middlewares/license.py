@@ -112,7 +112,8 @@ class LicenseScope:
     def __call__(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
         """Check the model asked for against the license's globs. Raises `Forbidden`."""
         exchange = request[EXCHANGE]
-        require_model(exchange.license, exchange.payload["model"])
+        if exchange.license.models:
+            require_model(exchange.license, exchange.payload["model"])
         return handler(request)
 
 
