@@ -50,6 +50,9 @@ DAY = quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier")
 EXHAUSTED = (429, "RESOURCE_EXHAUSTED")
 INVALID = (400, "INVALID_ARGUMENT")
 DENIED = (403, "PERMISSION_DENIED")
+UNKNOWN_NAME = 'Invalid JSON payload received. Unknown name "{}": Cannot find field.'
+NO_CATEGORY = "Invalid value at 'safety_settings[0].category' (Category), \"{}\""
+NO_FILE = "You do not have permission to access the File {} or it may not exist."
 
 ROWS = [
     (envelope(*INVALID, "Request contains an invalid argument."), Kind.REQUEST, 400),
@@ -61,6 +64,14 @@ ROWS = [
         Kind.REGION,
         503,
     ),
+    # A client's own words in Google's mouth say nothing about the key.
+    *(
+        (envelope(*INVALID, said.format(word)), Kind.REQUEST, 400)
+        for said in (UNKNOWN_NAME, NO_CATEGORY)
+        for word in ("API key expired", "User location is not supported")
+    ),
+    (envelope(*DENIED, UNKNOWN_NAME.format("has been suspended")), Kind.REQUEST, 403),
+    (envelope(*DENIED, NO_FILE.format("restricted")), Kind.NOT_HERE, 404),
     (envelope(401, "UNAUTHENTICATED"), Kind.KEY_INVALID, 503),
     (envelope(*DENIED, "x", info("CONSUMER_SUSPENDED")), Kind.KEY_DEAD, 503),
     (envelope(*DENIED, f"Consumer 'api_key:{KEY}' has been suspended."), Kind.KEY_DEAD, 503),
@@ -69,11 +80,7 @@ ROWS = [
     (envelope(*DENIED, "The API has not been used in project 1 before"), Kind.KEY_DEAD, 503),
     (envelope(*DENIED, "You do not have access to the tuned model."), Kind.REQUEST, 403),
     (envelope(*DENIED, "CachedContent not found (or permission denied)"), Kind.NOT_HERE, 404),
-    (
-        envelope(*DENIED, "You do not have permission to access the File a-1 or it may not exist."),
-        Kind.NOT_HERE,
-        404,
-    ),
+    (envelope(*DENIED, NO_FILE.format("a-1")), Kind.NOT_HERE, 404),
     (
         envelope(404, "NOT_FOUND", "models/x is not found for API version v1beta"),
         Kind.MODEL_UNKNOWN,
