@@ -8,11 +8,15 @@ from gateway.errors import (
     BadRequest,
     GatewayError,
     ModelNotFound,
+    RateLimited,
     UpstreamError,
     UpstreamOverloaded,
 )
 from gateway.exchange import Notes, Outcome, UpstreamCall
 from gateway.settings import Models, Replacement
+from gateway.upstream import breaker
+from gateway.upstream.breaker import HOST
+from gateway.upstream.faults import Fault, Kind
 from tests.faults.scripted import (
     END,
     LAST,
@@ -43,6 +47,11 @@ async def ask(upstream, call=CALL):
         part["text"] for one in events for part in one["candidates"][0]["content"].get("parts", ())
     )
     return text, outcome
+
+
+def open_circuit(upstream, name: str) -> None:
+    for _ in range(breaker.FAILURES):
+        upstream.breakers.failure(name, upstream.breakers.counted)
 
 
 def paths(scripted: ScriptedUpstream) -> list[str]:
@@ -164,6 +173,34 @@ async def test_a_network_that_is_down_opens_the_breaker_of_the_host(gemini):
             await ask(upstream, UpstreamCall(f"m{number}", {}, stream=True))
         codes.append(caught.value.code)
     assert codes == ["upstream_error"] * 5 + ["overloaded"] * 2
+
+
+@pytest.mark.parametrize("name", ["old", HOST])
+async def test_a_probe_for_which_no_key_is_left_is_made_by_the_next_one(gemini, monkeypatch, name):
+    monkeypatch.setattr(breaker, "OPEN_S", (0.01, 0.01))
+    async with ScriptedUpstream(GOOD) as scripted:
+        upstream = await gemini(scripted.url)
+        (only,) = upstream.pool.credentials
+        open_circuit(upstream, name)
+        upstream.pool.report(only, "old", Fault(Kind.BUSY, RateLimited("no"), 0.05))
+        await asyncio.sleep(0.02)
+        with pytest.raises(RateLimited):
+            await ask(upstream)
+        await asyncio.sleep(0.05)
+        assert (await ask(upstream))[0] == "good end"
+
+
+async def test_a_probe_of_the_model_waits_for_that_of_the_host(gemini, monkeypatch):
+    async with ScriptedUpstream(GOOD) as scripted:
+        upstream = await gemini(scripted.url)
+        for name, seconds in (("old", 0.01), (HOST, 0.05)):
+            monkeypatch.setattr(breaker, "OPEN_S", (seconds, seconds))
+            open_circuit(upstream, name)
+        await asyncio.sleep(0.02)
+        with pytest.raises(UpstreamOverloaded):
+            await ask(upstream)
+        await asyncio.sleep(0.05)
+        assert (await ask(upstream))[0] == "good end"
 
 
 async def test_a_client_that_leaves_while_waiting_gives_everything_back(gemini):
