@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.errors import UpstreamOverloaded, UpstreamTruncated
+from gateway.errors import UpstreamError, UpstreamOverloaded, UpstreamTruncated
 from gateway.exchange import Notes, Outcome, UpstreamCall
 from tests.faults.scripted import (
     CLOSE,
@@ -69,6 +69,31 @@ async def test_leaving_early_cuts_every_copy(gemini):
                 break
         for seen in scripted.seen:
             await asyncio.wait_for(seen.gone.wait(), 1)
+        assert upstream.pool.credentials[0].leases == 0
+
+
+async def test_who_is_cancelled_while_leaving_cuts_every_copy(gemini):
+    script = [SSE, chunk(data(event("a"))), STALL, END]
+    async with ScriptedUpstream(script) as scripted:
+        upstream = await gemini(scripted.url)
+        opening = upstream.open(CALL, Outcome(), Notes())
+        await opening.__aenter__()
+        leaving = asyncio.create_task(opening.__aexit__(None, None, None))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        for seen in scripted.seen:
+            await asyncio.wait_for(seen.gone.wait(), 1)
+        assert upstream.pool.credentials[0].leases == 0
+
+
+@pytest.mark.parametrize("candidates", [[None], [5], {"a": 1}, "x"])
+async def test_an_event_of_a_strange_shape_ends_the_whole(gemini, candidates):
+    script = [SSE, chunk(data(event("a"))), 0.02, chunk(data({"candidates": candidates})), STALL]
+    async with ScriptedUpstream(script) as scripted:
+        upstream = await gemini(scripted.url)
+        with pytest.raises(UpstreamError):
+            await asyncio.wait_for(collect(upstream), 2)
         assert upstream.pool.credentials[0].leases == 0
 
 

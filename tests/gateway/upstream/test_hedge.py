@@ -1,6 +1,7 @@
 """Two attempts side by side: the first success counts, the other one is dropped."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -95,3 +96,43 @@ async def test_leaving_cancels_both():
     with pytest.raises(asyncio.CancelledError):
         await task
     assert all(future.cancelled() for future in attempts.made)
+
+
+async def test_leaving_again_while_the_loser_ends_loses_no_success():
+    discarded, began = [], []
+
+    async def attempt():
+        began.append(None)
+        if len(began) == 1:
+            try:
+                await asyncio.sleep(5)
+            finally:
+                await asyncio.sleep(0.05)
+        return "second"
+
+    hedging = hedged(attempt, after_s=0.01, allowed=lambda: True, discard=discarded.append)
+    task = asyncio.create_task(hedging)
+    await asyncio.sleep(0.03)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        discarded.append(await task)
+    assert discarded == ["second"]
+
+
+async def test_a_success_after_leaving_is_discarded():
+    discarded = []
+
+    async def attempt():
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(5)
+        await asyncio.sleep(0.01)
+        return "late"
+
+    hedging = hedged(attempt, after_s=0.01, allowed=lambda: True, discard=discarded.append)
+    task = asyncio.create_task(hedging)
+    await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.sleep(0.03)
+    assert discarded == ["late", "late"]
