@@ -1,8 +1,9 @@
 """The upstream keys: which one serves next, which one rests, which one is out.
 
-A cool-down belongs to (project, model), because Google's quotas do; keys without a project stand
-for themselves. A key that Google refuses is out for a while and then tried again by one ordinary
-request, whose failure another key mends. Choice: the usable one with the fewest leases by weight.
+A cool-down belongs to (project, model), because Google's quotas do. Keys without a project stand
+for themselves, by a digest: another key under the same name begins anew. A key that Google refuses
+is out for a while and then tried again by one ordinary request, whose failure another key mends.
+Choice: the usable one with the fewest leases by weight.
 """
 
 import random
@@ -10,6 +11,7 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 from math import inf
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,6 +27,7 @@ REGION_REST_S = 600.0
 LONGEST_BUSY_S = 300.0
 LONGEST_SHARED_S = 86_400.0
 SHARED_REST_S = (5.0, 60.0)
+MARK_LENGTH = 12
 
 # Both forms that Google gives out: 39 characters, and auth keys.
 _KEY_LIKE = re.compile(r"AIza[0-9A-Za-z_-]{35}|\bAQ\.[0-9A-Za-z_-]{20,}")
@@ -44,11 +47,16 @@ class Credential:
     last_used: float = 0.0
     out_until: float = 0.0
     out_reason: str | None = None
+    # Tells the key from another one of the same name, where the key itself must not be.
+    mark: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.mark = sha256(self.key.encode()).hexdigest()[:MARK_LENGTH]
 
     @property
     def scope(self) -> str:
         """Give what its quotas belong to."""
-        return self.project or self.name
+        return self.project or self.mark
 
 
 class CredentialPool:
@@ -131,15 +139,19 @@ class CredentialPool:
         self._publish = publish
 
     def hear(self, key: str, value: bytes, left_s: float) -> None:
-        """Take over what another process learned: a rest, or a credential that is out."""
+        """Take over what another process learned: a rest, or a credential that is out.
+
+        What was learned of a key that is not in use says nothing about those that are.
+        """
         until = self._clock() + left_s
-        name, _, model = key.partition("|")
-        if model:
-            self._rests[name, model] = until
-            (self._spent.add if value == b"spent" else self._spent.discard)((name, model))
+        owner, is_rest, model = key.partition("|")
+        if is_rest:
+            if any(credential.scope == owner for credential in self.credentials):
+                self._rests[owner, model] = until
+                (self._spent.add if value == b"spent" else self._spent.discard)((owner, model))
             return
         for credential in self.credentials:
-            if credential.name == name:
+            if credential.mark == owner:
                 credential.out_until, credential.out_reason = until, value.decode()
 
     def usable(self) -> int:
@@ -289,7 +301,7 @@ class CredentialPool:
             (credential.name, ""), "credential_out", credential, reason=reason, seconds=recheck_s
         )
         if self._publish is not None:
-            self._publish(credential.name, reason.encode(), min(seconds, LONGEST_SHARED_S))
+            self._publish(credential.mark, reason.encode(), min(seconds, LONGEST_SHARED_S))
 
 
 _EFFECTS: dict[Kind, Callable[[CredentialPool, Credential, tuple[str, str], Fault], None]] = {

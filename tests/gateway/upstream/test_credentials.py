@@ -206,6 +206,55 @@ def test_a_new_set_keeps_leases_and_brings_keys_back():
     assert pool.usable() == 2
 
 
+@pytest.mark.parametrize("kind", [Kind.BUSY, Kind.SPENT, Kind.SHARED, Kind.KEY_DEAD])
+def test_a_new_key_under_an_old_name_inherits_nothing(kind):
+    pool, _ = pool_of(Credential("main", "old"))
+    old = pool.lease("m")
+    pool.report(old, "m", fault(kind, 30))
+    pool.replace([Credential("main", "new")])
+    assert pool.lease("m").key == "new"
+    # Nor what a call that still ran on the old one says.
+    pool.report(old, "m", fault(kind, 30))
+    assert pool.lease("m").key == "new"
+
+
+def test_keys_keep_their_rests_whatever_their_names():
+    pool, _ = pool_of(*one_and_two())
+    pool.report(pool.credentials[0], "m", fault(Kind.BUSY, 30))
+    pool.replace([Credential("two", "key-1"), Credential("one", "key-2")])
+    assert pool.lease("m").key == "key-2"
+    assert pool.lease("m").key == "key-2"
+
+
+def test_a_new_key_of_a_project_shares_its_fate():
+    pool, _ = pool_of(Credential("main", "old", project="p"))
+    pool.report(pool.credentials[0], "m", fault(Kind.BUSY, 30))
+    pool.replace([Credential("main", "new", project="p")])
+    with pytest.raises(RateLimited):
+        pool.lease("m")
+
+
+@pytest.mark.parametrize("kind", [Kind.BUSY, Kind.KEY_DEAD])
+def test_what_others_learned_of_another_key_of_the_same_name_is_not_heard(kind):
+    told = []
+    old, _ = pool_of(Credential("main", "old-key"))
+    new, _ = pool_of(Credential("main", "new-key"))
+    old.share(lambda *news: told.append(news))
+    old.report(old.credentials[0], "m", fault(kind, 30))
+    new.hear(*told[0])
+    assert new.lease("m").name == "main"
+    assert not new._rests
+    assert "old-key" not in str(told)
+
+
+def test_a_rest_for_the_model_list_puts_no_key_out_elsewhere():
+    one, _ = pool_of(*one_and_two())
+    two, _ = pool_of(*one_and_two())
+    one.share(two.hear)
+    one.report(one.credentials[0], "", fault(Kind.BUSY, 30))
+    assert two.usable() == 2
+
+
 def test_what_one_process_learns_another_one_hears():
     one, _ = pool_of(*one_and_two())
     two, _ = pool_of(*one_and_two())
