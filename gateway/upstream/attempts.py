@@ -203,7 +203,7 @@ class Attempts:
         )
         if last or counts[kind] > policy.more:
             raise failed
-        wait = pause(kind, attempt, random.uniform)
+        wait = pause(failed.fault, attempt, random.uniform)
         if self._loop.time() + wait >= self._deadline:
             raise failed
         if not policy.free and not self._upstream.budget.take():

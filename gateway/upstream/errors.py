@@ -10,6 +10,7 @@ every message is redacted by value before it goes anywhere.
 import asyncio
 import re
 from collections.abc import Callable
+from math import inf
 
 import aiohttp
 import orjson
@@ -115,7 +116,7 @@ def fault_of_status(
         return Fault(Kind.REDIRECT, UpstreamError("The upstream answered with a redirect."))
     error = error_object(body)
     if error is None:
-        return _page(status)
+        return _page(status, _seconds(retry_after or ""))
     complaint = Complaint(error, redact)
     complaint.delay = complaint.delay or _seconds(retry_after or "")
     return _BY_STATUS.get(status, _other)(complaint, status)
@@ -221,8 +222,8 @@ def _internal(complaint: Complaint, status: int) -> Fault:
 
 def _unavailable(complaint: Complaint, status: int) -> Fault:
     del status
-    message = complaint.message or "The model is overloaded."
-    return Fault(Kind.OVERLOADED, UpstreamOverloaded(message, retry_after=complaint.delay or 2.0))
+    message, delay = complaint.message or "The model is overloaded.", complaint.delay
+    return Fault(Kind.OVERLOADED, UpstreamOverloaded(message, retry_after=delay or 2.0), delay)
 
 
 def _gave_up(complaint: Complaint, status: int) -> Fault:
@@ -251,10 +252,11 @@ _BY_STATUS: dict[int, Callable[[Complaint, int], Fault]] = {
 }
 
 
-def _page(status: int) -> Fault:
+def _page(status: int, delay: float | None = None) -> Fault:
     """Give the fault of an answer that is no Google error: a proxy's page, an empty body."""
     if status in {502, 503}:
-        return Fault(Kind.OVERLOADED, UpstreamOverloaded("The upstream is unavailable."))
+        error = UpstreamOverloaded("The upstream is unavailable.", retry_after=delay)
+        return Fault(Kind.OVERLOADED, error, delay)
     if status == 504:
         return Fault(Kind.DEADLINE, UpstreamTimeout("The upstream gave up on the request."))
     if status == 429:
@@ -286,8 +288,8 @@ def _seconds(text: str) -> float | None:
         seconds = float(text)
     except ValueError:
         return None
-    # Neither negative nor "nan".
-    return seconds if seconds >= 0 else None
+    # Neither negative nor "nan" nor "inf".
+    return seconds if 0 <= seconds < inf else None
 
 
 def _dicts(value: object) -> list[Json]:

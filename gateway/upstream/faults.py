@@ -54,7 +54,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One failed attempt. *rest* is how long the credential should rest, in seconds."""
+    """One failed attempt. *rest* is how long upstream is to be left alone, in seconds.
+
+    Where the credential is at fault, this is meant for the credential alone.
+    """
 
     kind: Kind
     error: GatewayError

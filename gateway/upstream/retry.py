@@ -8,7 +8,7 @@ second. A spent budget means that an outage is not made worse; the upstream's er
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.upstream.faults import Kind
+from gateway.upstream.faults import Fault, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,14 @@ CAP_S = 4.0
 RETRIES_PER_S = 3.0
 
 
-def pause(kind: Kind, attempt: int, uniform: Callable[[float, float], float]) -> float:
-    """Give the seconds to wait before the attempt after number *attempt* (1 is the first)."""
-    if not POLICIES[kind].wait:
+def pause(fault: Fault, attempt: int, uniform: Callable[[float, float], float]) -> float:
+    """Give the seconds to wait before the attempt after number *attempt* (1 is the first).
+
+    Where upstream says how long, it is so long at least; not all come back at once then either.
+    """
+    if not POLICIES[fault.kind].wait:
         return 0.0
-    return uniform(0.0, min(CAP_S, BASE_S * 2.0 ** (attempt - 1)))
+    return (fault.rest or 0.0) + uniform(0.0, min(CAP_S, BASE_S * 2.0 ** (attempt - 1)))
 
 
 class RetryBudget:

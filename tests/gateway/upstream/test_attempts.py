@@ -49,6 +49,11 @@ async def ask(upstream, call=CALL):
     return text, outcome
 
 
+def busy_for(seconds: str) -> list:
+    info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": seconds}
+    return refusal(503, "UNAVAILABLE", "The model is overloaded.", [info])
+
+
 def open_circuit(upstream, name: str) -> None:
     for _ in range(breaker.FAILURES):
         upstream.breakers.failure(name, upstream.breakers.counted)
@@ -130,6 +135,22 @@ async def test_an_open_breaker_asks_nobody(gemini):
                 await ask(upstream)
         assert len(scripted.seen) == 5
         assert 0 < caught.value.retry_after <= 5
+
+
+async def test_an_overloaded_model_is_asked_again_when_it_says(gemini):
+    async with ScriptedUpstream(busy_for("0.4s"), GOOD) as scripted:
+        upstream = await gemini(scripted.url)
+        began = asyncio.get_running_loop().time()
+        assert (await ask(upstream))[0] == "good end"
+        assert asyncio.get_running_loop().time() - began > 0.4
+
+
+async def test_a_pause_that_does_not_fit_the_deadline_is_not_begun(gemini):
+    async with ScriptedUpstream(busy_for("9s"), GOOD) as scripted:
+        upstream = await gemini(scripted.url, deadline_s=5)
+        with pytest.raises(UpstreamOverloaded) as caught:
+            await asyncio.wait_for(ask(upstream), 2)
+        assert (caught.value.retry_after, len(scripted.seen)) == (9, 1)
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,21 @@ def test_a_delay_may_also_come_as_a_header():
     assert fault_of_status(503, overloaded, redact).error.retry_after == 2
 
 
+@pytest.mark.parametrize(
+    ("body", "header", "rest"),
+    [
+        (envelope(503, "UNAVAILABLE", "busy", delay("7s")), "9", 7),
+        (envelope(503, "UNAVAILABLE"), "9", 9),
+        ("<html>", "9", 9),
+        (envelope(503, "UNAVAILABLE"), "inf", None),
+        (envelope(503, "UNAVAILABLE"), None, None),
+        ("<html>", None, None),
+    ],
+)
+def test_an_overloaded_service_may_say_how_long(body, header, rest):
+    assert fault_of_status(503, orjson.dumps(body), redact, header).rest == rest
+
+
 def test_the_culprit_of_a_bad_request_is_passed_on():
     details = {"BadRequest": {"fieldViolations": [{"field": "generation_config.seed"}]}}
     fault = fault_of_error(envelope(*INVALID, "no", details)["error"], redact)

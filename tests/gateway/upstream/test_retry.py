@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.upstream.faults import Kind
+from gateway.errors import UpstreamError
+from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.retry import CAP_S, POLICIES, RetryBudget, pause
 
 
@@ -16,6 +17,10 @@ class Clock:
 
 def upper(_low: float, high: float) -> float:
     return high
+
+
+def fault(kind: Kind, rest: float | None = None) -> Fault:
+    return Fault(kind, UpstreamError("no"), rest)
 
 
 def test_every_kind_of_fault_has_a_policy():
@@ -32,18 +37,22 @@ def test_what_is_wrong_with_the_request_is_never_tried_again(kind):
 )
 def test_a_fault_of_the_key_moves_on_to_another_key_at_once(kind):
     assert POLICIES[kind].elsewhere
-    assert pause(kind, 1, upper) == 0
+    assert pause(fault(kind, 30.0), 1, upper) == 0
 
 
 def test_pauses_double_up_to_the_cap():
-    pauses = [pause(Kind.OVERLOADED, attempt, upper) for attempt in (1, 2, 3, 9)]
+    pauses = [pause(fault(Kind.OVERLOADED), attempt, upper) for attempt in (1, 2, 3, 9)]
     assert pauses == [0.25, 0.5, 1.0, CAP_S]
 
 
 def test_pauses_have_full_jitter():
     seen = []
-    pause(Kind.OVERLOADED, 2, lambda low, high: seen.append((low, high)) or 0.0)
+    pause(fault(Kind.OVERLOADED), 2, lambda low, high: seen.append((low, high)) or 0.0)
     assert seen == [(0.0, 0.5)]
+
+
+def test_upstream_is_left_alone_as_long_as_it_says():
+    assert pause(fault(Kind.OVERLOADED, 30.0), 2, upper) == 30.5
 
 
 def test_the_budget_without_requests_is_three_retries_a_second():
