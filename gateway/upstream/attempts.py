@@ -34,7 +34,15 @@ if TYPE_CHECKING:
 MOST_MENDS = 6
 _NONE: frozenset[str] = frozenset()
 _ELSEWHERE = frozenset(
-    {Kind.OVERLOADED, Kind.BUSY, Kind.SPENT, Kind.NOT_IN_PLAN, Kind.MODEL_UNKNOWN, Kind.STUCK}
+    {
+        Kind.OVERLOADED,
+        Kind.BUSY,
+        Kind.SPENT,
+        Kind.NOT_IN_PLAN,
+        Kind.SHARED,
+        Kind.MODEL_UNKNOWN,
+        Kind.STUCK,
+    }
 )
 
 

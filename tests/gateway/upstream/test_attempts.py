@@ -89,6 +89,18 @@ async def test_a_fallback_answers_when_the_model_cannot(gemini):
         assert paths(scripted) == ["old", "second", "third"]
 
 
+@pytest.mark.parametrize("keys", ["a", "abc", "abcd"])
+async def test_a_fallback_answers_when_no_key_gets_shared_capacity(gemini, keys):
+    models = Models(fallbacks={"old": ("second",)})
+
+    def script(seen, _number):
+        return GOOD if "second" in seen.path else refusal(429, "RESOURCE_EXHAUSTED")
+
+    async with ScriptedUpstream(script) as scripted:
+        text, outcome = await ask(await gemini(scripted.url, keys=tuple(keys), models=models))
+        assert (text, outcome.model) == ("good end", "second")
+
+
 async def test_when_no_fallback_can_the_last_error_is_told(gemini):
     models = Models(fallbacks={"old": ("second",)})
     async with ScriptedUpstream(BUSY) as scripted:
