@@ -65,6 +65,7 @@ def read(path: Path | None, environ: Mapping[str, str]) -> Settings:
         _override(tree, name, place, text)
     settings = msgspec.convert(tree, Settings)
     _check_names(settings)
+    _check_replacements(settings)
     _check_places(settings)
     _check_workers(settings)
     _check_ports(settings)
@@ -252,6 +253,19 @@ def _check_names(settings: Settings) -> None:
                     f"models.aliases.{alias}: {name!r} is no name of a model: it may have letters, "
                     "digits, '.', '_' and '-', and no suffix that asks for thinking"
                 )
+
+
+def _check_replacements(settings: Settings) -> None:
+    """Refuse replacements that lead in a circle; a name that leads to itself has none."""
+    table = settings.models.replacements
+    leads = {name: new.model for name, new in table.items() if new.model != name}
+    for name in leads:
+        path = [name]
+        while path[-1] in leads:
+            path.append(leads[path[-1]])
+            if path[-1] in path[:-1]:
+                circle = " -> ".join(path)
+                raise ConfigError(f"models.replacements.{name}: leads in a circle: {circle}")
 
 
 def _is_plain_model(name: str) -> bool:

@@ -58,6 +58,7 @@ class Attempts:
     """One call, tried as often as its faults, its deadline and the retry budget allow."""
 
     __slots__ = (
+        "_asked",
         "_avoid",
         "_call",
         "_deadline",
@@ -83,6 +84,8 @@ class Attempts:
         # Who owns what the call names, and is the only one to ask therefore.
         self._only = call.credential or upstream.owners.of_call(call)
         self._is_missed = False
+        # Models that were moved away from: none of them is asked twice.
+        self._asked = _NONE
         # Names of credentials; nearly every call needs no more than one.
         self._avoid = _NONE
         self._tried = _NONE
@@ -100,16 +103,16 @@ class Attempts:
         `Apart` where the model refuses to give several candidates at once.
         """
         self._upstream.budget.request()
-        asked, fallbacks = self._call.model, None
+        asked = self._call.model
         while True:
             try:
                 return await self._begin_with_model()
             except Failed as failed:
                 # The frames that it came through hold it, and so would hold one another.
                 failed.with_traceback(None)
-                fallbacks = fallbacks or iter(self._upstream.names.fallbacks(asked))
-                model = next(fallbacks, None) if self._may_move(failed.fault.kind) else None
-                if model is None:
+                models = self._upstream.names.fallbacks(asked)
+                model = next((one for one in models if self._is_new(one)), None)
+                if model is None or not self._may_move(failed.fault.kind):
                     raise failed.fault.error from None
                 self._move_to(model)
 
@@ -165,7 +168,7 @@ class Attempts:
             return self._heal(fault.error.message)
         if fault.kind is Kind.MODEL_UNKNOWN:
             replacement = self._upstream.names.replace(self._call.model)
-            if replacement is not None and replacement != self._call.model:
+            if replacement is not None and self._is_new(replacement):
                 self._move_to(replacement)
                 return True
         return False
@@ -320,7 +323,11 @@ class Attempts:
             self._call = hint(self._call, reason, self._notes)
             raise Failed(Fault(Kind.WEAK, UpstreamEmpty(f"The model ended with {reason}.")))
 
+    def _is_new(self, model: str) -> bool:
+        return model != self._call.model and model not in self._asked
+
     def _move_to(self, model: str) -> None:
+        self._asked |= {self._call.model}
         self._call = moved(self._call, model)
         self._avoid = self._tried = _NONE
 

@@ -96,6 +96,14 @@ LICENSE = '[[licenses]]\nid = "a"\n'
             "models.replacements.m.modle: unknown option",
         ),
         (
+            "[models.replacements]\nz = {model='a'}\na = {model='b'}\nb = {model='a'}",
+            "models.replacements.z: leads in a circle: z -> a -> b -> a",
+        ),
+        (
+            "[models.replacements]\n'gemini-2.5-flash' = {model='gemini-2.5-flash-preview-05-20'}",
+            "gemini-2.5-flash-preview-05-20 -> gemini-2.5-flash -> gemini-2.5-flash-preview-05-20",
+        ),
+        (
             "[models.prices.m]\ninput = 1\noutput = 1\nlong = { above = 5, input = 1 }",
             "models.prices.m.long: the option 'output' is missing",
         ),
@@ -228,6 +236,10 @@ def test_the_file_adds_to_the_shipped_tables_name_by_name(load):
     ).models
     assert models.replacements["gemini-2.0-flash"].model == "mine"
     assert models.replacements["old"].model == "new"
+    # One that is not to be replaced at all.
+    name = "gemini-2.0-flash"
+    models = load(f'[models.replacements]\n"{name}" = {{ model = "{name}" }}').models
+    assert models.replacements[name].model == name
     assert models.replacements["gemini-2.5-flash-preview-05-20"].model == "gemini-2.5-flash"
     assert models.prices["gemini-2.5-flash"].output == 2.5
 

@@ -80,6 +80,21 @@ async def test_a_model_that_is_gone_without_replacement_is_a_404(gemini):
         assert len(scripted.seen) == 1
 
 
+async def test_replacements_in_a_circle_are_followed_once(gemini):
+    models = Models(
+        replacements={"old": Replacement(model="new"), "new": Replacement(model="old")},
+        fallbacks={"old": ("new", "old", "spare")},
+    )
+
+    def script(seen, _number):
+        return GOOD if "spare" in seen.path else UNKNOWN
+
+    async with ScriptedUpstream(script) as scripted:
+        text, _ = await ask(await gemini(scripted.url, models=models))
+        assert text == "good end"
+        assert paths(scripted) == ["old", "new", "spare"]
+
+
 async def test_a_fallback_answers_when_the_model_cannot(gemini):
     models = Models(fallbacks={"old": ("second", "third")})
     async with ScriptedUpstream(BUSY, BUSY, GOOD) as scripted:
