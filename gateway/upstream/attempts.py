@@ -25,7 +25,7 @@ from gateway.upstream.deadline import Deadline
 from gateway.upstream.errors import fault_of_exception
 from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.hedge import hedged
-from gateway.upstream.retry import POLICIES, pause
+from gateway.upstream.retry import CAP_S, POLICIES, pause
 
 if TYPE_CHECKING:
     from gateway.upstream.client import GeminiUpstream
@@ -64,9 +64,11 @@ class Attempts:
         "_deadline",
         "_is_missed",
         "_loop",
+        "_made",
         "_mended",
         "_notes",
         "_only",
+        "_origin",
         "_outcome",
         "_tried",
         "_unproven",
@@ -84,6 +86,10 @@ class Attempts:
         # Who owns what the call names, and is the only one to ask therefore.
         self._only = call.credential or upstream.owners.of_call(call)
         self._is_missed = False
+        self._origin = call.model
+        # How many calls were made, with all models and side by side ones; none with a key that had
+        # not what the call names, which is no try of the same.
+        self._made = 0
         # Models that were moved away from: none of them is asked twice.
         self._asked = _NONE
         # Names of credentials; nearly every call needs no more than one.
@@ -103,28 +109,31 @@ class Attempts:
         `Apart` where the model refuses to give several candidates at once.
         """
         self._upstream.budget.request()
-        asked = self._call.model
         while True:
             try:
                 return await self._begin_with_model()
             except Failed as failed:
                 # The frames that it came through hold it, and so would hold one another.
                 failed.with_traceback(None)
-                models = self._upstream.names.fallbacks(asked)
-                model = next((one for one in models if self._is_new(one)), None)
-                if model is None or not self._may_move(failed.fault.kind):
+                if not (others := self._others(failed.fault.kind)):
                     raise failed.fault.error from None
-                self._move_to(model)
+                self._move_to(others[0])
 
-    def _may_move(self, kind: Kind) -> bool:
-        """Say whether another model may answer: nothing has gone out and there is time left.
+    def _others(self, kind: Kind) -> list[str]:
+        """Give the models that may answer instead: nothing has gone out, time and calls are left.
 
         Vectors of different models cannot be compared, so that none stands in for another.
         """
         if kind not in _ELSEWHERE or self._call.action != "generateContent":
-            return False
-        late = self._loop.time() >= self._deadline
-        return not (self._outcome.begun or late)
+            return []
+        if self._outcome.begun or self._loop.time() >= self._deadline:
+            return []
+        models = self._upstream.names.fallbacks(self._origin)
+        return [one for one in models if self._is_new(one)][: self._left()]
+
+    def _left(self) -> int:
+        """Give how many calls may still be made."""
+        return max(0, self._upstream.settings.max_attempts - self._made)
 
     async def _begin_with_model(self) -> tuple[Answer, Credential]:
         """Try the call's present model; raise `Failed` with the last fault."""
@@ -155,7 +164,7 @@ class Attempts:
         return await hedged(
             self._once,
             after_s=upstream.settings.hedge_after_s,
-            allowed=upstream.budget.take,
+            allowed=lambda: self._left() > 0 and upstream.budget.take(),
             discard=upstream.discard,
         )
 
@@ -206,16 +215,15 @@ class Attempts:
         """Wait until the next attempt may begin; raise `Failed` if there is to be none."""
         kind = failed.fault.kind
         policy = POLICIES[kind]
-        # To look under the next key for what a call names is no second try of the same.
-        attempt = sum(counts.values()) - counts.get(Kind.NOT_HERE, 0)
-        # Once a byte has gone out, an early commit too, nothing is tried again.
-        last = (
-            failed.final or self._outcome.begun or attempt >= self._upstream.settings.max_attempts
-        )
+        others = self._others(kind)
+        # Each fallback is left a call. Once a byte has gone out, an early commit too, nothing is
+        # tried again.
+        last = failed.final or self._outcome.begun or self._left() <= len(others)
         if last or counts[kind] > policy.more:
             raise failed
-        wait = pause(failed.fault, attempt, random.uniform)
-        if self._loop.time() + wait >= self._deadline:
+        wait = pause(failed.fault, max(1, self._made), random.uniform)
+        # Rather than wait long, another model is asked.
+        if self._loop.time() + wait >= self._deadline or (others and wait > CAP_S):
             raise failed
         if not policy.free and not self._upstream.budget.take():
             raise failed
@@ -234,6 +242,7 @@ class Attempts:
                 upstream.breakers.undecided(name)
             raise
         self._tried |= {credential.name}
+        self._made += 1
         self._outcome.attempts += 1
         self._outcome.credential = credential.name
         self._outcome.model = call.model
@@ -243,6 +252,7 @@ class Attempts:
             upstream.pool.release(credential)
             upstream.learn(credential, call.model, failed.fault, began)
             if failed.fault.kind is Kind.NOT_HERE:
+                self._made -= 1
                 self._miss(credential)
             elif POLICIES[failed.fault.kind].elsewhere:
                 self._avoid |= {credential.name}
@@ -312,7 +322,8 @@ class Attempts:
     def _may_be_weak(self) -> bool:
         """Say whether an answer without a word is to be asked for again; vectors have none."""
         call = self._call
-        return not (self._weak or call.verbatim) and call.action == "generateContent"
+        may_ask = not (self._weak or call.verbatim) and self._left() > 0
+        return may_ask and call.action == "generateContent"
 
     async def _refuse_weak(self, answer: Answer, reason: str) -> None:
         """Refuse, once, an answer that is empty or malformed: a second try often mends it."""

@@ -164,7 +164,7 @@ async def test_the_cost_told_is_that_of_the_model_that_answered(scripted, ledger
             "prices": {MODEL: {"input": 10.0, "output": 100.0}},
             "fallbacks": {"gemini-3.1-pro-preview": [MODEL]},
         },
-        "upstream": {"max_attempts": 1},
+        "upstream": {"max_attempts": 2},
         **ledger.settings,
     }
     busy = tuple(refusal(503, "UNAVAILABLE"))

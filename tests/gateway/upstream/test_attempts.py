@@ -98,7 +98,7 @@ async def test_replacements_in_a_circle_are_followed_once(gemini):
 async def test_a_fallback_answers_when_the_model_cannot(gemini):
     models = Models(fallbacks={"old": ("second", "third")})
     async with ScriptedUpstream(BUSY, BUSY, GOOD) as scripted:
-        upstream = await gemini(scripted.url, models=models, max_attempts=1)
+        upstream = await gemini(scripted.url, models=models)
         text, outcome = await ask(upstream)
         assert (text, outcome.model) == ("good end", "third")
         assert paths(scripted) == ["old", "second", "third"]
@@ -119,10 +119,42 @@ async def test_a_fallback_answers_when_no_key_gets_shared_capacity(gemini, keys)
 async def test_when_no_fallback_can_the_last_error_is_told(gemini):
     models = Models(fallbacks={"old": ("second",)})
     async with ScriptedUpstream(BUSY) as scripted:
-        upstream = await gemini(scripted.url, models=models, max_attempts=1)
+        upstream = await gemini(scripted.url, models=models)
         with pytest.raises(UpstreamOverloaded):
             await ask(upstream)
+        assert paths(scripted) == ["old", "old", "second"]
+
+
+@pytest.mark.parametrize(
+    ("attempts", "asked"),
+    [
+        (1, ["old"]),
+        (2, ["old", "second"]),
+        (4, ["old", "old", "second", "third"]),
+        (6, ["old", "old", "old", "second", "second", "third"]),
+    ],
+)
+async def test_fallbacks_share_the_attempts_of_the_request(gemini, attempts, asked):
+    models = Models(fallbacks={"old": ("second", "third")})
+    async with ScriptedUpstream(BUSY) as scripted:
+        upstream = await gemini(scripted.url, models=models, max_attempts=attempts)
+        with pytest.raises(UpstreamOverloaded):
+            await ask(upstream)
+        assert paths(scripted) == asked
+
+
+async def test_a_fallback_is_asked_rather_than_waited_for_the_model(gemini):
+    models = Models(fallbacks={"old": ("second",)})
+    async with ScriptedUpstream(busy_for("30s"), GOOD) as scripted:
+        upstream = await gemini(scripted.url, models=models)
+        await asyncio.wait_for(ask(upstream), 2)
         assert paths(scripted) == ["old", "second"]
+
+
+async def test_the_last_attempt_may_bring_an_empty_answer(gemini):
+    async with ScriptedUpstream(EMPTY) as scripted:
+        text, outcome = await ask(await gemini(scripted.url, max_attempts=1))
+        assert (text, outcome.attempts) == ("", 1)
 
 
 async def test_an_empty_answer_is_asked_for_once_more(gemini):
@@ -152,6 +184,14 @@ async def test_a_silent_attempt_is_overtaken_by_a_hedge(gemini):
         assert (text, outcome.attempts) == ("good end", 2)
         await asyncio.wait_for(scripted.seen[0].gone.wait(), 1)
         assert [one.leases for one in upstream.pool.credentials] == [0, 0]
+
+
+async def test_a_hedge_is_one_of_the_attempts(gemini):
+    async with ScriptedUpstream([0.1, *BUSY]) as scripted:
+        upstream = await gemini(scripted.url, keys=tuple("abcdef"), hedge_after_s=0.02)
+        with pytest.raises(UpstreamOverloaded):
+            await ask(upstream)
+        assert len(scripted.seen) == 3
 
 
 async def test_an_open_breaker_asks_nobody(gemini):
