@@ -6,7 +6,7 @@ import pytest
 
 from gateway.exchange import License, Limits
 from gateway.state.rules import Demand, Plan
-from gateway.state.store import Spent, StoreDown
+from gateway.state.store import NotSent, Spent, StoreDown
 from gateway.state.valkey import ValkeyStore
 from tests.conftest import Valkey
 from tests.gateway.state.conftest import processes
@@ -105,6 +105,24 @@ async def test_an_answer_that_comes_too_late_leaves_no_slot_taken(own_valkey, co
         while (grant := await patient.take(limited, Demand(slots=1))).refused:
             await asyncio.sleep(0.02)
     assert grant.used == (1,)
+
+
+async def test_what_was_never_sent_is_not_given_back(own_valkey, connect):
+    hasty, patient = connect(own_valkey.url), connect(own_valkey.url)
+    hasty._counts._timeout_s = 0.1
+    limited = plan(tokens_per_day=10_000)
+    used = await hasty.take(limited, Demand(tokens=1_000))
+    hasty.settle(used, Spent(1_000))
+    await hasty.probe()
+    own_valkey.hang()
+    sent = asyncio.ensure_future(hasty.take(limited, Demand(tokens=100)))
+    await asyncio.sleep(0.02)
+    behind = [asyncio.ensure_future(hasty.take(limited, Demand(tokens=100))) for _ in range(5)]
+    failed = await asyncio.gather(sent, *behind, return_exceptions=True)
+    assert [type(error) for error in failed] == [StoreDown, *[NotSent] * 5]
+    own_valkey.resume()
+    await hasty._counts.close()
+    assert (await patient.take(limited, Demand(tokens=0))).used == (1_000,)
 
 
 async def test_nodes_count_each_other_and_those_that_leave_are_gone(valkey, store):
