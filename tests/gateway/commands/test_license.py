@@ -73,6 +73,8 @@ def test_any_text_can_be_chosen_as_a_key_and_only_once(run):
         (["create", "--id", "a b"], "id: 'a b'"),
         (["create", "--requests-per-minute", "0"], "requests_per_minute: expected `int` >= 1"),
         (["create", "--usd-per-day", "x"], "usd_per_day: "),
+        (["create", "--usd-per-day", "inf"], "usd_per_day: "),
+        (["create", "--expires", "9999-12-31T23:59:59-05:00"], "expires: is too far away"),
         (["create", "--networks", "1.2.3.4/99"], "networks: '1.2.3.4/99'"),
         (["create", "--timezone", "Mars"], "timezone: 'Mars'"),
         (["create", "--expires", "soon"], "expires: 'soon'"),
@@ -89,6 +91,7 @@ def test_what_cannot_be_done_is_said_with_its_name(run, words, complaint):
 def test_an_overlap_that_is_no_length_is_refused(run):
     run("create", "--id", "a")
     assert "no length of time" in run("rotate", "a", "--overlap", "soon", status=2)
+    assert "over a hundred years" in run("rotate", "a", "--overlap", "999999w", status=2)
 
 
 def test_the_id_of_a_fixed_license_is_taken(run, tmp_path):
@@ -181,6 +184,7 @@ def test_digests_of_another_pepper_are_no_licenses_here(run, filled, tmp_path, m
         ({"keys": [{"digest": "a" * 64, "created": "x"}]}, "keys: 'x' is no moment"),
         ({"created": None}, "created: "),
         ({"created": 10**30}, "created: "),
+        ({"created": 2**40 - 1}, "created: "),
         ({"pepper_check": 5}, "pepper_check: is missing"),
         ({"requests_per_day": -1}, "requests_per_day: "),
         ({"unheard_of": 1}, "license: object contains unknown field"),

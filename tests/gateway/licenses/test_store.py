@@ -4,8 +4,12 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import update
 
+from gateway.database.engine import Database
+from gateway.database.tables import LICENSES
 from gateway.exchange import License, Limits
+from gateway.licenses import store as store_module
 from gateway.licenses.book import Book
 from gateway.licenses.pepper import WrongPepper
 from gateway.licenses.store import Arrival, LicenseError, LicenseStore
@@ -120,3 +124,36 @@ async def test_a_pepper_that_was_made_may_be_moved_into_the_configuration(store,
     assert (await book_of(moved)).find("key").id == "a"
     with pytest.raises(WrongPepper):
         await LicenseStore(database, "other").load()
+
+
+async def test_a_license_that_is_made_while_all_are_read_harms_nothing(postgres, monkeypatch):
+    url = postgres.new_url()
+    reading, writing = Database(url), Database(url)
+    await reading.migrate()
+    store = LicenseStore(reading)
+    await store.create(License("a"), "key-a")
+    await store.load()
+    read = store_module.all_rows
+
+    async def interrupted(connection, table):
+        rows = await read(connection, table)
+        monkeypatch.setattr(store_module, "all_rows", read)
+        await LicenseStore(writing).create(License("b"), "key-b")
+        return rows
+
+    monkeypatch.setattr(store_module, "all_rows", interrupted)
+    before = (await store.load()).revision
+    assert await store.revision() > before
+    book = await book_of(store)
+    assert (book.find("key-a").id, book.find("key-b").id) == ("a", "b")
+    await reading.close()
+    await writing.close()
+
+
+async def test_what_ends_after_the_year_9999_never_does(store, database):
+    await store.create(License("a"), "old")
+    await store.rotate("a", "new", 10**12)
+    async with database.writing() as connection:
+        await connection.execute(update(LICENSES).values(expires=10**12))
+    book = await book_of(store)
+    assert (book.find("old").expires, book.find("new").expires) == (None, None)

@@ -146,3 +146,22 @@ async def test_a_wrong_pepper_serves_nobody_and_says_so(database, book):
     with pytest.raises(Unavailable):
         book.find("key")
     assert await watch.check() is not None
+
+
+async def test_whatever_goes_wrong_in_a_look_the_next_one_is_made(database, book, monkeypatch):
+    async def broken(_):
+        raise KeyError("bob")
+
+    watch = watching(database, book, max_stale_s=0.0)
+    watch._interval_s = 0.01
+    monkeypatch.setattr(LicenseStore, "revision", broken)
+    await watch.start()
+    assert await watch.check() is not None
+    await asyncio.sleep(0.05)
+    monkeypatch.undo()
+    await LicenseStore(database).create(License("a"), "key")
+    async with asyncio.timeout(10):
+        while watch._revision == -1:
+            await asyncio.sleep(0.01)
+    await watch.close()
+    assert book.find("key").id == "a"
