@@ -82,6 +82,19 @@ async def test_a_statement_alone_waits_for_who_writes(tmp_path):
     await other.close()
 
 
+async def test_who_reads_a_file_holds_up_no_writer(tmp_path):
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/test.db")
+    await database.migrate()
+    async with database.reading() as connection, asyncio.timeout(5):
+        assert await connection.scalar(select(func.count()).select_from(REVISIONS)) == 0
+        async with database.writing() as other:
+            await raise_revision(other, "licenses")
+        await database.run_alone("UPDATE revisions SET number = 7")
+    async with database.reading() as connection:
+        assert await connection.scalar(select(REVISIONS.c.number)) == 7
+    await database.close()
+
+
 async def test_a_stamp_changes_with_each_write_by_anybody(tmp_path):
     url = f"sqlite+aiosqlite:///{tmp_path}/test.db"
     one, other = Database(url), Database(url)
