@@ -9,8 +9,8 @@
 --         the counters, kind, limit, amount, start and end of its window in seconds
 --
 -- "take" answers doubles: the number of the refused rule or 0, its wait, now, 1 if values are kept
--- or else 0, and how much of each rule is used. "settle" adds the amounts, which may be negative, and gives the slot back. "seed"
--- sets the amounts of windows that nothing was counted in yet.
+-- or else 0, and how much of each rule is used. "settle" adds the amounts, which may be negative,
+-- and gives the slot back. "seed" raises windows to the amounts.
 --
 -- Numbers travel as doubles: as texts, reading and writing them took two thirds of a call.
 

@@ -104,7 +104,7 @@ class EmbeddedStore(ValkeyStore):
         return self._shared.kept_until(owner) > self._wall()
 
     async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:
-        """Set the day's and month's use where nothing was counted yet."""
+        """Raise the day's and month's use to *spent*."""
         self._book(plan, partial(self._memory.seed_now, plan, spent))
 
     async def _taken_later(self, plan: Plan, demand: Amounts) -> Grant:

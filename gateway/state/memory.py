@@ -80,7 +80,7 @@ class MemoryStore:
         self._add(grant, changes(grant.plan, grant.demand, final))
 
     async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:
-        """Set the day's and month's use where nothing was counted yet."""
+        """Raise the day's and month's use to *spent*."""
         self.seed_now(plan, spent)
 
     def seed_now(self, plan: Plan, spent: Mapping[str, int]) -> None:
@@ -88,7 +88,10 @@ class MemoryStore:
         unix = self._wall()
         now = Moment(self._clock() * 1e6, unix, plan.calendar.at(unix))
         for rule, meter in self._book(plan).counted:
-            if rule.name in spent and not holds(meter, rule, now.windows):
+            if rule.kind not in {"day", "month"} or rule.name not in spent:
+                continue
+            # Requests may have come before the ledger could be asked.
+            if not holds(meter, rule, now.windows) or read(meter, rule, now) < spent[rule.name]:
                 write(meter, rule, spent[rule.name], now)
 
     async def get(self, keys: list[str]) -> list[bytes | None]:

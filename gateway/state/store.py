@@ -94,7 +94,7 @@ class StateStore(Protocol):
         """Book what an admitted request really used and give back its slot; never waits."""
 
     async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:
-        """Set the day's and month's use, by names of `Limits`, where nothing was counted yet.
+        """Raise the day's and month's use, by names of `Limits`, to *spent* where less was counted.
 
         For stores that forget what the ledger knows; USD in billionths.
         """

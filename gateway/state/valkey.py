@@ -156,7 +156,7 @@ class ValkeyStore:
             self._counts.tell(self._call(_SETTLE, plan, slot, grant.windows, more))
 
     async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:
-        """Set the day's and month's use where nothing was counted yet."""
+        """Raise the day's and month's use to *spent*."""
         windows = plan.calendar.at(self.now())
         known = [
             (rule, spent[rule.name])

@@ -136,6 +136,14 @@ async def test_what_the_ledger_knows_is_seeded_once_and_only_for_days_and_months
     assert (await store.take(limited, Demand())).used == (1, 1, 96)
 
 
+async def test_seeding_raises_what_was_counted_before_it_and_lowers_nothing(store):
+    limited = plan(requests_per_day=1_000, tokens_per_month=1_000)
+    for _ in range(3):
+        await store.take(limited, Demand(tokens=5))
+    await store.seed(limited, {"requests_per_day": 700, "tokens_per_month": 10})
+    assert (await store.take(limited, Demand(tokens=5))).used == (701, 20)
+
+
 async def test_licenses_do_not_share_counters(store):
     await store.take(plan("a", requests_per_day=1), Demand())
     assert (await store.take(plan("b}{", requests_per_day=1), Demand())).refused is None
