@@ -54,3 +54,8 @@ def test_what_is_shown_reads_well(capsys):
     assert "1.5000" in shown
     assert "x, y" in shown
     assert "None" not in shown
+
+
+def test_what_others_wrote_is_shown_as_it_stands(capsys):
+    show_table(("id", "owner"), [("a", "bob [/x] [bold]b[/bold] :smile:")])
+    assert "bob [/x] [bold]b[/bold] :smile:" in capsys.readouterr().out
