@@ -2,7 +2,9 @@
 
 import pytest
 
+from gateway.exchange import Usage
 from gateway.keys import LEDGER
+from gateway.ledger.row import LedgerRow
 from tests.faults.scripted import ScriptedUpstream, answer
 from tests.running import LICENSE, settings_for
 
@@ -72,6 +74,16 @@ async def test_chat_clients_are_told_limit_and_usage_in_cents(gateway, prefix):
     assert (body["hard_limit_usd"], body["access_until"]) == (20.0, 4_070_908_800)
     _, body = await ask(gateway, f"{prefix}/dashboard/billing/subscription", "bob-key")
     assert (body["hard_limit_usd"], body["access_until"]) == (100_000_000.0, 0)
+
+
+async def test_the_beginning_of_all_time_is_a_day_to_ask_from(gateway):
+    old = LedgerRow(0, "id", "alice", None, "m", None, Usage(), 0.5, 1, 200, None, None)
+    gateway.app[LEDGER].book(old)
+    await gateway.app[LEDGER].flush()
+    usage = "/v1/dashboard/billing/usage"
+    _, body = await ask(gateway, f"{usage}?start_date=1970-01-01")
+    assert body["total_usage"] == pytest.approx(50)
+    assert (await ask(gateway, usage))[1]["total_usage"] == 0
 
 
 @pytest.mark.parametrize(
