@@ -115,7 +115,7 @@ def _id(name: str, key: str, taken: Callable[[str], bool]) -> str:
         return plain
     ending = re.sub(r"[^A-Za-z0-9]", "", key)[-4:]
     found = f"{plain or 'token'}-{ending}"
-    return found if not taken(found) else f"{found}-{sha256(key.encode()).hexdigest()[:12]}"
+    return found if not taken(found) else f"{found}-{sha256(key.encode()).hexdigest()[:8]}"
 
 
 def _models(row: dict[str, Any]) -> list[str]:

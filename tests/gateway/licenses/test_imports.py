@@ -80,6 +80,23 @@ def test_equal_names_get_different_ids():
     assert read(json.dumps(rows[:1]), taken=["x"])[0].id == "x-1111"
 
 
+def test_names_without_a_letter_of_ours_get_ids_whatever_their_keys_end_with():
+    rows = [{"name": "客服", "key": f"{word}-1111"} for word in ("one", "two", "three")]
+    ids = [found.id for found in read(json.dumps(rows))]
+    assert ids[0] == "token-1111"
+    assert all(id_.startswith("token-1111-") for id_ in ids[1:])
+    assert len(set(ids)) == 3
+    # Told apart by the key alone: importing once more finds the same.
+    assert [found.id for found in read(json.dumps(rows[2:]), taken=ids[:2])] == ids[2:]
+
+
+def test_an_id_is_never_too_long():
+    rows = [{"name": "x" * 200, "key": f"{word}-1111"} for word in ("one", "two", "three")]
+    found = read(json.dumps(rows))
+    assert [one.reason for one in found] == [""] * 3
+    assert len({one.id for one in found}) == 3
+
+
 @pytest.mark.parametrize("text", ["", "hello", "{}", '{"data": 5}', "[", "a,b\n1,2"])
 def test_what_is_no_export_is_refused(text):
     with pytest.raises(ValueError):
