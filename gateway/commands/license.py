@@ -3,6 +3,7 @@
 import csv
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,12 +125,9 @@ def update(
 ) -> None:
     """Change a license."""
     settings = settings_of(path)
-    [old] = _stored(settings, lambda store: store.kept([id_]))
     bare = flat(License(id_))
     changes = {name: bare[name] for name in clear} | _given(fields)
-    one = _checked(lambda fields: changed(old.license, fields), changes)
-    _stored(settings, lambda store: store.update(one))
-    [kept] = _stored(settings, lambda store: store.kept([id_]))
+    kept = _changed(settings, id_, lambda old: changed(old, changes))
     _show_done(kept, "changed", as_json=as_json)
 
 
@@ -158,10 +156,8 @@ def rotate(path: Path | None, id_: str, overlap: str, key: str | None, *, as_jso
 @json_option
 def revoke(path: Path | None, id_: str, *, as_json: bool) -> None:
     """End a license; what it used stays known."""
-    settings = settings_of(path)
-    [old] = _stored(settings, lambda store: store.kept([id_]))
-    _stored(settings, lambda store: store.update(changed(old.license, {"disabled": True})))
-    [kept] = _stored(settings, lambda store: store.kept([id_]))
+    # Whatever else is wrong with it.
+    kept = _changed(settings_of(path), id_, lambda old: replace(old, disabled=True))
     _show_done(kept, "revoked", as_json=as_json)
 
 
@@ -221,6 +217,21 @@ def _stored(settings: Settings, work: Callable[[LicenseStore], Any]) -> Any:
         return await work(LicenseStore(database, settings.database.pepper))
 
     return with_database(settings, run)
+
+
+def _changed(settings: Settings, id_: str, make: Callable[[License], License]) -> Kept:
+    """Change license *id_* and give it as it is then."""
+
+    async def change(store: LicenseStore) -> Kept:
+        await store.change(id_, make)
+        [kept] = await store.kept([id_])
+        return kept
+
+    try:
+        found: Kept = _stored(settings, change)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    return found
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Each change raises the revision in its own transaction; processes that watch it 
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -141,13 +141,24 @@ class LicenseStore:
 
     async def update(self, license_: License) -> None:
         """Write *license_* over the one with its id. Raises `LicenseError`."""
+        await self.change(license_.id, lambda _: license_)
+
+    async def change(self, id_: str, make: Callable[[License], License]) -> None:
+        """Write what *make* gives for license *id_* over it; nobody changes it in between.
+
+        Raises `LicenseError`, and whatever *make* does.
+        """
+        named = LICENSES.c.id == id_
         async with self._database.writing() as connection:
-            values = _values(license_)
+            # PostgreSQL locks the row; SQLite has one writer at a time.
+            old = (
+                await connection.execute(select(LICENSES).where(named).with_for_update())
+            ).first()
+            if old is None:
+                raise _unknown(id_)
+            values = _values(make(license_of_row(old)))
             del values["id"]
-            done = await connection.execute(
-                update(LICENSES).where(LICENSES.c.id == license_.id).values(values)
-            )
-            _require((license_.id,), (license_.id,) if done.rowcount else ())
+            await connection.execute(update(LICENSES).where(named).values(values))
             await raise_revision(connection, REVISION)
 
     async def rotate(self, id_: str, key: str, overlap_s: int) -> None:
@@ -222,7 +233,11 @@ async def _add_key(connection: AsyncConnection, id_: str, key: KeptKey) -> bool:
 def _require(asked: Collection[str], found: Collection[str | None]) -> None:
     for id_ in asked:
         if id_ not in found:
-            raise LicenseError(f"there is no license {id_!r} in the database")
+            raise _unknown(id_)
+
+
+def _unknown(id_: str) -> LicenseError:
+    return LicenseError(f"there is no license {id_!r} in the database")
 
 
 def _by_digest(rows: Sequence[Row[Any]], keys: Sequence[Row[Any]]) -> dict[bytes, License]:

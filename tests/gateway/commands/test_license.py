@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from gateway.commands import main
 from gateway.database.engine import Database
+from gateway.exchange import License, Limits
 from gateway.licenses.book import Book
 from gateway.licenses.store import LicenseStore
 
@@ -53,6 +54,35 @@ def test_a_license_is_made_shown_changed_rotated_and_revoked(run):
     )
     assert as_json(run("revoke", "bob", "--json"))["disabled"] is True
     assert as_json(run("update", "bob", "--enabled", "--json"))["disabled"] is False
+
+
+def test_an_update_leaves_alone_what_somebody_else_changed_meanwhile(run, monkeypatch):
+    run("create", "--id", "bob")
+    kept = LicenseStore.kept
+
+    async def revoked_meanwhile(store, ids=()):
+        found = await kept(store, ids)
+        monkeypatch.setattr(LicenseStore, "kept", kept)
+        await store.update(License("bob", disabled=True))
+        return found
+
+    monkeypatch.setattr(LicenseStore, "kept", revoked_meanwhile)
+    run("update", "bob", "--note", "x")
+    assert as_json(run("show", "bob", "--json"))["disabled"] is True
+    assert "requests_per_day: " in run("update", "bob", "--requests-per-day", "0", status=1)
+
+
+def test_what_is_wrong_with_a_license_stops_no_revocation(run):
+    run("create", "--id", "bob")
+
+    async def spoil():
+        database = Database("sqlite+aiosqlite:///gateway.db")
+        await LicenseStore(database).update(License("bob", limits=Limits(usd_per_day=1e300)))
+        await database.close()
+
+    asyncio.run(spoil())
+    assert "usd_per_day: " in run("update", "bob", "--note", "x", status=1)
+    assert as_json(run("revoke", "bob", "--json"))["disabled"] is True
 
 
 def test_the_key_is_shown_once_only(run):

@@ -1,6 +1,8 @@
 """Licenses in the database: each change at once, as a whole, and seen by all."""
 
+import asyncio
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -85,6 +87,35 @@ async def test_a_rotated_key_lives_on_for_the_overlap(store):
     now = datetime.now(UTC)
     assert book.find("old").expires <= now
     assert book.find("new").expires <= now
+
+
+async def test_a_change_undoes_no_other_one_that_came_between(store, database_url):
+    await store.create(License("a"), "key")
+    elsewhere = Database(database_url)
+    revoking = []
+
+    async def revoke():
+        await LicenseStore(elsewhere).change("a", lambda old: replace(old, disabled=True))
+
+    def note(old):
+        revoking.append(asyncio.create_task(revoke()))
+        return replace(old, note="x")
+
+    await store.change("a", note)
+    await asyncio.gather(*revoking)
+    await store.change("a", lambda old: replace(old, owner="Ann"))
+    [kept] = await store.kept()
+    assert (kept.license.note, kept.license.owner) == ("x", "Ann")
+    assert kept.license.disabled
+    await elsewhere.close()
+
+
+async def test_a_change_that_cannot_be_made_changes_nothing(store):
+    await store.create(License("a"), "key")
+    before = await store.revision()
+    with pytest.raises(ZeroDivisionError):
+        await store.change("a", lambda _: 1 / 0)
+    assert await store.revision() == before
 
 
 @pytest.mark.parametrize("change", ["update", "rotate", "kept"])
