@@ -8,8 +8,9 @@ between.
 import hmac
 import secrets
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from hashlib import blake2b
+from zoneinfo import ZoneInfo
 
 from gateway.errors import Unavailable
 from gateway.exchange import License, Limits
@@ -121,15 +122,15 @@ def license_of(one: FixedLicense) -> License:
         networks=one.networks,
         limits=Limits(**{name: getattr(one, name) for name in _LIMITS}),
         timezone=one.timezone,
-        expires=_moment(one.expires),
+        expires=_moment(one.expires, ZoneInfo(one.timezone)),
         disabled=one.disabled,
     )
 
 
-def _moment(expires: date | datetime | None) -> datetime | None:
-    """Give *expires* as a moment: a bare date is its first second, no zone is UTC."""
+def _moment(expires: date | datetime | None, zone: ZoneInfo) -> datetime | None:
+    """Give *expires* as a moment, in *zone* where it names none; a day is its first second."""
     if expires is None:
         return None
     if not isinstance(expires, datetime):
         expires = datetime.combine(expires, time.min)
-    return expires if expires.tzinfo else expires.replace(tzinfo=UTC)
+    return expires if expires.tzinfo else expires.replace(tzinfo=zone)

@@ -1,6 +1,9 @@
 """The book of licenses: found by digest, replaced source by source."""
 
 from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
 
 from gateway.exchange import License
 from gateway.licenses.book import Book, fixed
@@ -53,3 +56,10 @@ def test_a_moment_keeps_its_own_zone():
     naive = FixedLicense(id="a", key="k", expires=datetime(2027, 1, 1))
     (found,) = fixed((naive,)).values()
     assert found.expires == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("expires", [date(2027, 1, 1), datetime(2027, 1, 1)])
+def test_a_day_begins_in_the_zone_of_the_license(expires):
+    table = FixedLicense(id="a", key="k", timezone="Asia/Shanghai", expires=expires)
+    (found,) = fixed((table,)).values()
+    assert found.expires == datetime(2027, 1, 1, tzinfo=ZoneInfo("Asia/Shanghai"))
