@@ -4,10 +4,11 @@ from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Row, Select, case, func, select
+from sqlalchemy import Row, Select, case, func, or_, select
 
 from gateway.database.engine import Database
 from gateway.database.tables import USAGE
+from gateway.errors import RateLimited
 
 GROUPS: Final = ("license", "model", "day")
 NANOS_PER_USD: Final = 1_000_000_000
@@ -20,11 +21,15 @@ _Group = tuple[str | None, str | None, str | None]
 
 
 class Span(NamedTuple):
-    """The requests from *since* (included) to *until* (excluded), Unix seconds, of *license*."""
+    """The requests from *since* (included) to *until* (excluded), Unix seconds, of *license*.
+
+    With *admitted* those are left out that limits refused.
+    """
 
     since: float
     until: float | None = None
     license: str | None = None
+    admitted: bool = False
 
 
 class Sum(NamedTuple):
@@ -69,6 +74,10 @@ def _query(span: Span, by: Collection[str]) -> Select[Any]:
     query = query.where(USAGE.c.at >= int(span.since * 1000)).group_by(*groups)
     if span.until is not None:
         query = query.where(USAGE.c.at < int(span.until * 1000))
+    if span.admitted:
+        # Upstream refuses so, too, but only what was admitted here and sent with a credential.
+        sent = USAGE.c.credential.is_not(None)
+        query = query.where(or_(USAGE.c.status != RateLimited.status, sent))
     return query if span.license is None else query.where(USAGE.c.license == span.license)
 
 

@@ -56,11 +56,14 @@ class QuotaSeeder:
         """Give what was used of each quota of *plan*, by the rule's name; USD in billionths."""
         windows = plan.calendar.at(self._wall())
         starts = {"day": windows.day_start, "month": windows.month_start}
+        used: dict[str, list[Sum]] = {}
         spent = {}
         for rule in plan.rules:
-            if rule.kind in starts:
-                span = Span(starts[rule.kind], license=plan.license_id)
-                found = await sums(self._database, span, ())
+            kind = rule.kind
+            if kind in starts:
+                if kind not in used:
+                    span = Span(starts[kind], license=plan.license_id, admitted=True)
+                    used[kind] = await sums(self._database, span, ())
                 read = _READ[rule.name.partition("_")[0]]
-                spent[rule.name] = sum(map(read, found))
+                spent[rule.name] = sum(map(read, used[kind]))
         return spent

@@ -36,11 +36,11 @@ class Store(MemoryStore):
         await super().seed(plan, spent)
 
 
-def booked(number: int, moment: str, license_: str = "alice") -> dict:
+def booked(number: int, moment: str, license_: str = "alice", **changes) -> dict:
     at = int(datetime.fromisoformat(moment).timestamp() * 1000)
     usage = Usage(prompt=10, completion=5, total=15)
     row = LedgerRow(at, "id", license_, "m", "m", "main", usage, 0.5, 9, 200, None, None)
-    return written(str(number), row)
+    return written(str(number), row._replace(**changes))
 
 
 @pytest.fixture
@@ -68,6 +68,19 @@ async def test_days_and_months_begin_where_the_ledger_says(filled):
             "usd_per_month": 1_000_000_000,
         }
     }
+
+
+async def test_what_limits_refused_is_not_counted_but_what_upstream_did(filled):
+    nothing = {"usage": Usage(), "cost": None, "status": 429}
+    rows = [
+        booked(11, "2026-11-20T01:00:00+08:00", credential=None, **nothing),
+        booked(12, "2026-11-20T02:00:00+08:00", **nothing),
+    ]
+    async with filled.writing() as connection:
+        await connection.execute(insert_new(connection, USAGE), rows)
+    store = Store()
+    await QuotaSeeder(filled, lambda: [ALICE], store, lambda: NOW)()
+    assert store.seeded["alice"]["requests_per_day"] == 2
 
 
 async def test_a_database_that_is_down_stops_nobody(tmp_path):
