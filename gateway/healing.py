@@ -13,8 +13,14 @@ from gateway.features import BYPASS, instruct, limit, map_parts, without
 
 REMEMBER_S = 86_400.0
 MAX_LEARNED = 4_096
-# The value that Gemini could not read, which it repeats: the client's own words, told nothing by.
-_VALUE = re.compile(r"""(Invalid value at '[^']*' \([^)]*\), )(?!"OFF"$).*""", re.DOTALL)
+# What Gemini could not read it repeats, a value or a name: the client's own words, which tell
+# nothing, nor does what follows, where they may go on.
+_REPEATED = re.compile(
+    r"""(Invalid value at '[^']*' \([^)]*\), )(?!"OFF"$).*"""
+    r"""|(Unknown name (?:"\w+"(?: at '[\w.\[\]]*)?)?).*"""
+    r"""|(\w\[)(?!\w*\]).*""",
+    re.DOTALL,
+)
 # Each `frozenset()` is another one.
 _NOTHING: frozenset[str] = frozenset()
 
@@ -29,7 +35,7 @@ class Healed:
 
 def heal(call: UpstreamCall, message: str, notes: Notes) -> Healed | None:
     """Give *call* without what upstream's *message* complains of; None if nothing would change."""
-    message = _VALUE.sub(r"\1", message)
+    message = _REPEATED.sub(r"\1\2\3", message)
     for feature in _told(message):
         healed = without(call, (feature,), notes)
         if healed is not call:

@@ -194,12 +194,11 @@ class Attempts:
         self._call = healed.call
         if healed.feature is not None:
             self._unproven = (message, self._call.model, healed.feature)
-        if self._notes.is_strict or healed.call.copies > 1:
-            # The changed call is not made here, if at all.
-            self._prove()
         if self._notes.is_strict:
             self._notes.refuse_if_any()
         if healed.call.copies > 1:
+            # The changed call is not made here.
+            self._prove()
             raise Apart(healed.call)
         return True
 

@@ -200,6 +200,32 @@ def test_a_call_without_the_refused_feature_cannot_be_mended(message):
     assert notes.adjusted == {}
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Invalid value at 'tools[0].computer_use.environment' (type.googleapis.com/E), \"{}\"",
+        'Invalid JSON payload received. Unknown name "{}": Cannot find field.',
+        "Unknown name \"id\" at '{}': Cannot find field.",
+        "* GenerateContentRequest.tools[0].parameters.properties[{}].items: missing field.",
+    ],
+)
+@pytest.mark.parametrize(
+    "words",
+    [
+        "temperature is not supported",
+        'x" temperature is not supported "',
+        "x\" at 'temperature is not supported",
+        "max output tokens 0 to 2 (exclusive)",
+        'a\n"OFF", temperature is not supported "OFF',
+    ],
+)
+def test_words_of_the_client_that_gemini_repeats_tell_nothing(message, words):
+    """One license could have changed everybody's requests for a day."""
+    healed, notes = mended(message.format(words), {"temperature": 1, "maxOutputTokens": 9})
+    assert healed is None
+    assert notes.adjusted == {}
+
+
 def test_a_refusal_is_remembered_for_a_day_and_for_its_model_only():
     now = 0.0
     learned = LearnedRefusals(lambda: now)
