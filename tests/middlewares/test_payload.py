@@ -1,6 +1,7 @@
 import asyncio
 import gzip
 import io
+import time
 
 import orjson
 import pytest
@@ -126,6 +127,23 @@ async def test_what_is_no_good_json_object_gets_a_400_that_says_why(client, body
 async def test_of_duplicate_keys_the_last_one_counts(client):
     body = b'{"messages":1,"model":"a","model":"b"}'
     assert await post(client, body) == (200, {"messages": 1, "model": "b"})
+
+
+@pytest.mark.parametrize("unit", [b"[],", b"{},", b"1,", b'{"a":1},'])
+def test_a_body_of_nothing_but_values_is_refused_before_it_is_parsed(unit):
+    body = b'{"a":[' + unit * (12_000_000 // len(unit)) + b"0]}"
+    began = time.process_time()
+    with pytest.raises(BadRequest, match="too many values"):
+        parse(body)
+    assert time.process_time() - began < 0.2
+
+
+@pytest.mark.parametrize(
+    "unit", ['{"a":1,"b":[2,3]},', "12,50.1,7,", "Well, yes: no, but [perhaps]. "]
+)
+def test_a_text_as_long_as_any_model_reads_is_no_heap_of_values(unit):
+    text = unit * (4_000_000 // len(unit))
+    assert parse(orjson.dumps({"messages": [text]})) == {"messages": [text]}
 
 
 @pytest.mark.parametrize("depth", [2, 3, MAX_DEPTH - 1, MAX_DEPTH])
