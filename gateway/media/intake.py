@@ -25,6 +25,7 @@ from gateway.media.parts import MediaPart
 from gateway.media.references import file_reference, mime_of_path, reference
 from gateway.media.spool import Spool
 from gateway.media.wav import pcm_header
+from gateway.media.web_url import MAX_CHARACTERS, UNREACHABLE
 from gateway.settings import Media
 
 # Up to so many bytes are checked and encoded on the loop: a thread would cost more.
@@ -127,6 +128,9 @@ class _Round:
         if not _SCHEME.match(source[:_HEAD].lstrip()):
             return self._owned(file_reference(source, base_url)) if part.key == "file_id" else None
         source = source.strip()
+        if len(source) > MAX_CHARACTERS:
+            # Before anything reads it whole.
+            raise InvalidMedia(UNREACHABLE)
         blob = reference(source, base_url)
         if blob is not None:
             return self._owned(blob)

@@ -1,5 +1,6 @@
 """What the middleware's tests do not show: what is fetched, and what is left behind."""
 
+import time
 from base64 import b64decode
 
 import pytest
@@ -19,12 +20,12 @@ async def nowhere(_host: str, _port: int) -> list[str]:
     raise OSError
 
 
-async def take(server, part: dict, files=None, **options) -> Exchange:
-    """Take in *part*; its URLs are paths of *server*."""
+async def take(server, *parts: dict, files=None, **options) -> Exchange:
+    """Take in *parts*; their URLs are paths of *server*."""
     settings = Media(allow_hosts=(f"127.0.0.1:{server.port}",), **options)
     exchange = Exchange("req-1", None, 0.0)
     exchange.license = License("alice")
-    payload = {"messages": [{"role": "user", "content": [part]}]}
+    payload = {"messages": [{"role": "user", "content": list(parts)}]}
     intake = Intake(settings, "http://127.0.0.1:1", Fetcher(settings, nowhere), files)
     await intake.fill(exchange, find(payload))
     return exchange
@@ -61,6 +62,31 @@ async def test_fetched_samples_get_their_header():
     assert (data[:4], data[54:]) == (b"RIFF", pcm())
 
 
+@pytest.mark.parametrize(
+    "source", [" " * 15_000_000, "gs://bucket/" + "a" * 15_000_000, "a:" + "a" * 15_000_000]
+)
+async def test_a_source_without_end_does_not_stop_the_others(source):
+    async with running({}) as server:
+        began = time.thread_time()
+        with pytest.raises(InvalidMedia):
+            await take(server, {"type": "image_url", "image_url": {"url": source}})
+        assert time.thread_time() - began < 0.1
+
+
+@pytest.mark.parametrize("most", [1_200, 2_400])
+async def test_a_url_named_several_times_counts_each_time(most):
+    """It goes up as often as it is named, so that a few bytes would become gigabytes."""
+    body = sample("png") + bytes(1_000 - len(sample("png")))
+    async with running({"/a": answer(body)}) as server:
+        url = {"type": "image_url", "image_url": {"url": f"http://127.0.0.1:{server.port}/a"}}
+        with pytest.raises(InvalidMedia) as caught:
+            await take(server, url, url, url, max_request_bytes=most)
+        assert len((await take(server, url, url, url, max_request_bytes=3_000)).media) == 3
+    assert caught.value.code == "media_too_large"
+    assert caught.value.param == f"messages[0].content[{most // 1_000}].image_url"
+    assert len(server.seen) == 2
+
+
 class Refusing:
     """A Files API that takes nothing."""
 
@@ -88,7 +114,7 @@ async def test_the_temporary_file_is_gone_when_the_upload_fails(monkeypatch):
     files = Refusing()
     async with running({"/a": answer(body)}) as server:
         with pytest.raises(GatewayError) as caught:
-            await take(server, file_url(server, "/a"), files, upload_above_bytes=1_000_000)
+            await take(server, file_url(server, "/a"), files=files, upload_above_bytes=1_000_000)
     assert (caught.value.code, caught.value.param) == (
         "media_not_processed",
         "messages[0].content[0].file",
