@@ -155,6 +155,20 @@ async def test_a_license_bound_to_networks_works_from_there(client):
     assert (await ask(client, ("Authorization", "here"), forwarded))[0] == 403
 
 
+async def test_what_a_client_writes_into_a_field_of_its_own_is_not_believed(client):
+    """HAProxy and others add a second field; together they are one list, read from its end."""
+    made_up = ("X-Forwarded-For", "192.0.2.7")
+    added = ("X-Forwarded-For", "198.51.100.9")
+    status, body = await ask(client, ("Authorization", "there"), made_up, added)
+    assert (status, body["code"]) == (403, "address_not_allowed")
+    assert (await ask(client, ("Authorization", "there"), added, made_up))[0] == 200
+    tries = [
+        (await ask(client, ("Authorization", "bad"), ("X-Forwarded-For", f"10.0.0.{n}"), added))[0]
+        for n in range(21)
+    ]
+    assert tries[-2:] == [401, 429]
+
+
 @pytest.mark.parametrize(
     ("path", "method", "status"),
     [
