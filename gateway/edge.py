@@ -46,6 +46,7 @@ _BY_STATUS: Final[Mapping[int, type[GatewayError]]] = {
     413: TooLarge,
     429: RateLimited,
 }
+_FAILED: Final = "The gateway failed; its log holds the reason under this request's id."
 # A wait longer than this is told in words only: SDKs would sleep it out, up to an hour.
 LONGEST_RETRY_AFTER_S: Final = 60.0
 
@@ -64,7 +65,7 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[EXCHANGE] = exchange
     response: web.StreamResponse | None = None
     try:
-        response = _given(await handler(request))
+        response = _given(await handler(request), exchange)
         if not response.prepared and _VERSION not in response.headers:
             stamp(response, exchange)
     except asyncio.CancelledError:
@@ -83,10 +84,12 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
-def _given(response: object) -> web.StreamResponse:
+def _given(response: object, exchange: Exchange) -> web.StreamResponse:
     """Give what came from behind, which may be others' work."""
     if not isinstance(response, web.StreamResponse):
-        raise TypeError("a middleware gave no response; does it `return await handler(request)`?")
+        reason = "a middleware gave no response; does it `return await handler(request)`?"
+        _log.error("unexpected_error", id=exchange.id, reason=reason)
+        raise GatewayError(_FAILED)
     return response
 
 
@@ -148,4 +151,4 @@ def _gateway_error(error: Exception, request: web.Request, exchange: Exchange) -
     if isinstance(error, web.HTTPException) and error.status < 500:
         return _BY_STATUS.get(error.status, BadRequest)(error.reason)
     _log.error("unexpected_error", id=exchange.id, exc_info=error)
-    return GatewayError("The gateway failed; its log holds the reason under this request's id.")
+    return GatewayError(_FAILED)

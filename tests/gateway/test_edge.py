@@ -2,7 +2,10 @@
 
 import asyncio
 
+import msgspec
 import pytest
+import structlog
+from aiohttp import web
 
 from gateway.edge import retry_headers
 from gateway.errors import (
@@ -119,3 +122,80 @@ async def test_readiness_needs_a_usable_credential(gateway):
     async with gateway.session.get(f"{root}/healthz") as response:
         assert response.status == 200
     await asyncio.sleep(0)
+
+
+GIVEN = {"x-request-id", "openai-processing-ms", "x-gateway-version"}
+
+
+@web.middleware
+async def others(request, handler):
+    """Do what a header asks, as middlewares of others may."""
+    match request.headers.get("x-do"):
+        case "answer":
+            return web.json_response({"by": "another"})
+        case "nothing":
+            await handler(request)
+            return None
+        case "forbid":
+            raise web.HTTPForbidden(reason="Not on Sundays.")
+        case "refuse":
+            return web.Response(status=403, text="no")
+        case _:
+            return await handler(request)
+
+
+@pytest.fixture
+async def beside_others(running):
+    async with ScriptedUpstream(answer(200, LAST)) as upstream:
+        settings = settings_for(upstream.url)
+        chain = ({"use": "tests.gateway.test_edge:others"}, *settings.middlewares)
+        async with running(msgspec.structs.replace(settings, middlewares=chain)) as one:
+            yield one
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "does", "status"),
+    [
+        ("POST", "/gemini/v1/chat/completions", "answer", 200),
+        ("POST", "/gemini/v1/chat/completions", "nothing", 500),
+        ("POST", "/gemini/v1/chat/completions", "forbid", 403),
+        ("POST", "/gemini/v1/chat/completions", "refuse", 403),
+        ("OPTIONS", "/gemini/v1/chat/completions", "", 204),
+        ("GET", "/healthz", "", 200),
+        ("GET", "/readyz", "", 200),
+        ("HEAD", "/healthz", "", 200),
+    ],
+)
+async def test_every_answer_carries_the_headers_of_all(beside_others, method, path, does, status):
+    headers = {"x-do": does, "x-request-id": "abc"}
+    root = beside_others.url.removesuffix("/gemini")
+    body = {"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "hi"}]}
+    async with beside_others.session.request(
+        method, root + path, headers={"Authorization": LICENSE} | headers, json=body
+    ) as response:
+        assert response.status == status
+        assert {name.lower() for name in response.headers} >= GIVEN
+        assert response.headers["x-request-id"] == "abc"
+        assert len(response.headers.getall("x-request-id")) == 1
+
+
+async def test_a_middleware_that_gives_nothing_is_named_in_the_log(beside_others):
+    with structlog.testing.capture_logs() as lines:
+        _, body = await ask(
+            beside_others,
+            "POST",
+            "/gemini/v1/chat/completions",
+            headers={"x-do": "nothing"},
+            json={"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "hi"}]},
+        )
+    assert set(body["error"]) == {"message", "type", "param", "code"}
+    assert body["error"]["code"] == "internal_error"
+    (line,) = [line for line in lines if line["event"] == "unexpected_error"]
+    assert "return await handler(request)" in line["reason"]
+
+
+async def test_a_refusal_of_anothers_keeps_its_status_and_takes_the_clients_form(beside_others):
+    path = "/gemini/v1/chat/completions"
+    _, body = await ask(beside_others, "POST", path, headers={"x-do": "forbid"}, json={})
+    assert body["error"]["message"] == "Not on Sundays."
+    assert body["error"]["code"] == "permission_denied"
