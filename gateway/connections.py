@@ -10,6 +10,7 @@ import asyncio
 import re
 import resource
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,8 @@ CONNECTION_SHARE = 0.45
 MAX_DESCRIPTORS = 1_048_576
 # So many connections above the cap are still told why; the ones beyond are just closed.
 TOLD_ABOVE_CAP = 64
-OVERLOADED_RETRY_S = 1
+RETRY_S = 1
+LOOK_AT_UNSENT_S = 0.02
 SLASHES = re.compile("/{2,}")
 ALIASES = ("/v1/", "/v1beta/")
 
@@ -169,6 +171,22 @@ class Connection(RequestLoop):
         if self._waiter is not None and not self._messages:
             self.force_close()
 
+    async def _handle_request(
+        self,
+        request: web.BaseRequest,
+        start_time: float | None,
+        request_handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+    ) -> tuple[web.StreamResponse, bool]:
+        """Answer *request*, which runs until its last byte is written, as aiohttp calls this."""
+        assert self._manager is not None
+        drain = self._manager.drain
+        # What comes later is not waited for; where that matters, it is refused.
+        task = None if drain.begun else drain.enter()
+        try:
+            return await super()._handle_request(request, start_time, request_handler)
+        finally:
+            drain.leave(task)
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -207,7 +225,7 @@ class ConnectionServer(web.Server):
         self.bounds = bounds
         self._app = app
         self._shortcuts = Shortcuts(app)
-        self._drain = drain
+        self.drain = drain
         self._paths = paths
 
     def __call__(self) -> Connection:
@@ -220,6 +238,14 @@ class ConnectionServer(web.Server):
             assert isinstance(connection, Connection)
             connection.close_if_idle()
 
+    async def sent(self) -> None:
+        """Wait until nothing that was written is held here: an answer may have ended before."""
+        # Nothing tells of this: a transport says when it holds little, not when nothing.
+        while any(  # noqa: ASYNC110
+            one.get_write_buffer_size() for one in self._connections.values()
+        ):
+            await asyncio.sleep(LOOK_AT_UNSENT_S)
+
     async def _handled(self, request: web.BaseRequest) -> web.StreamResponse:
         assert isinstance(request, web.Request)
         if request.version < HttpVersion11 and TRANSFER_ENCODING in request.headers:
@@ -227,8 +253,16 @@ class ConnectionServer(web.Server):
             return answer(BadRequest("HTTP/1.0 has no Transfer-Encoding."))
         # The second is what an AppRunner gives its server.
         handle = self._shortcuts.of(request) or self._app._handle  # noqa: SLF001
-        response = await handle(request)
-        if self._drain.begun and not response.prepared:
+        try:
+            response = await handle(request)
+        except asyncio.CancelledError:
+            if not self.drain.over or request.writer.output_size > 0:
+                raise
+            # Of a stream or an answer under way `relay` tells; this one came to neither.
+            response = answer(
+                Unavailable("The gateway is restarting; ask again.", retry_after=RETRY_S)
+            )
+        if self.drain.begun and not response.prepared:
             response.force_close()
         return response
 
@@ -261,7 +295,7 @@ class ConnectionServer(web.Server):
 async def overloaded(_: web.BaseRequest) -> web.StreamResponse:
     """Answer on a connection above the cap."""
     message = "Too many connections; try again."
-    return answer(Unavailable(message, retry_after=OVERLOADED_RETRY_S))
+    return answer(Unavailable(message, retry_after=RETRY_S))
 
 
 async def defer_continue(_: web.Request) -> None:

@@ -1,8 +1,9 @@
 """How the gateway stops: no new requests, the running ones finish, at the bound they are told to.
 
-`serve` begins the drain and ends it; `edge` and `relay` only look at it and enter it. At the bound
-every entered task is cancelled while `over` is set: whoever catches that `CancelledError` and sees
-`over` tells the client and returns, instead of treating it as a client that left.
+`serve` begins the drain and ends it; a connection enters each request from its arrival to the last
+byte of its answer, and `relay` lets in what has been entered. At the bound every entered task is
+cancelled while `over` is set: whoever catches that `CancelledError` and sees `over` tells the
+client and returns, instead of treating it as a client that left.
 """
 
 import asyncio
@@ -32,22 +33,27 @@ class Drain:
         """How many requests run."""
         return len(self._running)
 
-    def enter(self) -> asyncio.Task[object]:
+    def enter(self) -> asyncio.Task[object] | None:
         """Count the current task as a running request and give it, for `leave`.
 
-        Raises `Unavailable` once begun.
+        None if it is counted already, by who leaves later. Raises `Unavailable` for another one
+        once begun.
         """
-        if self.begun:
-            raise Unavailable("The gateway is restarting; try again.", retry_after=RETRY_AFTER_S)
         # Asking for the loop costs a system call each time in Python 3.11.
         self._loop = self._loop or asyncio.get_running_loop()
         task = asyncio.current_task(self._loop)
         assert task is not None
+        if task in self._running:
+            return None
+        if self.begun:
+            raise Unavailable("The gateway is restarting; try again.", retry_after=RETRY_AFTER_S)
         self._running.add(task)
         return task
 
-    def leave(self, task: asyncio.Task[object]) -> None:
-        """Count *task* no longer."""
+    def leave(self, task: asyncio.Task[object] | None) -> None:
+        """Count *task* no longer; None is one that goes on."""
+        if task is None:
+            return
         self._running.discard(task)
         if not self._running:
             self._idle.set()
@@ -56,8 +62,8 @@ class Drain:
         """Let no new request in."""
         self.begun = True
 
-    async def finished(self, timeout_s: float) -> bool:
-        """Wait for the running requests; say whether all ended within *timeout_s*."""
+    async def finished(self, timeout_s: float | None) -> bool:
+        """Wait for the running requests; say whether all ended within *timeout_s*, if given."""
         if not self._running:
             return True
         self._idle.clear()

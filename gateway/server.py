@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -112,7 +113,7 @@ class Service:
         for site in runner.sites:
             await site.stop()
         runner.connections.close_idle()
-        finished = asyncio.create_task(drain.finished(self.settings.server.drain_timeout_s))
+        finished = asyncio.create_task(self._finished(runner.connections, drain))
         now = asyncio.create_task(self._now.wait())
         await asyncio.wait({finished, now}, return_when=asyncio.FIRST_COMPLETED)
         now.cancel()
@@ -121,6 +122,13 @@ class Service:
             log.warning("ending_requests", running=drain.count)
             drain.end()
             await drain.finished(END_GRACE_S)
+
+    async def _finished(self, connections: ConnectionServer, drain: Drain) -> None:
+        """Wait, up to the bound, until every request that runs has been answered and sent."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.server.drain_timeout_s):
+                await drain.finished(None)
+                await connections.sent()
 
     def _handle_signals(self, loop: asyncio.AbstractEventLoop, app: web.Application) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -16,6 +16,7 @@ from tests.faults.scripted import (
     SSE,
     STALL,
     ScriptedUpstream,
+    answer,
     chunk,
     data,
     event,
@@ -69,6 +70,32 @@ async def test_told_to_stop_it_finishes_a_hundred_streams(gateway):
         assert await process.ended() == 0
         assert b"not-to-be-told" not in process.log
         assert LICENSE.encode() not in process.log
+
+
+async def test_a_request_that_is_still_arriving_when_told_to_stop_is_answered(gateway):
+    body = b'{"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "hi"}]}'
+    async with (
+        ScriptedUpstream(answer(200, LAST)) as upstream,
+        gateway(upstream) as (process, client),
+    ):
+
+        async def slowly():
+            yield body[:10]
+            await asyncio.sleep(0.2)
+            process.send(signal.SIGTERM)
+            await process.line("draining")
+            # More than the end takes once nothing runs.
+            await asyncio.sleep(2.5)
+            yield body[10:]
+
+        async with client.session.post(
+            f"{client.url}/v1/chat/completions",
+            data=slowly(),
+            headers={"Authorization": LICENSE, "Content-Type": "application/json"},
+        ) as response:
+            assert response.status == 200
+            assert (await response.json())["choices"][0]["message"]["content"] == "end"
+        assert await process.ended() == 0
 
 
 @pytest.mark.parametrize("again", [False, True])

@@ -420,3 +420,56 @@ async def test_a_body_that_breaks_off_into_nonsense_is_told_of_at_once(serve_app
     async with asyncio.timeout(5):
         status, _, body = await answered(reader)
     assert (status, body) == (400, b"malformed")
+
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def test_a_request_runs_until_the_client_has_read_its_answer(serve_app, dial):
+    async def large(_: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 20_000_000)
+
+    drain = Drain()
+    port, server = await serve_app(app_of(large), drain=drain)
+    reader, _ = await dial(port, GET)
+    await asyncio.sleep(0.1)
+    drain.begin()
+    assert not await drain.finished(0.05)
+    await answered(reader)
+    assert await drain.finished(1)
+    await asyncio.wait_for(server.sent(), 1)
+
+
+async def test_what_was_written_before_the_end_of_a_request_is_waited_for_too(serve_app, dial):
+    async def hasty(request: web.Request) -> web.Response:
+        request.transport.set_write_buffer_limits(high=1 << 30)
+        return web.Response(body=b"x" * 20_000_000)
+
+    drain = Drain()
+    port, server = await serve_app(app_of(hasty), drain=drain)
+    reader, _ = await dial(port, GET)
+    await asyncio.sleep(0.1)
+    assert drain.count == 0
+    sent = asyncio.create_task(server.sent())
+    await asyncio.sleep(0.05)
+    assert not sent.done()
+    await answered(reader)
+    await asyncio.wait_for(sent, 1)
+
+
+@pytest.mark.parametrize("fields", [b"", b"Connection: upgrade\r\nUpgrade: h2c\r\n"])
+async def test_a_request_runs_from_its_arrival_and_is_told_of_the_end(serve_app, dial, fields):
+    async def uploading(_: web.Request) -> web.Response:
+        await asyncio.sleep(3600)
+
+    drain = Drain()
+    port, _ = await serve_app(app_of(uploading), drain=drain)
+    reader, _ = await dial(port, GET[:-2] + fields + b"\r\n")
+    async with asyncio.timeout(2):
+        while not drain.count:
+            await asyncio.sleep(0.01)
+        drain.end()
+        status, headers, body = await answered(reader)
+    assert (status, headers["retry-after"], headers["connection"]) == (503, "1", "close")
+    assert orjson.loads(body)["error"]["code"] == "unavailable"
+    assert await reader.read() == b""

@@ -39,6 +39,18 @@ async def test_once_begun_nobody_new_is_let_in():
     assert caught.value.retry_after == 0.25
 
 
+async def test_what_runs_already_may_enter_again_and_is_counted_once():
+    drain = Drain()
+    task = drain.enter()
+    drain.begin()
+    again = drain.enter()
+    assert (again, drain.count) == (None, 1)
+    drain.leave(again)
+    assert drain.count == 1
+    drain.leave(task)
+    assert drain.count == 0
+
+
 async def test_at_the_end_the_running_ones_are_told():
     drain, go_on = Drain(), asyncio.Event()
     tasks = [asyncio.create_task(running(drain, go_on)) for _ in range(3)]
