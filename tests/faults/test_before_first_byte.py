@@ -9,6 +9,7 @@ import pytest
 from gateway.keys import CREDENTIALS
 from tests.faults.scripted import (
     CLOSE,
+    END,
     LAST,
     OK,
     RESET,
@@ -16,6 +17,8 @@ from tests.faults.scripted import (
     STALL,
     ScriptedUpstream,
     answer,
+    chunk,
+    data,
     event,
     refusal,
     stream,
@@ -328,3 +331,21 @@ async def test_an_unusual_but_good_whole_answer_is_taken(running, name):
         status, body, _ = await gateway.whole()
         assert (status, body["choices"][0]["finish_reason"]) == (200, "stop")
         assert len(upstream.seen) == 1
+
+
+OVERLOADED = {
+    "error": {"code": 503, "status": "UNAVAILABLE", "message": "The model is overloaded."}
+}
+
+
+@pytest.mark.parametrize("failure", [chunk(data(OVERLOADED)), chunk(b"data: {oops\r\n\r\n"), CLOSE])
+async def test_what_fails_behind_an_event_that_says_nothing_is_tried_again(running, failure):
+    """Nothing has gone out: such an event waits for the next one."""
+    script = [SSE, chunk(data({"usageMetadata": {"promptTokenCount": 3}})), 0.05, failure, END]
+    async with (
+        ScriptedUpstream(script, stream(LAST)) as upstream,
+        running(settings_for(upstream.url, keys=("k1", "k2"))) as gateway,
+    ):
+        seen = await gateway.stream()
+        assert (seen.status, seen.text, seen.error) == (200, "end", None)
+        assert len(upstream.seen) == 2

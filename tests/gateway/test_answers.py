@@ -253,3 +253,17 @@ async def test_who_writes_to_a_client_that_is_gone_is_told(aiohttp_client):
     with pytest.raises(aiohttp.ClientError):
         await client.get("/")
     assert isinstance(await told, ConnectionResetError)
+
+
+async def test_an_empty_chunk_is_none(aiohttp_client):
+    async def answer(request):
+        response = EventStream(time.monotonic, {})
+        await response.prepare(request)
+        for piece in (b"", b"one", b"", b"two"):
+            await response.write(piece)
+        await response.write_eof()
+        return response
+
+    client = await served(aiohttp_client, answer)
+    async with client.get("/") as response:
+        assert await response.read() == b"onetwo"

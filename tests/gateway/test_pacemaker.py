@@ -1,9 +1,14 @@
 """The one timer of a stream, looked at through a whole gateway with short limits."""
 
 import asyncio
+import socket
+import time
 
-from tests.faults.scripted import LAST, ScriptedUpstream, event, stream
-from tests.running import settings_for, streamed
+import orjson
+import pytest
+
+from tests.faults.scripted import END, LAST, SSE, ScriptedUpstream, chunk, data, event, stream
+from tests.running import LICENSE, settings_for, streamed
 
 
 async def test_a_quick_stream_sees_nothing_of_it(running):
@@ -42,3 +47,56 @@ async def test_no_timer_is_left_behind(running):
         await asyncio.sleep(0.2)
         names = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}
         assert not {name for name in names if name.startswith("Pacemaker")}
+
+
+async def test_a_commit_in_one_turn_with_the_first_event_ends_nothing(running):
+    def script(*_):
+        yield SSE + chunk(data(event("first ")))
+        # After this the loop finds the event and the due timer at once.
+        time.sleep(0.3)
+        yield from (0.1, chunk(data(LAST)), END)
+
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url, upstream={"commit_after_s": 0.2})) as gateway,
+    ):
+        seen = await gateway.stream()
+    assert (seen.text, seen.finish_reasons, seen.done) == ("first end", ["stop"], True)
+
+
+@pytest.mark.parametrize("commit_after_s", [0.1, 0.5])
+async def test_a_client_that_reads_slowly_but_always_is_not_cut(running, commit_after_s):
+    body = orjson.dumps(
+        {
+            "model": "gemini-2.5-flash",
+            "stream": True,
+            "messages": [{"role": "user", "content": "hi"}],
+        }
+    )
+    script = stream(event("x" * 12_000_000), LAST)
+    limits = {
+        "upstream": {"commit_after_s": commit_after_s},
+        "server": {"send_timeout_s": 0.2},
+    }
+    loop = asyncio.get_running_loop()
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url, **limits)) as gateway,
+    ):
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+            client.setblocking(False)
+            port = int(gateway.url.split(":")[2].split("/")[0])
+            await loop.sock_connect(client, ("127.0.0.1", port))
+            head = (
+                "POST /gemini/v1/chat/completions HTTP/1.1\r\nHost: x\r\n"
+                f"Authorization: {LICENSE}\r\nContent-Type: application/json\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n"
+            )
+            await loop.sock_sendall(client, head.encode() + body)
+            end = b""
+            while not end.endswith(b"[DONE]\n\n\r\n0\r\n\r\n"):
+                piece = await loop.sock_recv(client, 100_000)
+                assert piece, "cut"
+                end = (end + piece)[-100:]
+                await asyncio.sleep(0.01)

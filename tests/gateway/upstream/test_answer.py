@@ -70,15 +70,25 @@ async def test_what_holds_no_event_is_a_failed_attempt(body, streaming):
         assert caught.value.fault.kind is Kind.GARBAGE
 
 
-async def test_an_error_comes_after_the_events_of_the_same_read():
-    error = data({"error": {"code": 503, "status": "UNAVAILABLE", "message": "x"}})
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (
+            data({"error": {"code": 503, "status": "UNAVAILABLE", "message": "x"}}),
+            UpstreamOverloaded,
+        ),
+        (b"data: {broken\r\n\r\n", UpstreamError),
+        (b"data: 5\r\n\r\n", UpstreamError),
+    ],
+)
+async def test_an_error_comes_after_the_events_of_the_same_read(error, kind):
     script = [SSE, chunk(data(event("a"))), 0.05, chunk(data(event("b")) + error), END]
     async with answered(*script) as one:
         await one.begin()
         seen = []
         batches = one
         seen += await anext(batches) + await anext(batches)
-        with pytest.raises(UpstreamOverloaded):
+        with pytest.raises(kind):
             await anext(batches)
         assert seen == [event("a"), event("b")]
 
@@ -95,6 +105,25 @@ async def test_breaks_are_told_by_kind(ending, error):
     async with answered(SSE, chunk(data(event("a"))), 0.05, *ending, idle_s=0.2) as one:
         await one.begin()
         with pytest.raises(error):
+            await rest(one)
+
+
+async def test_while_nobody_reads_nothing_is_silent():
+    script = [SSE, chunk(data(event("a"))), 0.05, chunk(data(event("b"))), 0.5, *stream(LAST)[1:]]
+    async with answered(*script, idle_s=0.2) as one:
+        await one.begin()
+        seen = await anext(one) + await anext(one)
+        await asyncio.sleep(0.6)
+        seen += [e for batch in await rest(one) for e in batch]
+        assert seen == [event("a"), event("b"), LAST]
+
+
+@pytest.mark.parametrize("noise", [b": ping\n\n", b"\r\n", b"garbage\n"])
+async def test_what_is_no_event_does_not_end_a_silence(noise):
+    script = [SSE, chunk(data(event("a"))), *[0.1, chunk(noise)] * 8, chunk(data(LAST)), END]
+    async with answered(*script, idle_s=0.3) as one:
+        await one.begin()
+        with pytest.raises(UpstreamTimeout):
             await rest(one)
 
 

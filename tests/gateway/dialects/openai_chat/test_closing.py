@@ -112,6 +112,21 @@ def test_an_empty_stop_is_marked():
     assert "finish_message" not in last(run(make_reply(), [stop("a")]))
 
 
+def test_an_empty_text_with_a_signature_is_an_empty_answer():
+    part = {"text": "", "thoughtSignature": "c2ln"}
+    end = last(run(make_reply(), [stop(part)]))
+    assert end["finish_message"] == "Gemini ended without any output."
+    with pytest.raises(UpstreamEmpty, match="NO_IMAGE"):
+        run(make_reply(), [event(part, finishReason="NO_IMAGE")])
+
+
+def test_sound_that_goes_out_as_it_came_is_no_empty_answer():
+    part = {"inlineData": {"mimeType": "audio/ogg", "data": "AAAA"}}
+    for reason in ("STOP", "NO_IMAGE"):
+        end = last(run(make_reply(), [event(part, finishReason=reason)]))
+        assert (end["finish_reason"], "finish_message" in end) == ("stop", False)
+
+
 def test_a_malformed_call_is_told_with_its_text():
     """Report 26: the answer was empty and said nothing of why."""
     told = event(finishReason="MALFORMED_FUNCTION_CALL", finishMessage="call:f(x")

@@ -56,3 +56,12 @@ def test_a_fence_within_the_code_does_not_end_the_block():
     code = {"executableCode": {"code": "'''\n```\n'''\n"}}
     told = message([event("x\n", code, {"codeExecutionResult": {}}), stop("")])
     assert told["content"] == "x\n\n````python\n'''\n```\n'''\n````\n\n```output\n```\n"
+
+
+def test_only_a_stream_counts_its_entries():
+    """OpenAI's own client joins lists by index."""
+    chunks = run(make_reply(), [event(CODE), event(RESULT), stop("2")])
+    items = [item for delta in deltas(chunks) for item in delta.get("code_execution", ())]
+    assert [item["index"] for item in items] == [0, 1]
+    told = message([event(CODE), event(RESULT), stop("2")])
+    assert not any("index" in item for item in told["code_execution"])

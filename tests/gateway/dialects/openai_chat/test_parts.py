@@ -49,3 +49,12 @@ def test_a_signed_text_is_text():
 )
 def test_a_part_without_a_word_of_openais_goes_out_as_it_came(part):
     assert message([event(part), stop("x")])["native_parts"] == [part]
+
+
+def test_only_a_stream_counts_native_parts():
+    """OpenAI's own client joins lists by index."""
+    parts = [{"partOfTomorrow": {"a": 1}}, {"toolResponse": {"id": "a"}}]
+    chunks = run(make_reply(), [event(parts[0]), stop(parts[1])])
+    told = [delta["native_parts"] for delta in deltas(chunks)]
+    assert told == [[{**parts[0], "index": 0}], [{**parts[1], "index": 1}]]
+    assert message([stop(*parts)])["native_parts"] == parts
