@@ -6,6 +6,7 @@ All frames are written whole, so a keepalive written from here never cuts one.
 """
 
 import asyncio
+from math import inf
 
 from aiohttp import web
 
@@ -44,7 +45,8 @@ class Pacemaker:
         self._exchange = exchange
         self._settings = settings.upstream
         self._send_timeout_s = settings.server.send_timeout_s
-        self._unsent = 0
+        # Until it was looked at once, nobody knows whether it grows less.
+        self._unsent = inf
         self._task: asyncio.Task[None] | None = None
         self._handle = self._loop.call_later(self._settings.commit_after_s, self._look)
 
