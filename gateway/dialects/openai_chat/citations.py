@@ -50,14 +50,43 @@ def keep_citations(choice: Choice, value: Any) -> None:
 
 
 def grounding_noter(name: str) -> Callable[[Choice, Any], None]:
-    """Make the noter of the metadata called *name*; the last that is not empty counts."""
+    """Make the noter of the metadata called *name*, which may come in pieces or be repeated."""
 
     def keep(choice: Choice, value: Any) -> None:
         # What nests so deep that it cannot be sent is refused here, not when it goes out.
         orjson.dumps(value)
-        choice.grounding[name] = value
+        before = choice.grounding.get(name)
+        choice.grounding[name] = value if before is None else _merged(before, value)
 
     return keep
+
+
+def _merged(before: Json, value: Json) -> Json:
+    """Give both metadata as one: what is told again stands there once."""
+    own = value.get("groundingChunks") or []
+    chunks = _joined(before.get("groundingChunks") or [], own)
+    if own and chunks != own:
+        # The places that its supports name are those in its own list.
+        supports = value.get("groundingSupports") or []
+        value = {**value, "groundingSupports": [_renumbered(one, own, chunks) for one in supports]}
+    merged = dict(before)
+    for name, told in value.items():
+        if isinstance(told, list):
+            merged[name] = _joined(before.get(name) or [], told)
+        elif told:
+            merged[name] = told
+    return merged
+
+
+def _joined(before: list[Any], more: list[Any]) -> list[Any]:
+    return before + [one for one in more if one not in before]
+
+
+def _renumbered(support: Json, own: list[Any], chunks: list[Any]) -> Json:
+    """Give *support* of chunks in the list *own* as one of the same in *chunks*."""
+    indices = support.get("groundingChunkIndices") or []
+    places = [chunks.index(own[at]) if 0 <= at < len(own) else at for at in indices]
+    return {**support, "groundingChunkIndices": places}
 
 
 def _grounded(metadata: Json, written: "_Written") -> Iterator[Json]:

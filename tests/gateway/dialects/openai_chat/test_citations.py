@@ -84,6 +84,42 @@ def test_citations_are_streamed_before_the_finish_with_the_raw_metadata():
     assert chunks[-1]["choices"][0]["delta"] == {}
 
 
+def test_metadata_told_in_pieces_and_again_are_told_as_one():
+    """The last event had replaced what the ones before it told."""
+    other = {"web": {"uri": "https://b.org/", "title": "b.org"}}
+    searched = {"webSearchQueries": ["q"], "searchEntryPoint": {"renderedContent": "<b>"}}
+    events = [
+        event("Paris", groundingMetadata=searched),
+        event("!", groundingMetadata=grounding(support("Paris"))),
+        event("Rome", groundingMetadata=grounding(support("Rome", 6), chunks=[other])),
+        stop(
+            groundingMetadata={
+                **grounding(support("!", 5, indices=(1,)), chunks=[WEB, other]),
+                "webSearchQueries": ["q", "r"],
+            }
+        ),
+    ]
+    reply = make_reply()
+    told = reply.collect(run(reply, [*events, {"usageMetadata": {"promptTokenCount": 1}}]))
+    message = told["choices"][0]["message"]
+    citations = [one["url_citation"]["url"] for one in message["annotations"]]
+    assert (cited(message), citations) == (
+        ["Paris", "Rome", "!"],
+        [URL, "https://b.org/", "https://b.org/"],
+    )
+    assert message["grounding"]["groundingMetadata"] == {
+        "webSearchQueries": ["q", "r"],
+        "searchEntryPoint": {"renderedContent": "<b>"},
+        "groundingChunks": [WEB, other],
+        "groundingSupports": [
+            support("Paris"),
+            support("Rome", 6, indices=(1,)),
+            support("!", 5, indices=(1,)),
+        ],
+    }
+    assert reply.usage.searches == 2
+
+
 def test_every_kind_of_source_is_cited():
     chunks = [
         WEB,
