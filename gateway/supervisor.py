@@ -67,24 +67,29 @@ class Supervisor:
                 self._status = status
                 self._stop()
                 break
-            first = False
+            first = first and status is None
             deaths = 1 if time.monotonic() - started > WELL_AFTER_S else deaths + 1
             log.error("worker_died", worker=number, status=status, restart_in_s=pause_s(deaths))
             await self._pause(pause_s(deaths))
 
-    async def _live(self, number: int) -> int:
-        """Run worker *number* to its end; give its exit status."""
+    async def _live(self, number: int) -> int | None:
+        """Run worker *number* to its end; give its exit status, None if it could not start."""
         descriptors = [sock.fileno() for sock in self._sockets]
         listening = [f"--listen-fd={descriptor}" for descriptor in descriptors]
-        # A session of its own: Ctrl-C reaches the parent alone, which tells the workers once.
-        worker = await asyncio.create_subprocess_exec(
-            *self._command,
-            f"--worker={number}",
-            *listening,
-            stdin=asyncio.subprocess.PIPE,
-            pass_fds=descriptors,
-            start_new_session=True,
-        )
+        try:
+            # A session of its own: Ctrl-C reaches the parent alone, which tells the workers once.
+            worker = await asyncio.create_subprocess_exec(
+                *self._command,
+                f"--worker={number}",
+                *listening,
+                stdin=asyncio.subprocess.PIPE,
+                pass_fds=descriptors,
+                start_new_session=True,
+            )
+        except OSError as error:
+            # Where there is no room for a process now, there may be later.
+            log.error("worker_not_started", worker=number, reason=error.strerror)  # noqa: TRY400
+            return None
         self._workers[number] = worker
         if self._stopping.is_set():
             worker.send_signal(signal.SIGTERM)

@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -8,7 +9,7 @@ import aiohttp
 import pytest
 
 from gateway.sockets import listen, where
-from gateway.supervisor import LONGEST_PAUSE_S, pause_s
+from gateway.supervisor import LONGEST_PAUSE_S, Supervisor, pause_s
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("fake_service.py")
@@ -21,6 +22,17 @@ from gateway.settings import Log
 Output().configure(Log(format="json"), ())
 sockets = listen("127.0.0.1", int(sys.argv[1]))
 sys.exit(asyncio.run(Supervisor(sys.argv[2:], sockets, 2).run()))
+"""
+# A worker that writes down each of its lives, in a folder, and is fatally wrong from the second on.
+WRONG_LATER = """
+import os, sys, time
+lives = os.path.join(*sys.argv[1:3])
+begun = os.path.exists(lives)
+with open(lives, "a") as file:
+    file.write(f"{os.getpid()}\\n")
+if begun:
+    sys.exit(78)
+time.sleep(60)
 """
 
 
@@ -119,6 +131,43 @@ def _alive(pid: int) -> bool:
 async def test_a_worker_that_a_restart_will_not_mend_ends_the_parent(parent):
     process, _ = await parent(sys.executable, "-c", "raise SystemExit(78)")
     assert await asyncio.wait_for(process.wait(), 20) == 78
+
+
+async def _lives(folder: Path, number: int, count: int) -> list[int]:
+    """Give the pids of worker *number* when it has begun to live for the *count*th time."""
+    file = folder / f"--worker={number}"
+    async with asyncio.timeout(20):
+        while not file.exists() or file.read_text().count("\n") < count:
+            await asyncio.sleep(0.02)
+    return [int(pid) for pid in file.read_text().split()]
+
+
+async def test_a_worker_that_only_later_finds_something_wrong_ends_nobody_else(parent, tmp_path):
+    process, _ = await parent(sys.executable, "-c", WRONG_LATER, str(tmp_path))
+    first, other = [(await _lives(tmp_path, number, 1))[0] for number in (1, 2)]
+    os.kill(first, signal.SIGKILL)
+    # It is tried again and again: the file may be mended.
+    await _lives(tmp_path, 1, 3)
+    assert process.returncode is None
+    assert _alive(other)
+    assert await _lives(tmp_path, 2, 1) == [other]
+
+
+async def test_a_worker_that_cannot_be_forked_is_tried_again(monkeypatch):
+    fork, tries = asyncio.create_subprocess_exec, []
+
+    async def failing(*words, **options):
+        tries.append(words)
+        if len(tries) == 1:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return await fork(*words, **options)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", failing)
+    supervisor = Supervisor([sys.executable, "-c", "raise SystemExit(78)"], [], 1)
+    async with asyncio.timeout(20):
+        # The status of its first life counts as ever.
+        assert await supervisor.run() == 78
+    assert len(tries) == 2
 
 
 def test_pauses_grow_up_to_a_bound():
