@@ -4,6 +4,7 @@ import configparser
 import re
 from pathlib import Path
 
+from gateway import config
 from gateway.settings import Server
 from gateway.supervisor import FATAL_STATUS
 
@@ -15,6 +16,26 @@ def section() -> configparser.SectionProxy:
     parser.optionxform = str
     parser.read_string(UNIT.read_text())
     return parser["Service"]
+
+
+def environment() -> dict[str, str]:
+    """Give the variables that the unit sets, each on a line of its own."""
+    lines = re.findall(r"^Environment=(\w+)=(.*)$", UNIT.read_text(), re.MULTILINE)
+    return dict(lines)
+
+
+def test_what_is_written_lies_where_the_unit_may_write():
+    """Under `ProtectSystem=strict` that is the state directory alone."""
+    assert section()["ProtectSystem"] == "strict"
+    home = f"/var/lib/{section()['StateDirectory']}/"
+    assert environment()["GATEWAY_DATABASE__SPILL"].startswith(home)
+    assert environment()["GATEWAY_DATABASE__URL"].split("///", 1)[1].startswith(home)
+
+
+def test_the_variables_of_the_unit_are_understood(tmp_path):
+    environ = environment() | {"GATEWAY_CONFIG": str(tmp_path / "config.toml")}
+    (tmp_path / "config.toml").write_text("")
+    assert config.read(None, environ).database.spill == environment()["GATEWAY_DATABASE__SPILL"]
 
 
 def test_the_unit_leaves_time_for_the_drain():
