@@ -278,8 +278,8 @@ def _is_plain_model(name: str) -> bool:
 
 def _check_places(settings: Settings) -> None:
     """Check texts that name something: addresses, networks, time zones."""
-    base = urlsplit(settings.upstream.base_url)
     try:
+        base = urlsplit(settings.upstream.base_url)
         base.port  # noqa: B018 - reading it checks it
     except ValueError as error:
         raise ConfigError(f"upstream.base_url: {error}") from None

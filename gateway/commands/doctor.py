@@ -10,14 +10,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from gateway import config, plugins
+from gateway.commands.serve import checked
+from gateway.config import ConfigError
 from gateway.log import Secrets, secrets_of
 from gateway.machine import check_machine
 from gateway.settings import Credential, Settings
 from gateway.sockets import StartError, listen
 from gateway.state.calendar import Calendar
 from gateway.state.embedded import is_embedded
-from gateway.state.opening import check_state
 from gateway.state.rules import Demand, Plan
 
 TIMEOUT_S = 10.0
@@ -38,11 +38,8 @@ def doctor(path: Path | None) -> None:
     """Check configuration, port, state server, database, and each Gemini key."""
     try:
         check_machine()
-        settings = config.load(path)
-        plugins.load(settings.middlewares).require_whole()
-        check_state(settings)
-        config.require_credentials(settings)
-    except (config.ConfigError, StartError) as error:
+        settings = checked(path)
+    except (ConfigError, StartError) as error:
         findings = [Finding("configuration", well=False, remark=str(error))]
     else:
         findings = [Finding("configuration", well=True, remark="read and checked")]

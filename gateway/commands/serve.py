@@ -5,6 +5,7 @@ import os
 import socket
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 import structlog
@@ -12,6 +13,7 @@ import structlog
 from gateway import __version__, config, plugins
 from gateway.app import build_app
 from gateway.commands import told
+from gateway.config import ConfigError
 from gateway.database.engine import Database
 from gateway.log import Output, secrets_of
 from gateway.machine import check_machine
@@ -32,7 +34,7 @@ def serve(path: Path | None, worker: int, descriptors: tuple[int, ...], *, check
     """Run the gateway."""
     with told():
         check_machine()
-        settings = _settings(path)
+        settings = checked(path)
         if check:
             click.echo(_summary(settings))
             return
@@ -54,20 +56,41 @@ def _run(path: Path | None, settings: Settings, sockets: list[socket.socket], wo
     try:
         if settings.server.workers > 1 and not worker:
             return _supervise(path, settings, sockets)
-        reread = partial(_settings, path)
+        reread = partial(checked, path)
         return run(Service(settings, sockets, output, build_app, reread, worker))
     finally:
         output.sink.flush()
 
 
-def _settings(path: Path | None) -> Settings:
-    """Read and check everything that can be wrong before anything listens."""
+def checked(path: Path | None) -> Settings:
+    """Read and check everything that can be wrong before anything listens.
+
+    Raises `ConfigError`, and nothing else whatever the file at *path* holds.
+    """
     settings = config.load(path)
     config.require_credentials(settings)
     plugins.load(settings.middlewares).require_whole()
-    check_state(settings)
-    Database(settings.database.url)
+    _check_state(settings)
+    try:
+        Database(settings.database.url)
+    except ValueError:
+        # What the library says may quote a part of the password.
+        raise ConfigError("database.url: the port is no number") from None
     return settings
+
+
+def _check_state(settings: Settings) -> None:
+    """Check `[state] url`, with the options that the library looks at only when it connects."""
+    try:
+        check_state(settings)
+        if urlsplit(settings.state.url).scheme in {"redis", "rediss", "unix"}:
+            from redis.asyncio import ConnectionPool
+
+            ConnectionPool.from_url(settings.state.url).make_connection()  # type: ignore[no-untyped-call]
+    except ConfigError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the library says, the address is wrong
+        raise ConfigError(f"state.url: {str(error).rpartition('() ')[2]}") from None
 
 
 def _summary(settings: Settings) -> str:

@@ -1,5 +1,6 @@
 import os
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,8 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 CREDENTIAL = '[[upstream.credentials]]\nname = "a"\n'
 LICENSE = '[[licenses]]\nid = "a"\n'
+OTHER = '[[licenses]]\nid = "b"\n'
+DIGEST = sha256(b"x").hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -50,6 +53,9 @@ LICENSE = '[[licenses]]\nid = "a"\n'
         ),
         ("[upstream]\nbase_url = 'ftp://x'", "upstream.base_url: must look like https://"),
         ("[upstream]\nbase_url = 'https://'", "upstream.base_url: must look like https://"),
+        ("[upstream]\nbase_url = 'http://x:abc'", "upstream.base_url: Port could not be cast"),
+        ("[upstream]\nbase_url = 'http://x:70000'", "upstream.base_url: Port out of range"),
+        ("[upstream]\nbase_url = 'http://[::1'", "upstream.base_url: Invalid IPv6 URL"),
         ("upstream.credentials = 'x'", "upstream.credentials: expected `array`, got `str`"),
         ("upstream.credentials = ['x']", "upstream.credentials[0]: must be a table, not text"),
         (CREDENTIAL, "upstream.credentials[0]: give exactly one of key, key_env, key_file; none"),
@@ -79,6 +85,20 @@ LICENSE = '[[licenses]]\nid = "a"\n'
         ),
         (LICENSE, "licenses[0]: give exactly one of key, key_env, key_file, key_sha256"),
         (LICENSE + "key='x'\n" + LICENSE + "key='y'", "licenses[1]: the name 'a' is used twice"),
+        (LICENSE + "key_sha256='xyz'", "licenses[0].key_sha256: expected `str` matching"),
+        (LICENSE + f"key_sha256='{'0' * 63}'", "licenses[0].key_sha256: expected `str` matching"),
+        (LICENSE + "key='x'\n" + OTHER + "key='x'", "licenses[1]: has the same key as licenses[0]"),
+        (
+            LICENSE + f"key_sha256='{DIGEST.upper()}'\n" + OTHER + "key=' Bearer x '",
+            "licenses[1]: has the same key as licenses[0]",
+        ),
+        (LICENSE + "key='x'\nusd_per_day=inf", "licenses[0].usd_per_day: expected `float` <= "),
+        (LICENSE + "key='x'\nusd_per_day=nan", "licenses[0].usd_per_day: expected `float` > 0"),
+        (LICENSE + "key='x'\nusd_per_month=1e300", "licenses[0].usd_per_month: expected `float`"),
+        (
+            LICENSE + f"key='x'\ntokens_per_day={2**60}",
+            "licenses[0].tokens_per_day: expected `int`",
+        ),
         (LICENSE + "key='x'\ntimezone='Mars'", "licenses[0].timezone: 'Mars' is not a time zone"),
         (LICENSE + "key='x'\nnetworks=['1.2.3.4/99']", "licenses[0].networks[0]: '1.2.3.4/99'"),
         (LICENSE + "key='x'\nmodels='m'", "licenses[0].models: expected `array`, got `str`"),
@@ -90,6 +110,12 @@ LICENSE = '[[licenses]]\nid = "a"\n'
         ("[media]\nallow_hosts=['a', 'b:c']", "media.allow_hosts[1]: 'b:c' has no number"),
         ("[media]\nallow_hosts=['10.0.0.0/40']", "media.allow_hosts[0]: '10.0.0.0/40' does not"),
         ("[server]\nworkers = 2", "server.workers: several processes must share their counters"),
+        (
+            "[server]\nworkers=2\n[state]\nurl='embedded://'\n[admin]\nport=65535",
+            "admin.port: worker 2 would have port 65536",
+        ),
+        ("[models.prices.m]\ninput=inf\noutput=1", "models.prices.m.input: expected `float` <= "),
+        ("[models.tiers]\nm=1e300", "models.tiers.m: expected `float` <= "),
         ("[models.prices]\nm = { input = 1 }", "models.prices.m: the option 'output' is missing"),
         (
             "[models.replacements]\nm = { modle = 'x' }",

@@ -147,6 +147,19 @@ def test_each_mistake_is_told_with_its_place(acme, tables, complaint):
     assert complaint in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("tables", "missing"),
+    [
+        ((), "license"),
+        (({"use": "middlewares.license:LicenseAuth"},), "call"),
+        ((PROVIDER,), "license"),
+    ],
+)
+def test_a_chain_behind_which_nothing_could_be_answered_is_refused(acme, tables, missing):
+    with pytest.raises(PluginError, match=f"middlewares: none of them provides '{missing}'"):
+        plugins.load(tables).require_whole()
+
+
 async def _passed(chain: plugins.Chain, *, carries_payload: bool) -> list[str]:
     @web.middleware
     async def edge(request, handler):

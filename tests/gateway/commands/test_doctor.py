@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from gateway.commands.doctor import _examined, doctor
 from gateway.settings import Credential, Database, Server, Settings, State, Upstream
 from gateway.sockets import listen
+from tests.gateway.commands.test_serve import WRONG
 from tests.gateway.state.servers import Server as StateServer
 from tests.gateway.state.servers import sentinel
 
@@ -71,7 +72,14 @@ async def test_what_is_not_there_is_found_and_no_password_is_told(tmp_path):
     )
 
 
-@pytest.mark.parametrize(("text", "says"), [("", "No Gemini key"), ("[x]", "unknown option")])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "No Gemini key"),
+        ("[x]", "unknown option"),
+        *WRONG,
+    ],
+)
 def test_a_wrong_configuration_is_a_finding(tmp_path, monkeypatch, text, says):
     monkeypatch.delenv("GEMINI_API_KEY", raising=False)
     path = tmp_path / "a.toml"

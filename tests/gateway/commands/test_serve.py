@@ -27,6 +27,26 @@ key = "{LICENSE}"
 format = "json"
 """
 
+# What the libraries behind the addresses would complain of only later, and chains without an end.
+WRONG = [
+    ("middlewares = []\n" + COMPLETE, "middlewares: none of them provides 'license'"),
+    (
+        COMPLETE + '[[middlewares]]\nuse = "middlewares.license:LicenseAuth"',
+        "middlewares: none of them provides 'call'",
+    ),
+    (COMPLETE + '[database]\nurl = "sqlite:///x.db"', "database.url: The asyncio extension"),
+    (COMPLETE + '[database]\nurl = "postgresql+asyncpg://h:x/y"', "database.url: the port is no"),
+    *(
+        (COMPLETE + f'[state]\nurl = "{url}"', f"state.url: {says}")
+        for url, says in [
+            ("redis://127.0.0.1:1/0?foo=bar", "got an unexpected keyword argument 'foo'"),
+            ("unix:///x?foo=bar", "got an unexpected keyword argument 'foo'"),
+            ("redis+cluster://h?foo=bar", "got an unexpected keyword argument 'foo'"),
+            ("redis://h?protocol=9", "protocol must be"),
+        ]
+    ),
+]
+
 
 @pytest.fixture
 async def gateway(tmp_path: Path):
@@ -83,6 +103,7 @@ async def test_a_good_configuration_is_told_so(gateway, arguments):
         (COMPLETE + '[state]\nurl = "redis://h:port"', "state.url: "),
         (COMPLETE + '[state]\nurl = "redis+sentinel:///x"', "state.url: a Sentinel's address"),
         (COMPLETE + '[state]\nnamespace = "a{b}"', "state.namespace: "),
+        *WRONG,
     ],
 )
 @pytest.mark.parametrize("check", [(), ("--check",)])
@@ -106,6 +127,24 @@ async def test_a_taken_port_ends_the_start(gateway):
 
 async def started(process: asyncio.subprocess.Process) -> dict:
     return orjson.loads(await asyncio.wait_for(process.stderr.readline(), 20))
+
+
+async def test_a_reload_of_what_would_not_start_is_refused_and_the_old_goes_on(gateway, tmp_path):
+    process = await gateway(COMPLETE)
+    base = (await started(process))["listen"][0]
+    for text, says in WRONG:
+        (tmp_path / "config.toml").write_text(text)
+        process.send_signal(signal.SIGHUP)
+        line = await started(process)
+        assert line["event"] == "reload_refused"
+        assert says in line["reason"]
+    asked = {"url": f"{base}/v1/usage", "headers": {"Authorization": LICENSE}}
+    async with aiohttp.ClientSession() as session, session.get(**asked) as answer:
+        assert answer.status == 200
+    process.send_signal(signal.SIGTERM)
+    status, _, err = await ended(process)
+    assert status == 0
+    assert "Traceback" not in err
 
 
 async def test_it_serves_says_so_and_stops_without_telling_a_secret(gateway):
