@@ -7,6 +7,7 @@ import pytest
 
 from gateway.exchange import Exchange
 from gateway.keys import DRAIN
+from gateway.settings import Settings
 from tests.faults.scripted import (
     END,
     LAST,
@@ -19,7 +20,7 @@ from tests.faults.scripted import (
     event,
     stream,
 )
-from tests.running import settings_for, streamed
+from tests.running import LICENSE, settings_for, streamed
 
 
 async def test_streamed_and_whole_say_the_same(running):
@@ -35,6 +36,22 @@ async def test_streamed_and_whole_say_the_same(running):
     assert seen.chunks[-1]["choices"] == []
     assert seen.chunks[-1]["usage"] == whole["usage"]
     assert whole["usage"]["total_tokens"] == 5
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_the_models_of_a_license_hold_whatever_the_chain_is(running, streaming):
+    scope = "middlewares.license:LicenseScope"
+    chain = [table for table in Settings().middlewares if table["use"] != scope]
+    licenses = [{"id": "tester", "key": LICENSE, "models": ["gemini-2.5-*"]}]
+    async with ScriptedUpstream(answer(200, LAST)) as upstream:
+        settings = settings_for(upstream.url, middlewares=chain, licenses=licenses)
+        async with (
+            running(settings) as gateway,
+            gateway.post(model="gemini-3.5-flash", stream=streaming) as response,
+        ):
+            error = (await response.json())["error"]
+        assert (response.status, error["code"]) == (403, "model_not_allowed")
+        assert upstream.seen == []
 
 
 async def test_a_stream_has_the_headers_that_keep_proxies_from_buffering(running):
