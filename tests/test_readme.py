@@ -2,6 +2,7 @@
 
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from gateway import config, plugins
+from gateway.settings import Settings
 from tests.demo_process import ROOT, demo, shell
 
 FILES = ("README.md", "README.zh-CN.md")
@@ -114,4 +116,13 @@ def test_the_middleware_fits_into_the_chain(name, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "acme_models", raising=False)
     settings = config.load(Path(tmp_path / "config.toml"), {})
-    assert len(plugins.load(settings.middlewares).steps) == 5
+    plugins.load(settings.middlewares).require_whole()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_chain_lacks_nothing_of_the_one_that_holds_without_it(name):
+    """What is left out of a chain is not there: limits and scopes would not hold."""
+    (chain,) = blocks(name, holding="acme_models:AllowList", language="toml")
+    uses = [table["use"] for table in tomllib.loads(chain.text)["middlewares"]]
+    uses.remove("acme_models:AllowList")
+    assert uses == [table["use"] for table in Settings().middlewares]
