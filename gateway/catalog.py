@@ -62,6 +62,11 @@ class Catalog:
             by_name.setdefault(name, model)
         return list(by_name.values())
 
+    def replacement(self, name: str) -> str | None:
+        """Give the model that answers for *name* once upstream does not know it any more."""
+        found = self.settings.replacements.get(name)
+        return None if found is None else found.model
+
     async def close(self) -> None:
         """Give up a question under way."""
         if self._fetching is not None:

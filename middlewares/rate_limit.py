@@ -9,9 +9,10 @@ from aiohttp.typedefs import Handler
 from multidict import istr
 
 from gateway.calls import setting
+from gateway.catalog import Catalog
 from gateway.errors import Forbidden, GatewayError, QuotaSpent, RateLimited, Unavailable
 from gateway.exchange import BYTES_PER_TOKEN, Exchange, License, UpstreamCall, Usage
-from gateway.keys import EXCHANGE, METRICS, PRICES, STATE
+from gateway.keys import CATALOG, EXCHANGE, METRICS, PRICES, STATE
 from gateway.metrics import Metrics
 from gateway.prices import Prices
 from gateway.state.habits import Habits
@@ -165,11 +166,13 @@ class TokenEstimate:
     def __init__(self) -> None:
         self._store: StateStore | None = None
         self._prices: Prices | None = None
+        self._catalog: Catalog | None = None
 
     async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
         """Correct in the store of *app*, by its prices."""
         self._store = app.get(STATE)
         self._prices = app.get(PRICES)
+        self._catalog = app.get(CATALOG)
         yield
 
     def __call__(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
@@ -192,19 +195,21 @@ class TokenEstimate:
         if USD in held.account.units and self._prices is not None:
             tier = call.body.get("serviceTier") or call.body.get("service_tier") or ""
             usage = Usage(held.prompt, int(output), tier=str(tier).lower())
-            usd = _cost(self._prices, call.model, usage) * NANOS_PER_USD
+            usd = self._cost(self._prices, call.model, usage) * NANOS_PER_USD
         return _demand(held.prompt + output, usd)
 
-
-def _cost(prices: Prices, model: str, usage: Usage) -> float:
-    cost = prices.cost(model, usage)
-    if cost is None:
-        raise Forbidden(
-            f"The license has a quota in USD, and the model {model!r} has no price here.",
-            param="model",
-            code="model_without_price",
-        )
-    return cost
+    def _cost(self, prices: Prices, model: str, usage: Usage) -> float:
+        cost = prices.cost(model, usage)
+        if cost is None and self._catalog is not None:
+            # Whether upstream still has the name is seen only when it is asked.
+            cost = prices.cost(self._catalog.replacement(model) or model, usage)
+        if cost is None:
+            raise Forbidden(
+                f"The license has a quota in USD, and the model {model!r} has no price here.",
+                param="model",
+                code="model_without_price",
+            )
+        return cost
 
 
 def _differs(reserved: int, foreseen: int) -> bool:

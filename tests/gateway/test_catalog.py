@@ -103,3 +103,10 @@ async def test_closing_gives_up_a_question_under_way():
     await upstream.catalog.close()
     with pytest.raises(asyncio.CancelledError):
         await asking
+
+
+def test_what_answers_for_a_name_that_is_gone_is_known_by_the_table_of_now():
+    catalog = Upstream().catalog
+    assert (catalog.replacement("old"), catalog.replacement("fast")) == ("gemini-2.5-flash", None)
+    catalog.settings = Models(replacements={"old": Replacement(model="newest")})
+    assert catalog.replacement("old") == "newest"

@@ -16,6 +16,7 @@ from gateway.prices import Prices
 from gateway.settings import Price
 from gateway.state.memory import MemoryStore
 from middlewares.rate_limit import RateLimit, TokenEstimate, duration
+from tests.running import LICENSE, settings_for
 
 
 class Clock:
@@ -456,3 +457,21 @@ async def test_another_model_without_a_price_costs_what_was_reserved(clock, serv
     client = await serve(house)
     answers = [(await client.post("/chat")).status for _ in range(4)]
     assert answers == [200, 200, 200, 429]
+
+
+@pytest.mark.parametrize("replacement", ["gemini-3.1-flash-lite", "gemini-99-flash"])
+async def test_a_replaced_name_costs_what_its_replacement_does(running, simulator, replacement):
+    """Before anybody has learned that upstream does not know it."""
+    licenses = [{"id": "usd", "key": LICENSE, "usd_per_day": 5.0}]
+    models = {"replacements": {"gemini-2.0-flash": {"model": replacement}}}
+    settings = settings_for(simulator.url, licenses=licenses, models=models)
+    async with running(settings) as gateway:
+        first, body, headers = await gateway.whole(model="gemini-2.0-flash")
+        again, _, _ = await gateway.whole(model="gemini-2.0-flash")
+    if replacement == "gemini-99-flash":
+        assert (first, again) == (403, 403)
+        assert body["error"]["code"] == "model_without_price"
+        return
+    assert (first, again) == (200, 200)
+    assert headers["x-gateway-model"] == replacement
+    assert body["usage"]["cost"] > 0
