@@ -42,7 +42,11 @@ Stop it with Ctrl-C.
 
 
 @click.command()
-@click.option("--port", type=int, help="Default: 8080, or any free one if that is taken.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    help="Default: 8080, or any free one if that is taken.",
+)
 def demo(port: int | None) -> None:
     """Try the gateway without a Gemini key."""
     with told(), tempfile.TemporaryDirectory() as folder:

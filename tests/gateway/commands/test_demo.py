@@ -1,7 +1,9 @@
 import json
 
 import pytest
+from click.testing import CliRunner
 
+from gateway.commands.demo import demo as command
 from tests.demo_process import demo, shell
 
 
@@ -30,3 +32,10 @@ def test_it_says_that_answers_are_simulated(running):
 
 def test_it_leaves_nothing_in_the_folder(running):
     assert list(running[2].iterdir()) == []
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "x"])
+def test_a_port_that_is_none_is_refused_in_words(port):
+    result = CliRunner().invoke(command, ["--port", port])
+    assert result.exit_code == 2
+    assert "Invalid value for '--port'" in result.output
