@@ -99,15 +99,24 @@ async def _state(settings: Settings) -> str:
 
 
 async def _database(settings: Settings) -> str:
-    from sqlalchemy import text
-    from sqlalchemy.ext.asyncio import create_async_engine
+    """Read from the database, and see that its licenses are of this pepper; change nothing."""
+    from sqlalchemy import select, text
 
-    engine = create_async_engine(settings.database.url)
+    from gateway.database.engine import Database
+    from gateway.database.tables import FACTS
+    from gateway.licenses.pepper import known_pepper
+
+    database = Database(settings.database.url)
     try:
-        async with engine.connect() as connection:
+        async with database.reading() as connection:
             await connection.execute(text("SELECT 1"))
+            if await connection.run_sync(lambda it: it.dialect.has_table(it, FACTS.name)):
+                of_pepper = select(FACTS).where(FACTS.c.name.startswith("pepper"))
+                rows = await connection.execute(of_pepper)
+                if facts := {row.name: row.value for row in rows}:
+                    known_pepper(facts, settings.database.pepper)
     finally:
-        await engine.dispose()
+        await database.close()
     return "answers"
 
 

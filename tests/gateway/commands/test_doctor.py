@@ -7,6 +7,9 @@ from aiohttp.test_utils import TestServer
 from click.testing import CliRunner
 
 from gateway.commands.doctor import _examined, doctor
+from gateway.database.engine import Database as Tables
+from gateway.exchange import License
+from gateway.licenses.store import LicenseStore
 from gateway.settings import Credential, Database, Server, Settings, State, Upstream
 from gateway.sockets import listen
 from tests.gateway.commands.test_serve import WRONG
@@ -111,3 +114,28 @@ async def test_a_state_server_is_asked_however_it_is_reached(gemini, tmp_path):
     finally:
         watcher.kill()
         master.kill()
+
+
+@pytest.mark.parametrize("made_with", ["", "right"])
+@pytest.mark.parametrize("given", ["", "right", "wrong"])
+async def test_a_pepper_that_the_licenses_were_not_made_with_is_found(
+    gemini, tmp_path, database_url, made_with, given
+):
+    database = Tables(database_url)
+    await database.migrate()
+    store = LicenseStore(database, made_with)
+    await store.create(License("alice"), "key-of-alice")
+    await database.close()
+    settings = settings_of(gemini, tmp_path, database=Database(url=database_url, pepper=given))
+    [found] = [one for one in await _examined(settings) if one.subject == "database"]
+    assert found.well is (given == made_with), found
+    if not found.well:
+        assert found.remark.startswith("database.pepper: the licenses were made with")
+
+
+async def test_a_database_that_nobody_has_used_yet_is_well_with_any_pepper(
+    gemini, tmp_path, database_url
+):
+    settings = settings_of(gemini, tmp_path, database=Database(url=database_url, pepper="any"))
+    [found] = [one for one in await _examined(settings) if one.subject == "database"]
+    assert (found.well, found.remark) == (True, "answers")
