@@ -184,8 +184,11 @@ class GeminiUpstream:
         return target
 
     def _timeout(self) -> ClientTimeout:
-        """Give what bounds connecting; the rest has a deadline of its own."""
-        return ClientTimeout(total=None, sock_connect=self.settings.connect_timeout_s)
+        """Give what bounds connecting; the rest has a deadline of its own.
+
+        The name's look-up and the tries of all its addresses count together.
+        """
+        return ClientTimeout(total=None, connect=self.settings.connect_timeout_s)
 
 
 class Opening:

@@ -1,12 +1,15 @@
 """What goes up is built from nothing; the model list comes in pages."""
 
 import asyncio
+from socket import AF_INET
 
 import pytest
 
-from gateway.errors import UpstreamAuth, UpstreamEmpty, UpstreamError
+from gateway.errors import UpstreamAuth, UpstreamEmpty, UpstreamError, UpstreamTimeout
 from gateway.exchange import Notes, Outcome, UpstreamCall
 from tests.faults.scripted import LAST, ScriptedUpstream, answer, refusal, stream
+
+CALL = UpstreamCall("m", {}, stream=True)
 
 
 async def ask(upstream, call):
@@ -59,6 +62,34 @@ async def test_a_model_list_that_cannot_be_had_is_an_error(gemini, script, error
 async def test_an_upstream_that_is_not_there_is_an_error(gemini):
     with pytest.raises(UpstreamError):
         await (await gemini("http://127.0.0.1:9")).models()
+
+
+async def test_looking_up_a_name_is_a_part_of_connecting(gemini):
+    upstream = await gemini("http://gemini.example", connect_timeout_s=0.1, max_attempts=1)
+    upstream._session.connector._resolver.resolve = lambda *_args, **_more: asyncio.sleep(5)
+    with pytest.raises(UpstreamTimeout):
+        await asyncio.wait_for(ask(upstream, CALL), 1)
+
+
+async def test_all_addresses_of_a_name_are_tried_in_the_time_of_one(gemini):
+    async def silent(reader, writer):
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "0.0.0.0", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        addresses = [
+            {"hostname": "gemini.example", "host": f"127.0.0.{number}", "port": port}
+            | {"family": AF_INET, "proto": 0, "flags": 0}
+            for number in range(1, 9)
+        ]
+        url = f"https://gemini.example:{port}"
+        upstream = await gemini(url, connect_timeout_s=0.2, max_attempts=1)
+        upstream._session.connector._resolver.resolve = lambda *_args, **_more: asyncio.sleep(
+            0, addresses
+        )
+        with pytest.raises(UpstreamTimeout):
+            await asyncio.wait_for(ask(upstream, CALL), 1)
 
 
 async def test_odd_model_names_cannot_fill_the_memory(gemini):
