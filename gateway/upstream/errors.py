@@ -10,6 +10,7 @@ every message is redacted by value before it goes anywhere.
 import asyncio
 import re
 from collections.abc import Callable
+from errno import EMFILE, ENFILE
 from math import inf
 
 import aiohttp
@@ -24,6 +25,7 @@ from gateway.errors import (
     QuotaSpent,
     RateLimited,
     TooLarge,
+    Unavailable,
     UpstreamAuth,
     UpstreamEmpty,
     UpstreamError,
@@ -63,6 +65,8 @@ _FILE_TEXT = re.compile(r"permission to access the \w+ \S+ or it may not exist")
 
 # What stands in quotes is the client's: Gemini repeats values and names that it cannot read.
 _QUOTED = re.compile(r'".*', re.DOTALL)
+
+_NO_DESCRIPTOR = frozenset({EMFILE, ENFILE})
 
 Redact = Callable[[str], str]
 
@@ -134,6 +138,9 @@ def fault_of_error(error: object, redact: Redact, status: int | None = None) -> 
 
 def fault_of_exception(error: BaseException) -> Fault:
     """Give the fault of what aiohttp raised before the first event."""
+    if isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR:
+        message = "The gateway has no descriptor left for a connection to upstream."
+        return Fault(Kind.CRAMPED, Unavailable(message, retry_after=1.0))
     if isinstance(error, aiohttp.SocketTimeoutError | aiohttp.ConnectionTimeoutError):
         return Fault(Kind.NETWORK, UpstreamTimeout("The upstream could not be reached in time."))
     if isinstance(error, asyncio.TimeoutError):

@@ -42,6 +42,8 @@ class Kind(Enum):
     """The service gave up on the request."""
     NETWORK = auto()
     """No connection, or it broke before the head."""
+    CRAMPED = auto()
+    """The gateway itself has no descriptor left for a connection."""
     STUCK = auto()
     """No head or first event within the limit."""
     GARBAGE = auto()

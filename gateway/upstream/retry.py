@@ -17,7 +17,7 @@ class Policy:
 
     *more* is how many further attempts this kind allows, *wait* whether they wait (full jitter),
     *elsewhere* whether they must use another credential, *free* whether they cost no retry budget:
-    moving on to the next key is not load on a service that fails.
+    moving on to the next key is not load on a service that fails, nor is what never left.
     """
 
     more: int
@@ -44,6 +44,7 @@ POLICIES = {
     Kind.OVERLOADED: Policy(more=2, wait=True),
     Kind.DEADLINE: Policy(more=1),
     Kind.NETWORK: Policy(more=2, wait=True),
+    Kind.CRAMPED: Policy(more=2, wait=True, free=True),
     Kind.STUCK: Policy(more=1),
     Kind.GARBAGE: Policy(more=1, wait=True),
     Kind.REDIRECT: NEVER,

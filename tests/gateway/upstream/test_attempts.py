@@ -1,6 +1,7 @@
 """What is done about a fault before the first byte: replacement, fallback, hedging, weak answers."""
 
 import asyncio
+from errno import EMFILE
 
 import pytest
 
@@ -9,6 +10,7 @@ from gateway.errors import (
     GatewayError,
     ModelNotFound,
     RateLimited,
+    Unavailable,
     UpstreamError,
     UpstreamOverloaded,
 )
@@ -251,6 +253,21 @@ async def test_only_what_the_model_or_the_host_did_opens_a_breaker(gemini, scrip
                     await ask(upstream, call)
             else:
                 assert (await ask(upstream, call))[0] == "good end"
+
+
+async def test_descriptors_that_the_gateway_has_not_open_no_breaker(gemini):
+    def no_socket(_address):
+        raise OSError(EMFILE, "Too many open files")
+
+    async with ScriptedUpstream(GOOD) as scripted:
+        upstream = await gemini(scripted.url, max_attempts=1)
+        connector = upstream._session.connector
+        usual, connector._socket_factory = connector._socket_factory, no_socket
+        for _ in range(6):
+            with pytest.raises(Unavailable):
+                await ask(upstream)
+        connector._socket_factory = usual
+        assert (await ask(upstream))[0] == "good end"
 
 
 async def test_a_network_that_is_down_opens_the_breaker_of_the_host(gemini):

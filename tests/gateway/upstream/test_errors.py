@@ -1,6 +1,7 @@
 """Each row of Google's refusals becomes the fault that the table of the pool needs."""
 
 import json
+from errno import EMFILE, ENFILE
 
 import aiohttp
 import orjson
@@ -210,6 +211,8 @@ def test_the_error_classes_are_the_narrowest():
         (aiohttp.ConnectionTimeoutError(), Kind.NETWORK, 504),
         (TimeoutError(), Kind.STUCK, 504),
         (ConnectionResetError(), Kind.NETWORK, 502),
+        (OSError(EMFILE, "Too many open files"), Kind.CRAMPED, 503),
+        (aiohttp.ClientOSError(ENFILE, "Too many open files"), Kind.CRAMPED, 503),
     ],
 )
 def test_what_the_network_does_is_told_by_kind(error, kind, status):
