@@ -16,10 +16,11 @@ from aiohttp import ClientTimeout, hdrs
 from yarl import URL
 
 from gateway import __version__
+from gateway.errors import GatewayError
 from gateway.exchange import Batches, Json, Notes, Outcome, Refusals, UpstreamCall
 from gateway.settings import Upstream as UpstreamSettings
 from gateway.sockets import small_socket
-from gateway.upstream.answer import Answer
+from gateway.upstream.answer import Answer, Failed
 from gateway.upstream.attempts import Apart, Attempts
 from gateway.upstream.breaker import HOST, Breakers
 from gateway.upstream.credentials import Credential, CredentialPool
@@ -29,7 +30,7 @@ from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.names import ModelNames
 from gateway.upstream.owners import Owners
 from gateway.upstream.request import Protocol, Target
-from gateway.upstream.retry import RetryBudget
+from gateway.upstream.retry import POLICIES, RetryBudget
 
 MAX_PAGES = 20
 _COUNTED = frozenset({Kind.OVERLOADED, Kind.INTERNAL, Kind.STUCK, Kind.NETWORK, Kind.GARBAGE})
@@ -122,32 +123,54 @@ class GeminiUpstream:
         return models
 
     async def _get(self, path: str, query: dict[str, str]) -> Json:
-        """Ask *path* with any credential. Raises `GatewayError`."""
-        assert self._session is not None, "start() comes first"
+        """Ask *path* with a credential, and with others where that is at fault.
+
+        Raises `GatewayError`.
+        """
         url = URL(self.settings.base_url.rstrip("/") + path)
-        credential, began = self.pool.lease(""), self.breakers.counted
+        url = url.with_query({name: value for name, value in query.items() if value})
+        refused: list[str] = []
+        last: GatewayError | None = None
+        while True:
+            try:
+                credential = self.pool.lease("", avoid=refused)
+            except GatewayError as error:
+                raise (last or error) from None
+            try:
+                return await self._get_with(credential, url)
+            except Failed as failed:
+                policy, last = POLICIES[failed.fault.kind], failed.fault.error
+            refused.append(credential.name)
+            most = min(policy.more + 1, self.settings.max_attempts)
+            if not policy.elsewhere or len(refused) >= most:
+                raise last
+
+    async def _get_with(self, credential: Credential, url: URL) -> Json:
+        """Ask *url* with the leased *credential*, which is released. Raises `Failed`."""
+        assert self._session is not None, "start() comes first"
+        began = self.breakers.counted
         try:
             async with (
                 asyncio.timeout(self.settings.connect_timeout_s * 2),
                 self._session.get(
-                    url.with_query({name: value for name, value in query.items() if value}),
+                    url,
                     headers={"x-goog-api-key": credential.key},
                     allow_redirects=False,
                 ) as response,
             ):
                 body = await response.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise fault_of_exception(error).error from None
+            raise Failed(fault_of_exception(error)) from None
         finally:
             self.pool.release(credential)
         if response.status != 200:
             fault = fault_of_status(response.status, body, self.pool.redact)
             self.learn(credential, "", fault, began)
-            raise fault.error
+            raise Failed(fault)
         try:
             page = orjson.loads(body)
         except orjson.JSONDecodeError:
-            raise empty_answer().error from None
+            raise Failed(empty_answer()) from None
         return page if isinstance(page, dict) else {}
 
     def discard(self, begun: tuple[Answer, Credential]) -> None:

@@ -5,7 +5,14 @@ from socket import AF_INET
 
 import pytest
 
-from gateway.errors import UpstreamAuth, UpstreamEmpty, UpstreamError, UpstreamTimeout
+from gateway.errors import (
+    RateLimited,
+    UpstreamAuth,
+    UpstreamEmpty,
+    UpstreamError,
+    UpstreamOverloaded,
+    UpstreamTimeout,
+)
 from gateway.exchange import Notes, Outcome, UpstreamCall
 from tests.faults.scripted import LAST, ScriptedUpstream, answer, refusal, stream
 
@@ -57,6 +64,39 @@ async def test_a_model_list_that_cannot_be_had_is_an_error(gemini, script, error
     async with ScriptedUpstream(script) as scripted:
         with pytest.raises(error):
             await (await gemini(scripted.url)).models()
+
+
+def by_key(refused: str, script: list):
+    return lambda seen, _number: script if seen.key in refused else answer(200, {"models": []})
+
+
+BUSY_KEY = refusal(429, "RESOURCE_EXHAUSTED", "Please retry in 30s.")
+NO_KEY = refusal(401, "UNAUTHENTICATED")
+
+
+@pytest.mark.parametrize("script", [NO_KEY, BUSY_KEY])
+async def test_the_model_list_is_asked_for_with_the_next_key_when_one_is_refused(gemini, script):
+    async with ScriptedUpstream(by_key("ab", script)) as scripted:
+        upstream = await gemini(scripted.url, keys=("a", "b", "c"))
+        for _ in range(2):
+            assert await upstream.models() == []
+        assert scripted.keys == ["a", "b", "c", "c"]
+        assert [one.leases for one in upstream.pool.credentials] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("script", "asked", "error"),
+    [
+        (NO_KEY, ["a", "b"], UpstreamAuth),
+        (BUSY_KEY, ["a", "b"], RateLimited),
+        (refusal(503, "UNAVAILABLE"), ["a"], UpstreamOverloaded),
+    ],
+)
+async def test_a_model_list_that_no_key_gets_is_an_error(gemini, script, asked, error):
+    async with ScriptedUpstream(script) as scripted:
+        with pytest.raises(error):
+            await (await gemini(scripted.url, keys=("a", "b"))).models()
+        assert scripted.keys == asked
 
 
 async def test_an_upstream_that_is_not_there_is_an_error(gemini):
