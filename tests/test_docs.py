@@ -1,8 +1,10 @@
 """What the pages in `docs/` say about the code."""
 
+import ast
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,10 +37,57 @@ def documented() -> set[tuple[int, str]]:
     }
 
 
+def documented_of_media() -> set[tuple[int, str]]:
+    _, _, page = (ROOT / "docs" / "media.md").read_text().partition("## Refusals")
+    rows = re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE)
+    return {(400, code) for row in rows for code in re.findall(r"`(\w+)`", row)}
+
+
+def sent() -> Iterator[tuple[int | None, str, str]]:
+    """Give the status, if it is seen, and the code of each error that is made, and in which file."""
+    statuses = {kind.__name__: kind.status for kind in KINDS}
+    for path in sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "middlewares").glob("*.py")]):
+        if "simulator" in path.parts:
+            continue
+        tree = ast.parse(path.read_text())
+        constants = {
+            node.targets[0].id: node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                status = statuses.get(getattr(node.func, "id", ""))
+                values = [given.value for given in node.keywords if given.arg == "code"]
+            elif isinstance(node, ast.Assign) and getattr(node.targets[0], "attr", "") == "code":
+                status, values = None, [node.value]
+            else:
+                continue
+            for value in values:
+                whole = constants.get(value.id, value) if isinstance(value, ast.Name) else value
+                choices = [whole.body, whole.orelse] if isinstance(whole, ast.IfExp) else [whole]
+                for choice in choices:
+                    if isinstance(choice, ast.Constant) and isinstance(choice.value, str):
+                        yield status, choice.value, path.name
+
+
+def test_every_code_that_is_sent_is_documented_with_its_status_and_no_other():
+    pages = documented() | documented_of_media()
+    known = {code for _, code in pages}
+    made = list(sent())
+    assert len(made) > 30
+    missing = [
+        (status, code, name)
+        for status, code, name in made
+        if (code not in known if status is None else (status, code) not in pages)
+    ]
+    assert missing == []
+    assert known == {code for _, code, _ in made} | {kind.default_code for kind in KINDS}
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_error_is_documented_with_its_status(kind):
-    media = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "media.md").read_text()))
-    assert (kind.status, kind.default_code) in documented() or kind.default_code in media
+    assert (kind.status, kind.default_code) in documented() | documented_of_media()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
