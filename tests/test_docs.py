@@ -133,6 +133,23 @@ async def test_requests_that_are_shown_work_as_they_stand(running, simulator, ex
     assert "error" not in text
 
 
+async def test_native_fields_that_are_named_go_up(running, simulator):
+    values = {
+        "safety_settings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}],
+        "cached_content": "cachedContents/abc",
+        "tools": [{"google_maps": {}}],
+        "tool_config": {"retrieval_config": {"language_code": "en"}},
+        "service_tier": "flex",
+    }
+    page = (ROOT / "docs" / "chat.md").read_text()
+    [named] = re.findall(r"left out\), and\s(.+?)\. They count", page, re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", named)) == set(values)
+    async with running(settings_for(simulator.url)) as gateway:
+        for name, value in values.items():
+            async with gateway.post(google={"tools": values["tools"], name: value}) as response:
+                assert "x-gateway-dropped" not in response.headers, name
+
+
 def test_all_requests_that_are_shown_are_found():
     assert len(EXAMPLES) == (ROOT / "docs" / "chat.md").read_text().count("```json")
     assert len(EXAMPLES) > 5
