@@ -9,7 +9,6 @@ back, renews slots, and pulls what other processes published.
 import asyncio
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from itertools import count
 from typing import Final
 
@@ -26,6 +25,8 @@ from gateway.state.valkey import ValkeyStore
 TICK_S: Final = 1.0
 LOG_EVERY_S: Final = 60.0
 RETRY_AFTER_S: Final = 1.0
+# Seeding many licenses takes longer; slots have to be renewed meanwhile.
+SEEDING_TURN_S: Final = 0.1
 
 _log = structlog.get_logger("gateway.state")
 
@@ -42,6 +43,7 @@ class GuardedStore:
         self._logged_at = -LOG_EVERY_S
         self._told_down = False
         self._unseeded = True
+        self._seeding: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
 
     @property
@@ -66,10 +68,10 @@ class GuardedStore:
 
     async def close(self) -> None:
         """End the watch and disconnect."""
-        if self._watch:
-            self._watch.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._watch
+        for task in (self._watch, self._seeding):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         await self._shared.close()
 
     async def take(self, plan: Plan, demand: Amounts) -> Grant:
@@ -151,22 +153,34 @@ class GuardedStore:
         except StoreDown as error:
             self._breaker.trip()
             self._failed(error)
+            if self._seeding is not None:
+                # Each license would wait in vain.
+                self._seeding.cancel()
             return
         try:
-            # Before the breaker closes: a server that was away may have come back empty.
             if renew:
                 await self._shared.tend()
-            if self._unseeded:
-                await self._seed_all()
+            is_seeded = await self._seeded()
             await self._shared.pull()
         except StoreDown as error:
             self._failed(error)
         else:
-            self._breaker.worked()
-            self._tell_back()
+            # Not before: a server that was away may have come back empty.
+            if is_seeded:
+                self._breaker.worked()
+                self._tell_back()
+
+    async def _seeded(self) -> bool:
+        """Begin to seed if that is to be done; tell whether it is over, soon."""
+        if self._unseeded and (self._seeding is None or self._seeding.done()):
+            self._unseeded = False
+            self._seeding = asyncio.create_task(self._seed_all())
+        if self._seeding is None:
+            return True
+        await asyncio.wait((self._seeding,), timeout=SEEDING_TURN_S)
+        return self._seeding.done()
 
     async def _seed_all(self) -> None:
-        self._unseeded = False
         for seeder in self.seeders:
             await seeder()
 

@@ -10,7 +10,7 @@ from gateway.errors import Unavailable
 from gateway.exchange import License, Limits
 from gateway.state.guarded import GuardedStore
 from gateway.state.rules import Demand, Plan
-from gateway.state.store import Spent
+from gateway.state.store import Spent, StoreDown
 from gateway.state.valkey import ValkeyStore
 
 # Both longer than what ships, so that a busy machine does not look like a fault.
@@ -180,3 +180,51 @@ async def test_a_server_that_comes_back_empty_is_told_what_was_spent(own_valkey,
     own_valkey.start()
     await until(lambda: not store.degraded)
     assert (await store.take(limited, Demand(tokens=1))).used == (61,)
+
+
+async def test_slots_are_renewed_however_long_seeding_takes(own_valkey, guarded):
+    store = await guarded()
+    limited = plan(concurrent_requests=1)
+    store._shared.slot_ttl_s = 2.0
+    await store.take(limited, Demand(slots=1))
+    seeded = asyncio.Event()
+    store.seeders.append(seeded.wait)
+    store._failed(StoreDown("one late answer"))
+    for _ in range(4):
+        await store._tick(renew=True)
+        await asyncio.sleep(0.7)
+    assert (await store.take(limited, Demand(slots=1))).refused
+    assert not seeded.is_set()
+    seeded.set()
+
+
+async def test_a_server_that_was_away_counts_once_it_is_told_what_was_spent(own_valkey, guarded):
+    store = await guarded()
+    told = asyncio.Event()
+    store.seeders.append(told.wait)
+    own_valkey.kill()
+    await store._tick(renew=False)
+    own_valkey.start()
+    await store._tick(renew=True)
+    await store._tick(renew=True)
+    assert store.degraded
+    told.set()
+    await store._tick(renew=True)
+    assert not store.degraded
+
+
+async def test_a_server_that_goes_away_ends_what_it_was_to_be_told(own_valkey, guarded):
+    store = await guarded()
+    asked = []
+
+    async def seeder():
+        asked.append(1)
+        await asyncio.sleep(3_600)
+
+    store.seeders.append(seeder)
+    store._failed(StoreDown("one late answer"))
+    await store._tick(renew=False)
+    own_valkey.kill()
+    await store._tick(renew=False)
+    own_valkey.start()
+    await until(lambda: len(asked) == 2)
