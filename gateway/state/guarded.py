@@ -149,7 +149,7 @@ class GuardedStore:
 
     async def _tick(self, *, renew: bool) -> None:
         try:
-            await self._shared.probe()
+            is_another = await self._shared.probe()
         except StoreDown as error:
             self._breaker.trip()
             self._failed(error)
@@ -158,7 +158,9 @@ class GuardedStore:
                 self._seeding.cancel()
             return
         try:
-            if renew:
+            if is_another:
+                self._unseeded = True
+            if renew or is_another:
                 await self._shared.tend()
             is_seeded = await self._seeded()
             await self._shared.pull()

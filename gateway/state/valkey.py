@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from hashlib import sha1
 from importlib.resources import files
 from struct import Struct, unpack
@@ -66,6 +67,7 @@ class ValkeyStore:
         self._clock = clock
         self._ahead_s = time.time() - time.monotonic()
         self._node = uuid4().hex[:12]
+        self._run_id = ""
         self._slots_given = 0
         self._held: defaultdict[str, set[str]] = defaultdict(set)
         self._tables: list[RemoteTable] = []
@@ -77,11 +79,21 @@ class ValkeyStore:
         """Give the server's time in Unix seconds, going on from when it was last seen."""
         return self._clock() if self._clock else time.monotonic() + self._ahead_s
 
-    async def probe(self) -> None:
-        """Connect, or find out that the server still does not answer; learn its time."""
+    async def probe(self) -> bool:
+        """Connect, or find out that the server still does not answer; learn its time.
+
+        Tells whether it is not the one of the last probe, or started anew: it may have come back
+        empty. Of a Cluster's members only one is known.
+        """
         probing = Pipe(self._client.send, PROBE_TIMEOUT_S)
         [(seconds, micros)] = await probing.ask(("TIME",))
         self._ahead_s = int(seconds) + int(micros) / 1e6 - time.monotonic()
+        before = self._run_id
+        # Some servers let nobody ask.
+        with suppress(StoreDown):
+            [found] = await probing.ask(("INFO", "server"))
+            self._run_id = str(found["run_id"])
+        return before not in {"", self._run_id}
 
     async def tend(self) -> None:
         """Renew the slots held here and this node's place among the nodes.

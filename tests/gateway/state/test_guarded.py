@@ -228,3 +228,22 @@ async def test_a_server_that_goes_away_ends_what_it_was_to_be_told(own_valkey, g
     await store._tick(renew=False)
     own_valkey.start()
     await until(lambda: len(asked) == 2)
+
+
+async def test_a_restart_that_no_request_noticed_is_made_good(own_valkey, guarded):
+    store = await guarded()
+    limited = plan(tokens_per_day=100, concurrent_requests=2)
+    await store.take(limited, Demand(tokens=10, slots=1))
+
+    async def seeder():
+        await store.seed(limited, {"tokens_per_day": 60})
+
+    store.seeders.append(seeder)
+    own_valkey.kill()
+    own_valkey.start()
+    # The end of the old connection is heard of.
+    await asyncio.sleep(0.05)
+    store._unseeded = False
+    await store._tick(renew=False)
+    assert not store.degraded
+    assert (await store.take(limited, Demand(tokens=1, slots=1))).used == (61, 2)

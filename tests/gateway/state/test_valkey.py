@@ -164,6 +164,23 @@ async def test_what_the_server_refuses_is_a_server_that_is_down(serve, connect):
         await store.take(plan(requests_per_day=9), Demand())
 
 
+async def test_a_server_that_was_started_anew_is_told_from_the_one_before(own_valkey, connect):
+    store = connect(own_valkey.url)
+    assert [await store.probe() for _ in range(2)] == [False, False]
+    own_valkey.kill()
+    own_valkey.start()
+    # The end of the old connection is heard of.
+    await asyncio.sleep(0.05)
+    assert [await store.probe() for _ in range(2)] == [True, False]
+
+
+async def test_a_server_that_tells_nothing_of_itself_serves_all_the_same(serve, connect):
+    server = serve()
+    server.command("ACL", "SETUSER", "default", "-info")
+    store = connect(server.url)
+    assert [await store.probe() for _ in range(2)] == [False, False]
+
+
 async def test_a_cluster_is_spoken_to_as_one(serve, connect, unused_tcp_port_factory):
     port, bus_port = unused_tcp_port_factory(), unused_tcp_port_factory()
     server = serve(**{"cluster-enabled": "yes", "port": str(port), "cluster-port": str(bus_port)})
@@ -172,7 +189,8 @@ async def test_a_cluster_is_spoken_to_as_one(serve, connect, unused_tcp_port_fac
         while b"cluster_state:ok" not in server.command("CLUSTER", "INFO"):
             await asyncio.sleep(0.05)
     store = connect(f"redis+cluster://127.0.0.1:{port}")
-    await store.probe()
+    assert [await store.probe() for _ in range(2)] == [False, False]
+    assert store._run_id
     for name in ("a", "b", "c"):
         one = plan(name, requests_per_day=1, concurrent_requests=1)
         grant = await store.take(one, Demand(slots=1))
