@@ -43,6 +43,7 @@ def add_accounts(app: web.Application, settings: Settings) -> None:
     app[READINESS].append(watch.check)
     pruner = Pruner(database, settings.ledger.keep_days)
     seeder = QuotaSeeder(database, book.licenses, app[STATE])
+    seeder.prepare, seeder.knows_all = ledger.replay, watch.has_read
 
     async def reload(settings: Settings) -> None:
         book.replace("config", fixed(settings.licenses))
@@ -51,12 +52,14 @@ def add_accounts(app: web.Application, settings: Settings) -> None:
 
     async def running(_: web.Application) -> AsyncIterator[None]:
         await watch.start()
-        await ledger.start()
         # The store opens before the database does; from now on it may ask by itself.
         await seeder()
+        await ledger.start()
         pruner.start()
         app[STATE].seeders.append(seeder)
         yield
+        app[STATE].seeders.remove(seeder)
+        await seeder.close()
         await pruner.close()
         await ledger.close()
         await watch.close()

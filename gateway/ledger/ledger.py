@@ -54,6 +54,7 @@ class Ledger:
         self._spill = spill
         # Writing to the spill file and letting go of it are threads' work.
         self._spill_turn = asyncio.Lock()
+        self._replay_turn = asyncio.Lock()
         self._stream = stream
         self._queue: deque[LedgerRow] = deque()
         self._waiting: list[Row] = []
@@ -76,7 +77,7 @@ class Ledger:
 
     async def start(self) -> None:
         """Begin to write."""
-        steps = [self.flush, self._replay]
+        steps: list[Callable[[], Awaitable[object]]] = [self.flush, self.replay]
         if self._stream is not None:
             steps.append(self._drain_stream)
         self._tasks += [asyncio.create_task(self._run(step)) for step in steps]
@@ -90,7 +91,7 @@ class Ledger:
         if self._stream is not None:
             await self._drain_stream()
             await self._stream.close()
-        await self._replay()
+        await self.replay()
         self._spill.seal()
 
     async def flush(self) -> None:
@@ -111,7 +112,13 @@ class Ledger:
             await self._store_waiting()
         await self._store_waiting()
 
-    async def _run(self, step: Callable[[], Awaitable[None]]) -> None:
+    async def replay(self) -> bool:
+        """Write what waits on disk, if anything does; False while the database takes no rows."""
+        async with self._replay_turn:
+            await self._replay()
+        return not self._writer.outage
+
+    async def _run(self, step: Callable[[], Awaitable[object]]) -> None:
         while not self._closing:
             try:
                 async with asyncio.timeout(INTERVAL_S):

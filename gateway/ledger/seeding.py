@@ -1,7 +1,8 @@
 """Day and month quotas after a start: the counters begin where the ledger says they stood."""
 
+import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import structlog
@@ -18,16 +19,26 @@ _READ: Final[dict[str, Callable[[Sum], int]]] = {
     "usd": lambda used: round(used.usd * NANOS_PER_USD),
 }
 
+RETRY_S: Final = 1.0
+
 _log = structlog.get_logger("gateway")
+
+
+async def _nothing_waits() -> bool:
+    return True
 
 
 class QuotaSeeder:
     """Tells the store what licenses have used of their quotas; called at start and never raises.
 
-    *licenses* gives those that exist now, *wall* Unix seconds.
+    *licenses* gives those that exist now, *wall* Unix seconds. *prepare* writes the rows that wait,
+    and tells whether it could; *knows_all* tells whether all licenses are among those that exist.
     """
 
-    __slots__ = ("_database", "_licenses", "_store", "_wall")
+    __slots__ = (
+        *("_again", "_database", "_licenses", "_store", "_wall"),
+        *("knows_all", "prepare", "retry_s"),
+    )
 
     def __init__(
         self,
@@ -40,9 +51,40 @@ class QuotaSeeder:
         self._licenses = licenses
         self._store = store
         self._wall = wall
+        self._again: asyncio.Task[None] | None = None
+        self.prepare: Callable[[], Awaitable[bool]] = _nothing_waits
+        self.knows_all: Callable[[], bool] = lambda: True
+        self.retry_s = RETRY_S
 
     async def __call__(self) -> None:
-        """Seed every license that has a quota."""
+        """Seed every license that has a quota; go on behind with what cannot be had now."""
+        knows_all = self.knows_all()
+        waiting = "" if await self.prepare() else "rows wait that the database does not take"
+        reason = await self._seed_all() or waiting
+        if reason:
+            _log.warning("quotas_not_seeded", reason=reason)
+        if (reason or not knows_all) and (self._again is None or self._again.done()):
+            self._again = asyncio.create_task(self._seed_later(is_seeded=not reason))
+
+    async def close(self) -> None:
+        """Seed no more."""
+        if self._again is not None:
+            self._again.cancel()
+            await asyncio.gather(self._again, return_exceptions=True)
+
+    async def _seed_later(self, *, is_seeded: bool) -> None:
+        """Seed as soon as the database answers, and once more when it has told all licenses."""
+        is_over = False
+        while not is_over:
+            await asyncio.sleep(self.retry_s)
+            knows_all = self.knows_all()
+            if (knows_all or not is_seeded) and await self.prepare():
+                is_seeded = not await self._seed_all()
+                is_over = is_seeded and knows_all
+        _log.info("quotas_seeded")
+
+    async def _seed_all(self) -> str:
+        """Seed, and give the reason why that cannot be done now."""
         try:
             for license_ in list(self._licenses()):
                 plan = Plan.of(license_)
@@ -50,7 +92,8 @@ class QuotaSeeder:
                 if spent:
                     await self._store.seed(plan, spent)
         except DatabaseDown as error:
-            _log.warning("quotas_not_seeded", reason=told(error))
+            return told(error)
+        return ""
 
     async def _spent(self, plan: Plan) -> dict[str, int]:
         """Give what was used of each quota of *plan*, by the rule's name; USD in billionths."""

@@ -42,6 +42,10 @@ class LicenseWatch:
         self._told = ""
         self._task: asyncio.Task[None] | None = None
 
+    def has_read(self) -> bool:
+        """Tell whether the licenses of the database were ever read."""
+        return self._seen is not None
+
     async def check(self) -> str | None:
         """Give the reason why licenses of the database cannot be judged, or None."""
         if self._seen is not None and self._age() <= self.max_stale_s:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,9 +14,11 @@ import pytest
 from sqlalchemy import func, select
 
 from gateway.database.engine import Database
+from gateway.database.statements import insert_many
 from gateway.database.tables import USAGE
-from gateway.exchange import License
+from gateway.exchange import License, Limits, Usage
 from gateway.keys import LEDGER
+from gateway.ledger.row import LedgerRow, written
 from gateway.licenses.store import LicenseStore
 from tests.faults.scripted import ScriptedUpstream, answer
 from tests.running import settings_for
@@ -81,6 +84,47 @@ async def test_a_gateway_that_starts_before_its_database_serves_fixed_licenses(
         await reaches(lambda: _status(gateway.session, ready), 200)
         await gateway.app[LEDGER].flush()
         await reaches(lambda: booked(url), 1)
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_quotas_begin_where_the_ledger_and_what_waits_on_disk_say(
+    upstream, running, tmp_path, late
+):
+    folder = tmp_path / "database"
+    folder.mkdir()
+    url = f"sqlite+aiosqlite:///{folder}/x.db"
+    store = Database(url)
+    await store.migrate()
+    limits = Limits(requests_per_day=20)
+    await LicenseStore(store).create(License("bob", limits=limits), "bob-key")
+    now = int(time.time() * 1000)
+    row = LedgerRow(now, "i", "bob", "m", "m", "c", Usage(), None, 1, 200, None, None)
+    rows = [written(str(number), row) for number in range(10)]
+    await insert_many(store, USAGE, rows[:5])
+    await store.close()
+    (tmp_path / "spill").mkdir()
+    spilled = b"".join(orjson.dumps(row) + b"\n" for row in rows[5:])
+    (tmp_path / "spill" / "dead-1.jsonl").write_bytes(spilled)
+    if late:
+        folder.rename(tmp_path / "away")
+    settings = settings_for(upstream.url, database={"url": url, "spill": str(tmp_path / "spill")})
+    async with running(settings) as gateway:
+        if late:
+            (tmp_path / "away").rename(folder)
+
+        async def left():
+            async with gateway.session.get(
+                f"{gateway.url}/v1/models", headers={"Authorization": "bob-key"}
+            ) as response:
+                return int(response.headers.get("x-ratelimit-remaining-requests", -1))
+
+        # Each asking is counted, too.
+        for _ in range(8):
+            if (found := await left()) in range(10):
+                break
+            assert late
+            await asyncio.sleep(1)
+    assert 0 < found < 10
 
 
 async def test_a_revoked_license_is_refused_by_every_machine_within_five_seconds(

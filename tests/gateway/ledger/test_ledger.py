@@ -113,6 +113,22 @@ async def test_what_a_killed_process_spilled_is_replayed_by_the_next(database, t
     assert await count(database) == 1
 
 
+async def test_who_replays_hears_whether_the_database_takes_rows(tmp_path):
+    folder = tmp_path / "later"
+    database = Database(f"sqlite+aiosqlite:///{folder}/x.db")
+    ledger = Ledger(database, Spill(tmp_path / "s", "me"))
+    assert await ledger.replay()
+    ledger.book(row())
+    await ledger.flush()
+    assert await asyncio.gather(ledger.replay(), ledger.replay()) == [False, False]
+    folder.mkdir()
+    await database.migrate()
+    ledger._writer._retry_at = 0.0
+    assert await asyncio.gather(ledger.replay(), ledger.replay()) == [True, True]
+    assert await count(database) == 1
+    await database.close()
+
+
 async def test_replaying_twice_books_once(database, tmp_path):
     folder = tmp_path / "s"
     ledger = Ledger(Database(f"sqlite+aiosqlite:///{tmp_path}/no/x.db"), Spill(folder, "me"))

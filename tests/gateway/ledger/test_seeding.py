@@ -1,12 +1,13 @@
 """Quotas outlive the process: what the ledger holds is counted again after a start."""
 
+import asyncio
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from gateway.database.engine import Database
-from gateway.database.statements import insert_new
+from gateway.database.statements import insert_many, insert_new
 from gateway.database.tables import USAGE
 from gateway.exchange import License, Limits, Usage
 from gateway.ledger.row import LedgerRow, written
@@ -22,6 +23,7 @@ LIMITS = Limits(
     usd_per_month=2.0,
 )
 ALICE = License("alice", limits=LIMITS, timezone="Asia/Shanghai")
+BOB = License("bob", limits=Limits(requests_per_day=5), timezone="Asia/Shanghai")
 
 
 class Store(MemoryStore):
@@ -86,6 +88,57 @@ async def test_what_limits_refused_is_not_counted_but_what_upstream_did(filled):
 async def test_a_database_that_is_down_stops_nobody(tmp_path):
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/no/such/folder/x.db")
     store = Store()
-    await QuotaSeeder(database, lambda: [ALICE], store, lambda: NOW)()
+    seeder = QuotaSeeder(database, lambda: [ALICE], store, lambda: NOW)
+    await seeder()
     assert store.seeded == {}
+    await seeder.close()
     await database.close()
+
+
+async def seeded(seeder, store, wanted):
+    async with asyncio.timeout(10):
+        while store.seeded != wanted:
+            await asyncio.sleep(0.01)
+    await seeder.close()
+
+
+async def test_a_database_that_comes_later_is_asked_then(tmp_path):
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/later/x.db")
+    store = Store()
+    seeder = QuotaSeeder(database, lambda: [BOB], store, lambda: NOW)
+    seeder.retry_s = 0.01
+    await seeder()
+    (tmp_path / "later").mkdir()
+    await database.migrate()
+    await insert_many(database, USAGE, [booked(1, "2026-11-20T00:00:00+08:00", "bob")])
+    await seeded(seeder, store, {"bob": {"requests_per_day": 1}})
+    await database.close()
+
+
+async def test_licenses_that_become_known_later_are_seeded_then(filled):
+    store, licenses = Store(), []
+    seeder = QuotaSeeder(filled, lambda: licenses, store, lambda: NOW)
+    seeder.retry_s, seeder.knows_all = 0.01, lambda: bool(licenses)
+    await seeder()
+    await asyncio.sleep(0.05)
+    assert store.seeded == {}
+    licenses.append(BOB)
+    await seeded(seeder, store, {"bob": {"requests_per_day": 1}})
+
+
+async def test_when_the_rows_that_wait_are_written_it_is_seeded_again(filled):
+    store, tries = Store(), []
+
+    async def prepare():
+        tries.append(dict(store.seeded))
+        if len(tries) < 3:
+            return False
+        await insert_many(filled, USAGE, [booked(9, "2026-11-20T05:00:00+08:00", "bob")])
+        return True
+
+    seeder = QuotaSeeder(filled, lambda: [BOB], store, lambda: NOW)
+    seeder.retry_s, seeder.prepare = 0.01, prepare
+    await seeder()
+    await seeded(seeder, store, {"bob": {"requests_per_day": 2}})
+    # What is known is told at once.
+    assert tries == [{}, *[{"bob": {"requests_per_day": 1}}] * 2]

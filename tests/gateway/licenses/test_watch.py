@@ -83,9 +83,11 @@ async def test_a_database_that_is_not_there_is_told_and_tried_again(tmp_path, bo
     watch = watching(database, book)
     await watch.look()
     assert await watch.check() == "the licenses cannot be read from the database"
+    assert not watch.has_read()
     (tmp_path / "later").mkdir()
     await watch.look()
     assert await watch.check() is None
+    assert watch.has_read()
     await database.close()
 
 
