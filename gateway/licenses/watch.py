@@ -80,8 +80,10 @@ class LicenseWatch:
             self._failed(str(error))
         except Exception as error:
             # If it ended the watch, revocations would go unseen.
-            log.exception("licenses_unreadable", exc_info=error)
-            self._failed(f"the licenses cannot be read: {type(error).__name__}")
+            reason = f"the licenses cannot be read: {type(error).__name__}"
+            if reason != self._told:
+                log.exception("licenses_unreadable", exc_info=error)
+            self._failed(reason)
         else:
             self._stamp = stamp
             self._seen = time.monotonic()

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import structlog
 
 from gateway.database.engine import Database
 from gateway.errors import Unavailable
@@ -157,9 +158,11 @@ async def test_whatever_goes_wrong_in_a_look_the_next_one_is_made(database, book
     watch = watching(database, book, max_stale_s=0.0)
     watch._interval_s = 0.01
     monkeypatch.setattr(LicenseStore, "revision", broken)
-    await watch.start()
-    assert await watch.check() is not None
-    await asyncio.sleep(0.05)
+    with structlog.testing.capture_logs() as lines:
+        await watch.start()
+        assert await watch.check() is not None
+        await asyncio.sleep(0.05)
+    assert [line["event"] for line in lines] == ["licenses_unreadable", "database_down"]
     monkeypatch.undo()
     await LicenseStore(database).create(License("a"), "key")
     async with asyncio.timeout(10):
