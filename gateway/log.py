@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Iterable, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import orjson
 import structlog
@@ -49,6 +49,8 @@ KEY_LIKE = re.compile(
 )
 KEY_STARTS_AS_TEXT = ("AIza", "AQ.", "gw-")
 KEY_STARTS = tuple(start.encode() for start in KEY_STARTS_AS_TEXT)
+# A password ends for some libraries at the first `@`, for others at the last one before the path.
+_PASSWORDS = (re.compile("://[^:/@]*:([^@]*)@"), re.compile("://[^:/@]*:([^/?#]*)@"))
 LEVELS = {level: logging.getLevelName(level).lower() for level in range(10, 60, 10)}
 
 EventDict = MutableMapping[str, Any]
@@ -308,9 +310,8 @@ def secrets_of(settings: Settings) -> list[str]:
 
 def _passwords(url: str) -> list[str]:
     """Give the passwords in *url*, as they stand there and as they are sent."""
-    parts = urlsplit(url)
-    written = [parts.password or ""]
-    for name, _, value in (field.partition("=") for field in parts.query.split("&")):
+    written = [found[1] for way in _PASSWORDS if (found := way.search(url))]
+    for name, _, value in (field.partition("=") for field in url.partition("?")[2].split("&")):
         if "password" in name:
             written.append(value)
     return [*written, *map(unquote, written)]

@@ -32,6 +32,11 @@ _COARSE_S = 0.1
 # Of one transaction, the wait for its connection included.
 TRANSACTION_TIMEOUT_S = 30.0
 
+_NOT_UNDERSTOOD = (
+    "database.url: cannot be understood; ports are numbers, and in user and password / @ : are "
+    "written %2F %40 %3A"
+)
+
 
 class Database:
     """Gives transactions on the database at *url*. Raises `ConfigError` for an unusable *url*."""
@@ -47,8 +52,14 @@ class Database:
                 f"database.url: needs the package {error.name!r}; PostgreSQL comes with the extra "
                 "gateway[postgres]"
             ) from None
+        except ValueError:
+            # Its text may quote a part of the password.
+            raise ConfigError(_NOT_UNDERSTOOD) from None
         except (ArgumentError, InvalidRequestError, NoSuchModuleError) as error:
             raise ConfigError(f"database.url: {error}") from None
+        if "@" in (parsed.host or ""):
+            # The end of a password, which errors of the connection would quote.
+            raise ConfigError(_NOT_UNDERSTOOD)
         if self.is_sqlite:
             _prepare_sqlite(self._engine.sync_engine)
         name = parsed.database if self.is_sqlite else None

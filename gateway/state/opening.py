@@ -17,6 +17,14 @@ from gateway.state.memory import MemoryStore
 from gateway.state.refusals import SharedRefusals
 from gateway.state.store import StateStore
 
+# Of what is wrong with an address, the words that quote nothing of it; a library's may hold a part
+# of the password.
+_HARMLESS = ("must begin with ", "a Sentinel's address ")
+_NOT_UNDERSTOOD = (
+    "cannot be understood; ports are numbers, and in user and password / # ? @ : are written "
+    "%2F %23 %3F %40 %3A"
+)
+
 
 def add_state(app: web.Application, settings: Settings) -> None:
     """Give *app* its store, memories and refusals; it has `READINESS`, `RELOADERS`, `METRICS`.
@@ -60,7 +68,9 @@ def make_store(settings: Settings) -> StateStore:
             else ValkeyStore(url, state.namespace, timeout_s=state.timeout_s)
         )
     except ValueError as error:
-        raise ConfigError(f"state.url: {error}") from None
+        told = str(error)
+        reason = told if told.startswith(_HARMLESS) else _NOT_UNDERSTOOD
+        raise ConfigError(f"state.url: {reason}") from None
     return GuardedStore(shared, settings.limits.on_store_failure)
 
 

@@ -210,6 +210,15 @@ def test_passwords_of_addresses_are_secrets_as_written_and_as_sent():
     assert secrets_of(settings) == ["a%2Fb", "c%3Fd", "a/b", "c?d", "word"]
 
 
+@pytest.mark.parametrize(
+    ("written", "secret"),
+    [("a/bc", "a/bc"), ("a#bc", "a#bc"), ("a[bc", "a[bc"), ("a@bc", "a@bc"), ("a:bc", "a:bc")],
+)
+def test_a_password_that_is_not_escaped_is_a_secret_all_the_same(written, secret):
+    url = f"postgresql+asyncpg://me:{written}@host/db"
+    assert secret in secrets_of(Settings(database=Database(url=url)))
+
+
 def test_the_writer_rests_while_there_is_nothing_and_wakes_for_a_line(pipe, monkeypatch):
     monkeypatch.setattr(log_module, "BATCH_S", 0.005)
     monkeypatch.setattr(log_module, "TURNS_BEFORE_REST", 2)

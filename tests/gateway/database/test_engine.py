@@ -25,6 +25,13 @@ def test_an_impossible_url_is_a_mistake_of_the_configuration(url, reason):
     assert reason in str(caught.value)
 
 
+@pytest.mark.parametrize("password", ["sec@ret", "sec@ret:word", "x@sec:ret"])
+def test_a_password_that_is_not_escaped_is_not_quoted(password):
+    with pytest.raises(ConfigError, match="%40") as caught:
+        Database(f"postgresql+asyncpg://me:{password}@host/db")
+    assert "sec" not in str(caught.value)
+
+
 async def test_many_writers_of_one_process_take_turns(database):
     async def write():
         async with database.writing() as connection:

@@ -67,6 +67,23 @@ def test_an_impossible_address_is_refused_by_name(url):
         make_store(Settings(state=State(url=url)))
 
 
+@pytest.mark.parametrize("sign", "/#?[]")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:sec{}ret@host/0",
+        "redis://:sec{}ret",
+        "redis+cluster://me:sec{}ret@host:7000",
+        "redis+sentinel://me:sec{}ret@one:1,two:2/service",
+        "redis+sentinel://one:1/service?sentinel_password=re&sec{}",
+    ],
+)
+def test_a_password_that_is_not_escaped_is_not_quoted(url, sign):
+    with pytest.raises(ConfigError, match="%2F") as caught:
+        make_store(Settings(state=State(url=url.format(sign))))
+    assert "sec" not in str(caught.value)
+
+
 def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.delitem(sys.modules, "gateway.state.guarded", raising=False)
     monkeypatch.delitem(sys.modules, "gateway.state.valkey", raising=False)
