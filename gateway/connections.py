@@ -12,6 +12,7 @@ import resource
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -19,7 +20,7 @@ from aiohttp import HttpVersion11, http_exceptions, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.hdrs import TRANSFER_ENCODING
 from aiohttp.http_parser import RawRequestMessage
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from yarl import URL
 
 from gateway import __version__
@@ -34,6 +35,10 @@ from gateway.shortcuts import Shortcuts
 # Above nginx's 60 s, so that it is never the gateway that closes a connection just being used.
 KEEPALIVE_S = 75.0
 MAX_FIELD_BYTES = 131_072
+# Of a whole head, whose fields aiohttp only counts: they came to 16 MB, without any license.
+MAX_HEAD_BYTES = 262_144
+# So long a client that sends a larger one may read why it is refused.
+REFUSED_S = 1.0
 # Each request needs a second descriptor for its call upstream, and some must be left for the rest.
 CONNECTION_SHARE = 0.45
 MAX_DESCRIPTORS = 1_048_576
@@ -80,11 +85,14 @@ class Paths:
 class Connection(RequestLoop):
     """One client connection."""
 
-    __slots__ = ("_head_timer", "_send_timer", "_unsent")
+    __slots__ = ("_body", "_head_bytes", "_head_timer", "_send_timer", "_unsent")
     _manager: "ConnectionServer | None"
 
     def __init__(self, manager: "ConnectionServer", **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
+        # Of the latest request; behind its end all is the next one's head.
+        self._body: StreamReader = EMPTY_PAYLOAD
+        self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
         self._unsent = 0
@@ -103,15 +111,24 @@ class Connection(RequestLoop):
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Let go of the timers."""
+        """Let go of the timers, and of what holds this connection in turn."""
+        self._body = EMPTY_PAYLOAD
         for timer in (self._head_timer, self._send_timer):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; a head that is not complete with them must be so in time."""
+        """Take bytes; a head that is not complete with them must be so in time and small."""
+        count, in_body = self._request_count, not self._body.is_eof()
         super().data_received(data)
+        if self._request_count != count:
+            self._body, self._head_bytes = self._messages[-1][1], 0
+        elif not in_body:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse_head()
+                return
         if self._current_request is not None and self._messages:
             self._break_off(self._current_request)
         waiter = self._waiter
@@ -139,6 +156,21 @@ class Connection(RequestLoop):
             error = RequestTimedOut("The request's head did not arrive in time.")
             self.transport.write(_raw(error))
         self.force_close()
+
+    def _refuse_head(self) -> None:
+        """Say that the head is too large and read on a while: closed at once, nobody sees it."""
+        if self._close:
+            return
+        if self.transport is None or self._current_request is not None:
+            # Into an answer that is under way no other one can be written.
+            self.force_close()
+            return
+        error = BadRequest(f"The request's head is larger than {MAX_HEAD_BYTES:,} bytes.")
+        self.transport.write(_raw(error))
+        self.close()
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        self._head_timer = self._loop.call_later(REFUSED_S, self.force_close)
 
     def pause_writing(self) -> None:
         """Hold the reply back; the client must read on in time."""
@@ -348,7 +380,8 @@ def _raw(error: GatewayError) -> bytes:
     """Give a whole answer for a client whose request has not been read."""
     body = web.json_response(render(error)).body
     assert isinstance(body, bytes)
-    head = [f"HTTP/1.1 {error.status} Request Timeout", "content-type: application/json"]
+    reason = HTTPStatus(error.status).phrase
+    head = [f"HTTP/1.1 {error.status} {reason}", "content-type: application/json"]
     head += [f"{name}: {value}" for name, value in _headers(error).items()]
     head += [f"content-length: {len(body)}", "", ""]
     return "\r\n".join(head).encode() + body

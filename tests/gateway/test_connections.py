@@ -244,6 +244,62 @@ async def test_a_head_in_pieces_and_a_slow_handler_are_fine(serve_app, dial):
     assert (await answered(reader))[2] == b"done"
 
 
+FIELD = b"X-%d: " + b"a" * 100_000 + b"\r\n"
+LARGE = b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(FIELD % n for n in range(40))
+
+
+@pytest.mark.parametrize("before", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"])
+async def test_a_head_of_many_large_fields_is_refused_before_its_end(serve_app, dial, before):
+    """Each field is small enough by itself, and a head needs no license."""
+    port, server = await serve_app(app_of(echo))
+    reader, writer = await dial(port, before)
+    if before:
+        assert (await answered(reader))[0] == 200
+    writer.write(LARGE)
+    status, headers, body = await answered(reader)
+    assert (status, headers["connection"]) == (400, "close")
+    assert orjson.loads(body)["error"]["type"] == "invalid_request_error"
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    while server.connections:
+        await asyncio.sleep(0.01)
+
+
+async def test_a_large_head_behind_a_running_request_ends_the_connection(serve_app, dial):
+    async def wait(_):
+        await asyncio.sleep(60)
+
+    port, server = await serve_app(app_of(wait))
+    await dial(port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + LARGE)
+    async with asyncio.timeout(5):
+        while not server.connections:
+            await asyncio.sleep(0.01)
+        while server.connections:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 1000000", b"Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("reads", [True, False])
+async def test_a_body_is_no_head_whether_it_is_read_or_not(serve_app, dial, framing, reads):
+    async def read(request: web.Request) -> web.Response:
+        return web.Response(text=str(len(await request.read())) if reads else "no")
+
+    port, _ = await serve_app(app_of(read))
+    head = b"POST / HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n\r\n"
+    body = b"x" * 1_000_000
+    if b"chunked" in framing:
+        body = b"".join(b"%x\r\n%b\r\n" % (100_000, b"x" * 100_000) for _ in range(10))
+        body += b"0\r\n\r\n"
+    reader, writer = await dial(port, head)
+    for at in range(0, len(body), 200_000):
+        writer.write(body[at : at + 200_000])
+        await writer.drain()
+    async with asyncio.timeout(10):
+        assert (await answered(reader))[2] == (b"1000000" if reads else b"no")
+        if b"chunked" not in framing:
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await answered(reader))[0] == 200
+
+
 async def test_above_the_cap_a_connection_is_told_to_come_again(serve_app, dial, monkeypatch):
     monkeypatch.setattr(connections, "TOLD_ABOVE_CAP", 1)
     port, server = await serve_app(app_of(echo), Bounds(5, 5, 2))
