@@ -369,6 +369,7 @@ def _headers(error: GatewayError) -> dict[str, str]:
     headers = {
         "connection": "close",
         "x-request-id": secrets.token_hex(16),
+        "openai-processing-ms": "0",
         "x-gateway-version": __version__,
     }
     if error.retry_after is not None:
