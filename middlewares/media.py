@@ -57,7 +57,8 @@ class MediaFormats:
     async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
         """Hold the threads that look up names and the connections of the Files API."""
         settings = app[SETTINGS]
-        lookup = SystemLookup()
+        # Who has a slot has a thread, too.
+        lookup = SystemLookup(settings.media.max_fetches)
         files = FilesClient(app[FILES], settings.media.upload_timeout_s) if FILES in app else None
         if files is not None and STATE in app:
             files.shelf.share(app[STATE].table("files", files.shelf.hear))

@@ -9,7 +9,8 @@ and cancelling the fetch closes the connection at once.
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from typing import Any
 
 import aiohttp
 from yarl import URL
@@ -63,22 +64,38 @@ class Slots:
         self._waiting: defaultdict[str, int] = defaultdict(int)
 
     @asynccontextmanager
-    async def take(self, license_id: str, timeout_s: float) -> AsyncIterator[None]:
-        """Hold one slot; raise `RateLimited` when none comes free in time."""
+    async def take(
+        self, license_id: str, timeout_s: float
+    ) -> AsyncIterator[list["asyncio.Future[Any]"]]:
+        """Hold one slot; raise `RateLimited` when none comes free in time.
+
+        It stays taken until what is put into the given list is done, too.
+        """
         own = self._of_license.setdefault(license_id, asyncio.Semaphore(self._per_license))
         self._waiting[license_id] += 1
+        unfinished: list[asyncio.Future[Any]] = []
+        held = ExitStack()
+        held.callback(self._leave, license_id)
         try:
             # The license's slot first: who waits for it must not keep others out.
-            async with _timely(own, timeout_s), _timely(self._all, timeout_s):
-                yield
+            for semaphore in (own, self._all):
+                await _acquire(semaphore, timeout_s)
+                held.callback(semaphore.release)
+            yield unfinished
         finally:
-            self._waiting[license_id] -= 1
-            if not self._waiting[license_id]:
-                del self._waiting[license_id], self._of_license[license_id]
+            if all(one.done() for one in unfinished):
+                held.close()
+            else:
+                ended = asyncio.gather(*unfinished, return_exceptions=True)
+                ended.add_done_callback(lambda _: held.close())
+
+    def _leave(self, license_id: str) -> None:
+        self._waiting[license_id] -= 1
+        if not self._waiting[license_id]:
+            del self._waiting[license_id], self._of_license[license_id]
 
 
-@asynccontextmanager
-async def _timely(semaphore: asyncio.Semaphore, timeout_s: float) -> AsyncIterator[None]:
+async def _acquire(semaphore: asyncio.Semaphore, timeout_s: float) -> None:
     try:
         async with asyncio.timeout(timeout_s):
             await semaphore.acquire()
@@ -87,10 +104,6 @@ async def _timely(semaphore: asyncio.Semaphore, timeout_s: float) -> AsyncIterat
             "Too many media URLs are being fetched at once; try again later.",
             retry_after=_RETRY_AFTER_S,
         ) from None
-    try:
-        yield
-    finally:
-        semaphore.release()
 
 
 class Fetcher:
@@ -113,19 +126,27 @@ class Fetcher:
         """
         target = parse(url, self._policy)
         timeout_s = self._settings.timeout_s
-        async with self._slots.take(license_id, timeout_s * _ROUNDS):
+        async with self._slots.take(license_id, timeout_s * _ROUNDS) as unfinished:
+
+            async def look_up(host: str, port: int) -> list[str]:
+                # The thread of a lookup cannot be stopped: while it runs, the slot is not free, or
+                # one license would come to hold all threads.
+                task = asyncio.ensure_future(self._lookup(host, port))
+                unfinished.append(task)
+                return await asyncio.shield(task)
+
             try:
                 async with asyncio.timeout(timeout_s):
-                    return await self._follow(target, budget, spool)
+                    return await self._follow(target, budget, spool, look_up)
             except TimeoutError:
                 raise InvalidMedia("The server of this URL was too slow.") from None
             except (aiohttp.ClientError, OSError, ValueError):
                 # The cause may name an address or a host inside; it stays here.
                 raise InvalidMedia(UNREACHABLE) from None
 
-    async def _follow(self, target: Target, budget: Budget, spool: Spool) -> str:
+    async def _follow(self, target: Target, budget: Budget, spool: Spool, look_up: Lookup) -> str:
         for _ in range(self._settings.max_redirects + 1):
-            async with self._open(target) as response:
+            async with self._open(target, look_up) as response:
                 if response.status not in _REDIRECTS:
                     self._check_head(response)
                     await self._read(response, budget, spool)
@@ -134,8 +155,8 @@ class Fetcher:
         raise InvalidMedia(f"This URL redirects more than {self._settings.max_redirects} times.")
 
     @asynccontextmanager
-    async def _open(self, target: Target) -> AsyncIterator[aiohttp.ClientResponse]:
-        guard = Guard(target, self._policy, self._lookup)
+    async def _open(self, target: Target, look_up: Lookup) -> AsyncIterator[aiohttp.ClientResponse]:
+        guard = Guard(target, self._policy, look_up)
         connector = aiohttp.TCPConnector(
             resolver=guard, socket_factory=guard.socket, use_dns_cache=False, force_close=True
         )

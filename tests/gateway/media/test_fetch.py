@@ -162,3 +162,32 @@ async def test_who_waits_too_long_for_a_slot_is_told_to_come_again():
                 pass
         async with slots.take("bob", 1):
             pass
+
+
+async def test_a_lookup_that_hangs_keeps_the_slot_of_its_license_and_no_more():
+    """Its thread cannot be stopped: one license would come to hold all of them."""
+    asked, answered = [], asyncio.Event()
+
+    async def hanging(host: str, port: int) -> list[str]:
+        asked.append(host)
+        await answered.wait()
+        raise OSError("no such host")
+
+    fetcher = Fetcher(Media(timeout_s=0.05, max_fetches=2, max_fetches_per_license=1), hanging)
+
+    async def fetch(host: str, license_id: str) -> None:
+        with closing(Spool(MB)) as spool:
+            await fetcher.fetch(f"http://{host}/", license_id, Budget(MB), spool)
+
+    with pytest.raises(InvalidMedia, match="too slow"):
+        await fetch("a.example", "alice")
+    with pytest.raises(RateLimited):
+        await fetch("b.example", "alice")
+    with pytest.raises(InvalidMedia, match="too slow"):
+        await fetch("c.example", "bob")
+    assert asked == ["a.example", "c.example"]
+    answered.set()
+    await asyncio.sleep(0)
+    with pytest.raises(InvalidMedia, match="does not lead"):
+        await fetch("d.example", "alice")
+    assert not fetcher._slots._of_license
