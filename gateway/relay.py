@@ -34,6 +34,7 @@ _SSE_HEADERS: Final = {
     hdrs.CACHE_CONTROL: "no-cache",
     istr("X-Accel-Buffering"): "no",
 }
+_TOO_DEEP: Final = "Gemini's answer is nested too deeply to be sent."
 _RESTART: Final = "The gateway is restarting; ask again."
 
 
@@ -73,7 +74,10 @@ async def whole(request: web.Request, exchange: Exchange) -> web.StreamResponse:
         body = await asyncio.to_thread(_collected, exchange.reply, events)
     else:
         body = _collected(exchange.reply, events)
-    return json_response(body, exchange)
+    try:
+        return json_response(body, exchange)
+    except TypeError:
+        raise UpstreamError(_TOO_DEEP) from None
 
 
 async def stream(request: web.Request, exchange: Exchange) -> web.StreamResponse:
@@ -121,7 +125,7 @@ async def _relay(
         # inwards, every middleware that waits for the answer.
         pump = asyncio.create_task(_pump(batches, reply, response), name="pump")
         closing = _finish(reply, await pump)
-    await response.write_eof(reply.encode(closing) + exchange.dialect.end)
+    await response.write_eof(_encoded(reply, closing) + exchange.dialect.end)
 
 
 async def _pump(batches: Batches, reply: Reply, response: EventStream) -> UpstreamError | None:
@@ -149,7 +153,15 @@ def _forget(exchange: Exchange) -> None:
 def _framed(reply: Reply, events: list[Json]) -> bytes:
     """Give the frames of one batch: nothing else of it is held while the client does not read."""
     chunks = reply.feed(*events)
-    return reply.encode(chunks) if chunks else b""
+    return _encoded(reply, chunks) if chunks else b""
+
+
+def _encoded(reply: Reply, chunks: list[Json]) -> bytes:
+    """Give the frames of *chunks*; raise `UpstreamError` for what JSON is read of but not made."""
+    try:
+        return reply.encode(chunks)
+    except TypeError:
+        raise UpstreamError(_TOO_DEEP) from None
 
 
 def _collected(reply: Reply, events: list[Json]) -> Json:

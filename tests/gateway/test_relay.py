@@ -179,3 +179,45 @@ async def test_a_stream_takes_no_share_of_the_bound_on_bodies_once_it_runs(runni
     ):
         assert b'"a"' in await response.content.readany()
         assert (await gateway.whole(messages=large))[0] == 200
+
+
+def nested(depth: int) -> dict:
+    value: dict = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("depth", [246, 249, 260])
+@pytest.mark.parametrize("where", ["part", "grounding"])
+async def test_what_nests_too_deep_to_be_sent_is_an_error_and_no_cut(
+    running, streaming, native, depth, where
+):
+    """JSON may be read 1,024 deep, but made 254 deep only."""
+    deep = event("x", finishReason="STOP")
+    (candidate,) = deep["candidates"]
+    if where == "part":
+        candidate["content"]["parts"] = [{"partOfTomorrow": nested(depth)}]
+    else:
+        candidate["groundingMetadata"] = {"b": nested(depth)}
+    script = [SSE, chunk(data(event("a"))), 0.02, chunk(data(deep)), END]
+    async with (
+        ScriptedUpstream(script if streaming else answer(200, deep)) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        if native:
+            verb = "streamGenerateContent?alt=sse" if streaming else "generateContent"
+            asking = gateway.session.post(
+                f"{gateway.url}/v1beta/models/gemini-2.5-flash:{verb}",
+                json={"contents": [{"parts": [{"text": "hi"}]}]},
+                headers={"x-goog-api-key": LICENSE},
+            )
+        else:
+            asking = gateway.post(stream=streaming)
+        async with asking as response:
+            body = await response.read()
+    is_sent = b'"partOfTomorrow"' in body or b'"b":' in body
+    assert is_sent != (b'"error"' in body)
+    assert response.status == (200 if streaming or is_sent else 502)
