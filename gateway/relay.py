@@ -3,9 +3,10 @@
 Streamed and whole take the same way: all events go through `reply.feed`, `reply.finish` closes,
 and a whole answer is the collected chunks. What is there is read at once and written at once.
 
-The commit point of a stream is the first upstream event. Until then a failure is an ordinary HTTP
-error (raised, rendered by `edge`); from then on it is told in-band. When the upstream is silent for
-`commit_after_s`, the `Pacemaker` commits with the role chunk and keeps the connection warm.
+The commit point of a stream is the first upstream event that says anything. Until then a failure is
+an ordinary HTTP error (raised, rendered by `edge`); from then on it is told in-band. When nothing
+is said for `commit_after_s`, the `Pacemaker` commits with the role chunk and keeps the connection
+warm.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ from gateway.errors import (
     UpstreamTimeout,
     UpstreamTruncated,
 )
-from gateway.exchange import Batches, Exchange, Json, Reply, UpstreamCall
+from gateway.exchange import Batches, Exchange, Json, Outcome, Reply, UpstreamCall
 from gateway.keys import DRAIN, EXCHANGE, PRICES, SETTINGS, UPSTREAM
 from gateway.licenses.scope import require_model
 from gateway.pacemaker import Pacemaker
@@ -109,7 +110,7 @@ async def _relay(
     reply, outcome = exchange.reply, exchange.outcome
     async with request.app[UPSTREAM].open(exchange.call, outcome, exchange.notes) as batches:
         # Fed before the head leaves: the head tells what the first events told.
-        frames = _framed(reply, await anext(batches))
+        frames = await _first(batches, reply, outcome)
         _forget(exchange)
         await pacemaker.committed()
         if not outcome.begun:
@@ -126,6 +127,18 @@ async def _relay(
         pump = asyncio.create_task(_pump(batches, reply, response), name="pump")
         closing = _finish(reply, await pump)
     await response.write_eof(_encoded(reply, closing) + exchange.dialect.end)
+
+
+async def _first(batches: Batches, reply: Reply, outcome: Outcome) -> bytes:
+    """Give the frames that leave with the head, or follow one that the pacemaker has sent.
+
+    Events that say nothing are passed over: with them the head would only wait.
+    """
+    async for events in batches:
+        frames = _framed(reply, events)
+        if frames or outcome.begun:
+            return frames
+    raise UpstreamTruncated("Gemini's reply ended before it began.")
 
 
 async def _pump(batches: Batches, reply: Reply, response: EventStream) -> UpstreamError | None:

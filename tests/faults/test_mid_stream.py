@@ -246,6 +246,47 @@ async def test_a_silent_upstream_is_committed_to_and_kept_alive(running):
         assert rest.endswith(b"data: [DONE]\n\n")
 
 
+QUIET = chunk(data({"promptFeedback": {"safetyRatings": []}}))
+
+
+async def test_an_event_that_says_nothing_holds_no_commit_up(running):
+    settings = {"upstream": {"commit_after_s": 0.1, "keepalive_s": 60}}
+    script = [SSE, QUIET, STALL, chunk(data(LAST)), END]
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url, **settings)) as gateway,
+        gateway.post(stream=True) as response,
+    ):
+        first = await asyncio.wait_for(response.content.readuntil(b"\n\n"), 2)
+        assert b'"role":"assistant"' in first
+        upstream.release.set()
+        rest = await response.content.read()
+        assert b'"end"' in rest
+        assert b'"role"' not in rest
+        assert rest.endswith(b"data: [DONE]\n\n")
+
+
+async def test_a_break_behind_an_event_that_says_nothing_is_an_ordinary_error(running):
+    """The first byte has not gone out."""
+    async with (
+        ScriptedUpstream([SSE, QUIET, 0.05, END]) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        seen = await gateway.stream()
+        assert (seen.status, seen.error["code"]) == (502, "upstream_stream_truncated")
+
+
+async def test_after_an_early_commit_an_end_without_a_word_is_an_end(running):
+    settings = {"upstream": {"commit_after_s": 0.1}}
+    ending = chunk(data({"candidates": [{"finishReason": "STOP"}]}))
+    async with (
+        ScriptedUpstream([SSE, QUIET, 0.3, ending, RESET]) as upstream,
+        running(settings_for(upstream.url, **settings)) as gateway,
+    ):
+        seen = await gateway.stream()
+        assert (seen.finish_reasons, seen.error, seen.done) == (["stop"], None, True)
+
+
 async def test_what_fails_after_an_early_commit_is_told_in_band_and_not_tried_again(running):
     settings = {"upstream": {"commit_after_s": 0.1}}
     async with (
