@@ -16,7 +16,8 @@ class Choice:
     *parts* are Gemini's own, thoughts left out and neighbouring plain texts joined: the model's
     turn as the next request must repeat it. *pieces* are the texts of `content`, each with whether
     Gemini wrote it (true) or the gateway inserted it (false). *image_keys* are what the images will
-    be known by when they come back. *finish_reason* is Gemini's word.
+    be known by when they come back. *finish_reason* is Gemini's word. *is_whole* is one that comes
+    in one piece: behind it comes nothing.
     """
 
     __slots__ = (
@@ -34,6 +35,7 @@ class Choice:
         "images",
         "index",
         "is_blocked",
+        "is_whole",
         "natives",
         "parts",
         "pending",
@@ -42,9 +44,10 @@ class Choice:
         "run",
     )
 
-    def __init__(self, index: int, asked: Asked) -> None:
+    def __init__(self, index: int, asked: Asked, *, is_whole: bool = False) -> None:
         self.index = index
         self.asked = asked
+        self.is_whole = is_whole
         self.finish_reason: str | None = None
         self.finish_message: str | None = None
         self.continuation: str | None = None
@@ -121,4 +124,6 @@ class Choice:
 
     def awaits_result(self) -> bool:
         """Tell whether the last part is code that Gemini has yet to run."""
-        return bool(self.parts) and "executableCode" in self.parts[-1] and not self.run
+        if self.is_whole or self.run or not self.parts:
+            return False
+        return "executableCode" in self.parts[-1]

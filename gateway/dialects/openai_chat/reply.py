@@ -41,6 +41,7 @@ class ChatReply:
         "_counts",
         "_fingerprint",
         "_head",
+        "_is_whole",
         "_metadata",
         "_usage_head",
         "sunset",
@@ -49,6 +50,7 @@ class ChatReply:
     def __init__(self, call: UpstreamCall, payload: Json, known: Known) -> None:
         self._asked: Asked = asked(call, payload, known)
         self._choices: dict[int, Choice] = {}
+        self._is_whole = not call.stream
         self._metadata: Json = {}
         self._counts: tuple[Usage, usage.Tokens, usage.Tokens] | None = None
         self._cost = known.cost
@@ -201,7 +203,7 @@ class ChatReply:
     def _open(self, index: int, chunks: list[Json]) -> Choice:
         if not isinstance(index, int):
             raise TypeError("the index of a candidate is a number")
-        choice = self._choices[index] = Choice(index, self._asked)
+        choice = self._choices[index] = Choice(index, self._asked, is_whole=self._is_whole)
         chunks.append(choice.chunk({"role": "assistant", "content": ""}))
         return choice
 

@@ -47,6 +47,13 @@ def test_code_that_was_never_run_is_an_abrupt_end():
         run(make_reply(), [stop({"executableCode": {"code": "1"}})])
 
 
+def test_code_at_the_end_of_a_whole_answer_is_its_end():
+    """Nothing can come after it."""
+    told = whole([stop("hi", {"executableCode": {"code": "1"}})], stream=False)
+    assert told["choices"][0]["finish_reason"] == "stop"
+    assert told["choices"][0]["message"]["content"] == "hi\n\n```python\n1\n```\n"
+
+
 def test_a_length_without_parts_is_an_empty_answer():
     """Report 16: MAX_TOKENS without parts crashed."""
     told = {
