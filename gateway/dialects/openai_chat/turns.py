@@ -16,6 +16,7 @@ An answer of plain text without a signature needs no entry.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -69,7 +70,8 @@ def records(
         if "thoughtSignature" in part
     ]
     text = text_key(content, images)
-    turn = list(_compact(parts)) if any(map(_is_special, parts)) else None
+    is_kept = any(map(_is_special, parts)) or _speaks_behind_a_call(parts)
+    turn = list(_compact(parts)) if is_kept else None
     native_calls = [part for part in parts if "functionCall" in part]
     for part, call in zip(native_calls, calls, strict=False):
         native = part["functionCall"]
@@ -88,6 +90,14 @@ def _is_special(part: Json) -> bool:
     if "functionCall" in part:
         return False
     return "thoughtSignature" in part or "text" not in part
+
+
+def _speaks_behind_a_call(parts: Sequence[Json]) -> bool:
+    """Tell whether the order is another than that of a message: its text, then its calls."""
+    return any(
+        "functionCall" in part and "functionCall" not in following
+        for part, following in pairwise(parts)
+    )
 
 
 def _compact(parts: Iterable[Json]) -> Iterator[Json]:

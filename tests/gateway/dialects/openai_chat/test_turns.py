@@ -20,6 +20,16 @@ def test_a_call_leaves_its_signature_and_native_id():
     assert orjson.loads(found[turns.call_key("2")]) == {}
 
 
+def test_a_turn_that_speaks_behind_a_call_keeps_its_order():
+    """A message tells its text first, and Gemini signs the turn as it wrote it."""
+    parts = [{"functionCall": {"name": "f"}, "thoughtSignature": "s"}, {"text": "x"}]
+    found = dict(turns.records(parts, "x", [{"id": "1"}]))
+    turn = orjson.loads(found[turns.text_key("x")])
+    assert turns.restore(turn, parts[:1], []) == parts
+    in_order = turns.records([parts[1], parts[0]], "x", [{"id": "1"}])
+    assert [key for key, _ in in_order] == [turns.call_key("1")]
+
+
 def test_a_legacy_call_is_known_by_name_and_arguments():
     parts = [{"functionCall": {"name": "f", "args": {"a": 1, "b": 2}}, "thoughtSignature": "s"}]
     ((key, _),) = turns.records(parts, "", [{"function": "f"}])
