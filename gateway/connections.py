@@ -285,15 +285,7 @@ class ConnectionServer(web.Server):
             return answer(BadRequest("HTTP/1.0 has no Transfer-Encoding."))
         # The second is what an AppRunner gives its server.
         handle = self._shortcuts.of(request) or self._app._handle  # noqa: SLF001
-        try:
-            response = await handle(request)
-        except asyncio.CancelledError:
-            if not self.drain.over or request.writer.output_size > 0:
-                raise
-            # Of a stream or an answer under way `relay` tells; this one came to neither.
-            response = answer(
-                Unavailable("The gateway is restarting; ask again.", retry_after=RETRY_S)
-            )
+        response = await handle(request)
         if self.drain.begun and not response.prepared:
             response.force_close()
         return response

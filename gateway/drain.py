@@ -13,6 +13,11 @@ from gateway.errors import Unavailable
 RETRY_AFTER_S = 0.25
 
 
+def restarting() -> Unavailable:
+    """Give what is told to whom a stop cuts off."""
+    return Unavailable("The gateway is restarting; ask again.", retry_after=RETRY_AFTER_S)
+
+
 class Drain:
     """Whether the gateway is stopping, and which requests still run.
 
@@ -46,7 +51,7 @@ class Drain:
         if task in self._running:
             return None
         if self.begun:
-            raise Unavailable("The gateway is restarting; try again.", retry_after=RETRY_AFTER_S)
+            raise restarting()
         self._running.add(task)
         return task
 

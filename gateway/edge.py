@@ -18,6 +18,7 @@ from multidict import istr
 
 from gateway.answers import json_response, stamp
 from gateway.dialects import DIALECTS, GEMINI, OPENAI_CHAT
+from gateway.drain import restarting
 from gateway.errors import (
     BadRequest,
     Forbidden,
@@ -29,7 +30,7 @@ from gateway.errors import (
     Unauthorized,
 )
 from gateway.exchange import Dialect, Exchange
-from gateway.keys import EXCHANGE
+from gateway.keys import DRAIN, EXCHANGE
 from gateway.plugins import Handler
 from gateway.record import RECORDER
 
@@ -69,8 +70,12 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not response.prepared and _VERSION not in response.headers:
             stamp(response, exchange)
     except asyncio.CancelledError:
-        exchange.outcome.client_gone = True
-        raise
+        drain = request.app.get(DRAIN)
+        if drain is None or not drain.over or exchange.outcome.begun:
+            exchange.outcome.client_gone = True
+            raise
+        # A stream under way is told of it by `relay`; this one came to nothing yet.
+        response = refusal(exchange, restarting())
     except Exception as error:
         if exchange.outcome.begun:
             raise

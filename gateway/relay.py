@@ -17,10 +17,9 @@ from multidict import istr
 
 from gateway.answers import EventStream, json_response, stamp
 from gateway.calls import setting
-from gateway.drain import RETRY_AFTER_S
+from gateway.drain import restarting
 from gateway.errors import (
     GatewayError,
-    Unavailable,
     UpstreamError,
     UpstreamTimeout,
     UpstreamTruncated,
@@ -36,7 +35,6 @@ _SSE_HEADERS: Final = {
     istr("X-Accel-Buffering"): "no",
 }
 _TOO_DEEP: Final = "Gemini's answer is nested too deeply to be sent."
-_RESTART: Final = "The gateway is restarting; ask again."
 
 
 async def generate(request: web.Request) -> web.StreamResponse:
@@ -49,10 +47,6 @@ async def generate(request: web.Request) -> web.StreamResponse:
     task = drain.enter()
     try:
         return await (stream if exchange.call.stream else whole)(request, exchange)
-    except asyncio.CancelledError:
-        if not drain.over or exchange.outcome.begun:
-            raise
-        raise Unavailable(_RESTART, retry_after=RETRY_AFTER_S) from None
     finally:
         drain.leave(task)
         # Of a stream that was cut, too: what the last event told is booked.
@@ -95,7 +89,7 @@ async def stream(request: web.Request, exchange: Exchange) -> web.StreamResponse
     except asyncio.CancelledError:
         if not (exchange.outcome.begun and request.app[DRAIN].over):
             raise
-        await _tell(response, exchange, Unavailable(_RESTART))
+        await _tell(response, exchange, restarting())
     except ConnectionResetError:
         exchange.outcome.client_gone = True
     finally:

@@ -1,5 +1,6 @@
 import asyncio
 import gzip
+from unittest.mock import Mock
 
 import orjson
 import pytest
@@ -9,6 +10,9 @@ from aiohttp import web
 from gateway import connections
 from gateway.connections import Bounds, Paths, connection_cap, raise_descriptor_limit
 from gateway.drain import Drain
+from gateway.edge import edge
+from gateway.keys import DRAIN
+from gateway.record import RECORDER, Recorder
 
 SECRET = b"gw-license-that-must-not-be-logged"
 
@@ -518,8 +522,10 @@ async def test_a_request_runs_from_its_arrival_and_is_told_of_the_end(serve_app,
     async def uploading(_: web.Request) -> web.Response:
         await asyncio.sleep(3600)
 
-    drain = Drain()
-    port, _ = await serve_app(app_of(uploading), drain=drain)
+    drain, app = Drain(), web.Application(middlewares=[edge])
+    app.router.add_get("/", uploading)
+    app[DRAIN], app[RECORDER] = drain, Mock(Recorder)
+    port, _ = await serve_app(app, drain=drain)
     reader, _ = await dial(port, GET[:-2] + fields + b"\r\n")
     async with asyncio.timeout(2):
         while not drain.count:
@@ -529,3 +535,6 @@ async def test_a_request_runs_from_its_arrival_and_is_told_of_the_end(serve_app,
     assert (status, headers["retry-after"], headers["connection"]) == (503, "1", "close")
     assert orjson.loads(body)["error"]["code"] == "unavailable"
     assert await reader.read() == b""
+    (_, exchange), _ = app[RECORDER].end.call_args
+    # It is no client that left.
+    assert (exchange.outcome.status, exchange.outcome.client_gone) == (503, False)
