@@ -71,11 +71,7 @@ def checked(path: Path | None) -> Settings:
     config.require_credentials(settings)
     plugins.load(settings.middlewares).require_whole()
     _check_state(settings)
-    try:
-        Database(settings.database.url)
-    except ValueError:
-        # What the library says may quote a part of the password.
-        raise ConfigError("database.url: the port is no number") from None
+    Database(settings.database.url)
     return settings
 
 

@@ -21,6 +21,7 @@ from gateway.upstream.request import READ_BYTES, Response
 
 MAX_WHOLE_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
+SECOND_LOOK_S = 0.05
 
 
 class Failed(Exception):
@@ -39,7 +40,7 @@ class NoEvent(UpstreamError):
 class Watch:
     """One timer that calls *expire* after *seconds* without `touch`, once."""
 
-    __slots__ = ("_expire", "_handle", "_loop", "_seconds", "_touched")
+    __slots__ = ("_expire", "_handle", "_is_late", "_loop", "_seconds", "_touched")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, seconds: float, expire: Callable[[], None]
@@ -48,6 +49,7 @@ class Watch:
         self._seconds = seconds
         self._expire = expire
         self._touched = loop.time()
+        self._is_late = False
         self._handle = loop.call_later(seconds, self._check)
 
     def touch(self) -> None:
@@ -65,10 +67,16 @@ class Watch:
 
     def _check(self) -> None:
         due = self._touched + self._seconds
-        if due <= self._loop.time():
+        if due > self._loop.time():
+            self._is_late = False
+            self._handle = self._loop.call_at(due, self._check)
+        elif self._is_late:
+            self._is_late = False
             self._expire()
         else:
-            self._handle = self._loop.call_at(due, self._check)
+            # What came while this process was busy is read before it counts as silence.
+            self._is_late = True
+            self._handle = self._loop.call_later(SECOND_LOOK_S, self._check)
 
 
 class Answer:

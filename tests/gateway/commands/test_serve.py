@@ -35,7 +35,7 @@ WRONG = [
         "middlewares: none of them provides 'call'",
     ),
     (COMPLETE + '[database]\nurl = "sqlite:///x.db"', "database.url: The asyncio extension"),
-    (COMPLETE + '[database]\nurl = "postgresql+asyncpg://h:x/y"', "database.url: the port is no"),
+    (COMPLETE + '[database]\nurl = "postgresql+asyncpg://h:x/y"', "database.url: cannot be under"),
     *(
         (COMPLETE + f'[state]\nurl = "{url}"', f"state.url: {says}")
         for url, says in [

@@ -1,6 +1,8 @@
 """Reading one answer: the first event, batches, breaks, silence, against real sockets."""
 
 import asyncio
+import socket
+import time
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -143,3 +145,30 @@ async def test_a_stopped_watch_never_fires():
     Watch(asyncio.get_running_loop(), 0.01, fired.set).stop()
     await asyncio.sleep(0.05)
     assert not fired.is_set()
+
+
+async def test_what_came_while_the_process_was_busy_is_no_silence():
+    """Who reads wakes a turn of the loop after the socket was read: a timer is quicker."""
+    loop = asyncio.get_running_loop()
+    fired: list[int] = []
+    watch = Watch(loop, 0.1, lambda: fired.append(1))
+    reader, writer = socket.socketpair()
+    reader.setblocking(False)
+
+    def read() -> None:
+        reader.recv(1)
+        loop.call_soon(watch.touch)
+
+    def block() -> None:
+        writer.send(b"x")
+        time.sleep(0.15)
+
+    loop.add_reader(reader, read)
+    loop.call_later(0.05, block)
+    await asyncio.sleep(0.26)
+    assert not fired
+    await asyncio.sleep(0.2)
+    assert fired
+    loop.remove_reader(reader)
+    reader.close()
+    writer.close()
