@@ -26,6 +26,9 @@ from tests.databases import Postgres
 from tests.discovery import SENT
 from tests.running import SECRET, Gateway
 
+# LiteLLM would look for prices on the internet as soon as it is imported.
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+
 
 class Valkey:
     """A real Valkey server on a Unix socket of its own, that can be hurt."""
