@@ -67,9 +67,8 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
         # As it stands: a name in brackets is no markup.
         table.add_row(*(Text(_cell(value)) for value in row))
     # What reads from a pipe has no width.
-    width = None if Console().is_terminal else WIDTH
-    # What others wrote is no markup.
-    Console(width=width, markup=False, emoji=False, highlight=False).print(table)
+    console = Console()
+    Console(width=None if console.is_terminal else WIDTH).print(table)
 
 
 def _cell(value: object) -> str:

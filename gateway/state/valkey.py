@@ -129,6 +129,7 @@ class ValkeyStore:
         try:
             [reply] = await self._counts.ask(self._call(_TAKE, plan, slot, windows, amounts))
         except NotSent:
+            # Nothing was taken that could be given back.
             raise
         except (asyncio.CancelledError, StoreDown):
             self._without_values.discard(plan.license_id)

@@ -4,20 +4,20 @@ from typing import Any
 
 from gateway import models
 from gateway.calls import snake
+from gateway.dialects.openai_chat.native import MAX_INT32
 from gateway.dialects.openai_chat.shapes import Check, a, anything, fields, integer, items
 from gateway.errors import BadRequest
 from gateway.exchange import Json, Known, UpstreamCall
 
 # What stands in the address; the payload middleware puts it into the payload.
 _ADDRESS = ("model", "action")
-_MAX_COUNT = 2_147_483_647
 # The request whose tokens are to be counted, in both spellings.
 _COUNTED = ("generateContentRequest", "generate_content_request")
 
 
 def _count(value: Any) -> None:
     integer(value)
-    if not 0 <= value <= _MAX_COUNT:
+    if not 0 <= value <= MAX_INT32:
         raise BadRequest("This is out of range.", code="invalid_value")
 
 

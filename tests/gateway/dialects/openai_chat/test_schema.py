@@ -313,14 +313,18 @@ def test_a_schema_of_very_many_others_is_refused():
         normalise(schema, "p", Steps())
 
 
-@pytest.mark.parametrize("reference", ["#A", "http://x/y#A", "http://x/y#/$defs/A", "#/$defs/A"])
-def test_references_by_anchor_and_by_the_schemas_own_name(reference):
-    schema = {
+def referring(reference):
+    """Give a schema with a name of its own and an anchor, whose property is *reference*."""
+    return {
         "$id": "http://x/y",
         "properties": {"a": {"$ref": reference}},
         "$defs": {"A": {"$anchor": "A", "type": "string"}},
     }
-    made = normal(schema)
+
+
+@pytest.mark.parametrize("reference", ["#A", "http://x/y#A", "http://x/y#/$defs/A", "#/$defs/A"])
+def test_references_by_anchor_and_by_the_schemas_own_name(reference):
+    made = normal(referring(reference))
     (definition,) = made["$defs"].items()
     assert definition[1] == {"type": "string"}
     assert made["properties"]["a"] == {"$ref": f"#/$defs/{definition[0]}"}
@@ -328,10 +332,5 @@ def test_references_by_anchor_and_by_the_schemas_own_name(reference):
 
 @pytest.mark.parametrize("reference", ["#B", "http://x/z#A", "A", "http://x/yA"])
 def test_references_to_other_schemas_lead_nowhere(reference):
-    schema = {
-        "$id": "http://x/y",
-        "properties": {"a": {"$ref": reference}},
-        "$defs": {"A": {"$anchor": "A", "type": "string"}},
-    }
     with pytest.raises(BadRequest, match="leads nowhere"):
-        normalise(schema, "p", Steps())
+        normalise(referring(reference), "p", Steps())
