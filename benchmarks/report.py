@@ -27,7 +27,9 @@ class Bar:
 
 
 BARS = (
-    Bar("short request, CPU", "short-32.cpu_us", "x", 1.5, 1.25),
+    Bar("short request, 1 connection, CPU", "short-1.cpu_us", "x", 1.5, 1.25),
+    Bar("short request, 32, CPU", "short-32.cpu_us", "x", 1.5, 1.25),
+    Bar("short request, 256, CPU", "short-256.cpu_us", "x", 1.5, 1.25),
     Bar("chunk in a burst, CPU", "burst.cpu_us", "x", 1.5, 1.1),
     Bar("chunk alone, CPU (one stream)", "alone-1.cpu_us", "x", 1.3, 1.1),
     Bar("chunk alone, CPU (100 streams)", "held-100.cpu_us", "x", 1.3, 1.1),
