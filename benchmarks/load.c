@@ -1,12 +1,13 @@
 /* A load generator for JSON answers and event streams: one thread, epoll, Linux.
  *
  *   load -p PORT -u PATH -f BODY_FILE [-H "Name: value"]... -c CONNECTIONS -t SECONDS
- *        [-w WARM_SECONDS] [-r RAMP_SECONDS] [-m STAMPS] [-e ENDING]
+ *        [-w WARM_SECONDS] [-r RAMP_SECONDS] [-m STAMPS] [-e ENDING] [-a]
  *
  * A closed loop: each connection asks again as soon as it was answered. Prints "begin" when the
  * warm seconds are over, "end" SECONDS later, then one JSON object of what happened in between,
  * times in microseconds. An answer counts when its status is 200, it holds exactly STAMPS stamps, and
- * its last bytes before white space are ENDING; all others are errors, whenever they happen.
+ * its last bytes before white space are ENDING; all others are errors, whenever they happen. With -a
+ * it never sleeps.
  */
 #include "wire.h"
 
@@ -263,7 +264,7 @@ static void tell(const char *name, struct samples *s)
 
 static void tell_all(double seconds)
 {
-    printf("{\"seconds\":%.4f,\"ok\":%lu,\"stamps\":%lu,", seconds, count.ok, count.stamps);
+    printf("{\"seconds\":%.4f,\"busy_s\":%.4f,\"ok\":%lu,\"stamps\":%lu,", seconds, (double)busy_ns / 1e9, count.ok, count.stamps);
     tell("whole", &whole);
     tell("first", &first);
     tell("delay", &delay);
@@ -298,12 +299,13 @@ static void run(struct conn *conns, int n_conns, uint64_t ramp)
     for (int opened = 0; (now = now_ns()) < end_at;) {
         if (!begun && now >= begin_at) {
             begun = true;
+            busy_ns = 0;
             puts("begin");
             fflush(stdout);
         }
         while (opened < n_conns && now - start >= ramp / (uint64_t)n_conns * (uint64_t)opened)
             ask(&conns[opened++]);
-        int n = epoll_wait(epfd, events, 512, opened < n_conns ? 1 : 10);
+        int n = look(epfd, events, 512, opened < n_conns ? 1 : 10);
         for (int i = 0; i < n; i++) {
             struct conn *c = events[i].data.ptr;
             if (c->phase == CONNECTING)
@@ -325,7 +327,7 @@ int main(int argc, char **argv)
     char extra[2048] = "", head[4096];
     int option, n_conns = 1;
     double seconds = 3, warm = 0, ramp = 0;
-    while ((option = getopt(argc, argv, "p:u:f:H:c:t:w:r:m:e:")) != -1)
+    while ((option = getopt(argc, argv, "p:u:f:H:c:t:w:r:m:e:a")) != -1)
         switch (option) {
         case 'p': server.sin_port = htons((uint16_t)atoi(optarg)); break;
         case 'u': path = optarg; break;
@@ -337,6 +339,7 @@ int main(int argc, char **argv)
         case 'r': ramp = atof(optarg); break;
         case 'm': expected = atoi(optarg); break;
         case 'e': ending = optarg; break;
+        case 'a': awake = true; break;
         default: return 2;
         }
     if (!body || n_conns < 1)

@@ -36,11 +36,11 @@ class Upstream:
     port: int
     pid: int
 
-    def stats(self) -> dict[str, int]:
-        """Give what has arrived there."""
+    def stats(self, *, awake: bool = False) -> dict[str, int]:
+        """Give what has arrived there; from now on it never sleeps, if *awake*."""
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            client.request("GET", "/stats")
+            client.request("GET", "/stats?awake" if awake else "/stats")
             found: dict[str, int] = json.loads(client.getresponse().read())
             return found
         finally:
@@ -170,11 +170,29 @@ class Bench:
     def measure(self, running: Running, scenario: Scenario) -> Figures:
         """Put one load on *running* and reduce it to figures."""
         settle(running)
+        # Processes that share the load's core would wait for programs that never sleep.
+        awake = not running.target.spread
+        before, began = self._upstream.stats(awake=awake), time.monotonic()
+        load, cost = self._put(running, scenario, ["-a"] if awake else [])
+        share = 1 / (time.monotonic() - began)
+        arrived = {name: now - before[name] for name, now in self._upstream.stats().items()}
+        size = len(scenarios.picture(scenario.image_mb)) if scenario.image_mb else 0
+        if arrived["body_bytes"] < load["ok"] * size:
+            raise Unfit(f"{running.target.name} did not pass on the whole picture.")
+        if sum(load["errors"].values()):
+            print(f"{running.target.name} {scenario.name}: {load['errors']}", file=sys.stderr)
+            print(load["example"], file=sys.stderr)
+        load["load_cores"] = load["busy_s"] / load["seconds"] + arrived["busy_ns"] / 1e9 * share
+        return scenarios.figures(scenario, load, cost)
+
+    def _put(
+        self, running: Running, scenario: Scenario, flags: list[str]
+    ) -> tuple[dict[str, Any], Cost]:
+        """Put one load on *running*; give what the load generator tells, and what it cost."""
         base, idle_rss = process.pss_kib(running.pids), process.rss_kib(running.pids)
         process.reset_peak(running.pids)
-        sent_before = self._upstream.stats()["body_bytes"]
         with subprocess.Popen(
-            self._command(running, scenario),
+            [*self._command(running, scenario), *flags],
             stdout=subprocess.PIPE,
             preexec_fn=lambda: os.sched_setaffinity(0, self._load_cores(running)),  # noqa: PLW1509 - single-threaded
         ) as child:
@@ -184,22 +202,14 @@ class Bench:
             before, began = self._spent(running, child), time.monotonic()
             _expect(child.stdout, b"end\n")
             after, seconds = self._spent(running, child), time.monotonic() - began
-            load = json.loads(child.stdout.read())
+            load: dict[str, Any] = json.loads(child.stdout.read())
         peak = process.peak_kib(running.pids)
-        sent = self._upstream.stats()["body_bytes"] - sent_before
-        if scenario.image_mb and sent < load["ok"] * len(scenarios.picture(scenario.image_mb)):
-            raise Unfit(f"{running.target.name} did not pass on the whole picture.")
-        if sum(load["errors"].values()):
-            print(f"{running.target.name} {scenario.name}: {load['errors']}", file=sys.stderr)
-            print(load["example"], file=sys.stderr)
         each = [now - then for now, then in zip(after.server, before.server, strict=True)]
-        spent = after.load - before.load
-        state = after.valkey - before.valkey if "valkey" in running.target.name else 0.0
-        used = sum(each) + spent + after.valkey - before.valkey
-        others = (after.machine - before.machine - used) / seconds
-        self.other_cores.append(max(0.0, others))
-        cost = Cost(sum(each), max(each), spent, state, base, middle, peak, idle_rss)
-        return scenarios.figures(scenario, load, cost)
+        valkey = after.valkey - before.valkey
+        used = sum(each) + after.load - before.load + valkey
+        self.other_cores.append(max(0.0, (after.machine - before.machine - used) / seconds))
+        state = valkey if "valkey" in running.target.name else 0.0
+        return load, Cost(sum(each), max(each), state, base, middle, peak, idle_rss)
 
     def _spent(self, running: Running, child: "subprocess.Popen[bytes]") -> Spent:
         return Spent(

@@ -118,13 +118,12 @@ def body(scenario: Scenario) -> bytes:
 class Cost:
     """What a load cost: CPU seconds, and KiB before, at its height, in the middle.
 
-    *busiest_s* is the part of *cpu_s* that the busiest process of the server took, *load_s* what
-    load and upstream took, *valkey_s* what the Valkey took if this server uses one.
+    *busiest_s* is the part of *cpu_s* that the busiest process of the server took, *valkey_s* what
+    the Valkey took if this server uses one.
     """
 
     cpu_s: float
     busiest_s: float
-    load_s: float
     valkey_s: float
     base_kib: int
     middle_kib: int
@@ -133,14 +132,17 @@ class Cost:
 
 
 def figures(scenario: Scenario, load: dict[str, Any], cost: Cost) -> Figures:
-    """Reduce one run to named figures: CPU microseconds a unit first, then times and rates."""
+    """Reduce one run to named figures: CPU microseconds a unit first, then times and rates.
+
+    *load* is what the load generator told, and how busy it and the upstream were (`load_cores`).
+    """
     seconds, units = load["seconds"], load["stamps"] if scenario.events else load["ok"]
     per_unit = 1e6 / max(units, 1)
     found: Figures = {
         "errors": float(sum(load["errors"].values())),
         "cpu_us": cost.cpu_s * per_unit,
         "per_s": units / seconds,
-        "load_cores": cost.load_s / seconds,
+        "load_cores": load["load_cores"],
     }
     if cost.valkey_s:
         found["valkey_us"] = cost.valkey_s * per_unit

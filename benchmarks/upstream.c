@@ -2,7 +2,8 @@
  *
  *   POST .../models/NAME:generateContent          one answer of about 1 KB
  *   POST .../models/NAME:streamGenerateContent    events of about 0.5 KB, CRLF line ends
- *   GET  /stats                                   what arrived, as JSON
+ *   GET  /stats                                   what arrived, as JSON; /stats?awake: and it never
+ *                                                 sleeps until it is asked again
  *
  * NAME may end in "-cCOUNT-gGAP": COUNT events, GAP milliseconds apart (0: all at once). Prints its
  * port, then serves until it is ended. Request bodies are counted and thrown away.
@@ -169,8 +170,8 @@ static bool answer(struct conn *c)
 static bool tell_stats(struct conn *c)
 {
     char text[512], json[256];
-    int n = snprintf(json, sizeof json, "{\"requests\":%lu,\"events\":%lu,\"body_bytes\":%lu,\"answering\":%lu}\n",
-                     stats.requests, stats.events, stats.body_bytes, stats.answering);
+    int n = snprintf(json, sizeof json, "{\"requests\":%lu,\"events\":%lu,\"body_bytes\":%lu,\"answering\":%lu,\"busy_ns\":%lu}\n",
+                     stats.requests, stats.events, stats.body_bytes, stats.answering, (unsigned long)busy_ns);
     put(c, text, (size_t)snprintf(text, sizeof text, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", n, json));
     return flush(c);
 }
@@ -178,8 +179,10 @@ static bool tell_stats(struct conn *c)
 /* Read the request's head; false when the connection is gone. */
 static bool begin(struct conn *c)
 {
-    if (!strncmp(c->head, "GET ", 4))
+    if (!strncmp(c->head, "GET ", 4)) {
+        awake = !strncmp(c->head, "GET /stats?awake ", 17);
         return tell_stats(c);
+    }
     const char *length = header(c->head, "content-length:");
     const char *count = NULL;
     char *line_end = strstr(c->head, "\r\n");
@@ -284,7 +287,7 @@ int main(void)
     epoll_ctl(epfd, EPOLL_CTL_ADD, listener, &e);
     wheel_ms = now_ns() / 1000000;
     for (;;) {
-        int n = epoll_wait(epfd, events, 512, waiting ? 1 : 1000);
+        int n = look(epfd, events, 512, waiting ? 1 : 1000);
         if (!waiting)
             wheel_ms = now_ns() / 1000000;
         for (int i = 0; i < n; i++) {
