@@ -330,7 +330,7 @@ def _adopt_standard_logging() -> None:
     """Bring warnings of libraries into the log, but for loggers that quote requests."""
     logging.basicConfig(level=logging.WARNING, handlers=[StandardHandler()], force=True)
     # aiohttp.server quotes the bytes of a malformed request, its licenses and prompts too; what
-    # matters of it is logged by gateway.connections and by the loop's exception handler.
+    # matters of it is logged by gateway.connection and by the loop's exception handler.
     for name in ("aiohttp.server", "aiohttp.access", "asyncio"):
         logging.getLogger(name).disabled = True
 

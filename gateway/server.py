@@ -20,13 +20,7 @@ import structlog
 from aiohttp import web
 
 from gateway import __version__, admin, config
-from gateway.connections import (
-    Bounds,
-    ConnectionServer,
-    Paths,
-    connection_cap,
-    raise_descriptor_limit,
-)
+from gateway.connections import ConnectionServer, Runner
 from gateway.drain import Drain
 from gateway.keys import DRAIN, METRICS, RELOADERS
 from gateway.log import Output, place, secrets_of
@@ -216,26 +210,6 @@ class LoopErrors:
         self._last[kind + message] = now
         at = place(error) if isinstance(error, BaseException) else ""
         log.error("loop_error", message=message, error=kind, at=at, hidden=self._hidden)
-
-
-class Runner(web.AppRunner):
-    """An `AppRunner` whose server is a `ConnectionServer`."""
-
-    connections: ConnectionServer
-
-    def __init__(self, app: web.Application, settings: Settings) -> None:
-        super().__init__(app, shutdown_timeout=1.0)
-        self._server_settings = settings.server
-
-    async def _make_server(self) -> web.Server:
-        # Starts and freezes the app; the server made along with it is not used.
-        await super()._make_server()
-        server = self._server_settings
-        cap = connection_cap(server.max_connections, raise_descriptor_limit())
-        bounds = Bounds(server.header_timeout_s, server.send_timeout_s, cap)
-        paths = Paths(server.prefix, server.root_aliases)
-        self.connections = ConnectionServer(self.app, self.app[DRAIN], bounds, paths)
-        return self.connections
 
 
 async def _cleaned(runner: Runner) -> None:
