@@ -18,7 +18,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from gateway.answers import MAX_UNSENT_BYTES
 from gateway.drain import Drain
 from gateway.errors import BadRequest, RequestTimedOut
-from gateway.log import place
+from gateway.log.line import place
 from gateway.rejections import overloaded, reason_of, rejection, rejection_bytes
 from gateway.request_loop import RequestLoop
 

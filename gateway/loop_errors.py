@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from gateway.log import place
+from gateway.log.line import place
 
 # At most one line in so long for each kind of error.
 LOOP_ERROR_PAUSE_S = 1.0
