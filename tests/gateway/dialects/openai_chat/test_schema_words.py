@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.dialects.openai_chat.schema import Steps, normalise
+from gateway.dialects.openai_chat.schema import normalise
+from gateway.dialects.openai_chat.schema_steps import Steps
 
 
 @pytest.mark.parametrize(
