@@ -11,8 +11,9 @@ from typing import Any
 from gateway.dialects.openai_chat.schema_definitions import Definitions, Key
 from gateway.dialects.openai_chat.schema_merge import Parts, merge
 from gateway.dialects.openai_chat.schema_references import References
+from gateway.dialects.openai_chat.schema_rewording import reworded
 from gateway.dialects.openai_chat.schema_steps import MAX_STEPS, Budget, Steps, steps_of, width
-from gateway.dialects.openai_chat.schema_words import SILENT, reworded
+from gateway.dialects.openai_chat.schema_words import SILENT
 from gateway.dialects.openai_chat.shapes import MAX_DEPTH
 from gateway.exchange import Json
 
