@@ -23,19 +23,6 @@ MAX_MEMBERS = 64
 MAX_INLINED = 20_000
 
 _STRINGS: Json = {"type": "string"}
-# What gives an object of parameters its members, and the values that give none.
-_SAYING = (
-    "properties",
-    "patternProperties",
-    "additionalProperties",
-    "items",
-    "enum",
-    "$ref",
-    "anyOf",
-    "oneOf",
-    "allOf",
-)
-_SAYING_NOTHING: tuple[Any, ...] = (None, True, False, {}, [])
 
 
 def normalise(schema: Any, param: str, steps: Steps) -> tuple[Json, list[str]]:
@@ -49,13 +36,6 @@ def normalise(schema: Any, param: str, steps: Steps) -> tuple[Json, list[str]]:
     made = work.whole()
     steps.left -= budget.spent
     return made, sorted(work.lost)
-
-
-def is_empty(schema: Any) -> bool:
-    """Say whether the parameters that *schema* describes are none at all."""
-    return not isinstance(schema, dict) or all(
-        schema.get(name) in _SAYING_NOTHING for name in _SAYING
-    )
 
 
 class _Work:
