@@ -97,4 +97,7 @@ def _secret(way: str, value: str, place: str, environ: Mapping[str, str]) -> str
             raise ValueError(f"{place}: {value} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
             raise ValueError(f"{place}: {value} is not UTF-8 text") from None
+        except ValueError as error:
+            # No path of a file can be so.
+            raise ValueError(f"{place}: {value!r} cannot be read: {error}") from None
     return value.strip()

@@ -22,6 +22,10 @@ DIGEST = sha256(b"x").hexdigest()
             CREDENTIAL + "key_env='UNSET'",
             "upstream.credentials[0].key_env: the environment variable UNSET",
         ),
+        (
+            CREDENTIAL + 'key_file="a\\u0000b"',
+            "upstream.credentials[0].key_file: 'a\\x00b' cannot be",
+        ),
         (CREDENTIAL + "key_file='/none'", "upstream.credentials[0].key_file: /none cannot be read"),
         (LICENSE, "licenses[0]: give exactly one of key, key_env, key_file, key_sha256"),
         (LICENSE + "key='x'\n" + OTHER + "key='x'", "licenses[1]: has the same key as licenses[0]"),
