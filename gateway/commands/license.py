@@ -24,7 +24,8 @@ from gateway.licenses import exports
 from gateway.licenses.digest import new_key, normalised
 from gateway.licenses.imports import Candidate, candidates
 from gateway.licenses.making import FIELDS, changed, flat, made
-from gateway.licenses.store import Kept, LicenseStore, Refused
+from gateway.licenses.records import Kept, Refused
+from gateway.licenses.store import LicenseStore
 from gateway.settings import Settings
 
 LISTED = ("id", "owner", "models", "requests_per_minute", "tokens_per_minute", "expires")

@@ -14,7 +14,8 @@ from gateway.exchange import License, Limits
 from gateway.licenses import store as store_module
 from gateway.licenses.book import Book
 from gateway.licenses.pepper import WrongPepper
-from gateway.licenses.store import Arrival, LicenseError, LicenseStore
+from gateway.licenses.records import Arrival
+from gateway.licenses.store import LicenseError, LicenseStore
 
 FULL = License(
     "alice",
