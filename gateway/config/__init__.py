@@ -19,6 +19,7 @@ from msgspec.structs import FieldInfo
 
 from gateway.config import checks, secrets
 from gateway.settings import Section, Settings
+from gateway.zones import zone_of
 
 PREFIX = "GATEWAY_"
 DEFAULT_PATH = Path("config.toml")
@@ -114,7 +115,7 @@ def _dated(tree: dict[str, Any]) -> dict[str, Any]:
         expires = table.get("expires") if isinstance(table, dict) else None
         if isinstance(expires, date):
             moment = datetime.fromisoformat(expires.isoformat())
-            zone = checks.zone_of(table.get("timezone", "UTC")) or UTC
+            zone = zone_of(table.get("timezone", "UTC")) or UTC
             table["expires"] = moment if moment.tzinfo else moment.replace(tzinfo=zone)
     return tree
 

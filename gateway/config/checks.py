@@ -1,14 +1,13 @@
 """What settings must hold together, beyond the type of each."""
 
 from ipaddress import ip_network
-from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from gateway import models
 from gateway.errors import BadRequest
 from gateway.media.addresses import Policy
 from gateway.settings import Settings
+from gateway.zones import zone_of
 
 
 def check(settings: Settings) -> None:
@@ -18,14 +17,6 @@ def check(settings: Settings) -> None:
     _check_places(settings)
     _check_workers(settings)
     _check_ports(settings)
-
-
-def zone_of(name: Any) -> ZoneInfo | None:
-    """Give the time zone called *name*, if there is one."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, TypeError, OSError):
-        return None
 
 
 def _check_names(settings: Settings) -> None:

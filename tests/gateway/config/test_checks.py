@@ -3,7 +3,6 @@
 import pytest
 
 from gateway.config import ConfigError
-from gateway.config.checks import zone_of
 from tests.gateway.config.tables import CREDENTIAL, LICENSE
 
 
@@ -50,8 +49,3 @@ def test_settings_that_do_not_go_together_are_refused(load, text, complaint):
     with pytest.raises(ConfigError) as caught:
         load(text)
     assert complaint in str(caught.value)
-
-
-def test_what_is_no_name_of_a_time_zone_gives_none():
-    assert str(zone_of("Asia/Shanghai")) == "Asia/Shanghai"
-    assert [zone_of(name) for name in ("Mars", "", "../etc/passwd", 5, None)] == [None] * 5

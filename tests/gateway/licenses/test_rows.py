@@ -5,21 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.exchange import License, Limits
+from gateway.exchange import License
 from gateway.licenses.rows import by_digest, license_of_row, row_of
-
-END = datetime(2030, 1, 1, tzinfo=UTC)
-FULL = License(
-    "alice",
-    owner="Alice",
-    note="许可证",
-    models=("gemini-2.5-*", "x"),
-    networks=("192.0.2.0/24", "2001:db8::/32"),
-    limits=Limits(requests_per_minute=5, usd_per_month=1.5),
-    timezone="Asia/Shanghai",
-    expires=END,
-    disabled=True,
-)
+from tests.gateway.licenses.full import FULL
 
 
 def row(license_, **columns):
@@ -37,7 +25,8 @@ def test_licenses_without_limits_share_one_object():
 
 
 @pytest.mark.parametrize(
-    ("end", "expires"), [(None, END), (60, datetime.fromtimestamp(60, UTC)), (10**12, END)]
+    ("end", "expires"),
+    [(None, FULL.expires), (60, datetime.fromtimestamp(60, UTC)), (10**12, FULL.expires)],
 )
 def test_a_license_ends_with_the_key_that_ends_before(end, expires):
     key = SimpleNamespace(digest=b"d", license="alice", expires=end)
