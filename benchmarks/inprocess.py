@@ -25,10 +25,11 @@ from benchmarks.scenarios import Scenario
 from gateway import log
 from gateway.app import build_app
 from gateway.config import load
+from gateway.connections import Runner
 from gateway.keys import LEDGER
 from gateway.ledger import ledger
 from gateway.licenses import watch
-from gateway.server import Runner
+from gateway.log import sink as log_sink
 
 EVENT = (
     b'{"candidates": [{"content": {"parts": [{"text": "The quick \\"brown\\" fox\\njumps over the '
@@ -176,7 +177,7 @@ async def gateway() -> AsyncIterator[Client]:
         tempfile.TemporaryDirectory() as name,
         Path(os.devnull).open("w") as nowhere,
         mock.patch.object(ledger, "INTERVAL_S", NEVER_S),
-        mock.patch.object(log, "BATCH_S", NEVER_S),
+        mock.patch.object(log_sink, "BATCH_S", NEVER_S),
         mock.patch.object(watch, "FILE_INTERVAL_S", NEVER_S),
     ):
         place = targets.Place(8080, Path(name), 8081)

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from gateway.database.engine import Database
 from gateway.exchange import License, Limits
 from gateway.licenses.book import Book
-from gateway.licenses.store import Arrival, LicenseStore
+from gateway.licenses.records import Arrival
+from gateway.licenses.store import LicenseStore
 
 COUNT = 10_000
 LOOKUPS = 200_000

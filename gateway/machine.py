@@ -1,6 +1,7 @@
-"""What must be true of the machine before the gateway serves on it."""
+"""What the gateway demands of the machine, and sets in its own process, before it serves."""
 
 import ctypes
+import resource
 import sys
 from importlib.metadata import version
 
@@ -13,6 +14,7 @@ MIN_AIOHTTP = (3, 14, 3)
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 MAPPED_FROM_BYTES = 1 << 21
 KEPT_FREE_BYTES = 4 << 20
+MAX_DESCRIPTORS = 1_048_576
 
 
 def check_machine() -> None:
@@ -43,3 +45,13 @@ def give_back_memory() -> bool:
     return bool(
         mallopt(M_MMAP_THRESHOLD, MAPPED_FROM_BYTES) and mallopt(M_TRIM_THRESHOLD, KEPT_FREE_BYTES)
     )
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit on descriptors to the hard one; give the number that may be open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return wanted if soft == resource.RLIM_INFINITY else soft

@@ -2,7 +2,7 @@
 
 A name may carry a suffix that asks for thinking (`-thinking`, `-thinking-<budget>`, `-nothinking`)
 or a level of it (`-low`, `-medium`, `-high`); no upstream model has one. What a model refuses is
-said as names of features; `gateway.healing` knows what each means for the body that goes up.
+said as names of features; `gateway.features` knows what each means for the body that goes up.
 """
 
 import re

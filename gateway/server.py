@@ -20,16 +20,11 @@ import structlog
 from aiohttp import web
 
 from gateway import __version__, admin, config
-from gateway.connections import (
-    Bounds,
-    ConnectionServer,
-    Paths,
-    connection_cap,
-    raise_descriptor_limit,
-)
+from gateway.connections import ConnectionServer, Runner
 from gateway.drain import Drain
 from gateway.keys import DRAIN, METRICS, RELOADERS
-from gateway.log import Output, place, secrets_of
+from gateway.log import Output, secrets_of
+from gateway.loop_errors import LoopErrors
 from gateway.machine import give_back_memory
 from gateway.settings import Settings
 from gateway.sockets import BACKLOG, where
@@ -38,8 +33,6 @@ from gateway.sockets import BACKLOG, where
 END_GRACE_S = 5.0
 CLEANUP_TIMEOUT_S = 10.0
 GC_ALLOCATIONS = 10_000
-# At most one line a second for each kind of error of the event loop.
-LOOP_ERROR_PAUSE_S = 1.0
 RELOADED = ("licenses", "ledger", "models", "limits", "log")
 
 log = structlog.get_logger()
@@ -107,7 +100,7 @@ class Service:
             self._now.set()
         self._stop.set()
 
-    async def _drain(self, runner: "Runner", drain: Drain) -> None:
+    async def _drain(self, runner: Runner, drain: Drain) -> None:
         log.info("draining", running=drain.count)
         drain.begin()
         for site in runner.sites:
@@ -193,49 +186,6 @@ def restart_needed(old: Settings, new: Settings) -> list[str]:
     return [
         name for name in names if name not in RELOADED and getattr(old, name) != getattr(new, name)
     ]
-
-
-class LoopErrors:
-    """The event loop's exception handler: few lines, none of them quoting a request."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, float] = {}
-        self._hidden = 0
-
-    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-        """Log what went wrong, unless the same was logged just now."""
-        error = context.get("exception")
-        kind = type(error).__name__ if error is not None else ""
-        message = str(context.get("message", ""))[:100]
-        now = loop.time()
-        if now - self._last.get(kind + message, -LOOP_ERROR_PAUSE_S) < LOOP_ERROR_PAUSE_S:
-            self._hidden += 1
-            return
-        if len(self._last) > 100:
-            self._last.clear()
-        self._last[kind + message] = now
-        at = place(error) if isinstance(error, BaseException) else ""
-        log.error("loop_error", message=message, error=kind, at=at, hidden=self._hidden)
-
-
-class Runner(web.AppRunner):
-    """An `AppRunner` whose server is a `ConnectionServer`."""
-
-    connections: ConnectionServer
-
-    def __init__(self, app: web.Application, settings: Settings) -> None:
-        super().__init__(app, shutdown_timeout=1.0)
-        self._server_settings = settings.server
-
-    async def _make_server(self) -> web.Server:
-        # Starts and freezes the app; the server made along with it is not used.
-        await super()._make_server()
-        server = self._server_settings
-        cap = connection_cap(server.max_connections, raise_descriptor_limit())
-        bounds = Bounds(server.header_timeout_s, server.send_timeout_s, cap)
-        paths = Paths(server.prefix, server.root_aliases)
-        self.connections = ConnectionServer(self.app, self.app[DRAIN], bounds, paths)
-        return self.connections
 
 
 async def _cleaned(runner: Runner) -> None:

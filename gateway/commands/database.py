@@ -16,7 +16,7 @@ from gateway.commands import told
 from gateway.database.engine import Database, DatabaseDown
 from gateway.database.engine import told as told_by_database
 from gateway.licenses.pepper import WrongPepper
-from gateway.licenses.store import LicenseError
+from gateway.licenses.store import LicenseError, LicenseStore
 from gateway.settings import Settings
 
 WIDTH = 240
@@ -53,6 +53,13 @@ def with_database(settings: Settings, work: Callable[[Database], Awaitable[Resul
             raise click.ClickException(str(error)) from None
         except DatabaseDown as error:
             raise click.ClickException(f"the database: {told_by_database(error)}") from None
+
+
+def with_licenses(settings: Settings, work: Callable[[LicenseStore], Awaitable[Result]]) -> Result:
+    """Give what *work* makes of the licenses in the database; end with its complaint."""
+    return with_database(
+        settings, lambda database: work(LicenseStore(database, settings.database.pepper))
+    )
 
 
 def show_json(value: Any) -> None:

@@ -12,7 +12,8 @@ from rich.table import Table
 
 from gateway.commands.serve import checked
 from gateway.config import ConfigError
-from gateway.log import Secrets, secrets_of
+from gateway.log import secrets_of
+from gateway.log.redaction import Secrets
 from gateway.machine import check_machine
 from gateway.settings import Credential, Settings
 from gateway.sockets import StartError, listen

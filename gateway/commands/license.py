@@ -1,6 +1,5 @@
 """`license`: the life of the licenses in the database. A key is shown once, when it is made."""
 
-import csv
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,21 +14,27 @@ from gateway.commands.database import (
     settings_of,
     show_json,
     show_table,
-    with_database,
+    with_licenses,
 )
-from gateway.database.engine import Database
+from gateway.commands.license_files import export, import_
 from gateway.exchange import License
 from gateway.ledger import spans
 from gateway.licenses import exports
 from gateway.licenses.digest import new_key, normalised
-from gateway.licenses.imports import Candidate, candidates
 from gateway.licenses.making import FIELDS, changed, flat, made
-from gateway.licenses.store import Kept, LicenseStore, Refused
+from gateway.licenses.records import Kept
+from gateway.licenses.store import LicenseStore
 from gateway.settings import Settings
 
 LISTED = ("id", "owner", "models", "requests_per_minute", "tokens_per_minute", "expires")
 LONGEST_OVERLAP_S = 100 * 366 * 86_400
 CLEARABLE = tuple(name for name in FIELDS if name not in {"disabled", "timezone"})
+_HELP = {
+    "models": "Models it may use, as globs; may be given several times. All without.",
+    "networks": "Addresses it may be used from; may be given several times. All without.",
+    "timezone": "Where its days and months begin. UTC without.",
+    "expires": "The day or moment of its end: 2027-01-01",
+}
 
 Command = Callable[..., None]
 
@@ -47,17 +52,13 @@ def _fields(command: Command) -> Command:
     return command
 
 
-_HELP = {
-    "models": "Models it may use, as globs; may be given several times. All without.",
-    "networks": "Addresses it may be used from; may be given several times. All without.",
-    "timezone": "Where its days and months begin. UTC without.",
-    "expires": "The day or moment of its end: 2027-01-01",
-}
-
-
 @click.group(name="license")
 def license_() -> None:
     """Make, change and end licenses."""
+
+
+license_.add_command(import_)
+license_.add_command(export)
 
 
 @license_.command()
@@ -74,7 +75,7 @@ def create(
     one = _checked(made, {"id": id_ or secrets.token_hex(4), **_given(fields)})
     _refuse_fixed(settings, one.id)
     key = _key(key, one.id)
-    _stored(settings, lambda store: store.create(one, key))
+    with_licenses(settings, lambda store: store.create(one, key))
     _show_key(one, key, as_json=as_json)
 
 
@@ -83,7 +84,7 @@ def create(
 @json_option
 def list_(path: Path | None, *, as_json: bool) -> None:
     """List the licenses of the database."""
-    found = _stored(settings_of(path), lambda store: store.kept())
+    found = with_licenses(settings_of(path), lambda store: store.kept())
     if as_json:
         show_json([exports.plain(one) for one in found])
         return
@@ -100,7 +101,7 @@ def list_(path: Path | None, *, as_json: bool) -> None:
 @json_option
 def show(path: Path | None, id_: str, *, as_json: bool) -> None:
     """Show one license."""
-    [one] = _stored(settings_of(path), lambda store: store.kept([id_]))
+    [one] = with_licenses(settings_of(path), lambda store: store.kept([id_]))
     if as_json:
         show_json(exports.plain(one))
         return
@@ -146,7 +147,7 @@ def rotate(path: Path | None, id_: str, overlap: str, key: str | None, *, as_jso
     if overlap_s > LONGEST_OVERLAP_S:
         raise click.BadParameter(f"{overlap!r} is over a hundred years", param_hint="--overlap")
     key = _key(key, id_)
-    _stored(settings_of(path), lambda store: store.rotate(id_, key, overlap_s))
+    with_licenses(settings_of(path), lambda store: store.rotate(id_, key, overlap_s))
     _show_key(License(id_), key, as_json=as_json)
 
 
@@ -161,64 +162,6 @@ def revoke(path: Path | None, id_: str, *, as_json: bool) -> None:
     _show_done(kept, "revoked", as_json=as_json)
 
 
-@license_.command(name="import")
-@config_option
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@json_option
-def import_(path: Path | None, file: Path, *, as_json: bool) -> None:
-    """Take over licenses from a file: an own export, or one of new-api or one-api, CSV or JSON."""
-    settings = settings_of(path)
-    kept = _stored(settings, lambda store: store.kept())
-    ids = {one.license.id for one in kept} | {one.id for one in settings.licenses}
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as opened:
-            found = list(candidates(opened.read(), ids.__contains__))
-    except (ValueError, OSError, csv.Error) as error:
-        raise click.ClickException(f"{file}: {error}") from None
-    fixed = {one.id for one in settings.licenses}
-    good = [one.arrival for one in found if one.arrival is not None and one.id not in fixed]
-    refused = iter(_stored(settings, lambda store: store.add_all(good)))
-    report = [
-        _imported(
-            one, _FIXED if one.id in fixed else None if one.arrival is None else next(refused)
-        )
-        for one in found
-    ]
-    if as_json:
-        show_json(report)
-        return
-    show_table(
-        ("row", "name", "license", "result", "why", "not carried"),
-        (list(line.values()) for line in report),
-    )
-    results = [line["result"] for line in report]
-    counts = (f"{results.count(word)} {word}" for word in ("added", "duplicate", "invalid"))
-    click.echo(", ".join(counts))
-
-
-@license_.command()
-@config_option
-@click.option("--csv", "csv_", is_flag=True, help="Print CSV instead of JSON.")
-@click.option("--with-pepper", is_flag=True, help="Add the secret that the digests need elsewhere.")
-def export(path: Path | None, *, csv_: bool, with_pepper: bool) -> None:
-    """Print all licenses, with the digests of their keys; `import` reads it back."""
-    settings = settings_of(path)
-    kept = _stored(settings, lambda store: store.kept())
-    pepper = _stored(settings, lambda store: store.pepper())
-    found = exports.rows(kept, pepper, with_pepper=with_pepper)
-    if csv_:
-        click.echo(exports.as_csv(found), nl=False)
-    else:
-        show_json(found)
-
-
-def _stored(settings: Settings, work: Callable[[LicenseStore], Any]) -> Any:
-    async def run(database: Database) -> Any:
-        return await work(LicenseStore(database, settings.database.pepper))
-
-    return with_database(settings, run)
-
-
 def _changed(settings: Settings, id_: str, make: Callable[[License], License]) -> Kept:
     """Change license *id_* and give it as it is then."""
 
@@ -228,10 +171,9 @@ def _changed(settings: Settings, id_: str, make: Callable[[License], License]) -
         return kept
 
     try:
-        found: Kept = _stored(settings, change)
+        return with_licenses(settings, change)
     except ValueError as error:
         raise click.ClickException(str(error)) from None
-    return found
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:
@@ -256,20 +198,6 @@ def _key(chosen: str | None, id_: str) -> str:
 def _refuse_fixed(settings: Settings, id_: str) -> None:
     if id_ in {one.id for one in settings.licenses}:
         raise click.ClickException(f"config.toml has a license {id_!r} already")
-
-
-_FIXED = Refused("duplicate", "config.toml has a license of that id")
-
-
-def _imported(one: Candidate, refused: Refused | None) -> dict[str, Any]:
-    return {
-        "row": one.row,
-        "name": one.name,
-        "license": one.id,
-        "result": "invalid" if one.arrival is None else refused.result if refused else "added",
-        "why": one.reason or (refused.why if refused else ""),
-        "not_carried": list(one.not_carried),
-    }
 
 
 def _show_key(one: License, key: str, *, as_json: bool) -> None:

@@ -16,6 +16,7 @@ from gateway.commands.database import (
 )
 from gateway.ledger import spans
 from gateway.ledger.report import GROUPS, Span, Sum, sums
+from gateway.zones import zone_of
 
 
 @click.command()
@@ -44,7 +45,7 @@ def usage(path: Path | None, license_id: str | None, *, as_json: bool, **options
 
 
 def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise click.BadParameter(f"{name!r} is no time zone", param_hint="--timezone") from None
+    zone = zone_of(name)
+    if zone is None:
+        raise click.BadParameter(f"{name!r} is no time zone", param_hint="--timezone")
+    return zone

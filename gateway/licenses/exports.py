@@ -15,7 +15,7 @@ import orjson
 
 from gateway.licenses.making import flat, made
 from gateway.licenses.pepper import check_of
-from gateway.licenses.store import Arrival, Kept, KeptKey
+from gateway.licenses.records import Arrival, Kept, KeptKey
 
 # The lists among the fields; in a cell of CSV they are JSON.
 _LISTS: Final = ("models", "networks", "keys")

@@ -16,7 +16,7 @@ import orjson
 
 from gateway.licenses.exports import arrival, is_own
 from gateway.licenses.making import made
-from gateway.licenses.store import Arrival
+from gateway.licenses.records import Arrival
 
 PREFIX: Final = "sk-"
 ENABLED: Final = 1

@@ -12,6 +12,7 @@ import msgspec
 from gateway.exchange import License, Limits
 from gateway.licenses.book import license_of
 from gateway.settings import License as FixedLicense
+from gateway.zones import zone_of
 
 _LIMITS: Final = tuple(Limits.__dataclass_fields__)
 FIELDS: Final = (
@@ -61,10 +62,10 @@ def _dated(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"timezone: {name[:80]!r} is no time zone") from None
+    zone = zone_of(name)
+    if zone is None:
+        raise ValueError(f"timezone: {name[:80]!r} is no time zone")
+    return zone
 
 
 def _check_places(table: FixedLicense) -> None:

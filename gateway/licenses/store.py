@@ -6,12 +6,9 @@ Each change raises the revision in its own transaction; processes that watch it 
 import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import orjson
-from sqlalchemy import Row, and_, or_, select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database.engine import Database
@@ -23,12 +20,13 @@ from gateway.database.statements import (
     revision_of,
 )
 from gateway.database.tables import LICENSE_KEYS, LICENSES
-from gateway.exchange import License, Limits
+from gateway.exchange import License
 from gateway.licenses.digest import keyed_digest
 from gateway.licenses.pepper import adopt_pepper, check_of, settle_pepper
+from gateway.licenses.records import Arrival, Kept, KeptKey, Refused
+from gateway.licenses.rows import by_digest, license_of_row, row_of
 
 REVISION = "licenses"
-_LIMITS = tuple(Limits.__dataclass_fields__)
 
 
 class LicenseError(Exception):
@@ -41,48 +39,6 @@ class Loaded(NamedTuple):
     revision: int
     pepper: bytes
     licenses: dict[bytes, License]
-
-
-class KeptKey(NamedTuple):
-    """What the database keeps of a key: its digest in hex, and the end of its life if it has one.
-
-    Moments are Unix seconds.
-    """
-
-    digest: str
-    expires: int | None
-    created: int
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A license with what else the database knows of it."""
-
-    license: License
-    created: int
-    keys: tuple[KeptKey, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A license to be added: with its *key*, or with *keys* of which only the digests are known.
-
-    Those were made with the pepper that *pepper_check* belongs to, and that *pepper* may hold.
-    """
-
-    license: License
-    key: str = ""
-    keys: tuple[KeptKey, ...] = ()
-    created: int | None = None
-    pepper_check: str = ""
-    pepper: str = ""
-
-
-class Refused(NamedTuple):
-    """Why a license was not added: *result* is `duplicate` or `invalid`."""
-
-    result: str
-    why: str
 
 
 class LicenseStore:
@@ -105,7 +61,7 @@ class LicenseStore:
             keys = await all_rows(connection, LICENSE_KEYS)
             rows = await all_rows(connection, LICENSES)
         # Thousands take a fifth of a second, in which others want to be served.
-        licenses = await asyncio.to_thread(_by_digest, rows, keys)
+        licenses = await asyncio.to_thread(by_digest, rows, keys)
         return Loaded(number, pepper, licenses)
 
     async def kept(self, ids: Collection[str] = ()) -> list[Kept]:
@@ -156,7 +112,7 @@ class LicenseStore:
             ).first()
             if old is None:
                 raise _unknown(id_)
-            values = _values(make(license_of_row(old)))
+            values = row_of(make(license_of_row(old)))
             del values["id"]
             await connection.execute(update(LICENSES).where(named).values(values))
             await raise_revision(connection, REVISION)
@@ -211,7 +167,7 @@ async def _add(connection: AsyncConnection, one: Arrival, pepper: bytes) -> Refu
     now = int(time.time())
     keys = one.keys or (KeptKey(keyed_digest(one.key, pepper).hex(), None, now),)
     savepoint = await connection.begin_nested()
-    values = _values(one.license) | {"created": now if one.created is None else one.created}
+    values = row_of(one.license) | {"created": now if one.created is None else one.created}
     added = await connection.execute(insert_new(connection, LICENSES), [values])
     if not added.rowcount:
         await savepoint.rollback()
@@ -238,54 +194,3 @@ def _require(asked: Collection[str], found: Collection[str | None]) -> None:
 
 def _unknown(id_: str) -> LicenseError:
     return LicenseError(f"there is no license {id_!r} in the database")
-
-
-def _by_digest(rows: Sequence[Row[Any]], keys: Sequence[Row[Any]]) -> dict[bytes, License]:
-    licenses = {row.id: license_of_row(row) for row in rows}
-    return {bytes(key.digest): _until(licenses[key.license], key.expires) for key in keys}
-
-
-def _until(license_: License, end: int | None) -> License:
-    """Give *license_* as a key sees it that ends at *end*."""
-    if end is None or end > _LAST:
-        return license_
-    moment = datetime.fromtimestamp(end, UTC)
-    return replace(license_, expires=min(moment, license_.expires or moment))
-
-
-def license_of_row(row: Row[Any]) -> License:
-    """Give the license that *row* of the table holds."""
-    limits = Limits(*(getattr(row, name) for name in _LIMITS))
-    return License(
-        id=row.id,
-        owner=row.owner,
-        note=row.note,
-        models=tuple(orjson.loads(row.models)),
-        networks=tuple(orjson.loads(row.networks)),
-        # Most licenses have the same few limits; one object for all without any.
-        limits=_NO_LIMITS if limits == _NO_LIMITS else limits,
-        timezone=row.timezone,
-        expires=None
-        if row.expires is None or row.expires > _LAST
-        else datetime.fromtimestamp(row.expires, UTC),
-        disabled=row.disabled,
-    )
-
-
-# The end of what a moment can be; what ends later never does.
-_LAST = 253_402_300_799
-_NO_LIMITS = Limits()
-
-
-def _values(license_: License) -> dict[str, Any]:
-    expires = license_.expires
-    return asdict(license_.limits) | {
-        "id": license_.id,
-        "owner": license_.owner,
-        "note": license_.note,
-        "models": orjson.dumps(license_.models).decode(),
-        "networks": orjson.dumps(license_.networks).decode(),
-        "timezone": license_.timezone,
-        "expires": None if expires is None else int(expires.timestamp()),
-        "disabled": license_.disabled,
-    }

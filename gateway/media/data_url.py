@@ -13,7 +13,9 @@ from urllib.parse import unquote_to_bytes
 
 from gateway.errors import InvalidMedia
 from gateway.exchange import Blob
-from gateway.media.formats import Claim, identify, named, settle
+from gateway.media.formats import Claim, settle
+from gateway.media.known_formats import named
+from gateway.media.signatures import identify
 from gateway.media.wav import pcm_header
 
 STEP = 1_048_576

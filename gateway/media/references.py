@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from gateway.errors import InvalidMedia
 from gateway.exchange import Blob
-from gateway.media.formats import named
+from gateway.media.known_formats import named
 
 _GOOGLE = "https://generativelanguage.googleapis.com"
 _FILE_NAME = re.compile(r"(?:files/)?([a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?)")

@@ -4,8 +4,10 @@ from collections.abc import Callable
 import pytest
 from aiohttp import web
 
-from gateway.connections import Bounds, ConnectionServer, Paths
+from gateway.connection import Bounds
+from gateway.connections import ConnectionServer
 from gateway.drain import Drain
+from gateway.paths import Paths
 
 BOUNDS = Bounds(header_timeout_s=5, send_timeout_s=5, max_connections=100)
 PATHS = Paths("/gemini", aliases=False)

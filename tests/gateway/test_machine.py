@@ -1,4 +1,5 @@
 import platform
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway import machine
-from gateway.machine import check_machine, give_back_memory
+from gateway.machine import check_machine, give_back_memory, raise_descriptor_limit
 from gateway.sockets import StartError
 
 ROOT = Path(__file__).parents[2]
@@ -67,3 +68,13 @@ print(resident_mib() - before)
 def test_a_c_library_without_the_habit_needs_no_telling(monkeypatch):
     monkeypatch.setattr(machine.ctypes, "CDLL", lambda _: object())
     assert not give_back_memory()
+
+
+def test_the_limit_on_descriptors_is_raised():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, soft), hard))
+        assert raise_descriptor_limit() >= soft or hard == resource.RLIM_INFINITY
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= soft
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

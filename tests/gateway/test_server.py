@@ -8,7 +8,7 @@ import aiohttp
 import orjson
 import pytest
 
-from gateway.server import LoopErrors, restart_needed
+from gateway.server import restart_needed
 from gateway.settings import Credential, License, Log, Models, Server, Settings, Upstream
 
 ROOT = Path(__file__).parents[2]
@@ -186,16 +186,3 @@ def test_sections_that_are_read_only_at_start_are_named():
     assert restart_needed(old, same) == []
     other = Settings(server=Server(port=1), upstream=Upstream(idle_timeout_s=1))
     assert restart_needed(old, other) == ["server", "upstream"]
-
-
-async def test_equal_errors_of_the_loop_are_told_once_a_second(caplog):
-    import structlog
-
-    loop, errors = asyncio.get_running_loop(), LoopErrors()
-    with structlog.testing.capture_logs() as lines:
-        for _ in range(1000):
-            errors(loop, {"message": "no descriptors", "exception": OSError("secret text")})
-        errors(loop, {"message": "another"})
-    assert [line["message"] for line in lines] == ["no descriptors", "another"]
-    assert lines[1]["hidden"] == 999
-    assert "secret text" not in str(lines)

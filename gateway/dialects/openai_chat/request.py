@@ -6,7 +6,7 @@ from typing import Any
 from gateway import features, models
 from gateway.dialects.openai_chat import assistant, messages, native, options, tools, turns, unread
 from gateway.dialects.openai_chat.checks import FIELDS
-from gateway.dialects.openai_chat.tools import Tools
+from gateway.dialects.openai_chat.offered_tools import Tools
 from gateway.dialects.openai_chat.translating import Translating
 from gateway.errors import BadRequest
 from gateway.exchange import Json, Known, Notes, UpstreamCall

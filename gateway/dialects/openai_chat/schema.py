@@ -5,56 +5,24 @@ accepted. The rest is told in accepted words where these say exactly the same: `
 stands beside a `$ref` by merging. What nobody could tell is left out and named.
 """
 
-import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote
 
+from gateway.dialects.openai_chat.schema_definitions import Definitions, Key
 from gateway.dialects.openai_chat.schema_merge import Parts, merge
-from gateway.dialects.openai_chat.schema_words import SILENT, reworded
+from gateway.dialects.openai_chat.schema_references import References
+from gateway.dialects.openai_chat.schema_rewording import reworded
+from gateway.dialects.openai_chat.schema_steps import MAX_STEPS, Budget, Steps, steps_of, width
+from gateway.dialects.openai_chat.schema_words import SILENT
 from gateway.dialects.openai_chat.shapes import MAX_DEPTH
-from gateway.errors import BadRequest
 from gateway.exchange import Json
 
-# Steps for one schema and for all of one request, at 1 to 3 microseconds each: references within
-# `allOf` and beside other keywords can grow without bound, and nothing else is served meanwhile.
-MAX_STEPS = 40_000
-MAX_STEPS_OF_ALL = 100_000
-# So many characters of a text count as one step.
-_TEXT_OF_A_STEP = 64
-# The values of these keywords are looked through; those of others are schemas, or are not sent.
-_VALUES = frozenset({"enum", "const", "default", "required", "propertyOrdering"})
 # The most schemas of one place that are merged.
 MAX_MEMBERS = 64
 # After so many steps, merged schemas become definitions: what is referred to is not repeated.
 MAX_INLINED = 20_000
 
-_UNFIT = re.compile(r"[^A-Za-z0-9_.-]")
 _STRINGS: Json = {"type": "string"}
-# What gives an object of parameters its members, and the values that give none.
-_SAYING = (
-    "properties",
-    "patternProperties",
-    "additionalProperties",
-    "items",
-    "enum",
-    "$ref",
-    "anyOf",
-    "oneOf",
-    "allOf",
-)
-_SAYING_NOTHING: tuple[Any, ...] = (None, True, False, {}, [])
-
-Key = frozenset[int]
-
-
-class Steps:
-    """The steps that are *left* for the schemas of one request."""
-
-    __slots__ = ("left",)
-
-    def __init__(self) -> None:
-        self.left = MAX_STEPS_OF_ALL
 
 
 def normalise(schema: Any, param: str, steps: Steps) -> tuple[Json, list[str]]:
@@ -63,77 +31,44 @@ def normalise(schema: Any, param: str, steps: Steps) -> tuple[Json, list[str]]:
     Takes from *steps*. Raises `BadRequest` naming *param* for a reference that leads nowhere, for
     a schema nested too deeply and for one that takes too many steps.
     """
-    work = _Work(schema, param, min(MAX_STEPS, steps.left))
+    budget = Budget(param, min(MAX_STEPS, steps.left))
+    work = _Work(schema, budget)
     made = work.whole()
-    steps.left -= work.steps
+    steps.left -= budget.spent
     return made, sorted(work.lost)
 
 
-def is_empty(schema: Any) -> bool:
-    """Say whether the parameters that *schema* describes are none at all."""
-    return not isinstance(schema, dict) or all(
-        schema.get(name) in _SAYING_NOTHING for name in _SAYING
-    )
-
-
 class _Work:
-    """One schema being normalised in at most *most* steps.
-
-    *lost* are the keywords that could not be told, *steps* those that were taken.
-    """
+    """One schema being normalised; *lost* are the keywords that could not be told."""
 
     __slots__ = (
+        "_budget",
         "_definitions",
-        "_most",
-        "_named",
         "_open",
-        "_param",
-        "_pending",
+        "_references",
         "_reworded",
         "_root",
-        "_targets",
         "lost",
-        "steps",
     )
 
-    def __init__(self, root: Any, param: str, most: int) -> None:
+    def __init__(self, root: Any, budget: Budget) -> None:
         self.lost: set[str] = set()
-        self.steps = 0
-        self._definitions: Json = {}
-        self._named: dict[Key, str] = {}
+        self._budget = budget
+        self._definitions = Definitions()
         self._open: set[Key] = set()
-        self._most = most
-        self._param = param
-        self._pending: list[tuple[str, Key, list[Json]]] = []
+        self._references = References(root, budget)
         # By identity, with the schema itself so that its identity stays its own.
         self._reworded: dict[int, tuple[Json, Json, int]] = {}
         self._root = root
-        self._targets: dict[str, Any] = {}
 
     def whole(self) -> Json:
         """Give the root with the definitions that it needs."""
         made = self._or_anything(self._node((self._root,), 0))
-        while self._pending:
-            name, key, members = self._pending.pop()
-            self._definitions[name] = self._or_anything(self._made(key, members, 0))
-        needed = self._needed(made)
+        while self._definitions.pending:
+            name, key, members = self._definitions.pending.pop()
+            self._definitions.put(name, self._or_anything(self._made(key, members, 0)))
+        needed = self._definitions.needed_by(made)
         return {**made, "$defs": needed} if needed else made
-
-    def _needed(self, made: Json) -> Json:
-        """Give the definitions that *made* refers to; what was dropped refers no more."""
-        found: set[str] = set()
-        nodes: list[Any] = [made] if self._definitions else []
-        while nodes:
-            node = nodes.pop()
-            if isinstance(node, list):
-                nodes += node
-            elif isinstance(node, dict):
-                nodes += node.values()
-                name = str(node.get("$ref")).removeprefix("#/$defs/")
-                if name in self._definitions and name not in found:
-                    found.add(name)
-                    nodes.append(self._definitions[name])
-        return {name: node for name, node in self._definitions.items() if name in found}
 
     def _or_anything(self, made: Json | None) -> Json:
         """Give *made*; that nothing is allowed cannot be told."""
@@ -146,25 +81,25 @@ class _Work:
         if not parts:
             return {}
         if depth > MAX_DEPTH:
-            raise self._refused("This schema is nested too deeply.")
+            raise self._budget.refused("This schema is nested too deeply.")
         members = {id(one): one for part in parts for one in self._members(part, ())}
         if id(False) in members:
             return None
         if len(members) > MAX_MEMBERS:
-            raise self._refused("This schema merges too much.")
+            raise self._budget.refused("This schema merges too much.")
         key = frozenset(members)
         pointer = self._pointer_alone(parts)
-        if pointer is not None and self._find(pointer) is self._root:
+        if pointer is not None and self._references.find(pointer) is self._root:
             return {"$ref": "#"}
         if pointer is None and self._is_inlined(key):
             return self._made(key, list(members.values()), depth)
-        return {"$ref": self._defined(key, list(members.values()), _reference_in(parts))}
+        return {"$ref": self._definitions.refer(key, list(members.values()), parts)}
 
     def _is_inlined(self, key: Key) -> bool:
         """Say whether the schemas of *key* are told where they stand: never within themselves."""
         if any(not key.isdisjoint(outer) for outer in self._open):
             return False
-        return len(key) <= 1 or (key not in self._named and self.steps < MAX_INLINED)
+        return len(key) <= 1 or (key not in self._definitions and self._budget.spent < MAX_INLINED)
 
     def _members(self, part: Any, through: tuple[str, ...]) -> Iterator[Any]:
         """Give the schemas without `$ref` and `allOf` that *part* demands; False demands itself.
@@ -172,7 +107,7 @@ class _Work:
         *through* are the references that led here.
         """
         if len(through) > MAX_DEPTH:
-            raise self._refused("This schema is nested too deeply.")
+            raise self._budget.refused("This schema is nested too deeply.")
         if not isinstance(part, dict):
             if part is False:
                 yield part
@@ -185,26 +120,21 @@ class _Work:
         if "$ref" in schema:
             pointer = schema["$ref"]
             if pointer in through:
-                raise self._refused(f"The reference {pointer[:128]!r} leads to itself.")
-            yield from self._members(self._find(pointer), (*through, pointer))
+                raise self._budget.refused(f"The reference {pointer[:128]!r} leads to itself.")
+            yield from self._members(self._references.find(pointer), (*through, pointer))
         for one in schema.get("allOf", ()):
             yield from self._members(one, (*through, ""))
 
     def _in_words(self, schema: Json) -> Json:
         known = self._reworded.get(id(schema))
         if known is None:
-            steps = 1 + sum(_steps_of(name, value) for name, value in schema.items())
-            self._spend(steps)
+            steps = 1 + sum(steps_of(name, value) for name, value in schema.items())
+            self._budget.spend(steps)
             words = reworded(schema, self.lost)
             self._reworded[id(schema)] = schema, words, steps
             return words
-        self._spend(known[2])
+        self._budget.spend(known[2])
         return known[1]
-
-    def _spend(self, steps: int) -> None:
-        self.steps += steps
-        if self.steps > self._most:
-            raise self._refused("This schema is too large, or merges too much.")
 
     def _pointer_alone(self, parts: Parts) -> str | None:
         """Give the reference that *parts* are, if they say nothing else."""
@@ -223,7 +153,7 @@ class _Work:
         """Give what *members* demand together, with all that is nested in them."""
         if len(members) > 1:
             # Each property is looked up in each member: little work, but with all others.
-            self._spend(len(members) * sum(map(_width, members)) // 8)
+            self._budget.spend(len(members) * sum(map(width, members)) // 8)
         made = merge(members, self.lost)
         if made is None:
             return None
@@ -281,102 +211,6 @@ class _Work:
             if made.get("maxItems") != 0:
                 self.lost.add("items")
 
-    def _defined(self, key: Key, members: list[Json], pointer: str) -> str:
-        """Give the reference to the definition that says what *members* do."""
-        known = self._named.get(key)
-        if known is None:
-            name = _UNFIT.sub("_", pointer.rsplit("/", 1)[-1]) or "schema"
-            while name in self._definitions:
-                name = f"{name}_{len(self._definitions)}"
-            self._named[key] = known = f"#/$defs/{name}"
-            self._definitions[name] = {}
-            self._pending.append((name, key, members))
-        return known
-
-    def _find(self, pointer: str) -> Any:
-        if pointer not in self._targets:
-            self._targets[pointer] = self._followed(pointer)
-        return self._targets[pointer]
-
-    def _followed(self, pointer: str) -> Any:
-        target: Any = self._root
-        own = target.get("$id") if isinstance(target, dict) else None
-        # The rest is what identifies it within the schema that is named before.
-        within = pointer.removeprefix(own) if isinstance(own, str) else pointer
-        if within not in ("", "#") and not within.startswith("#/"):
-            return self._anchored(within.removeprefix("#"), pointer)
-        self._spend(pointer.count("/"))
-        for step in within[1:].split("/")[1:]:
-            name = unquote(step).replace("~1", "/").replace("~0", "~")
-            if isinstance(target, dict) and name in target:
-                target = target[name]
-            elif isinstance(target, list) and name.isdecimal() and int(name) < len(target):
-                target = target[int(name)]
-            else:
-                raise self._unresolved(pointer)
-        return target
-
-    def _anchored(self, anchor: str, pointer: str) -> Any:
-        """Give the schema named *anchor*, to which *pointer* leads."""
-        nodes: list[Any] = [self._root] if pointer.endswith(f"#{anchor}") else []
-        while nodes:
-            node = nodes.pop()
-            if isinstance(node, dict):
-                if node.get("$anchor") == anchor:
-                    return node
-                nodes += node.values()
-            elif isinstance(node, list):
-                nodes += node
-            self._spend(1)
-        raise self._unresolved(pointer)
-
-    def _unresolved(self, pointer: str) -> BadRequest:
-        return self._refused(f"The reference {pointer[:128]!r} leads nowhere within this schema.")
-
-    def _refused(self, message: str) -> BadRequest:
-        return BadRequest(message, param=self._param, code="invalid_schema")
-
-
-def _reference_in(parts: Parts) -> str:
-    """Give a reference among *parts*, for the name of what they become."""
-    for part in parts:
-        for one in (part, *(part.get("allOf") or ())) if isinstance(part, dict) else ():
-            if isinstance(one, dict) and isinstance(one.get("$ref"), str):
-                return str(one["$ref"])
-    return ""
-
 
 def _or_bool(made: Json | None) -> Json | bool:
     return False if made is None else made or True
-
-
-def _width(member: Json) -> int:
-    """Count the properties and the items that *member* describes by themselves."""
-    values = (member.get(name) for name in ("properties", "prefixItems"))
-    return sum(len(value) for value in values if isinstance(value, dict | list))
-
-
-def _steps_of(name: str, value: Any) -> int:
-    """Count the steps that the keyword *name* takes; those of schemas in it are not among them."""
-    if name in _VALUES:
-        return _size(value)
-    if isinstance(value, str):
-        return 1 + len(value) // _TEXT_OF_A_STEP
-    return 1 + (len(value) if isinstance(value, dict | list) else 0)
-
-
-def _size(value: Any) -> int:
-    """Count the values in *value*, long texts as several; beyond `MAX_STEPS` not to the end."""
-    size, level = 1, [value]
-    while level:
-        nested: list[Any] = []
-        for one in level:
-            if isinstance(one, str):
-                size += len(one) // _TEXT_OF_A_STEP
-            elif isinstance(one, dict | list):
-                size += len(one)
-                if size > MAX_STEPS:
-                    return size
-                nested += [*one, *one.values()] if isinstance(one, dict) else one
-        level = nested
-    return size

@@ -6,7 +6,7 @@ A subschema of the outcome is a tuple of subschemas that must all hold, to be me
 from collections.abc import Iterable
 from typing import Any
 
-from gateway.dialects.openai_chat.schema_words import SILENT, WORDS, alone
+from gateway.dialects.openai_chat.schema_words import SILENT, WORDS, settle_bounds
 from gateway.exchange import Json
 
 Parts = tuple[Any, ...]
@@ -30,7 +30,7 @@ def merge(members: list[Json], lost: set[str]) -> Json | None:
                 lost.add(name)
     if merged.get("type") == [] or merged.get("enum") == []:
         return None
-    alone(merged, lost)
+    settle_bounds(merged, lost)
     _put_properties(merged, members, lost)
     _put_items(merged, members, lost)
     return merged

@@ -1,4 +1,4 @@
-"""The keywords of JSON schemas: which are sent, what is told in other words, how two of one join.
+"""The keywords of JSON schemas: which are sent, and how two of one join.
 
 A subschema among the values is a tuple of all that must hold there, so that joining two schemas
 needs no look into what is nested in them.
@@ -42,8 +42,6 @@ SILENT = frozenset(
         "externalDocs",
     ]
 )
-_ANNOTATIONS = ("title", "description", "default", "propertyOrdering")
-_BESIDE_TYPE = frozenset({"enum", "const", "anyOf", "oneOf", "allOf", "$ref"})
 
 
 class Word(NamedTuple):
@@ -57,22 +55,7 @@ class Word(NamedTuple):
     begin: Callable[[Any], Any] = lambda value: value
 
 
-def reworded(schema: Json, lost: set[str]) -> Json:
-    """Give *schema* in the words of today's JSON schema; *schema* itself if it uses no others.
-
-    What cannot be told goes into *lost*.
-    """
-    for name, kind in (("$ref", str), ("allOf", list)):
-        if not isinstance(schema.get(name, kind()), kind):
-            lost.add(name)
-            schema = _but(schema, name)
-    for name, reword in _REWORDINGS:
-        if name in schema:
-            schema = reword(schema, lost)
-    return schema
-
-
-def alone(value: Json, lost: set[str]) -> None:
+def settle_bounds(value: Json, lost: set[str]) -> None:
     """Settle the exclusive bounds in *value*, the keywords of one schema, into plain ones."""
     for name, step, tighter in (("minimum", 1, max), ("maximum", -1, min)):
         exclusive = value.pop(f"exclusive{name.capitalize()}", None)
@@ -81,7 +64,7 @@ def alone(value: Json, lost: set[str]) -> None:
         plain = value.get(name)
         if plain is not None and tighter(plain, exclusive) != exclusive:
             continue
-        types = _listed(value.get("type", "number"))
+        types = listed(value.get("type", "number"))
         if abs(exclusive) < _MAX_EXACT and "number" not in types:
             whole = math.floor(exclusive) if step > 0 else math.ceil(exclusive)
             value[name] = whole + step
@@ -90,13 +73,9 @@ def alone(value: Json, lost: set[str]) -> None:
             lost.add(f"exclusive{name.capitalize()}")
 
 
-def same(value: Any) -> str:
+def _comparable(value: Any) -> str:
     """Give text that is equal for equal JSON values: 1 and 1.0 are, 1 and true are not."""
     return json.dumps(_plain_numbers(value), sort_keys=True)
-
-
-def _but(schema: Json, without: str) -> Json:
-    return {name: value for name, value in schema.items() if name != without}
 
 
 def _plain_numbers(value: Any) -> Any:
@@ -109,86 +88,9 @@ def _plain_numbers(value: Any) -> Any:
     return value
 
 
-def _listed(types: Any) -> list[str]:
+def listed(types: Any) -> list[str]:
+    """Give the value of `type`, a name or a list of some, as a list."""
     return [types] if isinstance(types, str) else types
-
-
-def _nullable(schema: Json, _lost: set[str]) -> Json:
-    """Tell `nullable` by a type or an alternative."""
-    rest = _but(schema, "nullable")
-    if schema["nullable"] is not True:
-        return rest
-    if rest.keys().isdisjoint(_BESIDE_TYPE):
-        types = rest.get("type", "object" if "properties" in rest else None)
-        if types is not None and _is_type(types) and "null" not in types:
-            rest["type"] = [*_listed(types), "null"]
-        return rest
-    told = {name: rest.pop(name) for name in _ANNOTATIONS if name in rest}
-    branches = rest.get("anyOf")
-    if rest.keys() == {"anyOf"} and isinstance(branches, list):
-        return {**told, "anyOf": [*branches, {"type": "null"}]}
-    return {**told, "anyOf": [rest, {"type": "null"}]}
-
-
-def _const(schema: Json, _lost: set[str]) -> Json:
-    rest = _but(schema, "const")
-    told = [schema["const"]]
-    if isinstance(schema.get("enum"), list):
-        told = _enums(told, schema["enum"])
-    return {**rest, "enum": told}
-
-
-def _draft_4_bound(name: str) -> Callable[[Json, set[str]], Json]:
-    """Make the rewording of an exclusive bound that is true or false beside the bound itself."""
-    exclusive = f"exclusive{name.capitalize()}"
-
-    def reword(schema: Json, _lost: set[str]) -> Json:
-        if not isinstance(schema[exclusive], bool):
-            return schema
-        rest = _but(schema, exclusive)
-        if schema[exclusive] and name in rest:
-            rest[exclusive] = rest.pop(name)
-        return rest
-
-    return reword
-
-
-def _tuple_items(schema: Json, _lost: set[str]) -> Json:
-    if not isinstance(schema["items"], list):
-        return schema
-    rest = _but(schema, "items")
-    rest["prefixItems"] = schema["items"]
-    if "additionalItems" in rest:
-        rest["items"] = rest.pop("additionalItems")
-    return rest
-
-
-def _patterns(schema: Json, lost: set[str]) -> Json:
-    """Leave out names by pattern, and what is said of all other names: it would forbid these."""
-    rest = _but(schema, "patternProperties")
-    if schema["patternProperties"] != {}:
-        lost.add("patternProperties")
-        if rest.pop("additionalProperties", True) not in (True, {}):
-            lost.add("additionalProperties")
-    return rest
-
-
-def _names(schema: Json, _lost: set[str]) -> Json:
-    """Leave out a demand on names that each name fulfils."""
-    if schema["propertyNames"] not in (True, {}, {"type": "string"}):
-        return schema
-    return _but(schema, "propertyNames")
-
-
-_REWORDINGS: tuple[tuple[str, Callable[[Json, set[str]], Json]], ...] = (
-    ("nullable", _nullable),
-    ("const", _const),
-    ("exclusiveMinimum", _draft_4_bound("minimum")),
-    ("exclusiveMaximum", _draft_4_bound("maximum")),
-    ("items", _tuple_items),
-    ("patternProperties", _patterns),
-    ("propertyNames", _names),
-)
 
 
 def _is_text(value: object) -> bool:
@@ -199,7 +101,7 @@ def _are_texts(value: object) -> bool:
     return isinstance(value, list) and all(map(_is_text, value))
 
 
-def _is_type(value: object) -> bool:
+def is_type(value: object) -> bool:
     """Say whether *value* is a type or a list of some, in whatever letters."""
     types = [value] if isinstance(value, str) else value
     return (
@@ -246,13 +148,14 @@ def _union(one: list[str], other: list[str]) -> list[str]:
     return list(dict.fromkeys([*one, *other]))
 
 
-def _enums(one: list[Any], other: list[Any]) -> list[Any]:
-    told = set(map(same, other))
-    return [value for value in one if same(value) in told]
+def common_values(one: list[Any], other: list[Any]) -> list[Any]:
+    """Give those values of *one* that are equal to one of *other*, as JSON compares them."""
+    told = set(map(_comparable, other))
+    return [value for value in one if _comparable(value) in told]
 
 
 def _types(one: Any, other: Any) -> Any:
-    first, second = _listed(one), _listed(other)
+    first, second = listed(one), listed(other)
     both = [kind for kind in first if kind in second or _is_whole(kind, second)]
     both += [kind for kind in second if kind not in both and _is_whole(kind, first)]
     return both[0] if len(both) == 1 else both
@@ -281,10 +184,10 @@ WORDS: dict[str, Word] = {
     "title": Word(_is_text, _first),
     "description": Word(_is_text, _joined),
     "default": Word(is_shallow, _first),
-    "type": Word(_is_type, _types, _small),
+    "type": Word(is_type, _types, _small),
     "format": Word(_is_text, _only),
     "pattern": Word(_is_text, _only),
-    "enum": Word(_is_list, _enums),
+    "enum": Word(_is_list, common_values),
     "uniqueItems": Word(_is_flag, lambda one, other: one or other),
     "required": Word(_is_list, _union, lambda value: _union(list(filter(_is_text, value)), [])),
     "propertyOrdering": Word(_are_texts, _union),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gateway.exchange import License, Limits
 from gateway.licenses import exports
 from gateway.licenses.imports import candidates
-from gateway.licenses.store import Kept, KeptKey
+from gateway.licenses.records import Kept, KeptKey
 
 PEPPER = b"pepper"
 MOMENTS = st.integers(0, 2**32)

@@ -10,23 +10,13 @@ from sqlalchemy import update
 
 from gateway.database.engine import Database
 from gateway.database.tables import LICENSES
-from gateway.exchange import License, Limits
+from gateway.exchange import License
 from gateway.licenses import store as store_module
 from gateway.licenses.book import Book
 from gateway.licenses.pepper import WrongPepper
-from gateway.licenses.store import Arrival, LicenseError, LicenseStore
-
-FULL = License(
-    "alice",
-    owner="Alice",
-    note="许可证",
-    models=("gemini-2.5-*", "x"),
-    networks=("192.0.2.0/24", "2001:db8::/32"),
-    limits=Limits(requests_per_minute=5, usd_per_month=1.5),
-    timezone="Asia/Shanghai",
-    expires=datetime(2030, 1, 1, tzinfo=UTC),
-    disabled=True,
-)
+from gateway.licenses.records import Arrival
+from gateway.licenses.store import LicenseError, LicenseStore
+from tests.gateway.licenses.full import FULL
 
 
 @pytest.fixture

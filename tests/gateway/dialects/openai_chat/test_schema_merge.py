@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from gateway.dialects.openai_chat.schema import Steps, normalise
+from gateway.dialects.openai_chat.schema import normalise
+from gateway.dialects.openai_chat.schema_steps import Steps
 
 A, B = {"type": "string"}, {"type": "integer"}
 

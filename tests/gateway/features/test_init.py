@@ -2,20 +2,7 @@
 
 import pytest
 
-from gateway.exchange import Notes, UpstreamCall
-from gateway.healing import heal
-
-CONTENTS = [{"role": "user", "parts": [{"text": "Hi"}]}]
-FUNCTIONS = {"functionDeclarations": [{"name": "f"}]}
-
-
-def mended(message, config=None, **body):
-    told = {"contents": CONTENTS, **body}
-    if config is not None:
-        told["generationConfig"] = config
-    notes = Notes()
-    healed = heal(UpstreamCall("m", told, stream=False), message, notes)
-    return healed, notes
+from tests.gateway.features.mending import FUNCTIONS, mended
 
 
 @pytest.mark.parametrize(
@@ -53,34 +40,6 @@ def test_a_part_of_the_body_that_is_refused_is_left_out(message, body, feature, 
     assert healed is not None
     assert healed.feature == feature
     assert gone not in healed.call.body
-
-
-def test_a_refusal_of_one_built_in_tool_leaves_the_others():
-    config = {
-        "functionCallingConfig": {"mode": "VALIDATED"},
-        "includeServerSideToolInvocations": True,
-    }
-    kept = [FUNCTIONS, {"googleSearch": {}}]
-    tools = [*kept, {"googleMaps": {}}]
-    healed, notes = mended("Google Maps tool is not enabled", tools=tools, toolConfig=config)
-    assert healed.call.body["tools"] == kept
-    assert healed.call.body["toolConfig"] == config
-    assert list(notes.dropped) == ["tools.googleMaps"]
-
-
-def test_a_built_in_tool_goes_where_functions_refuse_its_company():
-    healed, notes = mended(
-        "Tool use with function calling is unsupported",
-        tools=[FUNCTIONS, {"googleSearch": {}}],
-        toolConfig={
-            "functionCallingConfig": {"mode": "VALIDATED"},
-            "includeServerSideToolInvocations": True,
-        },
-    )
-    assert healed is not None
-    assert healed.call.body["tools"] == [FUNCTIONS]
-    assert healed.call.body["toolConfig"] == {"functionCallingConfig": {"mode": "AUTO"}}
-    assert list(notes.dropped) == ["tools.googleSearch"]
 
 
 def test_json_beside_tools_is_asked_for_in_words():

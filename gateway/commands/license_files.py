@@ -1,0 +1,91 @@
+"""`license import` and `license export`: many licenses, from a file and into one."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.commands.database import (
+    config_option,
+    json_option,
+    settings_of,
+    show_json,
+    show_table,
+    with_licenses,
+)
+from gateway.licenses import exports
+from gateway.licenses.imports import Candidate, candidates
+from gateway.licenses.records import Refused
+
+_FIXED = Refused("duplicate", "config.toml has a license of that id")
+
+
+@click.command(name="import")
+@config_option
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+def import_(path: Path | None, file: Path, *, as_json: bool) -> None:
+    """Take over licenses from a file: an own export, or one of new-api or one-api, CSV or JSON."""
+    settings = settings_of(path)
+    kept = with_licenses(settings, lambda store: store.kept())
+    ids = {one.license.id for one in kept} | {one.id for one in settings.licenses}
+    found = _candidates(file, ids)
+    fixed = {one.id for one in settings.licenses}
+    good = [one.arrival for one in found if one.arrival is not None and one.id not in fixed]
+    refused = iter(with_licenses(settings, lambda store: store.add_all(good)))
+    report = [
+        _imported(
+            one, _FIXED if one.id in fixed else None if one.arrival is None else next(refused)
+        )
+        for one in found
+    ]
+    if as_json:
+        show_json(report)
+    else:
+        _show_report(report)
+
+
+@click.command()
+@config_option
+@click.option("--csv", "csv_", is_flag=True, help="Print CSV instead of JSON.")
+@click.option("--with-pepper", is_flag=True, help="Add the secret that the digests need elsewhere.")
+def export(path: Path | None, *, csv_: bool, with_pepper: bool) -> None:
+    """Print all licenses, with the digests of their keys; `import` reads it back."""
+    settings = settings_of(path)
+    kept = with_licenses(settings, lambda store: store.kept())
+    pepper = with_licenses(settings, lambda store: store.pepper())
+    found = exports.rows(kept, pepper, with_pepper=with_pepper)
+    if csv_:
+        click.echo(exports.as_csv(found), nl=False)
+    else:
+        show_json(found)
+
+
+def _candidates(file: Path, taken: set[str]) -> list[Candidate]:
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            return list(candidates(opened.read(), taken.__contains__))
+    except (ValueError, OSError, csv.Error) as error:
+        raise click.ClickException(f"{file}: {error}") from None
+
+
+def _imported(one: Candidate, refused: Refused | None) -> dict[str, Any]:
+    return {
+        "row": one.row,
+        "name": one.name,
+        "license": one.id,
+        "result": "invalid" if one.arrival is None else refused.result if refused else "added",
+        "why": one.reason or (refused.why if refused else ""),
+        "not_carried": list(one.not_carried),
+    }
+
+
+def _show_report(report: list[dict[str, Any]]) -> None:
+    show_table(
+        ("row", "name", "license", "result", "why", "not carried"),
+        (list(line.values()) for line in report),
+    )
+    results = [line["result"] for line in report]
+    counts = (f"{results.count(word)} {word}" for word in ("added", "duplicate", "invalid"))
+    click.echo(", ".join(counts))

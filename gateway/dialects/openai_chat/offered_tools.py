@@ -1,0 +1,69 @@
+"""The tools that the model is offered, and how they stand in the body."""
+
+from dataclasses import dataclass, field
+
+from gateway.dialects.openai_chat import native
+from gateway.dialects.openai_chat.translating import Translating
+from gateway.exchange import Json
+
+_FREE: Json = {"mode": "AUTO"}
+# In these modes Gemini holds itself to the schemas (ai.google.dev: function-calling).
+_HELD = frozenset({"ANY", "VALIDATED", "NONE"})
+
+
+@dataclass(slots=True)
+class Tools:
+    """What goes up: *declarations* by wire name, *builtins* by native name, the *choice*.
+
+    *names* gives the client's name of each function that has another one upstream, *strict* the
+    path of the first whose arguments must fit its schema.
+    """
+
+    declarations: dict[str, Json] = field(default_factory=dict)
+    builtins: dict[str, Json] = field(default_factory=dict)
+    choice: Json | None = None
+    names: dict[str, str] = field(default_factory=dict)
+    strict: str | None = None
+
+    def put_into(self, body: Json, translating: Translating) -> None:
+        """Add the tools and their configuration to *body*."""
+        if self is NO_TOOLS:
+            return
+        tools: list[Json] = []
+        if self.declarations:
+            tools.append({"functionDeclarations": list(self.declarations.values())})
+        tools += [{name: told} for name, told in self.builtins.items()]
+        config: Json = {}
+        if self.declarations and self.choice is not None:
+            config["functionCallingConfig"] = self.choice
+        self._combine(config, translating)
+        if self.strict and config.get("functionCallingConfig", _FREE)["mode"] not in _HELD:
+            translating.notes.drop(self.strict)
+        retrieval = translating.google.get("retrievalConfig")
+        if retrieval is not None and not tools:
+            translating.notes.drop("google.retrieval_config")
+        elif retrieval is not None:
+            config["retrievalConfig"] = native.fit(
+                retrieval, native.RETRIEVAL_CONFIG, "google.retrieval_config", translating.notes
+            )
+        if tools:
+            body["tools"] = tools
+            if config:
+                body["toolConfig"] = config
+
+    def _combine(self, config: Json, translating: Translating) -> None:
+        """Add to *config* what the model needs to use both kinds of tools, or to show its own."""
+        shown = translating.google.get("includeServerSideToolInvocations")
+        if not self.builtins or "builtins_with_functions" in translating.can.refuses:
+            if shown:
+                translating.note_drop("google.include_server_side_tool_invocations")
+            return
+        if self.declarations and (self.choice is None or self.choice["mode"] == "AUTO"):
+            # AUTO is refused where both are allowed (ai.google.dev: tool-combination).
+            config["functionCallingConfig"] = {"mode": "VALIDATED"}
+        if self.declarations or shown is True:
+            config["includeServerSideToolInvocations"] = True
+
+
+# Of a request without any, as most are; never changed.
+NO_TOOLS = Tools()

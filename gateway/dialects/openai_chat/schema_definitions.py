@@ -1,0 +1,69 @@
+"""The definitions of a schema: what is referred to, and what cannot be told where it stands."""
+
+import re
+from typing import Any
+
+from gateway.dialects.openai_chat.schema_merge import Parts
+from gateway.exchange import Json
+
+_UNFIT = re.compile(r"[^A-Za-z0-9_.-]")
+
+# The identities of the schemas that hold together.
+Key = frozenset[int]
+
+
+class Definitions:
+    """Those of one schema, by name. *pending* are named already, and not yet made."""
+
+    __slots__ = ("_by_name", "_references", "pending")
+
+    def __init__(self) -> None:
+        self._by_name: Json = {}
+        self._references: dict[Key, str] = {}
+        self.pending: list[tuple[str, Key, list[Json]]] = []
+
+    def __contains__(self, key: Key) -> bool:
+        """Say whether there is one that says what the schemas of *key* do."""
+        return key in self._references
+
+    def refer(self, key: Key, members: list[Json], parts: Parts) -> str:
+        """Give the reference to the definition of what *members* say; *parts* may name it."""
+        known = self._references.get(key)
+        if known is None:
+            pointer = _reference_in(parts)
+            name = _UNFIT.sub("_", pointer.rsplit("/", 1)[-1]) or "schema"
+            while name in self._by_name:
+                name = f"{name}_{len(self._by_name)}"
+            self._references[key] = known = f"#/$defs/{name}"
+            self._by_name[name] = {}
+            self.pending.append((name, key, members))
+        return known
+
+    def put(self, name: str, made: Json) -> None:
+        """Say what the definition *name* is."""
+        self._by_name[name] = made
+
+    def needed_by(self, made: Json) -> Json:
+        """Give the definitions that *made* refers to; what was dropped refers no more."""
+        found: set[str] = set()
+        nodes: list[Any] = [made] if self._by_name else []
+        while nodes:
+            node = nodes.pop()
+            if isinstance(node, list):
+                nodes += node
+            elif isinstance(node, dict):
+                nodes += node.values()
+                name = str(node.get("$ref")).removeprefix("#/$defs/")
+                if name in self._by_name and name not in found:
+                    found.add(name)
+                    nodes.append(self._by_name[name])
+        return {name: node for name, node in self._by_name.items() if name in found}
+
+
+def _reference_in(parts: Parts) -> str:
+    """Give a reference among *parts*, for the name of what they become."""
+    for part in parts:
+        for one in (part, *(part.get("allOf") or ())) if isinstance(part, dict) else ():
+            if isinstance(one, dict) and isinstance(one.get("$ref"), str):
+                return str(one["$ref"])
+    return ""

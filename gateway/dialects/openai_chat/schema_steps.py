@@ -1,0 +1,77 @@
+"""What schemas may cost: nothing else is served while one is worked on."""
+
+from typing import Any
+
+from gateway.errors import BadRequest
+from gateway.exchange import Json
+
+# Steps for one schema and for all of one request, at 1 to 3 microseconds each: references within
+# `allOf` and beside other keywords can grow without bound, and nothing else is served meanwhile.
+MAX_STEPS = 40_000
+MAX_STEPS_OF_ALL = 100_000
+# So many characters of a text count as one step.
+_TEXT_OF_A_STEP = 64
+# The values of these keywords are looked through; those of others are schemas, or are not sent.
+_VALUES = frozenset({"enum", "const", "default", "required", "propertyOrdering"})
+
+
+class Steps:
+    """The steps that are *left* for the schemas of one request."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = MAX_STEPS_OF_ALL
+
+
+class Budget:
+    """The steps of one schema: *spent* so far, of *most*. *param* names the schema in errors."""
+
+    __slots__ = ("_most", "_param", "spent")
+
+    def __init__(self, param: str, most: int) -> None:
+        self.spent = 0
+        self._most = most
+        self._param = param
+
+    def spend(self, steps: int) -> None:
+        """Take *steps*. Raises `BadRequest` when there are not so many left."""
+        self.spent += steps
+        if self.spent > self._most:
+            raise self.refused("This schema is too large, or merges too much.")
+
+    def refused(self, message: str) -> BadRequest:
+        """Give the refusal of the schema."""
+        return BadRequest(message, param=self._param, code="invalid_schema")
+
+
+def width(member: Json) -> int:
+    """Count the properties and the items that *member* describes by themselves."""
+    values = (member.get(name) for name in ("properties", "prefixItems"))
+    return sum(len(value) for value in values if isinstance(value, dict | list))
+
+
+def steps_of(name: str, value: Any) -> int:
+    """Count the steps that the keyword *name* takes; those of schemas in it are not among them."""
+    if name in _VALUES:
+        return _size(value)
+    if isinstance(value, str):
+        return 1 + len(value) // _TEXT_OF_A_STEP
+    return 1 + (len(value) if isinstance(value, dict | list) else 0)
+
+
+def _size(value: Any) -> int:
+    """Count the values in *value*, long texts as several; beyond `MAX_STEPS` not to the end."""
+    size, level = 1, [value]
+    while level:
+        nested: list[Any] = []
+        for one in level:
+            if isinstance(one, str):
+                size += len(one) // _TEXT_OF_A_STEP
+            elif isinstance(one, dict | list):
+                size += len(one)
+                if size > MAX_STEPS:
+                    return size
+                nested += [*one, *one.values()] if isinstance(one, dict) else one
+        level = nested
+    return size

@@ -1,0 +1,116 @@
+"""The log: one line per event, at most 2 KB, without secrets, never in anybody's way.
+
+`structlog` gathers the values, `Line` makes the bytes, `Sink` writes them. A line costs the one who
+logs a few microseconds: it is put into a bounded queue, and a thread of its own does the writing,
+so that neither a full disk nor a pipe that nobody reads holds a request up. Lines that cannot be
+written are dropped, counted, and the count is told in the next line that can.
+"""
+
+import atexit
+import logging
+import os
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import unquote
+
+import structlog
+
+from gateway.log.line import Line
+from gateway.log.redaction import Secrets
+from gateway.log.sink import Sink
+from gateway.settings import Log, Settings
+
+# A password ends for some libraries at the first `@`, for others at the last one before the path.
+_PASSWORDS = (re.compile("://[^:/@]*:([^@]*)@"), re.compile("://[^:/@]*:([^/?#]*)@"))
+
+
+def put(level: int, values: dict[str, Any]) -> None:
+    """Log the event of *values*, plain ones, as structlog would.
+
+    What is logged for every request comes this way: structlog's costs as much as the line itself.
+    """
+    processor = structlog.get_config()["processors"][-1]
+    if type(processor) is Line:
+        processor.put(level, values)
+    else:
+        structlog.get_logger().log(level, **values)
+
+
+class Output:
+    """Where the log goes: one per process."""
+
+    def __init__(self, fd: int = 2) -> None:
+        self._fd = fd
+        self.sink = Sink(fd)
+        self.secrets = Secrets()
+        atexit.register(self.sink.flush)
+
+    def configure(self, settings: Log, secrets: Iterable[str]) -> None:
+        """Take over form, level and *secrets*; again after each reload."""
+        self.secrets.know(secrets)
+        terminal = os.isatty(self._fd)
+        console = settings.format == "console" or (settings.format == "auto" and terminal)
+        renderer = structlog.dev.ConsoleRenderer(colors=terminal) if console else None
+        logger = SinkLogger(self.sink)
+        least = logging.getLevelNamesMapping()[settings.level.upper()]
+        structlog.configure(
+            processors=[Line(self.secrets, renderer, self.sink, least)],
+            logger_factory=lambda *_: logger,
+            wrapper_class=structlog.make_filtering_bound_logger(least),
+            # A cached logger would keep its level over a reload.
+            cache_logger_on_first_use=False,
+        )
+        _adopt_standard_logging()
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Give every secret of *settings* whose text is known."""
+    keys = [credential.key for credential in settings.upstream.credentials]
+    keys += [license_.key for license_ in settings.licenses]
+    for url in (settings.state.url, settings.database.url):
+        keys += _passwords(url)
+    return [secret for secret in dict.fromkeys((*keys, settings.database.pepper)) if secret]
+
+
+def _passwords(url: str) -> list[str]:
+    """Give the passwords in *url*, as they stand there and as they are sent."""
+    written = [found[1] for way in _PASSWORDS if (found := way.search(url))]
+    for name, _, value in (field.partition("=") for field in url.partition("?")[2].split("&")):
+        if "password" in name:
+            written.append(value)
+    return [*written, *map(unquote, written)]
+
+
+class SinkLogger:
+    """What structlog hands finished lines to."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.debug = self.info = self.warning = self.error = self.critical = self.msg = sink.put
+
+
+class StandardHandler(logging.Handler):
+    """Brings what libraries log through `logging` into the same log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log the message and the kind of exception; never a traceback, it may hold values."""
+        values = {"logger": record.name, "message": _message(record)}
+        if record.exc_info and record.exc_info[0]:
+            values["error"] = record.exc_info[0].__name__
+        structlog.get_logger().log(record.levelno, "library", **values)
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError):
+        return str(record.msg)
+
+
+def _adopt_standard_logging() -> None:
+    """Bring warnings of libraries into the log, but for loggers that quote requests."""
+    logging.basicConfig(level=logging.WARNING, handlers=[StandardHandler()], force=True)
+    # aiohttp.server quotes the bytes of a malformed request, its licenses and prompts too; what
+    # matters of it is logged by gateway.connection and by the loop's exception handler.
+    for name in ("aiohttp.server", "aiohttp.access", "asyncio"):
+        logging.getLogger(name).disabled = True

@@ -1,0 +1,85 @@
+"""Lines are written by a thread of its own: whoever logs waits neither for a disk nor a pipe."""
+
+import os
+import threading
+import time
+from collections import deque
+
+MAX_QUEUED_LINES = 10_000
+# Lines wait this long for company, so that a busy second costs few writes.
+BATCH_S = 0.1
+# After so many times without a line the writer sleeps until one comes.
+TURNS_BEFORE_REST = 20
+
+
+class Sink:
+    """Writes lines to a file descriptor from a thread of its own; never raises, never waits."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._lines: deque[bytes] = deque()
+        self._rests = False
+        self._wake = threading.Event()
+        self._writing = threading.Lock()
+        self.dropped = 0
+        self._told = 0
+        threading.Thread(target=self._run, name="log", daemon=True).start()
+
+    def put(self, line: bytes) -> None:
+        """Queue *line*, which ends in a newline."""
+        if len(self._lines) >= MAX_QUEUED_LINES:
+            self.dropped += 1
+            return
+        self._lines.append(line)
+        if self._rests:
+            self._wake.set()
+
+    def flush(self) -> None:
+        """Write what is queued now, unless the writer is stuck."""
+        if self._writing.acquire(timeout=1.0):
+            try:
+                self._drain()
+            finally:
+                self._writing.release()
+
+    def _run(self) -> None:
+        # A thread that wakes takes the interpreter from whoever logs: while lines come now and
+        # then, this one looks for them at its own time.
+        turns = 0
+        while True:
+            time.sleep(BATCH_S)
+            if self._lines:
+                with self._writing:
+                    self._drain()
+                turns = 0
+            elif (turns := turns + 1) >= TURNS_BEFORE_REST:
+                self._rest()
+                turns = 0
+
+    def _rest(self) -> None:
+        """Sleep until there is a line."""
+        self._wake.clear()
+        self._rests = True
+        # One that came just before nobody tells of.
+        if not self._lines:
+            self._wake.wait()
+        self._rests = False
+
+    def _drain(self) -> None:
+        lines: list[bytes] = []
+        while self._lines:
+            lines.append(self._lines.popleft())
+        if self.dropped > self._told:
+            lines.append(b'{"event":"log_lines_dropped","count":%d}\n' % self.dropped)
+        if lines and self._write(b"".join(lines)):
+            self._told = self.dropped
+        else:
+            self.dropped += len(lines)
+
+    def _write(self, data: bytes) -> bool:
+        try:
+            while data:
+                data = data[os.write(self._fd, data) :]
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,57 @@
+"""Answers to requests that never come to the app; each is the last one of its connection."""
+
+import secrets
+from http import HTTPStatus
+
+from aiohttp import http_exceptions, web
+
+from gateway import __version__
+from gateway.dialects.openai_chat.errors import render
+from gateway.errors import BadRequest, GatewayError, Unavailable
+
+RETRY_S = 1
+
+
+def rejection(error: GatewayError) -> web.Response:
+    """Give the answer that tells of *error* and closes the connection."""
+    response = web.json_response(render(error), status=error.status, headers=_headers(error))
+    response.force_close()
+    return response
+
+
+def rejection_bytes(error: GatewayError) -> bytes:
+    """Give the same as bytes, for a client whose request has not been read."""
+    body = web.json_response(render(error)).body
+    assert isinstance(body, bytes)
+    reason = HTTPStatus(error.status).phrase
+    head = [f"HTTP/1.1 {error.status} {reason}", "content-type: application/json"]
+    head += [f"{name}: {value}" for name, value in _headers(error).items()]
+    head += [f"content-length: {len(body)}", "", ""]
+    return "\r\n".join(head).encode() + body
+
+
+async def overloaded(_: web.BaseRequest) -> web.StreamResponse:
+    """Answer on a connection above the cap."""
+    message = "Too many connections; try again."
+    return rejection(Unavailable(message, retry_after=RETRY_S))
+
+
+def reason_of(status: int, exc: BaseException | None) -> GatewayError:
+    """Give what is told of a failure that aiohttp met, whose own words may quote the request."""
+    if status >= 500:
+        return GatewayError("The gateway failed on this request.")
+    if isinstance(exc, http_exceptions.LineTooLong):
+        return BadRequest("The request line or a header is too long.")
+    return BadRequest("The request is not valid HTTP.")
+
+
+def _headers(error: GatewayError) -> dict[str, str]:
+    headers = {
+        "connection": "close",
+        "x-request-id": secrets.token_hex(16),
+        "openai-processing-ms": "0",
+        "x-gateway-version": __version__,
+    }
+    if error.retry_after is not None:
+        headers["retry-after"] = f"{error.retry_after:.0f}"
+    return headers

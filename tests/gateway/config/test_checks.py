@@ -1,0 +1,51 @@
+"""What settings must hold together: each mistake is told with its path."""
+
+import pytest
+
+from gateway.config import ConfigError
+from tests.gateway.config.tables import CREDENTIAL, LICENSE
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[upstream]\nbase_url = 'ftp://x'", "upstream.base_url: must look like https://"),
+        ("[upstream]\nbase_url = 'https://'", "upstream.base_url: must look like https://"),
+        ("[upstream]\nbase_url = 'http://x:abc'", "upstream.base_url: Port could not be cast"),
+        ("[upstream]\nbase_url = 'http://x:70000'", "upstream.base_url: Port out of range"),
+        ("[upstream]\nbase_url = 'http://[::1'", "upstream.base_url: Invalid IPv6 URL"),
+        (
+            CREDENTIAL + "key='x'\n" + CREDENTIAL + "key='y'",
+            "upstream.credentials[1]: the name 'a'",
+        ),
+        (LICENSE + "key='x'\n" + LICENSE + "key='y'", "licenses[1]: the name 'a' is used twice"),
+        (LICENSE + "key='x'\ntimezone='Mars'", "licenses[0].timezone: 'Mars' is not a time zone"),
+        (LICENSE + "key='x'\nnetworks=['1.2.3.4/99']", "licenses[0].networks[0]: '1.2.3.4/99'"),
+        (
+            "[server]\ntrusted_proxies=['1.2.3.4/8']",
+            "server.trusted_proxies[0]: 1.2.3.4/8 has host bits",
+        ),
+        ("[media]\nallow_hosts=['a', 'b:c']", "media.allow_hosts[1]: 'b:c' has no number"),
+        ("[media]\nallow_hosts=['10.0.0.0/40']", "media.allow_hosts[0]: '10.0.0.0/40' does not"),
+        ("[server]\nworkers = 2", "server.workers: several processes must share their counters"),
+        (
+            "[server]\nworkers=2\n[state]\nurl='embedded://'\n[admin]\nport=65535",
+            "admin.port: worker 2 would have port 65536",
+        ),
+        (
+            "[models.replacements]\nz = {model='a'}\na = {model='b'}\nb = {model='a'}",
+            "models.replacements.z: leads in a circle: z -> a -> b -> a",
+        ),
+        (
+            "[models.replacements]\n'gemini-2.5-flash' = {model='gemini-2.5-flash-preview-05-20'}",
+            "gemini-2.5-flash-preview-05-20 -> gemini-2.5-flash -> gemini-2.5-flash-preview-05-20",
+        ),
+        ('[models.aliases]\n"a/b" = "c"', "models.aliases.a/b: 'a/b' is no name of a model"),
+        ('[models.aliases]\nsmart-thinking = "c"', "'smart-thinking' is no name of a model"),
+        ('[models.aliases]\nfast = "c-nothinking"', "fast: 'c-nothinking' is no name of a model"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(load, text, complaint):
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    assert complaint in str(caught.value)

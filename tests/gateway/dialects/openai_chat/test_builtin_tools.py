@@ -1,0 +1,74 @@
+"""Gemini's built-in tools under all names, with their settings."""
+
+import pytest
+
+from gateway.errors import BadRequest
+from tests.gateway.dialects.openai_chat.asking import ask, body, function
+
+
+@pytest.mark.parametrize(
+    ("tool", "native"),
+    [
+        (function("codeExecution"), {"codeExecution": {}}),
+        (function("code_execution", {}), {"codeExecution": {}}),
+        (function("code_interpreter", {"type": "object", "properties": {}}), {"codeExecution": {}}),
+        (function("googleSearch"), {"googleSearch": {}}),
+        (function("url_context"), {"urlContext": {}}),
+        (function("googleMaps"), {"googleMaps": {}}),
+        ({"type": "computer_use"}, {"computerUse": {"environment": "ENVIRONMENT_BROWSER"}}),
+        ({"type": "web_search", "search_context_size": "low"}, {"googleSearch": {}}),
+        ({"type": "code_interpreter", "container": {"type": "auto"}}, {"codeExecution": {}}),
+        ({"google_search": {}}, {"googleSearch": {}}),
+        ({"codeExecution": None}, {"codeExecution": {}}),
+        (
+            {"fileSearch": {"file_search_store_names": ["fileSearchStores/1"]}},
+            {"fileSearch": {"fileSearchStoreNames": ["fileSearchStores/1"]}},
+        ),
+        (
+            {"type": "file_search", "vector_store_ids": ["fileSearchStores/1"]},
+            {"fileSearch": {"fileSearchStoreNames": ["fileSearchStores/1"]}},
+        ),
+    ],
+)
+def test_built_in_tools_are_known_by_name_by_type_and_by_key(tool, native):
+    assert body(tools=[tool])["tools"] == [native]
+
+
+def test_file_search_without_a_store_is_refused():
+    with pytest.raises(BadRequest) as caught:
+        ask(tools=[{"type": "file_search"}])
+    assert caught.value.param == "tools[0]"
+
+
+def test_web_search_options_switch_the_search_on():
+    asked, notes = ask(web_search_options={"search_context_size": "high", "user_location": None})
+    assert asked.body["tools"] == [{"googleSearch": {}}]
+    assert list(notes.dropped) == ["web_search_options.search_context_size"]
+
+
+@pytest.mark.parametrize("name", ["google_search_retrieval", "googleSearchRetrieval"])
+def test_search_by_its_old_name_is_search(name):
+    call, notes = ask(tools=[{name: {"dynamic_retrieval_config": {"mode": "MODE_DYNAMIC"}}}])
+    assert call.body["tools"] == [{"googleSearch": {}}]
+    assert list(notes.dropped) == [f"tools[0].{name}.dynamic_retrieval_config"]
+
+
+def test_what_stands_beside_a_built_in_tool_is_noted():
+    call, notes = ask(tools=[{"googleSearch": {}, "functionDeclarations": [{"name": "a"}]}])
+    assert call.body["tools"] == [{"googleSearch": {}}]
+    assert list(notes.dropped) == ["tools[0].functionDeclarations"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "dropped"),
+    [
+        ({"type": "web_search", "user_location": {"type": "approximate"}}, ["user_location"]),
+        ({"type": "web_search", "search_context_size": None}, []),
+        ({"type": "code_interpreter", "container": {"type": "auto"}}, []),
+        ({"type": "code_interpreter", "container": "c_1"}, ["container"]),
+        ({"type": "file_search", "vector_store_ids": ["f"], "max_num_results": 5}, []),
+    ],
+)
+def test_settings_of_hosted_tools_without_counterpart_are_named(tool, dropped):
+    _, notes = ask(tools=[tool])
+    assert list(notes.dropped) == [f"tools[0].{name}" for name in dropped]

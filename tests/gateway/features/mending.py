@@ -1,0 +1,17 @@
+"""Bodies that a model refused, mended."""
+
+from gateway.exchange import Notes, UpstreamCall
+from gateway.healing import heal
+
+CONTENTS = [{"role": "user", "parts": [{"text": "Hi"}]}]
+FUNCTIONS = {"functionDeclarations": [{"name": "f"}]}
+
+
+def mended(message, config=None, **body):
+    """Give the mended call, if it can be, after the refusal *message*, and its notes."""
+    told = {"contents": CONTENTS, **body}
+    if config is not None:
+        told["generationConfig"] = config
+    notes = Notes()
+    healed = heal(UpstreamCall("m", told, stream=False), message, notes)
+    return healed, notes

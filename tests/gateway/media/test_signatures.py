@@ -1,0 +1,44 @@
+"""Formats told by their bytes alone."""
+
+import pytest
+
+from gateway.media.signatures import identify, is_text, textual
+from tests.gateway.media.samples import REFUSED, TAKEN, pcm, sample
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_every_taken_format_is_told_by_its_bytes(name: str):
+    found = identify(sample(name))
+    assert found is not None
+    assert found.mime == TAKEN[name][0]
+
+
+def test_raw_samples_have_no_signature():
+    assert identify(pcm()) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [(b"\xef\xbb\xbf <!DOCTYPE html>", "html"), (b"<svg/>", "svg"), (b"words", "text")],
+)
+def test_texts_in_place_of_media_have_a_name(data, name):
+    assert textual(data).name == name
+
+
+def test_bytes_that_are_no_text_have_none():
+    assert textual(b"\x00\x01") is None
+
+
+def test_a_character_cut_at_the_end_of_the_head_is_still_text():
+    assert is_text(b"a" * 4095 + "ü".encode() * 10)
+    assert not is_text(b"a" * 100 + b"\xfc")
+    assert not is_text(b"")
+
+
+@pytest.mark.parametrize("name", [*TAKEN, *REFUSED])
+def test_no_cut_or_damage_of_a_file_makes_the_detection_fail(name: str):
+    data = sample(name)
+    for end in (*range(64), *range(64, min(len(data), 4000), 97)):
+        identify(data[:end])
+        identify(data[:end] + b"\xff" * 40)
+        identify(data[:end] + bytes(40) + data[end + 40 :])
