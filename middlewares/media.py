@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable
 from aiohttp import web
 
 from gateway.errors import NotFound, Unavailable
-from gateway.keys import EXCHANGE, FILES, SETTINGS, STATE
+from gateway.keys import EXCHANGE, FILES, NAMES, SETTINGS, STATE
 from gateway.media import parts
 from gateway.media.fetch import Fetcher
 from gateway.media.files import FilesClient
@@ -55,17 +55,15 @@ class MediaFormats:
         return response
 
     async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
-        """Hold the threads that look up names and the connections of the Files API."""
+        """Hold the threads that look up names, and what is known of uploads."""
         settings = app[SETTINGS]
         # Who has a slot has a thread, too.
         lookup = SystemLookup(settings.media.max_fetches)
-        files = FilesClient(app[FILES], settings.media.upload_timeout_s) if FILES in app else None
+        files = FilesClient(app[FILES]) if FILES in app else None
         if files is not None and STATE in app:
             files.shelf.share(app[STATE].table("files", files.shelf.hear))
         fetcher = Fetcher(settings.media, lookup)
         base_url = settings.upstream.base_url.rstrip("/")
-        self._intake = Intake(settings.media, base_url, fetcher, files)
+        self._intake = Intake(settings.media, base_url, fetcher, files, app[NAMES].resolve)
         yield
         lookup.close()
-        if files is not None:
-            await files.close()

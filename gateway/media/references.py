@@ -45,6 +45,12 @@ def file_reference(file_id: str, base_url: str) -> Blob:
     return Blob(None, uri=f"{base_url}/v1beta/files/{name[1]}")
 
 
+def is_file(blob: Blob, base_url: str) -> bool:
+    """Tell whether *blob* is the address of a file in Gemini's Files API."""
+    homes = tuple(f"{base}/v1beta/files/" for base in (base_url, _GOOGLE))
+    return blob.uri is not None and blob.uri.startswith(homes)
+
+
 def mime_of_path(url: str) -> str | None:
     """Guess the type of an address that is passed on unread, by its extension."""
     found = named(urlsplit(url).path.rpartition("/")[2].rpartition(".")[2])
