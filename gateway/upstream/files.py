@@ -10,9 +10,10 @@ from gateway.errors import GatewayError, NotFound, UpstreamTimeout
 from gateway.exchange import UploadedFile
 from gateway.media.containers import Window
 from gateway.upstream.answer import Failed
+from gateway.upstream.asking import Asking, Refused
 from gateway.upstream.client import GeminiUpstream
 from gateway.upstream.credentials import Credential
-from gateway.upstream.errands import Asking, Errand, Refused
+from gateway.upstream.errands import Errand
 from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.uploads import Upload, without_address
 

@@ -18,8 +18,8 @@ from gateway.errors import InvalidMedia, UpstreamAuth, UpstreamError
 from gateway.exchange import Json
 from gateway.media.containers import Window
 from gateway.upstream.answer import Failed
+from gateway.upstream.asking import Asking, Refused
 from gateway.upstream.credentials import Credential
-from gateway.upstream.errands import Asking, Refused
 from gateway.upstream.errors import Redact
 from gateway.upstream.faults import Fault, Kind
 
