@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable
 
 from aiohttp import web
 
-from gateway.errors import NotFound, Unavailable
+from gateway.errors import GatewayError, Unavailable
 from gateway.keys import EXCHANGE, FILES, NAMES, SETTINGS, STATE
 from gateway.media import parts
 from gateway.media.fetch import Fetcher
@@ -15,6 +15,7 @@ from gateway.media.resolver import SystemLookup
 from gateway.plugins import Handler
 
 RETRY_AFTER_S = 1.0
+_MOVES = "The credential that has the files of this request cannot serve it now; ask again."
 _GONE = "Gemini has lost a file that was uploaded for an earlier request; ask again."
 
 
@@ -45,10 +46,12 @@ class MediaFormats:
         await self._intake.fill(exchange, found)
         try:
             response = await handler(request)
-        except NotFound as error:
+        except GatewayError as error:
+            # It goes up anew with the next try, which SDKs make by themselves.
             if self._intake.forget_lost(exchange, error):
-                # It goes up anew with the next try, which SDKs make by themselves.
                 raise Unavailable(_GONE, retry_after=RETRY_AFTER_S) from None
+            if self._intake.can_move(exchange, error):
+                raise Unavailable(_MOVES, retry_after=RETRY_AFTER_S) from None
             raise
         # Where the stream had begun already it was told there.
         self._intake.forget_lost(exchange, exchange.outcome.error)

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, field
@@ -9,8 +10,10 @@ from dataclasses import dataclass, field
 from gateway.errors import GatewayError
 from gateway.exchange import Blob, FilesUpstream
 from gateway.media.containers import Window
+from gateway.media.references import is_uploaded
 from gateway.media.shelf import Content, Shelf, StoredFile
 
+_WORD = re.compile(r"[\w-]+")
 _HASH_STEP = 1_048_576
 
 
@@ -44,10 +47,20 @@ class FilesClient:
 
         *told* are upstream's words, which name the file by its id.
         """
-        words = set(told.split())
-        named = {blob.uri for blob in blobs if blob.uri and blob.uri.rpartition("/")[2] in words}
-        forgotten = [uri for uri in named if self.shelf.forget(uri)]
-        return bool(forgotten)
+        words = set(_WORD.findall(told))
+        lost = {
+            blob.uri
+            for blob in blobs
+            if is_uploaded(blob) and blob.uri and blob.uri.rpartition("/")[2] in words
+        }
+        for uri in lost:
+            # Another request, or another process, may have found it out before.
+            self.shelf.forget(uri)
+        return bool(lost)
+
+    def serves(self, project: str, model: str) -> bool:
+        """Tell whether *project* can serve *model*, or no other one can either."""
+        return self._upstream.choose((project,), model) is not None
 
     async def store(self, window: Window, mime: str, model: str, project: str | None) -> StoredFile:
         """Give the file upstream with the bytes of *window*, uploading them if need be.

@@ -32,7 +32,7 @@ from gateway.media.files import FilesClient
 from gateway.media.formats import Claim, settle
 from gateway.media.parts import MediaPart
 from gateway.media.projects import project_of
-from gateway.media.references import file_reference, is_file, mime_of_path, reference
+from gateway.media.references import file_reference, is_named, mime_of_path, reference
 from gateway.media.spool import Spool
 from gateway.media.wav import pcm_header
 from gateway.media.web_url import MAX_CHARACTERS, UNREACHABLE
@@ -43,6 +43,8 @@ from gateway.settings import Media
 _SMALL = 131_072
 # A scheme stands within so many characters, blanks before it included.
 _HEAD = 256
+# What there is to tell when the keys of a project can do no more.
+_KEYS = (UpstreamAuth, RateLimited, QuotaSpent)
 _SCHEME = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]{1,20}:", re.IGNORECASE)
 
 
@@ -85,6 +87,18 @@ class Intake:
         if self.files is None or type(error) is not NotFound:
             return False
         return self.files.forget(error.message, exchange.media.values())
+
+    def can_move(self, exchange: Exchange, error: GatewayError) -> bool:
+        """Tell whether, after *error*, another project would take the uploads and serve them."""
+        if self.files is None or exchange.media_project is None or not isinstance(error, _KEYS):
+            return False
+        if exchange.dialect.cached(exchange.payload) or any(map(is_named, exchange.media.values())):
+            return False
+        return not self.files.serves(exchange.media_project, self.model(exchange))
+
+    def model(self, exchange: Exchange) -> str:
+        """Give the model that *exchange* asks for, aliases followed."""
+        return self.model_of(base_name(exchange.payload["model"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +166,7 @@ class _Round:
             raise InvalidMedia(UNREACHABLE)
         blob = reference(source, base_url)
         if blob is not None:
-            return self._noted(part, blob) if is_file(blob, base_url) else blob
+            return self._noted(part, blob) if is_named(blob) else blob
         if self._intake.settings.url_mode == "pass" and source.lower().startswith("https:"):
             self._intake.fetcher.check(source)
             return Blob(mime_of_path(source), uri=source)
@@ -224,7 +238,7 @@ class _Round:
         bound = await project_of([cached, *self._named] if cached else self._named, files)
         try:
             await self._store(files, bound)
-        except (UpstreamAuth, RateLimited, QuotaSpent):
+        except _KEYS:
             if bound is not None or len(self._large) == 1:
                 raise
             # The keys of the project went bad half way: all of it once more, to another one, the
@@ -234,7 +248,7 @@ class _Round:
     async def _store(self, files: FilesClient, project: str | None) -> None:
         """Store what is large in *project*, or all of it in that of the first item."""
         exchange = self._exchange
-        model = self._intake.model_of(base_name(exchange.payload["model"]))
+        model = self._intake.model(exchange)
         for _ in range(len(self._large)):
             item = self._large[0]
             with _naming(item.part.claim):

@@ -8,6 +8,7 @@ import pytest
 from gateway.errors import InvalidMedia, UpstreamAuth
 from gateway.media.files import FilesClient
 from gateway.upstream import uploads
+from gateway.upstream.credentials import Credential
 from tests.gateway.media.files_api import files_api
 
 DATA = os.urandom(1_000_000)
@@ -33,6 +34,12 @@ def store(client: FilesClient, project: str | None = None, mime: str = "video/mp
     return client.store(data, mime, "m", project)
 
 
+async def takers(client: FilesClient, number: int) -> None:
+    """Wait until so many want the same."""
+    while not any(turns.takers == number for turns in client._storing.values()):
+        await asyncio.sleep(0.01)
+
+
 async def test_the_same_bytes_are_not_uploaded_again(api, client):
     first = await store(client)
     assert await store(client, data=bytes(DATA)) is first
@@ -49,8 +56,11 @@ async def test_requests_at_once_share_one_upload(api, client, keys):
 
 
 async def test_requests_at_once_share_what_went_wrong(api, client):
-    api.outcome = "FAILED"
-    told = await asyncio.gather(*(store(client) for _ in range(5)), return_exceptions=True)
+    api.outcome, api.polls_until_active = "FAILED", 1_000_000
+    tasks = [asyncio.create_task(store(client)) for _ in range(5)]
+    await takers(client, 5)
+    api.polls_until_active = 0
+    told = await asyncio.gather(*tasks, return_exceptions=True)
     assert {type(one) for one in told} == {InvalidMedia}
     # Each may be told of another part.
     assert len(set(map(id, told))) == 5
@@ -66,8 +76,7 @@ async def test_the_second_uploads_when_the_first_has_left(api, client):
     while not api.steps:
         await asyncio.sleep(0.01)
     second = asyncio.create_task(store(client))
-    while not any(turns.takers == 2 for turns in client._storing.values()):
-        await asyncio.sleep(0.01)
+    await takers(client, 2)
     first.cancel()
     api.polls_until_active = 0
     assert (await second).blob.uri == f"{api.base_url}/v1beta/files/file-1"
@@ -114,3 +123,10 @@ async def test_a_key_that_is_refused_gives_way_to_the_next(api, client):
     assert (await store(client)).project == "other"
     with pytest.raises(UpstreamAuth):
         await store(client, "main", data=DATA[1:])
+
+
+async def test_another_key_of_the_same_name_has_none_of_the_files(api, client):
+    for key in ("key-1", "key-2"):
+        api.upstream.pool.replace([Credential("main", key)])
+        await store(client)
+    assert [file.key for file in api.files.values()] == ["key-1", "key-2"]

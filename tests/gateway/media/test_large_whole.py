@@ -1,5 +1,6 @@
 """Large media through the whole gateway: which key they go up with, and what keys do to them."""
 
+import asyncio
 from base64 import b64encode
 
 import pytest
@@ -276,3 +277,44 @@ DAY = {
         ],
     }
 }
+
+
+async def test_a_lost_file_is_nobodys_fault_when_many_ask_for_it_at_once(running, simulator):
+    async with running(settings(simulator, keys=("key-1",))) as gateway:
+        assert (await gateway.whole(**showing(video())))[0] == 200
+        simulator.files._files.clear()
+        # All of them are there before the first one hears of it.
+        simulator.script(Fault(delay_s=0.5), times=4, action="generateContent")
+        answers = await asyncio.gather(*(gateway.whole(**showing(video())) for _ in range(4)))
+        assert [answer[0] for answer in answers] == [503] * 4
+        assert (await gateway.whole(**showing(video())))[0] == 200
+        assert len(announced(simulator)) == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("standing", ["minute", "day", "bad"])
+async def test_a_key_that_is_spent_with_the_answer_keeps_the_file_no_longer(
+    running, simulator, stream, standing
+):
+    async with running(settings(simulator, keys=("key-1", "key-2"))) as gateway:
+        assert (await gateway.whole(**showing(video())))[0] == 200
+        simulator.keys[f"{SECRET}key-1"] = standing
+        ask = gateway.stream if stream else gateway.whole
+        first = await ask(**showing(video()))
+        status, error = (first.status, first.error) if stream else (first[0], first[1]["error"])
+        # SDKs ask again, and so get their answer.
+        assert (status, error["code"]) == (503, "unavailable")
+        assert (await gateway.whole(**showing(video())))[0] == 200
+        assert announced(simulator) == ["key-1", "key-2"]
+
+
+@pytest.mark.parametrize("bound", [True, False])
+async def test_where_no_other_key_would_do_the_rest_is_told(running, simulator, bound):
+    simulator.caches[OURS] = f"{SECRET}key-1"
+    more = building_on(OURS) if bound else {}
+    keys = ("key-1", "key-2") if bound else ("key-1",)
+    async with running(settings(simulator, keys=keys)) as gateway:
+        assert (await gateway.whole(**showing(video(), **more)))[0] == 200
+        simulator.keys[f"{SECRET}key-1"] = "minute"
+        status, _, headers = await gateway.whole(**showing(video(), **more))
+        assert (status, int(headers["retry-after"]) > 30) == (429, True)
