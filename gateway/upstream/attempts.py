@@ -87,7 +87,7 @@ class Attempts:
         # Who owns what the call names, and is the only one to ask therefore.
         self._only = call.project or upstream.owners.of_call(call)
         # What was said to be missing, by one project or another.
-        self._missing: dict[str, None] = {}
+        self._missing: tuple[str, ...] = ()
         self._origin = call.model
         # How many calls were made, with all models and side by side ones; none with a key that had
         # not what the call names, which is no try of the same.
@@ -270,7 +270,9 @@ class Attempts:
 
     def _miss(self, credential: Credential, failed: Failed) -> None:
         """Ask no key of this project any more: it has not what the call names."""
-        self._missing |= {failed.fault.error.message: None}
+        message = failed.fault.error.message
+        if message not in self._missing:
+            self._missing += (message,)
         if len(self._missing) > 1:
             # One project has this and another one that: the client cannot use both at once.
             told = " ".join(self._missing)
