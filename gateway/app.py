@@ -36,7 +36,7 @@ from gateway.settings import Settings
 from gateway.state.opening import add_state
 from gateway.upstream.client import GeminiUpstream
 from gateway.upstream.credentials import Credential, CredentialPool
-from gateway.upstream.files import FilesCredentials
+from gateway.upstream.files import FilesApi
 from gateway.upstream.names import ModelNames
 from gateway.upstream.retry import RETRIES_PER_S, RetryBudget
 
@@ -101,7 +101,7 @@ def _add_upstream(app: web.Application, settings: Settings) -> GeminiUpstream:
     floor_per_s = RETRIES_PER_S / settings.server.workers
     upstream.budget = RetryBudget(time.monotonic, floor_per_s=floor_per_s)
     app[UPSTREAM] = upstream
-    app[FILES] = FilesCredentials(upstream)
+    app[FILES] = FilesApi(upstream, settings.media.upload_timeout_s)
     app[CATALOG] = Catalog(settings.models, upstream.models, time.monotonic)
     return upstream
 

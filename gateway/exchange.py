@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from gateway.errors import BadRequest, GatewayError
+from gateway.media.containers import Window
 
 Json = dict[str, Any]
 
@@ -123,8 +124,8 @@ class UpstreamCall:
     *copies* is above 1 when the model refuses several candidates: so many equal calls are made.
     *further* are the bodies of more calls like it, for what does not go into one. A *verbatim* one
     is the client's own: no refusal and no weak answer leads to a change of it.
-    *credential* names the one that owns the files this call refers to. *names* gives the client's
-    name of each function whose name Gemini would not take.
+    *project* is the one, of those the credentials are of, that owns the files this call refers to.
+    *names* gives the client's name of each function whose name Gemini would not take.
     """
 
     model: str
@@ -132,7 +133,7 @@ class UpstreamCall:
     stream: bool
     action: str = "generateContent"
     copies: int = 1
-    credential: str | None = None
+    project: str | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     further: tuple[Json, ...] = ()
     verbatim: bool = False
@@ -235,6 +236,9 @@ class Dialect(Protocol):
     def check(self, payload: Json) -> None:
         """Refuse with `BadRequest` and *param* what is missing or of a wrong type, nothing else."""
 
+    def cached(self, payload: Json) -> tuple[str, str] | None:
+        """Give the name of the cached content that *payload* builds on, after the field's own."""
+
     def recalls(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
         """Give the keys of the memories that a translation of *payload* would use.
 
@@ -263,7 +267,7 @@ class Exchange:
     """One request on its way through the gateway. *started* is monotonic seconds.
 
     *asked* is the model asked for, without suffixes; aliases and replacements may lead elsewhere.
-    *media_credential* names the one whose Files API holds some of *media*. *release* is called once
+    *media_project* is the one whose Files API holds some of *media*. *release* is called once
     the payload is not needed any more, at the latest when the exchange ends.
     """
 
@@ -275,7 +279,7 @@ class Exchange:
     license: License = field(init=False)
     payload: Json = field(init=False)
     media: dict[tuple[int, int], Blob] = field(default_factory=dict)
-    media_credential: str | None = None
+    media_project: str | None = None
     asked: str = field(init=False)
     call: UpstreamCall = field(init=False)
     reply: Reply = field(init=False)
@@ -320,28 +324,36 @@ class Names(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class FilesLease:
-    """A credential lent for the Files API; *key* is kept out of its text form."""
+class UploadedFile:
+    """A file that can be used: its address, and the project that alone may use it."""
 
-    credential: str
-    key: str = field(repr=False)
+    uri: str
+    project: str
 
 
 class FilesUpstream(Protocol):
-    """Where large media go, and with which credential."""
+    """Where large media go. A project is named as the gateway's credentials know it."""
 
     @property
     def base_url(self) -> str:
         """Give the address of the upstream, without a path."""
 
-    def owner(self, uri: str) -> str | None:
-        """Give the credential that finds the file at *uri*, None if that is not known."""
+    def owner(self, name: str) -> str | None:
+        """Give the project that has the file or cached content *name*, None if it is not known."""
 
-    def lease(self, credential: str | None, avoid: Collection[str]) -> FilesLease:
-        """Lend *credential*; another one when it is None, in *avoid* or cannot be used now.
+    async def find(self, name: str) -> str | None:
+        """Give the project that has *name*, asking for it; None if it cannot be asked for.
 
-        Raises `GatewayError` when there is none.
+        Raises `NotFound` when no project has it, and `GatewayError`.
         """
+
+    def choose(self, projects: Collection[str], model: str) -> str | None:
+        """Give the one of *projects* that can serve *model*, None if only others can."""
+
+    async def upload(
+        self, window: Window, mime: str, *, model: str, project: str | None
+    ) -> UploadedFile:
+        """Upload to *project*, or where *model* can be served. Raises `GatewayError`."""
 
 
 class LicenseBook(Protocol):

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Awaitable
 
 from aiohttp import web
 
-from gateway.errors import NotFound, Unavailable
-from gateway.keys import EXCHANGE, FILES, SETTINGS, STATE
+from gateway.errors import GatewayError, Unavailable
+from gateway.keys import EXCHANGE, FILES, NAMES, SETTINGS, STATE
 from gateway.media import parts
 from gateway.media.fetch import Fetcher
 from gateway.media.files import FilesClient
@@ -15,6 +15,7 @@ from gateway.media.resolver import SystemLookup
 from gateway.plugins import Handler
 
 RETRY_AFTER_S = 1.0
+_MOVES = "The credential that has the files of this request cannot serve it now; ask again."
 _GONE = "Gemini has lost a file that was uploaded for an earlier request; ask again."
 
 
@@ -45,27 +46,27 @@ class MediaFormats:
         await self._intake.fill(exchange, found)
         try:
             response = await handler(request)
-        except NotFound as error:
+        except GatewayError as error:
+            # It goes up anew with the next try, which SDKs make by themselves.
             if self._intake.forget_lost(exchange, error):
-                # It goes up anew with the next try, which SDKs make by themselves.
                 raise Unavailable(_GONE, retry_after=RETRY_AFTER_S) from None
+            if self._intake.can_move(exchange, error):
+                raise Unavailable(_MOVES, retry_after=RETRY_AFTER_S) from None
             raise
         # Where the stream had begun already it was told there.
         self._intake.forget_lost(exchange, exchange.outcome.error)
         return response
 
     async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
-        """Hold the threads that look up names and the connections of the Files API."""
+        """Hold the threads that look up names, and what is known of uploads."""
         settings = app[SETTINGS]
         # Who has a slot has a thread, too.
         lookup = SystemLookup(settings.media.max_fetches)
-        files = FilesClient(app[FILES], settings.media.upload_timeout_s) if FILES in app else None
+        files = FilesClient(app[FILES]) if FILES in app else None
         if files is not None and STATE in app:
             files.shelf.share(app[STATE].table("files", files.shelf.hear))
         fetcher = Fetcher(settings.media, lookup)
         base_url = settings.upstream.base_url.rstrip("/")
-        self._intake = Intake(settings.media, base_url, fetcher, files)
+        self._intake = Intake(settings.media, base_url, fetcher, files, app[NAMES].resolve)
         yield
         lookup.close()
-        if files is not None:
-            await files.close()

@@ -65,9 +65,9 @@ class Translation:
         known.safety = self._chat.safety
         known.cost = partial(self._cost, exchange.outcome, model)
         call = dialect.call(payload, known, exchange.notes)
-        # Files belong to the credential they went up with.
-        owner = exchange.media_credential
-        exchange.call = call if owner is None else replace(call, credential=owner)
+        # Files belong to the project they went up to.
+        owner = exchange.media_project
+        exchange.call = call if owner is None else replace(call, project=owner)
         if exchange.strict:
             exchange.notes.is_strict = True
             exchange.notes.refuse_if_any()

@@ -2,18 +2,27 @@
 
 Addresses that Gemini reads by itself pass as they are. All other URLs are checked before the first
 of them is asked, then fetched side by side, each URL once. What is large goes through the Files
-API, one item after the other: all files of a request must belong to one credential.
+API, one item after the other: all files of a request must belong to one project.
 """
 
 import asyncio
 import re
 from base64 import b64encode
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from gateway.errors import BadRequest, GatewayError, InvalidMedia, NotFound
+from gateway.errors import (
+    BadRequest,
+    GatewayError,
+    InvalidMedia,
+    NotFound,
+    QuotaSpent,
+    RateLimited,
+    UpstreamAuth,
+)
 from gateway.exchange import Blob, Exchange
 from gateway.media import data_url
 from gateway.media.containers import Window
@@ -22,27 +31,35 @@ from gateway.media.fetch import Budget, Fetcher
 from gateway.media.files import FilesClient
 from gateway.media.formats import Claim, settle
 from gateway.media.parts import MediaPart
-from gateway.media.references import file_reference, mime_of_path, reference
+from gateway.media.projects import project_of
+from gateway.media.references import file_reference, is_named, mime_of_path, reference
 from gateway.media.spool import Spool
 from gateway.media.wav import pcm_header
 from gateway.media.web_url import MAX_CHARACTERS, UNREACHABLE
+from gateway.models import base_name
 from gateway.settings import Media
 
 # Up to so many bytes are checked and encoded on the loop: a thread would cost more.
 _SMALL = 131_072
 # A scheme stands within so many characters, blanks before it included.
 _HEAD = 256
+# What there is to tell when the keys of a project can do no more.
+_KEYS = (UpstreamAuth, RateLimited, QuotaSpent)
 _SCHEME = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]{1,20}:", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Fills `exchange.media`; without *files* everything goes inline."""
+    """Fills `exchange.media`; without *files* everything goes inline.
+
+    *model_of* gives the model that a payload's name for one leads to.
+    """
 
     settings: Media
     base_url: str
     fetcher: Fetcher
     files: FilesClient | None = None
+    model_of: Callable[[str], str] = str
 
     @property
     def inline_bytes(self) -> int:
@@ -71,6 +88,18 @@ class Intake:
             return False
         return self.files.forget(error.message, exchange.media.values())
 
+    def can_move(self, exchange: Exchange, error: GatewayError) -> bool:
+        """Tell whether, after *error*, another project would take the uploads and serve them."""
+        if self.files is None or exchange.media_project is None or not isinstance(error, _KEYS):
+            return False
+        if exchange.dialect.cached(exchange.payload) or any(map(is_named, exchange.media.values())):
+            return False
+        return not self.files.serves(exchange.media_project, self.model(exchange))
+
+    def model(self, exchange: Exchange) -> str:
+        """Give the model that *exchange* asks for, aliases followed."""
+        return self.model_of(base_name(exchange.payload["model"]))
+
 
 @dataclass(frozen=True, slots=True)
 class _Large:
@@ -84,14 +113,16 @@ class _Large:
 class _Round:
     """The work on one request."""
 
-    __slots__ = ("_budget", "_exchange", "_intake", "_large", "_spools")
+    __slots__ = ("_budget", "_exchange", "_intake", "_large", "_named", "_spools")
 
     def __init__(self, intake: Intake, exchange: Exchange, spools: ExitStack) -> None:
         self._intake = intake
         self._exchange = exchange
         self._spools = spools
         self._budget = Budget(intake.settings.max_request_bytes)
-        self._large: list[_Large] = []
+        self._large: deque[_Large] = deque()
+        # Files of Gemini's that the client names, after the parts that do.
+        self._named: list[tuple[str, str]] = []
 
     async def run(self, found: list[MediaPart]) -> None:
         """Take in all parts; the cheapest checks come first."""
@@ -126,24 +157,25 @@ class _Round:
         """Give the blob of an address that goes up unread, None for all other sources."""
         base_url, source = self._intake.base_url, part.source
         if not _SCHEME.match(source[:_HEAD].lstrip()):
-            return self._owned(file_reference(source, base_url)) if part.key == "file_id" else None
+            if part.key != "file_id":
+                return None
+            return self._noted(part, file_reference(source, base_url))
         source = source.strip()
         if len(source) > MAX_CHARACTERS:
             # Before anything reads it whole.
             raise InvalidMedia(UNREACHABLE)
         blob = reference(source, base_url)
         if blob is not None:
-            return self._owned(blob)
+            return self._noted(part, blob) if is_named(blob) else blob
         if self._intake.settings.url_mode == "pass" and source.lower().startswith("https:"):
             self._intake.fetcher.check(source)
             return Blob(mime_of_path(source), uri=source)
         return None
 
-    def _owned(self, blob: Blob) -> Blob:
-        """Bind the request to the credential that the file at *blob* belongs to, if it is known."""
-        if self._intake.files is not None and blob.uri is not None:
-            owner = self._intake.files.owner(blob.uri)
-            self._exchange.media_credential = owner or self._exchange.media_credential
+    def _noted(self, part: MediaPart, blob: Blob) -> Blob:
+        """Note that *part* names the file at *blob*, which belongs to one project."""
+        assert blob.uri is not None
+        self._named.append((part.claim.param, blob.uri))
         return blob
 
     async def _inline(self, part: MediaPart) -> None:
@@ -199,22 +231,32 @@ class _Round:
                 self._exchange.media[part.at] = Blob(found.mime, data)
 
     async def _upload(self) -> None:
-        """Store what is large, all of it with one credential."""
-        files = self._intake.files
+        """Store what is large, all of it in the project of what the client names."""
+        files, exchange = self._intake.files, self._exchange
         assert files is not None
-        credential = self._exchange.media_credential
-        # A second time only if the credential had to be changed half way.
-        for _ in range(2):
-            owners = set()
-            for item in self._large:
-                with _naming(item.part.claim):
-                    stored = await files.store(item.window, item.mime, credential)
-                credential = stored.credential
-                owners.add(credential)
-                self._exchange.media[item.part.at] = stored.blob
-            if len(owners) == 1:
-                break
-        self._exchange.media_credential = credential
+        cached = exchange.dialect.cached(exchange.payload)
+        bound = await project_of([cached, *self._named] if cached else self._named, files)
+        try:
+            await self._store(files, bound)
+        except _KEYS:
+            if bound is not None or len(self._large) == 1:
+                raise
+            # The keys of the project went bad half way: all of it once more, to another one, the
+            # item that met it first.
+            await self._store(files, None)
+
+    async def _store(self, files: FilesClient, project: str | None) -> None:
+        """Store what is large in *project*, or all of it in that of the first item."""
+        exchange = self._exchange
+        model = self._intake.model(exchange)
+        for _ in range(len(self._large)):
+            item = self._large[0]
+            with _naming(item.part.claim):
+                stored = await files.store(item.window, item.mime, model, project)
+            project = stored.project
+            exchange.media[item.part.at] = stored.blob
+            self._large.rotate(-1)
+        exchange.media_project = project
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from gateway.media.known_formats import named
 _GOOGLE = "https://generativelanguage.googleapis.com"
 _FILE_NAME = re.compile(r"(?:files/)?([a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?)")
 _FILE_URI = re.compile(r"/v1(?:beta|alpha)?/files/([a-z0-9-]{1,64})/?(?:\?.*)?")
+# Whatever the host is: behind a proxy Gemini names its own.
+_HOME = re.compile(r"https?://[^/?#]+/(?:[^?#]+/)?v1beta/files/[^/?#]+")
 _STORAGE = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}/[^\x00-\x1f]+")
 _YOUTUBE_HOSTS = frozenset(
     {"youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com", "youtu.be"}
@@ -43,6 +45,19 @@ def file_reference(file_id: str, base_url: str) -> Blob:
             code="unknown_file",
         )
     return Blob(None, uri=f"{base_url}/v1beta/files/{name[1]}")
+
+
+def is_named(blob: Blob) -> bool:
+    """Tell whether *blob* is a file in Gemini's Files API that the client itself has named.
+
+    One that was uploaded here has a type.
+    """
+    return blob.mime is None and blob.uri is not None and _HOME.fullmatch(blob.uri) is not None
+
+
+def is_uploaded(blob: Blob) -> bool:
+    """Tell whether *blob* is a file in Gemini's Files API that was uploaded here."""
+    return blob.mime is not None and blob.uri is not None and _HOME.fullmatch(blob.uri) is not None
 
 
 def mime_of_path(url: str) -> str | None:

@@ -3,9 +3,17 @@
 import asyncio
 import os
 import tempfile
+from contextlib import suppress
 from typing import IO
 
+import structlog
+
+from gateway.errors import Unavailable
+
 _WRITE_BYTES = 1_048_576
+_RETRY_AFTER_S = 5.0
+
+log = structlog.get_logger()
 
 
 class FileWindow:
@@ -28,12 +36,13 @@ class FileWindow:
 class Spool:
     """Takes bytes as they come; above *memory_bytes* they go to an unnamed temporary file."""
 
-    __slots__ = ("_buffer", "_file", "_memory_bytes", "size")
+    __slots__ = ("_buffer", "_file", "_is_closed", "_memory_bytes", "size")
 
     def __init__(self, memory_bytes: int) -> None:
         self._memory_bytes = memory_bytes
         self._buffer = bytearray()
         self._file: IO[bytes] | None = None
+        self._is_closed = False
         self.size = 0
 
     @property
@@ -42,25 +51,40 @@ class Spool:
         return self.size > self._memory_bytes
 
     async def write(self, data: bytes) -> None:
-        """Take *data*, in a thread when it goes to the disk."""
+        """Take *data*, in a thread when it goes to the disk.
+
+        Raises `Unavailable` when the disk takes nothing.
+        """
         self._buffer += data
         self.size += len(data)
         if self.is_large and len(self._buffer) >= _WRITE_BYTES:
-            await asyncio.to_thread(self._flush)
+            await self._to_disk()
 
     async def window(self) -> bytes | FileWindow:
-        """End the writing and give access to all bytes."""
+        """End the writing and give access to all bytes. Raises `Unavailable` as `write` does."""
         if self._file is None:
             data, self._buffer = bytes(self._buffer), bytearray()
             return data
-        await asyncio.to_thread(self._flush)
+        await self._to_disk()
         return FileWindow(self._file, self.size)
 
     def close(self) -> None:
         """Forget the bytes."""
+        self._is_closed = True
         self._buffer = bytearray()
         if self._file is not None:
-            self._file.close()
+            # What could not be written is tried once more here, in vain.
+            with suppress(OSError):
+                self._file.close()
+
+    async def _to_disk(self) -> None:
+        try:
+            await asyncio.to_thread(self._flush)
+        except OSError as error:
+            # A full disk is the operator's, while what comes from a URL is the client's.
+            log.warning("media_not_spooled", reason=error.strerror or type(error).__name__)
+            message = "The gateway has no room on its disk for this media item now."
+            raise Unavailable(message, retry_after=_RETRY_AFTER_S) from None
 
     def _flush(self) -> None:
         if self._file is None:
@@ -68,3 +92,6 @@ class Spool:
         self._file.write(self._buffer)
         self._file.flush()
         self._buffer.clear()
+        if self._is_closed:
+            # Whoever wrote has left meanwhile; a thread cannot be cancelled.
+            self._file.close()

@@ -34,6 +34,10 @@ async def _upload(request: web.Request) -> web.StreamResponse:
 
 async def _continue(request: web.Request, upload: str, commands: list[str]) -> web.StreamResponse:
     files, offset = request.app[SIMULATOR].files, request.headers.get("X-Goog-Upload-Offset", "")
+    if commands == ["query"]:
+        arrived = str(files.arrived(upload))
+        headers = {"X-Goog-Upload-Status": "active", "X-Goog-Upload-Size-Received": arrived}
+        return web.Response(headers=headers)
     if not offset.isdigit():
         raise Refusal("X-Goog-Upload-Offset must be a number.")
     files.append(upload, int(offset), await request.read())

@@ -48,6 +48,10 @@ class Files:
             raise Refusal(f"Upload offset is {offset}, expected {len(file.data)}.")
         file.data += data
 
+    def arrived(self, upload: str) -> int:
+        """Tell how many bytes of an upload are here."""
+        return len(self._upload(upload).data)
+
     def finalize(self, upload: str, base: str) -> Json:
         """End an upload; give the file, whose address begins with *base*."""
         file = self._upload(upload)

@@ -47,14 +47,26 @@ async def act(request: web.Request) -> web.StreamResponse:
 def _ask(request: web.Request, model: Model) -> answers.Ask:
     received, simulator = request[RECEIVED], request.app[SIMULATOR]
     checked = strict.generate({} if received.body is None else received.body, model)
-    cache = checked.get("cachedContent")
-    if cache and simulator.caches.get(cache, "") not in {None, received.key}:
-        raise Refusal("CachedContent not found (or permission denied)", status=403)
+    if cache := checked.get("cachedContent"):
+        _check_cache(cache, request)
     for content in checked["contents"]:
         for part in content["parts"]:
             if "fileData" in part:
                 simulator.files.check_use(part["fileData"]["fileUri"], received.key)
     return answers.Ask(checked, model)
+
+
+def _check_cache(name: str, request: web.Request) -> None:
+    key = request[RECEIVED].key
+    if request.app[SIMULATOR].caches.get(name, "") not in {None, key}:
+        raise Refusal("CachedContent not found (or permission denied)", status=403)
+
+
+async def cached_content(request: web.Request) -> web.StreamResponse:
+    """Give what is known of one cached content."""
+    name = f"cachedContents/{request.match_info['name']}"
+    _check_cache(name, request)
+    return await send_whole(request, {"name": name})
 
 
 async def _generate(request: web.Request, model: Model) -> web.StreamResponse:

@@ -86,6 +86,7 @@ class Simulator:
                 web.get(f"{version}/models", model_routes.models),
                 web.get(f"{version}/models/{{model:[^/:]+}}", model_routes.model),
                 web.post(f"{version}/models/{{model:[^/:]+}}:{{action}}", model_routes.act),
+                web.get(f"{version}/cachedContents/{{name:[^/:]+}}", model_routes.cached_content),
                 *file_routes.routes(version),
             ]
         )
@@ -171,7 +172,7 @@ def _received(request: web.Request) -> Received:
 
 async def _json(request: web.Request) -> Any:
     """Give the parsed body, None where it is empty or an upload; refuse what is not JSON."""
-    if request.method != "POST" or "x-goog-upload-offset" in request.headers:
+    if request.method != "POST" or "upload_id" in request.query:
         return None
     raw = await request.read()
     try:

@@ -9,13 +9,14 @@ import asyncio
 import random
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import aiohttp
 
 from gateway.calls import moved
 from gateway.dialects.openai_chat.finish import worth_retrying
-from gateway.errors import GatewayError, UpstreamAuth, UpstreamEmpty, UpstreamOverloaded
+from gateway.errors import GatewayError, NotFound, UpstreamAuth, UpstreamEmpty
 from gateway.exchange import Notes, Outcome, UpstreamCall
 from gateway.healing import heal, hint
 from gateway.upstream.answer import Answer, Failed
@@ -62,10 +63,10 @@ class Attempts:
         "_avoid",
         "_call",
         "_deadline",
-        "_is_missed",
         "_loop",
         "_made",
         "_mended",
+        "_missing",
         "_notes",
         "_only",
         "_origin",
@@ -84,8 +85,9 @@ class Attempts:
         self._outcome = outcome
         self._notes = notes
         # Who owns what the call names, and is the only one to ask therefore.
-        self._only = call.credential or upstream.owners.of_call(call)
-        self._is_missed = False
+        self._only = call.project or upstream.owners.of_call(call)
+        # What was said to be missing, by one project or another.
+        self._missing: tuple[str, ...] = ()
         self._origin = call.model
         # How many calls were made, with all models and side by side ones; none with a key that had
         # not what the call names, which is no try of the same.
@@ -233,7 +235,7 @@ class Attempts:
         """Make one attempt; raise `Failed`."""
         call, upstream = self._call, self._upstream
         if not upstream.breakers.all_closed:
-            self._check_breaker(call.model)
+            upstream.check_breakers(call.model)
         try:
             credential, began = self._lease(), upstream.breakers.counted
         except Failed:
@@ -252,7 +254,7 @@ class Attempts:
             upstream.learn(credential, call.model, failed.fault, began)
             if failed.fault.kind is Kind.NOT_HERE:
                 self._made -= 1
-                self._miss(credential)
+                self._miss(credential, failed)
             elif POLICIES[failed.fault.kind].elsewhere:
                 self._avoid |= {credential.name}
             raise
@@ -262,29 +264,26 @@ class Attempts:
                 upstream.breakers.undecided(name)
             raise
         upstream.learn(credential, call.model, None, began)
-        if self._is_missed:
-            upstream.owners.learn(call, credential.name)
+        if self._missing:
+            upstream.owners.learn(call, credential.scope)
         return answer, credential
 
-    def _miss(self, credential: Credential) -> None:
+    def _miss(self, credential: Credential, failed: Failed) -> None:
         """Ask no key of this project any more: it has not what the call names."""
-        self._is_missed = True
-        fellows = {one.name for one in self._upstream.pool.fellows(credential.name)}
+        message = failed.fault.error.message
+        if message not in self._missing:
+            self._missing += (message,)
+        if len(self._missing) > 1:
+            # One project has this and another one that: the client cannot use both at once.
+            told = " ".join(self._missing)
+            error = NotFound(f"No one project has all that this request names. {told}")
+            failed.fault = replace(failed.fault, error=error)
+        fellows = {one.name for one in self._upstream.pool.members(credential.scope)}
         self._avoid |= fellows
         self._tried |= fellows
         if self._only is not None:
             self._upstream.owners.forget(self._call)
-            self._only = self._call.credential
-
-    def _check_breaker(self, model: str) -> None:
-        for name, who in ((model, model), (HOST, "The upstream")):
-            wait = self._upstream.breakers.wait(name)
-            if wait:
-                if name == HOST:
-                    # The probe of the model, if this was to be one, is not made.
-                    self._upstream.breakers.undecided(model)
-                error = UpstreamOverloaded(f"{who} has failed repeatedly.", retry_after=wait)
-                raise Failed(Fault(Kind.OVERLOADED, error), final=True)
+            self._only = self._call.project
 
     def _lease(self) -> Credential:
         """Take a credential: one not tried yet, else one that may be tried again."""

@@ -16,7 +16,7 @@ from aiohttp import ClientTimeout, hdrs
 from yarl import URL
 
 from gateway import __version__
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, UpstreamOverloaded
 from gateway.exchange import Batches, Json, Notes, Outcome, Refusals, UpstreamCall
 from gateway.settings import Upstream as UpstreamSettings
 from gateway.sockets import small_socket
@@ -106,6 +106,12 @@ class GeminiUpstream:
             redact=self.pool.redact,
         )
 
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """Give the connection pool."""
+        assert self._session is not None, "start() comes first"
+        return self._session
+
     def usable(self) -> int:
         """Count the credentials that are not out."""
         return self.pool.usable()
@@ -178,6 +184,17 @@ class GeminiUpstream:
         answer, credential = begun
         answer.close()
         self.pool.release(credential)
+
+    def check_breakers(self, model: str) -> None:
+        """Raise `Failed` where *model*, or the host, has failed too often to be asked now."""
+        for name, who in ((model, model), (HOST, "The upstream")):
+            wait = self.breakers.wait(name)
+            if wait:
+                if name == HOST:
+                    # The probe of the model, if this was to be one, is not made.
+                    self.breakers.undecided(model)
+                error = UpstreamOverloaded(f"{who} has failed repeatedly.", retry_after=wait)
+                raise Failed(Fault(Kind.OVERLOADED, error), final=True)
 
     def learn(self, credential: Credential, model: str, fault: Fault | None, began: int) -> None:
         """Tell pool and breaker how an attempt ended; *began* is as in `Breakers.failure`."""

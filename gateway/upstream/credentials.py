@@ -55,7 +55,7 @@ class Credential:
 
     @property
     def scope(self) -> str:
-        """Give what its quotas belong to."""
+        """Give what its quotas, files and cached content belong to: its project."""
         return self.project or self.mark
 
 
@@ -89,15 +89,15 @@ class CredentialPool:
     ) -> Credential:
         """Take the best credential for *model*; give it back with `release`.
 
-        *avoid* names those that already failed, *only* the one that owns the request's files:
-        keys of its project may stand in for it.
+        *avoid* names those that already failed, *only* the project (a `scope`) that owns what the
+        request names.
         Raises `RateLimited` or `QuotaSpent` with the shortest rest when all of them rest, and
         `UpstreamAuth` when none is usable at all.
         """
         now = self._clock()
         best: Credential | None = None
         load = inf
-        members = self.credentials if only is None else self.fellows(only)
+        members = self.credentials if only is None else self.members(only)
         for credential in members:
             if credential.name in avoid or not self._usable(credential, model, now):
                 continue
@@ -110,13 +110,12 @@ class CredentialPool:
         best.last_used = now
         return best
 
-    def fellows(self, name: str) -> list[Credential]:
-        """Give all credentials of the project that *name* belongs to; all there are if it is gone.
+    def members(self, project: str) -> list[Credential]:
+        """Give all credentials of *project*, a `scope`; all there are if it is gone.
 
         Files and cached content belong to a project, whichever of its keys they came with.
         """
-        scopes = {one.scope for one in self.credentials if one.name == name}
-        return [one for one in self.credentials if one.scope in scopes] or self.credentials
+        return [one for one in self.credentials if one.scope == project] or self.credentials
 
     def release(self, credential: Credential) -> None:
         """Give *credential* back."""
@@ -153,6 +152,10 @@ class CredentialPool:
         for credential in self.credentials:
             if credential.mark == owner:
                 credential.out_until, credential.out_reason = until, value.decode()
+
+    def serves(self, credential: Credential, model: str) -> bool:
+        """Tell whether *credential* is neither out nor resting for *model* now."""
+        return self._usable(credential, model, self._clock())
 
     def usable(self) -> int:
         """Count the credentials that are not out."""

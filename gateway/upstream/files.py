@@ -1,38 +1,136 @@
-"""Which credential large media go up with: the Files API shares the pool with the calls."""
+"""Gemini's Files API, and who owns what, under the gateway's credentials."""
 
+import asyncio
+import re
 from collections.abc import Collection
 
-from gateway.errors import GatewayError
-from gateway.exchange import FilesLease
+from yarl import URL
+
+from gateway.errors import GatewayError, NotFound, UpstreamTimeout
+from gateway.exchange import UploadedFile
+from gateway.media.containers import Window
+from gateway.upstream.answer import Failed
+from gateway.upstream.asking import Asking, Refused
 from gateway.upstream.client import GeminiUpstream
+from gateway.upstream.credentials import Credential
+from gateway.upstream.errands import Errand
+from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.uploads import Upload, without_address
+
+# Stands where calls have a model; errors read well with it.
+FILES = "the Files API"
+_SILENCE_S = 60.0
+_LOOK_UP_S = 10.0
+# The end of a file's address, or the name of cached content: what can be asked for.
+_ASKABLE = re.compile(r"(?:.*/v1(?:beta)?/)?((?:files|cachedContents)/[A-Za-z0-9_-]{1,64})")
 
 
-class FilesCredentials:
-    """Lends the upstream's credentials for the Files API."""
+class FilesApi:
+    """The Files API of *upstream*; an upload takes *timeout_s* at most, all its tries together."""
 
-    def __init__(self, upstream: GeminiUpstream) -> None:
+    def __init__(self, upstream: GeminiUpstream, timeout_s: float) -> None:
         self._upstream = upstream
+        self._timeout_s = timeout_s
 
     @property
     def base_url(self) -> str:
         """Give the upstream's address as it is configured now."""
         return self._upstream.settings.base_url
 
-    def owner(self, uri: str) -> str | None:
-        """Give the credential that is known to find the file at *uri*."""
-        return self._upstream.owners.of(uri)
+    def owner(self, name: str) -> str | None:
+        """Give the project that is known to have *name*, None if there is none, or none any more.
 
-    def lease(self, credential: str | None, avoid: Collection[str]) -> FilesLease:
-        """Lend *credential*, or another one when it cannot be used. Raises `GatewayError`.
+        Where all credentials are of one project it is that.
+        """
+        projects = self._projects()
+        if len(projects) == 1:
+            return projects[0]
+        known = self._upstream.owners.of(name)
+        return known if known in projects else None
 
-        An upload does not count as a lease: it is no load on the quotas of a model.
+    async def find(self, name: str) -> str | None:
+        """Ask which project has the file or the cached content *name*.
+
+        None if it is nothing that can be asked for. Raises `NotFound` when no project has it, and
+        `GatewayError`.
+        """
+        known = self.owner(name)
+        if known is not None:
+            return known
+        found = _ASKABLE.fullmatch(name)
+        if found is None:
+            return None
+        upstream = self._upstream
+        url = URL(f"{upstream.settings.base_url.rstrip('/')}/v1beta/{found[1]}")
+        asking = self._asking(_LOOK_UP_S)
+
+        async def ask(credential: Credential) -> str:
+            try:
+                await asking.ask("GET", url, {"x-goog-api-key": credential.key})
+            except Refused as refused:
+                raise _not_here(refused) from None
+            return credential.scope
+
+        deadline = upstream.loop.time() + upstream.settings.deadline_s
+        try:
+            project = await Errand(upstream, FILES, deadline).run(ask)
+        except Failed as failed:
+            raise failed.fault.error from None
+        upstream.owners.note(name, project)
+        return project
+
+    def choose(self, projects: Collection[str], model: str) -> str | None:
+        """Give the one of *projects* where files for *model* are of use now.
+
+        None if those of another project would be of more use.
         """
         pool = self._upstream.pool
+        members = [one for one in pool.credentials if one.scope in projects]
+        serving = [one for one in members if pool.serves(one, model)]
+        if not serving and any(pool.serves(one, model) for one in pool.credentials):
+            return None
+        return next((one.scope for one in serving or members), None)
+
+    async def upload(
+        self, window: Window, mime: str, *, model: str, project: str | None
+    ) -> UploadedFile:
+        """Upload the bytes of *window* to *project*, or to one whose keys can serve *model* now.
+
+        Raises `GatewayError`.
+        """
+        upstream, pool = self._upstream, self._upstream.pool
+        deadline = upstream.loop.time() + self._timeout_s
+        resting = {one.name for one in pool.credentials if not pool.serves(one, model)}
+        errand = Errand(upstream, FILES, deadline, project=project, shunned=resting)
+        upload = Upload(self._asking(_SILENCE_S), upstream.settings.base_url, window, mime)
+
+        async def proceed(credential: Credential) -> UploadedFile:
+            return UploadedFile(await upload.proceed(credential), credential.scope)
+
         try:
-            found = pool.lease("", avoid=avoid, only=credential)
-        except GatewayError:
-            if credential is None:
-                raise
-            found = pool.lease("", avoid=avoid)
-        pool.release(found)
-        return FilesLease(found.name, found.key)
+            async with asyncio.timeout_at(deadline):
+                return await errand.run(proceed)
+        except TimeoutError:
+            raise UpstreamTimeout("Gemini's Files API took too long.") from None
+        except Failed as failed:
+            raise failed.fault.error from None
+
+    def _projects(self) -> list[str]:
+        return list({one.scope for one in self._upstream.pool.credentials})
+
+    def _asking(self, silence_s: float) -> Asking:
+        upstream = self._upstream
+        return Asking(
+            upstream.session,
+            without_address(upstream.pool.redact),
+            connect_s=upstream.settings.connect_timeout_s,
+            silence_s=silence_s,
+        )
+
+
+def _not_here(refused: Refused) -> Failed:
+    """Give the fault of a look-up: what one project has not another one may have."""
+    if refused.status not in {403, 404} or refused.fault.kind is Kind.KEY_DEAD:
+        return refused
+    error: GatewayError = NotFound(refused.fault.error.message)
+    return Failed(Fault(Kind.NOT_HERE, error))

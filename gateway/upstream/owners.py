@@ -1,7 +1,7 @@
-"""Which credential finds what requests name: cached content and files of one project alone.
+"""Which project has what requests name: cached content and files belong to one alone.
 
-Learned only where one project had not what another has, so that with one project nothing is ever
-looked up.
+A project is the `scope` of its credentials. Learned only where one had not what another has, so
+that with one project nothing is ever looked up.
 """
 
 from collections import OrderedDict
@@ -36,22 +36,26 @@ class Owners:
             self._known.pop(name, None)
 
     def of(self, name: str) -> str | None:
-        """Give the credential that finds *name*, None if that is not known."""
+        """Give the project that has *name*, None if that is not known."""
         owner, until = self._known.get(name, (None, 0.0))
         return owner if until > self._clock() else None
 
     def of_call(self, call: UpstreamCall) -> str | None:
-        """Give the credential that finds what *call* names, None if that is not known."""
+        """Give the project that has what *call* names, None if that is not known."""
         if not self._known:
             return None
         return next((owner for name in _named(call.body) if (owner := self.of(name))), None)
 
-    def learn(self, call: UpstreamCall, credential: str) -> None:
-        """Remember that *credential* found all that *call* names."""
+    def learn(self, call: UpstreamCall, project: str) -> None:
+        """Remember that *project* has all that *call* names."""
         for name in _named(call.body):
-            self._put(name, credential, KEEP_S)
-            if self._publish is not None:
-                self._publish(name, credential.encode(), KEEP_S)
+            self.note(name, project)
+
+    def note(self, name: str, project: str) -> None:
+        """Remember that *project* has *name*."""
+        self._put(name, project, KEEP_S)
+        if self._publish is not None:
+            self._publish(name, project.encode(), KEEP_S)
 
     def forget(self, call: UpstreamCall) -> None:
         """Forget who owns what *call* names: it is not there any more."""

@@ -15,9 +15,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from gateway.dialects import OPENAI_CHAT
 from gateway.errors import GatewayError, NotFound
 from gateway.exchange import Exchange, License
-from gateway.keys import EXCHANGE, FILES, SETTINGS
+from gateway.keys import EXCHANGE, FILES, NAMES, SETTINGS
 from gateway.media import parts
-from gateway.settings import Media, Settings, Upstream
+from gateway.settings import Media, Models, Settings, Upstream
+from gateway.upstream.names import ModelNames
 from middlewares.media import MediaFormats
 from tests.gateway.media import web as bad
 from tests.gateway.media.files_api import files_api
@@ -57,7 +58,7 @@ async def show(request: web.Request) -> web.Response:
             exchange.outcome.error = error
     blobs = [[*at, blob.mime, blob.data, blob.uri] for at, blob in exchange.media.items()]
     return web.json_response(
-        {"blobs": blobs, "credential": exchange.media_credential, "payload": exchange.payload}
+        {"blobs": blobs, "project": exchange.media_project, "payload": exchange.payload}
     )
 
 
@@ -68,7 +69,7 @@ class Gateway:
         self._client = client
 
     async def ask(self, *content: dict) -> tuple[int, dict]:
-        payload = {"messages": [{"role": "user", "content": list(content)}]}
+        payload = {"model": "m", "messages": [{"role": "user", "content": list(content)}]}
         async with self._client.post("/", data=io.BytesIO(orjson.dumps(payload))) as response:
             return response.status, await response.json()
 
@@ -95,10 +96,11 @@ async def gateway():
         app = web.Application(middlewares=[edge], client_max_size=200_000_000)
         upstream = Upstream(base_url=files.base_url) if files else Upstream()
         app[SETTINGS] = Settings(media=Media(**options), upstream=upstream)
+        app[NAMES] = ModelNames(Models(), lambda: 0.0)
         app[LOST] = set() if files is None else files.lost
         app[IN_BAND] = in_band
         if files is not None:
-            app[FILES] = files
+            app[FILES] = files.lent
         middleware = MediaFormats()
         app.middlewares.append(web.middleware(middleware))
         app.cleanup_ctx.append(middleware.lifespan)
@@ -364,22 +366,24 @@ async def test_large_media_go_through_the_files_api_of_one_credential(gateway):
                 f"{api.base_url}/v1beta/files/file-0",
                 f"{api.base_url}/v1beta/files/file-1",
             ]
-            assert told["credential"] == "main"
+            assert told["project"] == "main"
         assert [file.size for file in api.files.values()] == [len(video), len(other)]
-        # A file of ours named later binds the request to its credential, too.
-        _, told = await made.ask({"type": "file", "file": {"file_id": "files/file-0"}})
-        assert told["credential"] == "main"
+        # A file of ours that is named binds what goes up beside it to its project, too.
+        api.use("other", "main")
+        named = {"type": "file", "file": {"file_id": "files/file-0"}}
+        _, told = await made.ask(named, image_url(data_url(video + b"more")))
+        assert told["project"] == "main"
 
 
 async def test_a_file_found_elsewhere_binds_what_is_uploaded_beside_it(gateway):
     video = sample("mp4") + bytes(2_000_000)
     async with files_api() as api:
-        api.keys["other"] = "key-other"
-        api.owners[f"{api.base_url}/v1beta/files/theirs"] = "other"
+        api.use("main", "other")
+        api.upstream.owners.note(f"{api.base_url}/v1beta/files/theirs", "other")
         made = await gateway(api, upload_above_bytes=1_000_000)
         named = {"type": "file", "file": {"file_id": "files/theirs"}}
         status, told = await made.ask(named, image_url(data_url(video)))
-        assert (status, told["credential"]) == (200, "other")
+        assert (status, told["project"]) == (200, "other")
         assert [file.key for file in api.files.values()] == ["key-other"]
 
 
@@ -388,10 +392,10 @@ async def test_all_files_move_when_their_credential_is_lost_half_way(gateway):
     async with files_api() as api:
         made = await gateway(api, upload_above_bytes=1_000_000)
         await made.ask(image_url(data_url(videos[0])))
-        api.keys = {"other": "key-other"}
+        api.use("main", "other")
         api.refused_keys = {"key-main"}
         status, told = await made.ask(*(image_url(data_url(video)) for video in videos))
-        assert (status, told["credential"]) == (200, "other")
+        assert (status, told["project"]) == (200, "other")
         assert {api.files[blob[4].rpartition("/")[2]].key for blob in told["blobs"]} == {
             "key-other"
         }

@@ -25,6 +25,10 @@ class Gemini:
         """Refuse with `BadRequest` and *param* what the gateway itself could not work with."""
         request.check(payload)
 
+    def cached(self, payload: Json) -> None:
+        """Give nothing: nobody looks at what goes up beside it."""
+        del payload
+
     def recalls(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
         """Give no keys: these clients keep signatures themselves."""
         del payload, media

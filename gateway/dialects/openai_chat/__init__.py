@@ -25,6 +25,10 @@ class OpenAIChat:
         """Refuse with `BadRequest` and *param* what is missing or of a wrong type."""
         check(payload)
 
+    def cached(self, payload: Json) -> tuple[str, str] | None:
+        """Give the name of the cached content that *payload* builds on, after the field's own."""
+        return request.cached(payload)
+
     def recalls(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
         """Give the keys of the memories that a translation of *payload* would use."""
         return request.recalls(payload, media)

@@ -26,6 +26,7 @@ _UNSENT = frozenset(
     ]
 )
 _SENT = FIELDS.keys() - _UNSENT
+_CACHED = "google.cached_content"
 _NEUTRAL: tuple[Any, ...] = (None, False, "", [], {})
 
 
@@ -62,6 +63,12 @@ def call(payload: Json, known: Known, notes: Notes) -> UpstreamCall:
 @lru_cache(maxsize=256)
 def _in_order(refused: frozenset[str]) -> tuple[str, ...]:
     return tuple(sorted(refused))
+
+
+def cached(payload: Json) -> tuple[str, str] | None:
+    """Give the field for cached content and the name in it, None where there is no name."""
+    name = native.google(payload).get("cachedContent")
+    return (_CACHED, name) if isinstance(name, str) else None
 
 
 def recalls(payload: Json, media: assistant.Media) -> list[str]:
@@ -137,7 +144,7 @@ def _settle_format(body: Json, offered: Tools, translating: Translating) -> None
 def _cached(body: Json, cached: Any, translating: Translating) -> Json:
     """Give *body* on top of cached content, which has instruction and tools of its own."""
     if not isinstance(cached, str) or not cached:
-        raise BadRequest("Expected the name of cached content.", param="google.cached_content")
+        raise BadRequest("Expected the name of cached content.", param=_CACHED)
     for name, field in (
         ("systemInstruction", "system"),
         ("tools", "tools"),

@@ -24,6 +24,10 @@ class OpenAIEmbeddings:
         """Refuse with `BadRequest` and *param* what is missing or of a wrong type."""
         request.check(payload)
 
+    def cached(self, payload: Json) -> None:
+        """Give nothing: nobody looks at what goes up beside it."""
+        del payload
+
     def recalls(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
         """Give no keys: nothing is remembered of texts."""
         del payload, media

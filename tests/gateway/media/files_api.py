@@ -1,8 +1,9 @@
 """A strict Files API: resumable uploads with offsets, processing, owners, and faults on demand."""
 
+import asyncio
 import hashlib
 import tracemalloc
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -10,8 +11,11 @@ from itertools import count
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from gateway.errors import Unavailable
-from gateway.exchange import FilesLease
+from gateway.settings import Models, Upstream
+from gateway.upstream import files
+from gateway.upstream.client import GeminiUpstream
+from gateway.upstream.credentials import Credential, CredentialPool
+from gateway.upstream.names import ModelNames
 
 _GRANULARITY = 8_388_608
 
@@ -30,33 +34,38 @@ class Stored:
 
 
 class FilesApi:
-    """What the server knows and how it misbehaves; *keys* are the credentials by name."""
+    """What the server knows and how it misbehaves; *lent* is the gateway's end of it."""
+
+    lent: files.FilesApi
+    upstream: GeminiUpstream
 
     def __init__(self) -> None:
         self.files: dict[str, Stored] = {}
         self.lost: set[str] = set()
-        self.keys = {"main": "key-main"}
-        self.owners: dict[str, str] = {}
         self.steps: list[int] = []
         self.polls_until_active = 0
         self.outcome = "ACTIVE"
         self.start_status = 200
         self.refused_keys: set[str] = set()
         self.break_steps = 0
+        # What is said in place of the next steps and looks, each a status and a text.
+        self.step_answers: list[tuple[int, str]] = []
+        self.look_answers: list[tuple[int, str]] = []
+        # The last step arrives, its answer does not; whether that is told once more when asked.
+        self.loses_last_answer = False
+        self.repeats_last_answer = True
         self.upload_base: str | None = None
         self.base_url = ""
         self.peak = 0
+        self.gone = asyncio.Event()
         self._names = count()
 
-    def owner(self, uri: str) -> str | None:
-        return self.owners.get(uri)
-
-    def lease(self, credential: str | None, avoid: Collection[str]) -> FilesLease:
-        names = [name for name in (credential, *self.keys) if name in self.keys]
-        for name in names:
-            if name not in avoid:
-                return FilesLease(name, self.keys[name])
-        raise Unavailable("No credential can be used.")
+    def use(self, *names: str, **projects: str) -> None:
+        """Give the gateway keys of these names, each the project of its name or the one given."""
+        members = {**{name: name for name in names}, **projects}
+        self.upstream.pool.replace(
+            [Credential(name, f"key-{name}", project=one) for name, one in members.items()]
+        )
 
     async def start(self, request: web.Request) -> web.Response:
         if request.headers["x-goog-api-key"] in self.refused_keys:
@@ -84,11 +93,18 @@ class FilesApi:
     async def upload(self, request: web.Request) -> web.Response:
         stored = self.files[request.query["upload_id"]]
         commands = request.headers["X-Goog-Upload-Command"].split(", ")
+        if commands == ["query"] and stored.final:
+            told = {"file": self._described(request.query["upload_id"])}
+            body = told if self.repeats_last_answer else {}
+            return web.json_response(body, headers={"X-Goog-Upload-Status": "final"})
         if commands == ["query"]:
             return web.Response(headers={"X-Goog-Upload-Size-Received": str(stored.received)})
+        if self.step_answers:
+            status, text = self.step_answers.pop(0)
+            return web.Response(status=status, text=text)
         assert int(request.headers["X-Goog-Upload-Offset"]) == stored.received
         size = 0
-        async for data in request.content.iter_any():
+        async for data in self._arriving(request):
             size += len(data)
             stored.digest.update(data)
             if self.break_steps:
@@ -105,12 +121,26 @@ class FilesApi:
             return web.Response(headers={"X-Goog-Upload-Status": "active"})
         assert stored.received == stored.size
         stored.final = True
+        if self.loses_last_answer:
+            self.loses_last_answer = False
+            request.transport.abort()
         return web.json_response({"file": self._described(request.query["upload_id"])})
+
+    async def _arriving(self, request: web.Request) -> AsyncIterator[bytes]:
+        try:
+            async for data in request.content.iter_any():
+                yield data
+        finally:
+            if not request.content.at_eof():
+                self.gone.set()
 
     async def get(self, request: web.Request) -> web.Response:
         stored = self.files[request.match_info["name"]]
         assert request.headers["x-goog-api-key"] == stored.key
         stored.polls += 1
+        if self.look_answers:
+            status, text = self.look_answers.pop(0)
+            return web.Response(status=status, text=text)
         return web.json_response(self._described(request.match_info["name"]))
 
     def _described(self, name: str) -> dict[str, str]:
@@ -121,6 +151,7 @@ class FilesApi:
             "uri": f"{self.base_url}/v1beta/files/{name}",
             "mimeType": stored.mime,
             "state": self.outcome if done else "PROCESSING",
+            **({"error": {"code": 3, "message": "No video."}} if self.outcome == "FAILED" else {}),
         }
 
     async def post(self, request: web.Request) -> web.Response:
@@ -128,12 +159,21 @@ class FilesApi:
 
 
 @asynccontextmanager
-async def files_api() -> AsyncIterator[FilesApi]:
-    """Run a Files API on a free port."""
+async def files_api(timeout_s: float = 30.0, **options) -> AsyncIterator[FilesApi]:
+    """Run a Files API on a free port, and an upstream for it with *options* of its settings."""
     api = FilesApi()
     app = web.Application(client_max_size=64 * 1024 * 1024)
     app.router.add_post("/upload/v1beta/files", api.post)
     app.router.add_get("/v1beta/files/{name}", api.get)
     async with TestServer(app) as server:
         api.base_url = str(server.make_url("")).rstrip("/")
-        yield api
+        clock = asyncio.get_running_loop().time
+        settings, names = Upstream(base_url=api.base_url, **options), ModelNames(Models(), clock)
+        api.upstream = GeminiUpstream(settings, CredentialPool([], clock=clock), names, None, clock)
+        api.lent = files.FilesApi(api.upstream, timeout_s)
+        api.use("main")
+        await api.upstream.start()
+        try:
+            yield api
+        finally:
+            await api.upstream.close()

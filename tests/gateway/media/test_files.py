@@ -1,29 +1,17 @@
-"""Large media are uploaded once, in steps, and used when they are ready."""
+"""The same content goes up once, whoever asks for it, and when they do."""
 
 import asyncio
-import hashlib
 import os
-import tracemalloc
-from base64 import b64encode
-from contextlib import aclosing
 
 import pytest
 
-from gateway.errors import (
-    InvalidMedia,
-    RateLimited,
-    Unavailable,
-    UpstreamAuth,
-    UpstreamError,
-    UpstreamTimeout,
-)
-from gateway.media import files
-from gateway.media.data_url import Base64Window
-from gateway.media.files import FilesClient, Shelf
+from gateway.errors import InvalidMedia, UpstreamAuth
+from gateway.media.files import FilesClient
+from gateway.upstream import uploads
+from gateway.upstream.credentials import Credential
 from tests.gateway.media.files_api import files_api
 
-MB = 1_000_000
-DATA = os.urandom(20 * MB)
+DATA = os.urandom(1_000_000)
 
 
 @pytest.fixture
@@ -33,59 +21,62 @@ async def api():
 
 
 @pytest.fixture
-async def client(api):
-    async with aclosing(FilesClient(api, 20)) as made:
-        made.aclose = made.close
-        yield made
+def client(api):
+    return FilesClient(api.lent)
 
 
 @pytest.fixture(autouse=True)
 def _quick_polls(monkeypatch):
-    monkeypatch.setattr(files, "_POLL_S", (0.01,))
+    monkeypatch.setattr(uploads, "_POLL_S", (0.01,))
 
 
-async def test_a_file_goes_up_in_steps_of_eight_mebibytes(api, client):
-    stored = await client.store(DATA, "video/mp4", None)
-    assert (stored.credential, stored.blob.mime) == ("main", "video/mp4")
-    assert stored.blob.uri == f"{api.base_url}/v1beta/files/file-0"
-    assert api.steps == [8_388_608, 8_388_608, len(DATA) - 2 * 8_388_608]
-    assert api.files["file-0"].digest.digest() == hashlib.sha256(DATA).digest()
+def store(client: FilesClient, project: str | None = None, mime: str = "video/mp4", data=DATA):
+    return client.store(data, mime, "m", project)
 
 
-async def test_base64_is_decoded_step_by_step(api, client):
-    window = Base64Window(b64encode(DATA).decode())
-    tracemalloc.start()
-    try:
-        await client.store(window, "video/mp4", None)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert api.files["file-0"].digest.digest() == hashlib.sha256(DATA).digest()
-    # One step as text and as bytes, the client's and the server's buffers; never the whole.
-    assert peak < 40 * MB
+async def takers(client: FilesClient, number: int) -> None:
+    """Wait until so many want the same."""
+    while not any(turns.takers == number for turns in client._storing.values()):
+        await asyncio.sleep(0.01)
 
 
 async def test_the_same_bytes_are_not_uploaded_again(api, client):
-    first = await client.store(DATA[:MB], "video/mp4", None)
-    assert await client.store(bytes(DATA[:MB]), "video/mp4", None) is first
-    assert await client.store(DATA[:MB], "video/webm", None) is not first
+    first = await store(client)
+    assert await store(client, data=bytes(DATA)) is first
+    assert await store(client, mime="video/webm") is not first
     assert len(api.files) == 2
 
 
-async def test_two_requests_at_once_share_one_upload(api, client):
-    stored = await asyncio.gather(*(client.store(DATA[:MB], "video/mp4", None) for _ in range(5)))
+@pytest.mark.parametrize("keys", ["a", "abc"])
+async def test_requests_at_once_share_one_upload(api, client, keys):
+    api.use(*keys)
+    stored = await asyncio.gather(*(store(client) for _ in range(5)))
     assert len(set(map(id, stored))) == len(api.files) == 1
-    assert not client._uploading
+    assert not client._storing
+
+
+async def test_requests_at_once_share_what_went_wrong(api, client):
+    api.outcome, api.polls_until_active = "FAILED", 1_000_000
+    tasks = [asyncio.create_task(store(client)) for _ in range(5)]
+    await takers(client, 5)
+    api.polls_until_active = 0
+    told = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(one) for one in told} == {InvalidMedia}
+    # Each may be told of another part.
+    assert len(set(map(id, told))) == 5
+    assert len(api.files) == 1
+    api.outcome = "ACTIVE"
+    await store(client)
+    assert not client._storing
 
 
 async def test_the_second_uploads_when_the_first_has_left(api, client):
     api.polls_until_active = 1_000_000
-    first = asyncio.create_task(client.store(DATA[:MB], "video/mp4", None))
+    first = asyncio.create_task(store(client))
     while not api.steps:
         await asyncio.sleep(0.01)
-    second = asyncio.create_task(client.store(DATA[:MB], "video/mp4", None))
-    while not any(lock._waiters for lock in client._uploading.values()):
-        await asyncio.sleep(0.01)
+    second = asyncio.create_task(store(client))
+    await takers(client, 2)
     first.cancel()
     api.polls_until_active = 0
     assert (await second).blob.uri == f"{api.base_url}/v1beta/files/file-1"
@@ -93,114 +84,49 @@ async def test_the_second_uploads_when_the_first_has_left(api, client):
         await first
 
 
-async def test_a_file_belongs_to_its_credential(api, client):
-    api.keys["other"] = "key-other"
-    first = await client.store(DATA[:MB], "video/mp4", "other")
-    assert first.credential == "other"
+async def test_a_file_belongs_to_its_project(api, client):
+    api.use("main", "other")
+    first = await store(client, "other")
+    assert first.project == "other"
     assert client.owner(first.blob.uri) == "other"
-    # Without a binding the credential that has the file already is preferred.
-    assert await client.store(DATA[:MB], "video/mp4", None) is first
-    second = await client.store(DATA[:MB], "video/mp4", "main")
-    assert (second.credential, len(api.files)) == ("main", 2)
+    # Without a binding the project that has the file already is preferred.
+    assert await store(client) is first
+    second = await store(client, "main")
+    assert (second.project, len(api.files)) == ("main", 2)
     assert {file.key for file in api.files.values()} == {"key-main", "key-other"}
 
 
-async def test_a_file_of_a_dead_credential_is_uploaded_with_another(api, client):
-    first = await client.store(DATA[:MB], "video/mp4", None)
-    api.keys = {"other": "key-other"}
-    second = await client.store(DATA[:MB], "video/mp4", first.credential)
-    assert second.credential == "other"
+async def test_keys_of_one_project_share_its_files(api, client):
+    api.use(one="mine", two="mine")
+    first = await store(client)
+    api.use(two="mine")
+    assert await store(client) is first
 
 
-async def test_a_credential_that_is_refused_gives_way_to_the_next(api, client):
-    api.keys["other"] = "key-other"
+async def test_the_file_of_a_key_that_is_gone_goes_up_with_another(api, client):
+    await store(client)
+    api.use("other")
+    assert (await store(client)).project == "other"
+
+
+async def test_the_file_of_a_dead_key_goes_up_with_another(api, client):
+    api.use("main", "other")
+    first = await store(client)
+    api.upstream.pool.credentials[0].out_until = float("inf")
+    second = await store(client)
+    assert (first.project, second.project) == ("main", "other")
+
+
+async def test_a_key_that_is_refused_gives_way_to_the_next(api, client):
+    api.use("main", "other")
     api.refused_keys = {"key-main"}
-    stored = await client.store(DATA[:MB], "video/mp4", None)
-    assert stored.credential == "other"
+    assert (await store(client)).project == "other"
+    with pytest.raises(UpstreamAuth):
+        await store(client, "main", data=DATA[1:])
 
 
-async def test_a_file_that_is_processed_is_waited_for(api, client):
-    api.polls_until_active = 3
-    await client.store(DATA[:MB], "video/mp4", None)
-    assert api.files["file-0"].polls == 3
-
-
-@pytest.mark.parametrize("breaks", [1, 2])
-async def test_a_broken_upload_goes_on_where_it_broke(api, client, breaks: int):
-    api.break_steps = breaks
-    await client.store(DATA, "video/mp4", None)
-    assert api.files["file-0"].digest.digest() == hashlib.sha256(DATA).digest()
-
-
-FAULTS = [
-    ({"outcome": "FAILED"}, InvalidMedia, "cannot process"),
-    ({"polls_until_active": 1_000_000}, UpstreamTimeout, "too long"),
-    ({"break_steps": 9}, UpstreamError, "cannot be reached"),
-    ({"start_status": 403, "keys": dict.fromkeys("abcd", "key-main")}, UpstreamAuth, "accepts"),
-    ({"start_status": 429, "keys": dict.fromkeys("abc", "key-main")}, RateLimited, "no more"),
-    ({"start_status": 401}, Unavailable, "No credential"),
-    ({"start_status": 400}, InvalidMedia, "refuses"),
-    ({"start_status": 503}, UpstreamError, "status 503"),
-    ({"start_status": 302}, UpstreamError, "status 302"),
-    ({"upload_base": "http://127.0.0.1:1"}, UpstreamError, "no address"),
-    ({"keys": {}}, Unavailable, "No credential"),
-]
-
-
-@pytest.mark.parametrize(("faults", "error", "message"), FAULTS)
-async def test_a_fault_is_told_without_keys_or_addresses(api, faults, error, message):
-    for name, value in faults.items():
-        setattr(api, name, value)
-    client = FilesClient(api, 0.5 if error is UpstreamTimeout else 30)
-    try:
-        with pytest.raises(error) as caught:
-            await client.store(DATA[: 10 * MB], "video/mp4", None)
-    finally:
-        await client.close()
-    assert message in caught.value.message
-    for secret in ("key-main", "secret", "127.0.0.1"):
-        assert secret not in caught.value.message
-
-
-def test_what_is_shelved_is_forgotten_after_47_hours_and_the_oldest_first(monkeypatch):
-    now = 0.0
-    shelf = Shelf(lambda: now)
-    shelf.add((b"1", "video/mp4"), "main", "uri 1")
-    now = 47 * 3600 - 1
-    assert shelf.find((b"1", "video/mp4"), None) is not None
-    now += 2
-    assert shelf.find((b"1", "video/mp4"), None) is None
-    monkeypatch.setattr(files, "_MAX_KNOWN", 2)
-    for n in range(2, 5):
-        shelf.add((b"%d" % n, "video/mp4"), "main", f"uri {n}")
-    assert shelf.owner("uri 4") == "main"
-    assert shelf.owner("uri 2") is None
-
-
-def test_what_one_process_finds_gone_all_forget():
-    one, two = Shelf(), Shelf()
-    one.share(two.hear)
-    content, uri = (b"\x01" * 32, "video/mp4"), "https://host/v1beta/files/a"
-    one.add(content, "main", uri)
-    assert two.find(content, None) is not None
-    assert not one.forget("https://host/v1beta/files/b")
-    assert one.forget(uri)
-    for shelf in (one, two):
-        assert shelf.find(content, None) is None
-        assert shelf.owner(uri) is None
-    one.add(content, "main", "https://host/v1beta/files/c")
-    assert two.find(content, None).blob.uri == "https://host/v1beta/files/c"
-
-
-def test_what_one_process_uploaded_another_one_uses_again():
-    now = 0.0
-    one, two = Shelf(lambda: now), Shelf(lambda: now)
-    one.share(two.hear)
-    content = (b"\x01" * 32, "video/mp4")
-    one.add(content, "main", "https://host/v1beta/files/a")
-    found = two.find(content, None)
-    assert found is not None
-    assert (found.blob.uri, found.credential) == ("https://host/v1beta/files/a", "main")
-    assert two.owner("https://host/v1beta/files/a") == "main"
-    now = 47 * 3600.0
-    assert two.find(content, None) is None
+async def test_another_key_of_the_same_name_has_none_of_the_files(api, client):
+    for key in ("key-1", "key-2"):
+        api.upstream.pool.replace([Credential("main", key)])
+        await store(client)
+    assert [file.key for file in api.files.values()] == ["key-1", "key-2"]

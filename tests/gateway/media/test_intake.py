@@ -5,7 +5,8 @@ from base64 import b64decode
 
 import pytest
 
-from gateway.errors import GatewayError, InvalidMedia
+from gateway.dialects import OPENAI_CHAT
+from gateway.errors import GatewayError, InvalidMedia, Unavailable
 from gateway.exchange import Exchange, License
 from gateway.media import spool
 from gateway.media.fetch import Fetcher
@@ -23,9 +24,10 @@ async def nowhere(_host: str, _port: int) -> list[str]:
 async def take(server, *parts: dict, files=None, **options) -> Exchange:
     """Take in *parts*; their URLs are paths of *server*."""
     settings = Media(allow_hosts=(f"127.0.0.1:{server.port}",), **options)
-    exchange = Exchange("req-1", None, 0.0)
+    exchange = Exchange("req-1", OPENAI_CHAT, 0.0)
     exchange.license = License("alice")
-    payload = {"messages": [{"role": "user", "content": list(parts)}]}
+    payload = {"model": "m", "messages": [{"role": "user", "content": list(parts)}]}
+    exchange.payload = payload
     intake = Intake(settings, "http://127.0.0.1:1", Fetcher(settings, nowhere), files)
     await intake.fill(exchange, find(payload))
     return exchange
@@ -93,10 +95,7 @@ class Refusing:
     def __init__(self) -> None:
         self.sizes: list[int] = []
 
-    def owner(self, uri: str) -> None:
-        return None
-
-    async def store(self, window, mime: str, credential: str | None) -> None:
+    async def store(self, window, mime: str, model: str, project: str | None) -> None:
         self.sizes.append(len(window))
         raise InvalidMedia("No.", code="media_not_processed")
 
@@ -121,3 +120,16 @@ async def test_the_temporary_file_is_gone_when_the_upload_fails(monkeypatch):
     )
     assert files.sizes == [len(body)]
     assert [file.closed for file in made] == [True]
+
+
+async def test_a_full_disk_is_not_the_fault_of_the_url(monkeypatch):
+    def full(**_options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(spool.tempfile, "TemporaryFile", full)
+    async with running({"/a": answer(sample("mp4") + bytes(3_000_000))}) as server:
+        with pytest.raises(Unavailable) as caught:
+            await take(
+                server, file_url(server, "/a"), files=Refusing(), upload_above_bytes=1_000_000
+            )
+    assert caught.value.param == "messages[0].content[0].file"

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.errors import InvalidMedia
 from gateway.exchange import Blob
-from gateway.media.references import file_reference, mime_of_path, reference
+from gateway.media.references import file_reference, is_named, is_uploaded, mime_of_path, reference
 
 BASE = "http://127.0.0.1:9000"
 GOOGLE = "https://generativelanguage.googleapis.com"
@@ -67,3 +67,20 @@ def test_an_id_that_is_none_of_geminis_is_refused(text: str):
 )
 def test_an_extension_is_a_guess_at_the_type(url: str, mime: str | None):
     assert mime_of_path(url) == mime
+
+
+@pytest.mark.parametrize(
+    ("mime", "uri", "named", "uploaded"),
+    [
+        (None, "https://host/v1beta/files/a", True, False),
+        ("video/mp4", "https://host/v1beta/files/a", False, True),
+        (None, "http://host:1/behind/a/proxy/v1beta/files/a", True, False),
+        (None, "https://youtu.be/dQw4w9WgXcQ?a=/v1beta/files/a", False, False),
+        ("video/mp4", "gs://bucket/v1beta/files/a", False, False),
+        (None, "https://host/v1beta/files/a/b", False, False),
+        ("image/png", None, False, False),
+    ],
+)
+def test_a_file_of_the_client_is_told_from_one_uploaded_here(mime, uri, named, uploaded):
+    blob = Blob(mime, uri=uri)
+    assert (is_named(blob), is_uploaded(blob)) == (named, uploaded)

@@ -1,11 +1,16 @@
 """Bytes stay in memory while they are few, and are the same from either place."""
 
+import asyncio
 import os
+import threading
 import tracemalloc
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from gateway.errors import Unavailable
+from gateway.media import spool
 from gateway.media.spool import Spool
 
 MB = 1_000_000
@@ -44,3 +49,50 @@ async def test_a_large_item_left_half_way_is_forgotten():
     await spool.write(bytes(2 * MB))
     spool.close()
     spool.close()
+
+
+def no_folder(**_options):
+    raise FileNotFoundError(2, "No usable temporary directory found")
+
+
+def full_disk(**_options):
+    return Path("/dev/full").open("w+b", buffering=4096)
+
+
+@pytest.mark.parametrize("disk", [no_folder, full_disk])
+async def test_a_disk_that_takes_nothing_is_the_gateways_fault(monkeypatch, disk):
+    monkeypatch.setattr(spool.tempfile, "TemporaryFile", disk)
+
+    async def write(made: Spool) -> None:
+        for _ in range(20):
+            await made.write(bytes(100_001))
+        await made.window()
+
+    with closing(Spool(1000)) as made, pytest.raises(Unavailable) as caught:
+        await write(made)
+    assert caught.value.retry_after
+    assert "dev" not in caught.value.message
+
+
+async def test_whoever_leaves_while_it_is_written_leaves_nothing(monkeypatch):
+    begun, goes_on, files = threading.Event(), threading.Event(), []
+    temporary = spool.tempfile.TemporaryFile
+
+    def slow(**options):
+        begun.set()
+        goes_on.wait(5)
+        files.append(temporary(**options))
+        return files[-1]
+
+    monkeypatch.setattr(spool.tempfile, "TemporaryFile", slow)
+    made = Spool(1000)
+    with closing(made):
+        task = asyncio.create_task(made.write(bytes(2 * MB)))
+        await asyncio.to_thread(begun.wait, 5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    goes_on.set()
+    async with asyncio.timeout(5):
+        while not files or not files[0].closed:
+            await asyncio.sleep(0.01)

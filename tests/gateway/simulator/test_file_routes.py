@@ -17,6 +17,8 @@ async def test_a_file_is_uploaded_in_pieces_over_http(simulator):
         piece = {"X-Goog-Upload-Offset": "0", "X-Goog-Upload-Command": "upload"}
         async with session.post(url, headers=piece, data=b"ab") as response:
             assert response.headers["X-Goog-Upload-Status"] == "active"
+        async with session.post(url, headers={"X-Goog-Upload-Command": "query"}) as response:
+            assert response.headers["X-Goog-Upload-Size-Received"] == "2"
         piece = {"X-Goog-Upload-Offset": "2", "X-Goog-Upload-Command": "upload, finalize"}
         async with session.post(url, headers=piece, data=b"c") as response:
             assert response.headers["X-Goog-Upload-Status"] == "final"

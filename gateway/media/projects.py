@@ -1,0 +1,41 @@
+"""Which project a request is bound to by what it names: cached content, files of Gemini's.
+
+Both belong to the project of one key, and a call goes up with one key. What is uploaded beside them
+has to go to that project, or nobody could use both.
+"""
+
+from collections.abc import Sequence
+
+from gateway.errors import BadRequest, GatewayError, NotFound
+from gateway.media.files import FilesClient
+
+
+async def project_of(named: Sequence[tuple[str, str]], files: FilesClient) -> str | None:
+    """Give the project that has all of *named*, each a field and the name in it; None if unknown.
+
+    Raises `BadRequest` (code `different_projects`) naming two that have none in common, `NotFound`
+    for what no project has, and `GatewayError`.
+    """
+    first: tuple[str, str] | None = None
+    for field, name in named:
+        project = await _find(field, name, files)
+        if project is None:
+            continue
+        if first is not None and project != first[1]:
+            raise BadRequest(
+                f"{first[0]} and {field} name things of different Gemini projects; one request can"
+                " use those of one project only.",
+                param=field,
+                code="different_projects",
+            )
+        first = first or (field, project)
+    return first[1] if first is not None else None
+
+
+async def _find(field: str, name: str, files: FilesClient) -> str | None:
+    try:
+        return await files.find(name)
+    except GatewayError as error:
+        if isinstance(error, NotFound):
+            error.param = field
+        raise

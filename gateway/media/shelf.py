@@ -1,0 +1,107 @@
+"""What has been uploaded to the Files API: each content once in 47 hours per project.
+
+A file belongs to the project of the key that uploaded it, and is deleted after 48 hours. Projects
+are named by the `scope` of their credentials: the file of a key that was taken away, or replaced by
+another one of the same name, is found no more.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.exchange import Blob
+
+# SHA-256 of the bytes, and the type they go up with.
+Content = tuple[bytes, str]
+# Publishes key, value and seconds to the other processes.
+Publish = Callable[[str, bytes, float], None]
+
+KEEP_S: Final = 47 * 3600.0
+MAX_KNOWN: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file upstream: its address, and the project that it belongs to."""
+
+    blob: Blob
+    project: str
+    expires: float
+
+
+class Shelf:
+    """What has been uploaded, by content hash and type; the oldest go first."""
+
+    __slots__ = ("_clock", "_files", "_publish")
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._publish: Publish | None = None
+        self._files: OrderedDict[Content, dict[str, StoredFile]] = OrderedDict()
+
+    def of(self, content: Content) -> dict[str, StoredFile]:
+        """Give the files that have *content*, by project."""
+        now = self._clock()
+        files = self._files.get(content, {})
+        return {project: stored for project, stored in files.items() if stored.expires > now}
+
+    def add(self, content: Content, project: str, uri: str) -> StoredFile:
+        """Note an uploaded file, and tell the other processes."""
+        self._tell(content, project, uri)
+        return self._put(content, project, uri, KEEP_S)
+
+    def share(self, publish: Publish) -> None:
+        """Tell the other processes from now on what has been uploaded, by *publish*."""
+        self._publish = publish
+
+    def hear(self, key: str, value: bytes, left_s: float) -> None:
+        """Note what another process uploaded; an empty *value* says that it is gone."""
+        digest, mime, project = key.split("|", 2)
+        content = bytes.fromhex(digest), mime
+        if value:
+            self._put(content, project, value.decode(), left_s)
+        else:
+            self._drop(content, project)
+
+    def forget(self, uri: str) -> bool:
+        """Have the file at *uri*, which is gone, uploaded anew, by all; False if none is there."""
+        for content, files in self._files.items():
+            for project, stored in files.items():
+                if stored.blob.uri == uri:
+                    self._drop(content, project)
+                    self._tell(content, project, "")
+                    return True
+        return False
+
+    def owner(self, uri: str) -> str | None:
+        """Give the project of the file at *uri*, None if it did not come from here."""
+        return next(
+            (
+                project
+                for files in self._files.values()
+                for project, stored in files.items()
+                if stored.blob.uri == uri
+            ),
+            None,
+        )
+
+    def _drop(self, content: Content, project: str) -> None:
+        files = self._files.get(content, {})
+        files.pop(project, None)
+        if not files:
+            self._files.pop(content, None)
+
+    def _tell(self, content: Content, project: str, uri: str) -> None:
+        if self._publish is not None:
+            key = "|".join((content[0].hex(), content[1], project))
+            self._publish(key, uri.encode(), KEEP_S)
+
+    def _put(self, content: Content, project: str, uri: str, left_s: float) -> StoredFile:
+        stored = StoredFile(Blob(content[1], uri=uri), project, self._clock() + left_s)
+        self._files.setdefault(content, {})[project] = stored
+        self._files.move_to_end(content)
+        if len(self._files) > MAX_KNOWN:
+            self._files.popitem(last=False)
+        return stored

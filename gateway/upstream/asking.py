@@ -1,0 +1,100 @@
+"""One plain request to upstream: JSON comes back, or a `Failed` with its fault."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from gateway.exchange import Json
+from gateway.upstream.answer import Failed
+from gateway.upstream.errors import (
+    Redact,
+    empty_answer,
+    error_object,
+    fault_of_exception,
+    fault_of_status,
+)
+from gateway.upstream.faults import Fault
+
+MAX_ANSWER_BYTES = 1024 * 1024
+
+
+class Refused(Failed):
+    """What was answered with another status than 200; *is_page* tells that it is not Google's."""
+
+    def __init__(self, fault: Fault, status: int, *, is_page: bool) -> None:
+        super().__init__(fault)
+        self.status = status
+        self.is_page = is_page
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was answered with status 200: its headers and its JSON object, {} for an empty body."""
+
+    headers: Mapping[str, str]
+    body: Json
+
+
+class Asking:
+    """One way to ask: over *session*, with connections that must be there within *connect_s*.
+
+    An answer may be silent for *silence_s*. *redact* takes out of all that is told what nobody may
+    see.
+    """
+
+    __slots__ = ("_session", "_timeout", "redact")
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        redact: Redact,
+        *,
+        connect_s: float,
+        silence_s: float,
+    ) -> None:
+        self._session = session
+        self.redact = redact
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_s, sock_read=silence_s)
+
+    async def ask(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes | AsyncIterator[bytes] | None = None,
+    ) -> Told:
+        """Send one request. Raises `Refused` for an answer that is not 200, else `Failed`."""
+        try:
+            async with self._session.request(
+                method,
+                url,
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                timeout=self._timeout,
+            ) as response:
+                text = await _read(response)
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise Failed(fault_of_exception(error)) from None
+        if response.status != 200:
+            wait = response.headers.get("Retry-After")
+            fault = fault_of_status(response.status, text, self.redact, wait)
+            raise Refused(fault, response.status, is_page=error_object(text) is None)
+        try:
+            told = orjson.loads(text or b"{}")
+        except orjson.JSONDecodeError:
+            told = None
+        if not isinstance(told, dict):
+            raise Failed(empty_answer())
+        return Told(response.headers, told)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Read the body of *response*, so much of it that it cannot fill the memory."""
+    text = bytearray()
+    while len(text) < MAX_ANSWER_BYTES and (data := await response.content.readany()):
+        text += data
+    return bytes(text)

@@ -1,0 +1,243 @@
+"""One file on its way into Gemini's Files API.
+
+A resumable upload (ai.google.dev/api/files, recorded in `rubyllm.uploadedfile-*`): one request
+announces size and type and is answered with an address; the bytes follow in steps, each naming its
+offset; after a break the address says how much has arrived. A file may be used once it is ACTIVE.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from itertools import chain, repeat
+from typing import Any
+
+import orjson
+from yarl import URL
+
+from gateway.errors import InvalidMedia, UpstreamAuth, UpstreamError
+from gateway.exchange import Json
+from gateway.media.containers import Window
+from gateway.upstream.answer import Failed
+from gateway.upstream.asking import Asking, Refused
+from gateway.upstream.credentials import Credential
+from gateway.upstream.errors import Redact
+from gateway.upstream.faults import Fault, Kind
+
+_GOOGLE = URL("https://generativelanguage.googleapis.com")
+_NAME = re.compile(r"files/[A-Za-z0-9_-]{1,64}")
+# Upstream names this as the granularity of steps.
+_STEP = 8_388_608
+_SLICE = 196_608
+_POLL_S = (0.2, 0.4, 0.8, 1.5, 2.0)
+_BYTES = {"Content-Type": "application/octet-stream"}
+_BUSY = frozenset({Kind.BUSY, Kind.SHARED})
+_OF_THE_REQUEST = frozenset({Kind.REQUEST, Kind.NOT_HERE, Kind.MODEL_UNKNOWN})
+# Addresses, ids of uploads, and whatever else may be a secret.
+_SECRET = re.compile(r"https?://\S+|upload_id\S*|[A-Za-z0-9_-]{40,}")
+
+
+class Upload:
+    """The upload of *window* as *mime*; `proceed` takes it up where the last try left it.
+
+    *asking* sends the requests, *base_url* is the upstream's. Nothing that is told names an upload
+    address: it holds a secret.
+    """
+
+    __slots__ = (
+        "_address",
+        "_asking",
+        "_base",
+        "_credential",
+        "_file",
+        "_is_unsure",
+        "_mime",
+        "_offset",
+        "_window",
+    )
+
+    def __init__(self, asking: Asking, base_url: str, window: Window, mime: str) -> None:
+        self._asking = asking
+        self._base = base_url.rstrip("/")
+        self._window = window
+        self._mime = mime
+        self._credential: Credential | None = None
+        self._address: URL | None = None
+        self._offset = 0
+        # A step was cut: nobody knows how much of it has arrived.
+        self._is_unsure = False
+        self._file: Json | None = None
+
+    async def proceed(self, credential: Credential) -> str:
+        """Upload what is missing, wait until the file can be used, and give its URI.
+
+        A `gateway.upstream.errands.Work`: with another credential than before all begins anew.
+        """
+        if credential is not self._credential:
+            self._begin_anew()
+            self._credential = credential
+        address = self._address
+        if address is None:
+            address = self._address = await self._start(credential)
+        while self._file is None:
+            if self._is_unsure:
+                await self._ask_what_arrived(address)
+            else:
+                await self._step(address)
+        return await self._wait_until_active(credential, self._file)
+
+    def _begin_anew(self) -> None:
+        self._address = self._file = None
+        self._offset = 0
+        self._is_unsure = False
+
+    async def _start(self, credential: Credential) -> URL:
+        """Announce the file and give the address that takes its bytes."""
+        headers = {
+            "x-goog-api-key": credential.key,
+            "X-Goog-Upload-Protocol": "resumable",
+            "X-Goog-Upload-Command": "start",
+            "X-Goog-Upload-Header-Content-Length": str(len(self._window)),
+            "X-Goog-Upload-Header-Content-Type": self._mime,
+        }
+        body = orjson.dumps({"file": {"display_name": "gateway-media"}})
+        url = URL(f"{self._base}/upload/v1beta/files")
+        try:
+            told = await self._asking.ask("POST", url, headers, body)
+        except Refused as refused:
+            raise _start_refused(refused) from None
+        return _upload_address(told.headers.get("X-Goog-Upload-URL", ""), self._base)
+
+    async def _step(self, address: URL) -> None:
+        """Send the next bytes, the last of which end the upload."""
+        start, end = self._offset, min(self._offset + _STEP, len(self._window))
+        is_last = end == len(self._window)
+        headers = {
+            **_BYTES,
+            "Content-Length": str(end - start),
+            "X-Goog-Upload-Offset": str(start),
+            "X-Goog-Upload-Command": "upload, finalize" if is_last else "upload",
+        }
+        self._is_unsure = True
+        try:
+            told = await self._asking.ask("POST", address, headers, self._slices(start, end))
+        except Refused as refused:
+            if is_last and _is_of_the_file(refused) and not refused.is_page:
+                raise Failed(_file_refused(refused)) from None
+            raise self._lost(refused) from None
+        self._is_unsure = False
+        self._offset = end
+        if is_last:
+            self._file = self._described(told.body)
+
+    async def _ask_what_arrived(self, address: URL) -> None:
+        """Find out where to go on; raise `Failed` if there is nothing to go on with."""
+        headers = {**_BYTES, "X-Goog-Upload-Command": "query"}
+        try:
+            told = await self._asking.ask("POST", address, headers, b"")
+        except Refused as refused:
+            raise self._lost(refused) from None
+        self._is_unsure = False
+        if told.headers.get("X-Goog-Upload-Status", "active") != "active":
+            # The answer to the last step was lost; it may come once more.
+            self._file = self._described(told.body)
+            return
+        arrived = told.headers.get("X-Goog-Upload-Size-Received", "")
+        self._offset = min(int(arrived) if arrived.isdecimal() else 0, len(self._window))
+
+    async def _wait_until_active(self, credential: Credential, file: Json) -> str:
+        """Poll until the *file* can be used; give its URI."""
+        headers, url = (
+            {"x-goog-api-key": credential.key},
+            URL(f"{self._base}/v1beta/{file['name']}"),
+        )
+        for pause_s in chain(_POLL_S, repeat(_POLL_S[-1])):
+            state = file.get("state")
+            if state == "ACTIVE":
+                return str(file["uri"])
+            if state == "FAILED":
+                raise Failed(self._not_processed(file.get("error")))
+            await asyncio.sleep(pause_s)
+            try:
+                told = await self._asking.ask("GET", url, headers)
+            except Refused as refused:
+                if refused.fault.kind in _BUSY:
+                    # It is there, and will be ready later.
+                    continue
+                raise self._lost(refused) from None
+            file = self._file = self._described(told.body)
+        raise AssertionError("the pauses never end")
+
+    def _described(self, body: Json) -> Json:
+        """Give the file that *body* describes, alone or under its name; raise `Failed` if none."""
+        file = body.get("file", body)
+        if isinstance(file, dict) and isinstance(file.get("uri"), str):
+            name = file.get("name")
+            if isinstance(name, str) and _NAME.fullmatch(name):
+                return file
+        self._begin_anew()
+        raise Failed(_unusable("gave an answer that names no file"))
+
+    def _lost(self, refused: Refused) -> Failed:
+        """Begin anew where *refused* says that the upload, or the file, is not there any more.
+
+        What remains of that is no fault of the client's, who never named it.
+        """
+        if refused.fault.kind not in _OF_THE_REQUEST:
+            return refused
+        self._begin_anew()
+        return Failed(_unusable("has lost an upload"))
+
+    def _not_processed(self, told: Any) -> Fault:
+        """Give the fault of a file that Gemini could not read; *told* is its own error."""
+        message = told.get("message") if isinstance(told, dict) else None
+        why = f": {self._asking.redact(message)[:500]}" if isinstance(message, str) else "."
+        return _of_the_file(f"Gemini cannot process this file{why}")
+
+    async def _slices(self, start: int, end: int) -> AsyncIterator[bytes]:
+        """Give the bytes in slices small enough to be decoded between two others' turns."""
+        for at in range(start, end, _SLICE):
+            yield self._window[at : min(at + _SLICE, end)]
+
+
+def without_address(redact: Redact) -> Redact:
+    """Give *redact*, which also takes out of a text what looks like the address of an upload."""
+    return lambda text: _SECRET.sub("[redacted]", redact(text))
+
+
+def _upload_address(text: str, base: str) -> URL:
+    """Give the address to upload to; media go nowhere but to the upstream, or Google behind it."""
+    try:
+        address = URL(text, encoded=True)
+        if address.origin() in {URL(base).origin(), _GOOGLE}:
+            return address
+    except ValueError:
+        pass
+    raise Failed(_unusable("named no address for the upload"))
+
+
+def _start_refused(refused: Refused) -> Failed:
+    """Give the fault of an announcement: nothing in it but size and type is the client's."""
+    if refused.fault.kind not in _OF_THE_REQUEST:
+        return refused
+    if _is_of_the_file(refused):
+        return Failed(_file_refused(refused))
+    if refused.status == 403:
+        error = UpstreamAuth("Gemini's Files API admits no credential of this gateway.")
+        return Failed(Fault(Kind.NOT_HERE, error))
+    return Failed(_unusable(f"answered with status {refused.status}"))
+
+
+def _is_of_the_file(refused: Refused) -> bool:
+    return refused.fault.kind is Kind.REQUEST and refused.status in {400, 413}
+
+
+def _file_refused(refused: Refused) -> Fault:
+    return _of_the_file(f"Gemini's Files API refuses this file: {refused.fault.error.message}")
+
+
+def _of_the_file(message: str) -> Fault:
+    return Fault(Kind.REQUEST, InvalidMedia(message, code="media_not_processed"))
+
+
+def _unusable(what: str) -> Fault:
+    return Fault(Kind.GARBAGE, UpstreamError(f"Gemini's Files API {what}."))
