@@ -185,7 +185,7 @@ def settle(window: Window, claim: Claim) -> Format:
     """
     hint = named(claim.declared)
     found = identify(window)
-    if "text" in claim.kinds and (found is None or found.mime is None) and is_text(window):
+    if "text" in claim.kinds and not _is_document(found) and is_text(window):
         return _text(claim)
     if hint is not None and hint.name == "pcm" and (found is None or found.name != "wav"):
         return hint
@@ -213,6 +213,11 @@ def is_text(window: Window) -> bool:
         # A character cut by the end of the head is no fault.
         return bool(head) and error.start > len(head) - 4 and len(window) > len(head)
     return bool(head)
+
+
+def _is_document(found: Format | None) -> bool:
+    """Tell whether *found* is of the formats that may be text: no sound, image or video is."""
+    return found is not None and found.mime is not None and found.kind in {"document", "text"}
 
 
 def _text(claim: Claim) -> Format:
