@@ -20,6 +20,8 @@ STEP = 1_048_576
 
 _HEAD_CHARACTERS = 1024
 _MAX_PLAIN = 1_048_576
+# No image needs more to be known, and no walk through boxes is longer.
+_IMAGE_HEAD = 684
 _BROKEN = "invalid_base64"
 _ALPHABET = (ascii_letters + digits + "+/").encode()
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -58,9 +60,10 @@ def head(text: str) -> tuple[str, int, bool]:
     if comma < 0:
         raise InvalidMedia("This data URL has no comma after its media type.", code=_BROKEN)
     declared = text[start + 5 : comma].strip()
-    if declared[-7:].lower() == ";base64":
-        return declared[:-7], comma + 1, True
-    return declared, comma + 1, False
+    kind, *parameters = declared.split(";")
+    # It belongs at the end, but stands anywhere, and with blanks around it.
+    told = [one for one in parameters if one.strip().lower() != "base64"]
+    return ";".join((kind, *told)), comma + 1, len(told) < len(parameters)
 
 
 def standard(text: str, start: int = 0) -> str:
@@ -85,18 +88,19 @@ def to_blob(text: str, claim: Claim, max_bytes: int) -> Blob:
     """
     try:
         declared, start, is_base64 = head(text)
-        check_size((len(text) - start) * 3 // 4, max_bytes)
         if not is_base64:
             # Unquoting takes fifty times its size in memory: enough for any text.
             check_size(len(text) - start, _MAX_PLAIN)
             text, start = b64encode(unquote_to_bytes(text[start:])).decode(), 0
         data = standard(text, start)
+        window = Base64Window(data)
+        # Of the bytes themselves: line breaks and padding do not count.
+        check_size(len(window), max_bytes)
     except InvalidMedia as error:
         error.param = claim.param
         raise
     if declared:
         claim = replace(claim, declared=declared)
-    window = Base64Window(data)
     found = settle(window, claim)
     if found.name == "pcm":
         data = b64encode(pcm_header(len(window), claim.declared)).decode() + data
@@ -106,17 +110,18 @@ def to_blob(text: str, claim: Claim, max_bytes: int) -> Blob:
 def image(url: str) -> Blob | None:
     """Give the image of a data URL in an answer of ours that comes back; None for all else.
 
-    Only its first bytes are looked at; where they tell nothing, the declared type holds.
+    Only its first bytes are looked at; where they tell nothing, the declared type holds. All of
+    it must be right base64: models write `data:image/png;base64,...` when they explain.
     """
     try:
         declared, start, is_base64 = head(url)
         data = url[start:].strip()
-        found = identify(Base64Window(data)) or named(declared)
+        found = identify(Base64Window(data[:_IMAGE_HEAD])) or named(declared)
     except (InvalidMedia, ValueError):
         return None
     if not (is_base64 and data and found) or found.kind != "image" or found.mime is None:
         return None
-    return Blob(found.mime, data)
+    return Blob(found.mime, data) if _is_right(data, 0) else None
 
 
 def check_size(size: int, max_bytes: int) -> None:
