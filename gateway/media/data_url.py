@@ -23,6 +23,7 @@ _MAX_PLAIN = 1_048_576
 # No image needs more to be known, and no walk through boxes is longer.
 _IMAGE_HEAD = 684
 _BROKEN = "invalid_base64"
+_NOT_BASE64 = "This is neither an address with its scheme, as https://..., nor valid base64."
 _ALPHABET = (ascii_letters + digits + "+/").encode()
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _SPACE = b" \t\r\n\f\v"
@@ -74,7 +75,7 @@ def standard(text: str, start: int = 0) -> str:
     if not _is_right(text, start):
         text, start = _repair(text, start), 0
         if not _is_right(text, 0):
-            raise InvalidMedia("This is not valid base64.", code=_BROKEN)
+            raise InvalidMedia(_NOT_BASE64, code=_BROKEN)
     if len(text) == start:
         raise InvalidMedia("This media part is empty.", code="empty_media")
     return text[start:]
@@ -154,7 +155,7 @@ def _repair(text: str, start: int) -> str:
             for at in range(start, len(text), STEP)
         ]
     except UnicodeEncodeError:
-        raise InvalidMedia("This is not valid base64.", code=_BROKEN) from None
+        raise InvalidMedia(_NOT_BASE64, code=_BROKEN) from None
     while pieces and not (last := pieces.pop().rstrip("=")):
         continue
     size = sum(map(len, pieces)) + len(last)
