@@ -7,6 +7,7 @@ steps of `STEP` characters: a caller's thread gives the interpreter lock back be
 
 import binascii
 from base64 import b64encode
+from collections.abc import Iterator
 from dataclasses import replace
 from string import ascii_letters, digits
 from urllib.parse import unquote_to_bytes
@@ -146,17 +147,29 @@ def _is_right(text: str, start: int) -> bool:
 
 
 def _repair(text: str, start: int) -> str:
-    if "%" in text:
-        for escape, character in _ESCAPES.items():
-            text = text.replace(escape, character).replace(escape.lower(), character)
     try:
-        pieces = [
-            text[at : at + STEP].encode("ascii").translate(_TO_STANDARD, _SPACE).decode("ascii")
-            for at in range(start, len(text), STEP)
-        ]
+        pieces = [_repaired(piece) for piece in _steps(text, start)]
     except UnicodeEncodeError:
         raise InvalidMedia(_NOT_BASE64, code=_BROKEN) from None
     while pieces and not (last := pieces.pop().rstrip("=")):
         continue
     size = sum(map(len, pieces)) + len(last)
     return "".join([*pieces, last, "=" * (-size % 4)])
+
+
+def _steps(text: str, start: int) -> Iterator[str]:
+    """Give *text* from *start* on in pieces of about `STEP`, none of which ends in an escape."""
+    while start < len(text):
+        end = start + STEP
+        escape = text.rfind("%", end - 2, end)
+        if escape >= 0:
+            end = escape
+        yield text[start:end]
+        start = end
+
+
+def _repaired(piece: str) -> str:
+    if "%" in piece:
+        for escape, character in _ESCAPES.items():
+            piece = piece.replace(escape, character).replace(escape.lower(), character)
+    return piece.encode("ascii").translate(_TO_STANDARD, _SPACE).decode("ascii")

@@ -66,6 +66,16 @@ def test_an_item_may_be_as_large_as_the_limit_however_it_is_written(rest: int):
         assert (caught.value.code, caught.value.param) == ("media_too_large", CLAIM.param)
 
 
+@pytest.mark.parametrize("step", range(3, 9))
+def test_no_percent_sign_is_torn_from_its_digits(step: int, monkeypatch):
+    monkeypatch.setattr(data_url, "STEP", step)
+    # Base64 of such a length that it can be padded.
+    for blanks in (0, 2, 3, 4, 6, 7, 8):
+        data = "A" * blanks + "+/" * 10
+        text = "A" * blanks + "%2B%2f%20%0A" * 10
+        assert data_url.standard("data:," + text, 6) == data + "=" * (-len(data) % 4)
+
+
 BROKEN = {
     "": "empty_media",
     "data:image/png;base64,": "empty_media",
@@ -144,6 +154,7 @@ LARGE_RIGHT = b64encode(LARGE).decode()
 LARGE_SPELLINGS = {
     "right": (f"data:image/png;base64,{LARGE_RIGHT}", 1.1),
     "bare": (LARGE_RIGHT, 0.2),
+    "with percent signs": (LARGE_RIGHT.replace("+", "%2B").replace("/", "%2F"), 2.1),
     "to be repaired": (LARGE_RIGHT.replace("+", "-").replace("/", "_").rstrip("="), 2.1),
 }
 
