@@ -102,9 +102,10 @@ async def _relay(
 ) -> None:
     """Send the reply down, from its head to its last byte."""
     reply, outcome = exchange.reply, exchange.outcome
+    has_sound = _has_sound(exchange.call)
     async with request.app[UPSTREAM].open(exchange.call, outcome, exchange.notes) as batches:
         # Fed before the head leaves: the head tells what the first events told.
-        frames = await _first(batches, reply, outcome)
+        frames = await _first(batches, reply, outcome, has_sound=has_sound)
         _forget(exchange)
         await pacemaker.committed()
         if not outcome.begun:
@@ -118,28 +119,40 @@ async def _relay(
         del frames
         # A task of its own wakes alone: in this one each chunk would wake, from the outermost
         # inwards, every middleware that waits for the answer.
-        pump = asyncio.create_task(_pump(batches, reply, response), name="pump")
+        pump = asyncio.create_task(
+            _pump(batches, reply, response, has_sound=has_sound), name="pump"
+        )
         closing = _finish(reply, await pump)
     await response.write_eof(_encoded(reply, closing) + exchange.dialect.end)
 
 
-async def _first(batches: Batches, reply: Reply, outcome: Outcome) -> bytes:
+async def _first(batches: Batches, reply: Reply, outcome: Outcome, *, has_sound: bool) -> bytes:
     """Give the frames that leave with the head, or follow one that the pacemaker has sent.
 
     Events that say nothing are passed over: with them the head would only wait.
     """
+    opened = b""
     async for events in batches:
-        frames = _framed(reply, events)
+        if has_sound:
+            # The pacemaker would do it while a thread is at work.
+            opened += reply.encode(reply.open())
+            frames = await _framed_aside(reply, events)
+        else:
+            frames = _framed(reply, events)
         if frames or outcome.begun:
-            return frames
+            return opened + frames
     raise UpstreamTruncated("Gemini's reply ended before it began.")
 
 
-async def _pump(batches: Batches, reply: Reply, response: EventStream) -> UpstreamError | None:
+async def _pump(
+    batches: Batches, reply: Reply, response: EventStream, *, has_sound: bool
+) -> UpstreamError | None:
     """Write all that still comes; give what it broke off with. The hot path of a stream."""
     try:
         while True:
-            frames = _framed(reply, await anext(batches))
+            events = await anext(batches)
+            frames = await _framed_aside(reply, events) if has_sound else _framed(reply, events)
+            del events
             if frames:
                 await response.write(frames)
             del frames
@@ -163,6 +176,11 @@ def _framed(reply: Reply, events: list[Json]) -> bytes:
     return _encoded(reply, chunks) if chunks else b""
 
 
+async def _framed_aside(reply: Reply, events: list[Json]) -> bytes:
+    """Give the frames of one batch, made in a thread: some models speak minutes in one event."""
+    return await asyncio.to_thread(_framed, reply, events)
+
+
 def _encoded(reply: Reply, chunks: list[Json]) -> bytes:
     """Give the frames of *chunks*; raise `UpstreamError` for what JSON is read of but not made."""
     try:
@@ -177,7 +195,7 @@ def _collected(reply: Reply, events: list[Json]) -> Json:
 
 
 def _has_sound(call: UpstreamCall) -> bool:
-    """Tell whether to collect in a thread: a second of sound takes milliseconds to encode."""
+    """Tell whether to translate in a thread: a second of sound takes milliseconds to encode."""
     return "AUDIO" in (setting(call, "responseModalities") or ())
 
 

@@ -18,8 +18,8 @@ class Window(Protocol):
     def __getitem__(self, part: slice, /) -> bytes: ...
 
 
+# Each takes microseconds of the event loop; a film of thirty tracks has 300.
 _MAX_BOXES = 512
-_MAX_INNER_BOXES = 64
 _MAX_TAGS = 8
 _MAX_HEADER = 262_144
 
@@ -54,44 +54,50 @@ def isobmff(window: Window) -> str | None:
 
 def quicktime(window: Window) -> str | None:
     """Recognise a QuickTime file older than the ftyp box by the boxes it starts with."""
-    kinds = {kind for kind, _, _ in islice(_boxes(window, 0, len(window)), _MAX_BOXES)}
+    kinds = {kind for kind, _ in _Walk(window).boxes((0, len(window)))}
     return "mov" if kinds & {b"moov", b"mdat"} else None
 
 
 def _tracks(window: Window) -> set[bytes]:
     """Give the handler types of all tracks, `vide` or `soun`, from moov/trak/mdia/hdlr."""
-    handlers = set()
-    for movie in islice(_find(window, (0, len(window)), b"moov", _MAX_BOXES), 1):
-        for track in _find(window, movie, b"trak"):
-            for media in islice(_find(window, track, b"mdia"), 1):
-                for start, _ in islice(_find(window, media, b"hdlr"), 1):
+    walk, handlers = _Walk(window), set()
+    for movie in islice(walk.find(b"moov", (0, len(window))), 1):
+        for track in walk.find(b"trak", movie):
+            for media in islice(walk.find(b"mdia", track), 1):
+                for start, _ in islice(walk.find(b"hdlr", media), 1):
                     handlers.add(window[start + 8 : start + 12])
     return handlers & {b"vide", b"soun"}
 
 
-def _find(
-    window: Window, span: tuple[int, int], kind: bytes, most: int = _MAX_INNER_BOXES
-) -> Iterator[tuple[int, int]]:
-    """Give the bodies of the boxes of *kind* among the first *most* of *span*."""
-    for found, start, end in islice(_boxes(window, *span), most):
-        if found == kind:
-            yield start, end
+class _Walk:
+    """A look at the boxes of *window*, at so many of them in all, however they nest."""
 
+    __slots__ = ("_left", "_window")
 
-def _boxes(window: Window, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Give type, start of body and end of each box in a span."""
-    while start < end:
-        head = window[start : start + 16]
-        if len(head) < 8:
-            return
-        size, body = int.from_bytes(head[:4], "big"), start + 8
-        if size == 1:
-            size, body = int.from_bytes(head[8:16], "big"), start + 16
-        stop = min(start + size, end) if size else end
-        if stop < body:
-            return
-        yield head[4:8], body, stop
-        start = stop
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        self._left = _MAX_BOXES
+
+    def find(self, kind: bytes, span: tuple[int, int]) -> Iterator[tuple[int, int]]:
+        """Give start and end of the bodies of the boxes of *kind* in *span*."""
+        return (body for found, body in self.boxes(span) if found == kind)
+
+    def boxes(self, span: tuple[int, int]) -> Iterator[tuple[bytes, tuple[int, int]]]:
+        """Give type, and start and end of the body, of each box in *span*."""
+        start, end = span
+        while start < end and self._left:
+            self._left -= 1
+            head = self._window[start : start + 16]
+            if len(head) < 8:
+                return
+            size, body = int.from_bytes(head[:4], "big"), start + 8
+            if size == 1:
+                size, body = int.from_bytes(head[8:16], "big"), start + 16
+            stop = min(start + size, end) if size else end
+            if stop < body:
+                return
+            yield head[4:8], (body, stop)
+            start = stop
 
 
 def matroska(window: Window) -> str | None:

@@ -7,6 +7,7 @@ steps of `STEP` characters: a caller's thread gives the interpreter lock back be
 
 import binascii
 from base64 import b64encode
+from collections.abc import Iterator
 from dataclasses import replace
 from string import ascii_letters, digits
 from urllib.parse import unquote_to_bytes
@@ -22,7 +23,10 @@ STEP = 1_048_576
 
 _HEAD_CHARACTERS = 1024
 _MAX_PLAIN = 1_048_576
+# No image needs more to be known, and no walk through boxes is longer.
+_IMAGE_HEAD = 684
 _BROKEN = "invalid_base64"
+_NOT_BASE64 = "This is neither an address with its scheme, as https://..., nor valid base64."
 _ALPHABET = (ascii_letters + digits + "+/").encode()
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _SPACE = b" \t\r\n\f\v"
@@ -60,9 +64,10 @@ def head(text: str) -> tuple[str, int, bool]:
     if comma < 0:
         raise InvalidMedia("This data URL has no comma after its media type.", code=_BROKEN)
     declared = text[start + 5 : comma].strip()
-    if declared[-7:].lower() == ";base64":
-        return declared[:-7], comma + 1, True
-    return declared, comma + 1, False
+    kind, *parameters = declared.split(";")
+    # It belongs at the end, but stands anywhere, and with blanks around it.
+    told = [one for one in parameters if one.strip().lower() != "base64"]
+    return ";".join((kind, *told)), comma + 1, len(told) < len(parameters)
 
 
 def standard(text: str, start: int = 0) -> str:
@@ -73,7 +78,7 @@ def standard(text: str, start: int = 0) -> str:
     if not _is_right(text, start):
         text, start = _repair(text, start), 0
         if not _is_right(text, 0):
-            raise InvalidMedia("This is not valid base64.", code=_BROKEN)
+            raise InvalidMedia(_NOT_BASE64, code=_BROKEN)
     if len(text) == start:
         raise InvalidMedia("This media part is empty.", code="empty_media")
     return text[start:]
@@ -87,18 +92,19 @@ def to_blob(text: str, claim: Claim, max_bytes: int) -> Blob:
     """
     try:
         declared, start, is_base64 = head(text)
-        check_size((len(text) - start) * 3 // 4, max_bytes)
         if not is_base64:
             # Unquoting takes fifty times its size in memory: enough for any text.
             check_size(len(text) - start, _MAX_PLAIN)
             text, start = b64encode(unquote_to_bytes(text[start:])).decode(), 0
         data = standard(text, start)
+        window = Base64Window(data)
+        # Of the bytes themselves: line breaks and padding do not count.
+        check_size(len(window), max_bytes)
     except InvalidMedia as error:
         error.param = claim.param
         raise
     if declared:
         claim = replace(claim, declared=declared)
-    window = Base64Window(data)
     found = settle(window, claim)
     if found.name == "pcm":
         data = b64encode(pcm_header(len(window), claim.declared)).decode() + data
@@ -108,17 +114,18 @@ def to_blob(text: str, claim: Claim, max_bytes: int) -> Blob:
 def image(url: str) -> Blob | None:
     """Give the image of a data URL in an answer of ours that comes back; None for all else.
 
-    Only its first bytes are looked at; where they tell nothing, the declared type holds.
+    Only its first bytes are looked at; where they tell nothing, the declared type holds. All of
+    it must be right base64: models write `data:image/png;base64,...` when they explain.
     """
     try:
         declared, start, is_base64 = head(url)
         data = url[start:].strip()
-        found = identify(Base64Window(data)) or named(declared)
+        found = identify(Base64Window(data[:_IMAGE_HEAD])) or named(declared)
     except (InvalidMedia, ValueError):
         return None
     if not (is_base64 and data and found) or found.kind != "image" or found.mime is None:
         return None
-    return Blob(found.mime, data)
+    return Blob(found.mime, data) if _is_right(data, 0) else None
 
 
 def check_size(size: int, max_bytes: int) -> None:
@@ -142,17 +149,29 @@ def _is_right(text: str, start: int) -> bool:
 
 
 def _repair(text: str, start: int) -> str:
-    if "%" in text:
-        for escape, character in _ESCAPES.items():
-            text = text.replace(escape, character).replace(escape.lower(), character)
     try:
-        pieces = [
-            text[at : at + STEP].encode("ascii").translate(_TO_STANDARD, _SPACE).decode("ascii")
-            for at in range(start, len(text), STEP)
-        ]
+        pieces = [_repaired(piece) for piece in _steps(text, start)]
     except UnicodeEncodeError:
-        raise InvalidMedia("This is not valid base64.", code=_BROKEN) from None
+        raise InvalidMedia(_NOT_BASE64, code=_BROKEN) from None
     while pieces and not (last := pieces.pop().rstrip("=")):
         continue
     size = sum(map(len, pieces)) + len(last)
     return "".join([*pieces, last, "=" * (-size % 4)])
+
+
+def _steps(text: str, start: int) -> Iterator[str]:
+    """Give *text* from *start* on in pieces of about `STEP`, none of which ends in an escape."""
+    while start < len(text):
+        end = start + STEP
+        escape = text.rfind("%", end - 2, end)
+        if escape >= 0:
+            end = escape
+        yield text[start:end]
+        start = end
+
+
+def _repaired(piece: str) -> str:
+    if "%" in piece:
+        for escape, character in _ESCAPES.items():
+            piece = piece.replace(escape, character).replace(escape.lower(), character)
+    return piece.encode("ascii").translate(_TO_STANDARD, _SPACE).decode("ascii")

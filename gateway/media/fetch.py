@@ -187,7 +187,8 @@ class Fetcher:
     def _check_head(self, response: aiohttp.ClientResponse) -> None:
         if response.status != 200:
             raise InvalidMedia(f"The server of this URL answered with status {response.status}.")
-        if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        # Object stores send an empty one.
+        if response.headers.get("Content-Encoding", "").strip().lower() not in {"", "identity"}:
             raise InvalidMedia("The server of this URL compresses its answer, which is not read.")
         check_size(response.content_length or 0, self._settings.max_item_bytes)
 

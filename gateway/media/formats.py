@@ -35,7 +35,7 @@ def settle(window: Window, claim: Claim) -> Format:
     """
     hint = named(claim.declared)
     found = identify(window)
-    if "text" in claim.kinds and (found is None or found.mime is None) and is_text(window):
+    if "text" in claim.kinds and not _is_document(found) and is_text(window):
         return _text(claim)
     if hint is not None and hint.name == "pcm" and (found is None or found.name != "wav"):
         return hint
@@ -50,6 +50,11 @@ def settle(window: Window, claim: Claim) -> Format:
             code="media_type_mismatch",
         )
     return found
+
+
+def _is_document(found: Format | None) -> bool:
+    """Tell whether *found* is of the formats that may be text: no sound, image or video is."""
+    return found is not None and found.mime is not None and found.kind in {"document", "text"}
 
 
 def _text(claim: Claim) -> Format:

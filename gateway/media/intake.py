@@ -34,7 +34,7 @@ from gateway.media.parts import MediaPart
 from gateway.media.projects import project_of
 from gateway.media.references import file_reference, is_named, mime_of_path, reference
 from gateway.media.spool import Spool
-from gateway.media.wav import pcm_header
+from gateway.media.wav import Headed, pcm_header
 from gateway.media.web_url import MAX_CHARACTERS, UNREACHABLE
 from gateway.models import base_name
 from gateway.settings import Media
@@ -221,11 +221,13 @@ class _Round:
             claim = _served(part.claim, url, served_as)
             found = settle(window, claim)
             assert found.mime is not None
+            item: Window = window
+            if found.name == "pcm":
+                item = Headed(pcm_header(len(window), claim.declared), window)
             if spool.is_large:
-                self._large.append(_Large(part, window, found.mime))
-            elif found.name == "pcm":
-                sample = pcm_header(len(window), claim.declared) + window[:]
-                self._exchange.media[part.at] = Blob(found.mime, await _encode(sample))
+                self._large.append(_Large(part, item, found.mime))
+            elif item is not window:
+                self._exchange.media[part.at] = Blob(found.mime, await _encode(item[:]))
             else:
                 data = data or await _encode(window[:])
                 self._exchange.media[part.at] = Blob(found.mime, data)

@@ -2,6 +2,8 @@
 
 import struct
 
+from gateway.media.containers import Window
+
 _RATE = 24_000
 
 
@@ -20,9 +22,29 @@ def pcm_header(size: int, declared: str) -> bytes:
     return b"RIFF" + whole + body + b"data" + samples
 
 
+class Headed:
+    """The bytes of *samples* behind their *header*."""
+
+    __slots__ = ("_header", "_samples")
+
+    def __init__(self, header: bytes, samples: Window) -> None:
+        self._header = header
+        self._samples = samples
+
+    def __len__(self) -> int:
+        return len(self._header) + len(self._samples)
+
+    def __getitem__(self, part: slice) -> bytes:
+        start, stop, _ = part.indices(len(self))
+        before = len(self._header)
+        samples = self._samples[max(start - before, 0) : max(stop - before, 0)]
+        return self._header[start:stop] + samples
+
+
 def _parameter(declared: str, name: str, default: int, largest: int) -> int:
     for entry in declared.lower().split(";")[1:]:
-        key, _, value = entry.partition("=")
-        if key.strip() == name and value.strip().isdecimal() and 0 < int(value[:9]) <= largest:
-            return int(value[:9])
+        key, _, told = entry.partition("=")
+        value = told.strip()[:9]
+        if key.strip() == name and value.isdecimal() and 0 < int(value) <= largest:
+            return int(value)
     return default

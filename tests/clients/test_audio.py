@@ -3,11 +3,13 @@
 import io
 import math
 import struct
+import threading
 import wave
 from base64 import b64decode, b64encode
 
 import pytest
 
+from gateway.dialects.openai_chat.encoders import ENCODERS, Wav
 from tests.faults.scripted import ScriptedUpstream, answer, stream
 from tests.running import settings_for
 
@@ -110,6 +112,21 @@ async def test_a_wav_file_says_the_rate_that_gemini_announced(speaking, rate):
     with wave.open(io.BytesIO(data)) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (rate, 1, 2)
         assert file.readframes(rate) == tone(rate)
+
+
+async def test_no_sound_is_encoded_on_the_event_loop(speaking, monkeypatch):
+    """Some models speak minutes in one event, and a minute takes up to half a second."""
+    threads = []
+
+    class Watched(Wav):
+        def encode(self, pcm: bytes) -> bytes:
+            threads.append(threading.current_thread())
+            return super().encode(pcm)
+
+    monkeypatch.setitem(ENCODERS, "wav", Watched)
+    assert (await speaking(24_000, voice="alloy", format="wav")).startswith(b"RIFF")
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 VOICES = {"alloy": "Kore", "Kore": "Kore", "kore": "Kore", "verse": "Puck"}

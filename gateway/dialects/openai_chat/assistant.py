@@ -4,6 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.dialects.openai_chat import content, results, turns
+from gateway.dialects.openai_chat.embedded import (
+    IMAGE_MARK,
+    Marks,
+    data_image,
+    inline,
+    split_images,
+)
 from gateway.dialects.openai_chat.names import wire_name
 from gateway.dialects.openai_chat.shapes import is_shallow
 from gateway.dialects.openai_chat.translating import Translating
@@ -25,7 +32,7 @@ def turn(translating: Translating, message: Json, index: int) -> list[Json]:
         type(body) is str
         and _TEXT_ONLY.issuperset(message)
         and not translating.known.memories
-        and content.IMAGE_MARK not in body
+        and IMAGE_MARK not in body
     ):
         # Nearly every turn: text, of which nobody remembers more.
         return [{"text": body}] if body else []
@@ -65,17 +72,17 @@ def function_calls(translating: Translating, message: Json, by_call: dict[str, s
     return made
 
 
-def shown(message: Json, index: int, media: Media) -> tuple[str, list[str]]:
+def shown(message: Json, index: int, media: Media, marks: Marks) -> tuple[str, list[str]]:
     """Give all the visible text of the assistant *message* at *index*, and its images' keys.
 
-    *media* are those of the whole conversation.
+    *media* are those of the whole conversation; looking for images takes from *marks*.
     """
     body = message.get("content")
-    if isinstance(body, str) and content.IMAGE_MARK not in body and not message.get("images"):
+    if isinstance(body, str) and IMAGE_MARK not in body and not message.get("images"):
         return body, []
     texts: list[str] = []
     images: list[str] = []
-    for part in _shown_parts(message, index, media):
+    for part in _shown_parts(message, index, media, marks):
         if "text" in part:
             texts.append(part["text"])
         else:
@@ -83,21 +90,26 @@ def shown(message: Json, index: int, media: Media) -> tuple[str, list[str]]:
     return "".join(texts), images
 
 
-def _shown_parts(message: Json, index: int, media: Media) -> Iterator[Json]:
+def _shown_parts(message: Json, index: int, media: Media, marks: Marks) -> Iterator[Json]:
     body = message.get("content") or ()
     for at, part in enumerate([{"type": "text", "text": body}] if isinstance(body, str) else body):
         blob = media.get((index, at)) if content.has_media([part]) else None
         if blob is not None and blob.data is not None:
-            yield content.inline(blob)
+            yield inline(blob)
         for text in content.texts([part]):
-            yield from _pieces({"text": text})
-    yield from filter(None, map(_image_beside, message.get("images") or ()))
+            yield from _pieces({"text": text}, marks)
+    for image in message.get("images") or ():
+        made = _image_beside(image, marks)
+        if made is not None:
+            yield made
 
 
-def _image_beside(image: Json) -> Json | None:
+def _image_beside(image: Json, marks: Marks) -> Json | None:
     """Give one of the `images` of a message as a part; None for what holds no image."""
+    if not marks.take():
+        return None
     url = image.get("image_url")
-    return content.data_image(url.get("url") if isinstance(url, dict) else url)
+    return data_image(url.get("url") if isinstance(url, dict) else url)
 
 
 def memory_key(call: Json) -> str:
@@ -151,7 +163,7 @@ def _restored(
     memories = translating.known.memories
     if not memories:
         return None
-    told, keys = shown(message, index, translating.known.media)
+    told, keys = shown(message, index, translating.known.media, translating.marks)
     images = _sign_images(memories, visible, keys)
     if images is None:
         return None
@@ -186,13 +198,13 @@ def _visible(translating: Translating, message: Json, index: int) -> list[Json]:
     """Give the parts that the client sees and sends back: texts and images."""
     parts: list[Json] = []
     for part in content.parts(translating, message.get("content"), index):
-        parts += _pieces(part)
+        parts += _pieces(part, translating.marks)
     if message.get("refusal"):
         parts.append({"text": message["refusal"]})
     if message.get("audio"):
         parts += _spoken(translating, message["audio"], index)
     for at, image in enumerate(message.get("images") or ()):
-        made = _image_beside(image)
+        made = _image_beside(image, translating.marks)
         if made is not None:
             parts.append(made)
         else:
@@ -200,9 +212,9 @@ def _visible(translating: Translating, message: Json, index: int) -> list[Json]:
     return parts
 
 
-def _pieces(part: Json) -> Iterable[Json]:
-    is_mixed = content.IMAGE_MARK in part.get("text", "")
-    return content.split_images(part["text"]) if is_mixed else (part,)
+def _pieces(part: Json, marks: Marks) -> Iterable[Json]:
+    is_mixed = IMAGE_MARK in part.get("text", "")
+    return split_images(part["text"], marks) if is_mixed else (part,)
 
 
 def _spoken(translating: Translating, audio: Json, index: int) -> list[Json]:

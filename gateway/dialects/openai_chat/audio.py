@@ -24,19 +24,25 @@ _MAX_RATE = 384_000
 
 
 class Audio:
-    """The sound of one choice on its way into the client's format, *unit* bytes at a time.
+    """The sound of one choice on its way into the client's format.
 
-    The first delta alone has its id: OpenAI's own client joins the texts of all of them.
+    *sound* says how its samples are to be read; None for a file of the type *kind*. The first delta
+    alone has its id: OpenAI's own client joins the texts of all of them.
     """
 
-    __slots__ = ("_encoder", "_head", "_rest", "_unit", "_waiting")
+    __slots__ = ("_encoder", "_head", "_kind", "_rest", "_sound", "_unit", "_waiting")
 
-    def __init__(self, name: str, encoder: Encoder, unit: int) -> None:
+    def __init__(self, name: str, encoder: Encoder, kind: str, sound: Sound | None) -> None:
         self._head: Json = {"id": name}
         self._encoder = encoder
-        self._unit = unit
+        self._kind, self._sound = kind, sound
+        self._unit = 2 * sound.channels if sound is not None else 1
         self._waiting = b""
         self._rest = b""
+
+    def goes_on_with(self, kind: str, sound: Sound | None) -> bool:
+        """Tell whether a piece of *kind* and *sound* belongs to the same sound."""
+        return kind == self._kind if sound is None else sound == self._sound
 
     def feed(self, data: bytes) -> list[Json]:
         """Give the delta of *data*, which may end within a sample."""
@@ -70,12 +76,12 @@ def audio(choice: Choice, part: Json) -> list[Json]:
         asked = choice.asked
         name = f"audio_{asked.exchange_id}_{choice.index}"
         if sound is not None:
-            choice.audio = Audio(name, ENCODERS[asked.audio](sound), 2 * sound.channels)
+            choice.audio = Audio(name, ENCODERS[asked.audio](sound), kind, sound)
         elif _FORMATS.get(kind) == asked.audio:
-            choice.audio = Audio(name, Pcm(), 1)
-        else:
-            choice.add_part(part)
-            return choice.native(part)
+            choice.audio = Audio(name, Pcm(), kind, None)
+    if choice.audio is None or not choice.audio.goes_on_with(kind, sound):
+        choice.add_part(part)
+        return choice.native(part)
     return choice.audio.feed(data)
 
 

@@ -1,19 +1,12 @@
 """The content of a message as Gemini's parts."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from gateway.dialects.openai_chat import native
+from gateway.dialects.openai_chat.embedded import inline
 from gateway.dialects.openai_chat.translating import Translating
 from gateway.errors import InvalidMedia
-from gateway.exchange import Blob, Json
-from gateway.media import data_url
-
-# Before the data of each image that `split_images` takes out of a text.
-IMAGE_MARK = "](data:image/"
-# Each takes 20 microseconds; behind so many of them a text stays text.
-MOST_MARKS = 1_000
-_MAX_ALT = 1_024
+from gateway.exchange import Json
 
 _TEXTS = {"text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal"}
 _THOUGHTS = frozenset({"thinking", "redacted_thinking", "reasoning"})
@@ -54,48 +47,6 @@ def has_media(content: Any) -> bool:
     return isinstance(content, list) and any(
         part["type"] not in _TEXTS and part["type"] not in _THOUGHTS for part in content
     )
-
-
-def split_images(text: str) -> Iterator[Json]:
-    """Give *text* as parts, with each Markdown image that holds its data as an image."""
-    position = at = 0
-    for _ in range(MOST_MARKS):
-        mark = text.find(IMAGE_MARK, at)
-        if mark < 0:
-            break
-        # An image's data holds no other mark: looked for no further, the time stays linear.
-        following = text.find(IMAGE_MARK, mark + 2)
-        end = text.find(")", mark, following if following >= 0 else len(text))
-        start = text.rfind("![", max(at, mark - _MAX_ALT), mark)
-        at = mark + 2
-        image = data_image(text[at:end]) if start >= 0 and end >= 0 else None
-        if image is not None:
-            yield from _text(text[position:start])
-            yield image
-            position = at = end + 1
-    yield from _text(text[position:])
-
-
-def data_image(url: Any) -> Json | None:
-    """Give the part of a data URL that holds an image which Gemini takes; None for all else."""
-    if not isinstance(url, str) or not url.startswith("data:image/"):
-        return None
-    blob = data_url.image(url)
-    return inline(blob) if blob else None
-
-
-def _text(text: str) -> Iterator[Json]:
-    if text.strip():
-        yield {"text": text}
-
-
-def inline(blob: Blob) -> Json:
-    """Give *blob* as a part."""
-    if blob.uri is None:
-        return {"inlineData": {"mimeType": blob.mime, "data": blob.data}}
-    if blob.mime is None:
-        return {"fileData": {"fileUri": blob.uri}}
-    return {"fileData": {"mimeType": blob.mime, "fileUri": blob.uri}}
 
 
 def _media(translating: Translating, part: Json, at: tuple[int, int]) -> Json:

@@ -16,7 +16,7 @@ from gateway.dialects.openai_chat import collect, logprobs, turns, usage
 from gateway.dialects.openai_chat.asked import Asked, asked
 from gateway.dialects.openai_chat.choice import Choice
 from gateway.dialects.openai_chat.closing import block, closing, ended, note
-from gateway.dialects.openai_chat.content import split_images
+from gateway.dialects.openai_chat.embedded import Marks, split_images
 from gateway.dialects.openai_chat.errors import told_in_event
 from gateway.dialects.openai_chat.parts import translate
 from gateway.errors import UpstreamError, UpstreamTruncated
@@ -223,7 +223,7 @@ def _written(choice: Choice) -> str:
     content = choice.content()
     if not choice.image_keys:
         return content
-    return "".join(part["text"] for part in split_images(content) if "text" in part)
+    return "".join(part["text"] for part in split_images(content, Marks()) if "text" in part)
 
 
 @lru_cache(maxsize=256)

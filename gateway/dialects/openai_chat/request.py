@@ -6,6 +6,7 @@ from typing import Any
 from gateway import features, models
 from gateway.dialects.openai_chat import assistant, messages, native, options, tools, turns, unread
 from gateway.dialects.openai_chat.checks import FIELDS
+from gateway.dialects.openai_chat.embedded import Marks
 from gateway.dialects.openai_chat.offered_tools import Tools
 from gateway.dialects.openai_chat.translating import Translating
 from gateway.errors import BadRequest
@@ -74,12 +75,13 @@ def cached(payload: Json) -> tuple[str, str] | None:
 def recalls(payload: Json, media: assistant.Media) -> list[str]:
     """Give the keys of what the gateway may remember of the turns in *payload*."""
     keys = []
+    marks = Marks()
     for index, message in enumerate(payload["messages"]):
         if message["role"] == "assistant":
             keys += [assistant.memory_key(one) for one in message.get("tool_calls") or ()]
             if message.get("function_call"):
                 keys.append(assistant.memory_key({"function": message["function_call"]}))
-            text, images = assistant.shown(message, index, media)
+            text, images = assistant.shown(message, index, media, marks)
             key = turns.text_key(text, images)
             if key is not None:
                 keys.append(key)

@@ -7,6 +7,9 @@ from gateway.dialects.openai_chat.shapes import is_shallow
 from gateway.dialects.openai_chat.translating import Translating
 from gateway.exchange import Json
 
+# Other types are refused within a result; in a turn of their own they are read.
+_WITHIN = frozenset({"image/png", "image/jpeg", "image/webp", "application/pdf"})
+
 
 def parse_object(text: str) -> Json | None:
     """Give the JSON object that *text* is; None if it is none, or nested too deeply."""
@@ -58,11 +61,16 @@ def function_response(
     text = "\n".join(content.texts(body))
     told["response"] = response(text) if text or not media else {}
     if media and translating.can.result_media:
-        inline = [{"inlineData": part["inlineData"]} for part in media if "inlineData" in part]
+        inline = [part for part in media if _goes_within(part)]
         if inline:
             told["parts"] = inline
-        media = [part for part in media if "inlineData" not in part]
+        media = [part for part in media if not _goes_within(part)]
     return {"functionResponse": told}, media
+
+
+def _goes_within(part: Json) -> bool:
+    """Tell whether a result may hold *part*: nothing but the bytes, of few types."""
+    return part.keys() == {"inlineData"} and part["inlineData"]["mimeType"] in _WITHIN
 
 
 def as_text(translating: Translating, message: Json, index: int) -> list[Json]:

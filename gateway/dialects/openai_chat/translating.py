@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from gateway.dialects.openai_chat.embedded import Marks
 from gateway.dialects.openai_chat.schema_steps import Steps
 from gateway.exchange import Json, Known, Notes
 from gateway.models import Capabilities, ModelName
@@ -24,6 +25,14 @@ class Translating:
     google: Json
     details: list[str]
     steps: Steps = field(default_factory=Steps)
+    _marks: Marks | None = None
+
+    @property
+    def marks(self) -> Marks:
+        """What is left of the images to be looked for: few requests have any."""
+        if self._marks is None:
+            self._marks = Marks()
+        return self._marks
 
     def tells(self, fields: frozenset[str]) -> bool:
         """Say whether the client sent one of *fields*, or anything native: mostly it did not."""

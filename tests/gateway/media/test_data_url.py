@@ -36,6 +36,8 @@ SPELLINGS = {
     "as data URL": f"data:image/png;base64,{RIGHT}",
     "as data URL of another case": f"DATA:image/PNG;BASE64,{RIGHT}",
     "as data URL with parameters": f"data:image/png;name=a.png;base64,{RIGHT}",
+    "as data URL with parameters behind": f"data:image/png;base64;charset=utf-8,{RIGHT}",
+    "as data URL with blanks": f" data: image/png ; base64 , {RIGHT}",
     "as data URL without type": f"data:;base64,{RIGHT}",
     "as data URL with a vague type": f"data:application/octet-stream;base64,{RIGHT}",
     "as data URL with the wrong image type": f"data:image/jpg;base64,{RIGHT}",
@@ -50,6 +52,28 @@ def test_every_spelling_of_the_same_bytes_gives_the_same_blob(text: str):
 
 def test_right_base64_is_passed_on_as_the_same_string():
     assert data_url.to_blob(RIGHT, CLAIM, 1_000_000).data is RIGHT
+
+
+@pytest.mark.parametrize("rest", range(3))
+def test_an_item_may_be_as_large_as_the_limit_however_it_is_written(rest: int):
+    data = DATA + bytes(-len(DATA) % 3 + rest)
+    right = b64encode(data).decode()
+    broken = "\r\n".join(right[at : at + 76] for at in range(0, len(right), 76))
+    for text in (right, broken, f"data:image/png;base64,{right}"):
+        assert data_url.to_blob(text, CLAIM, len(data)).data == right
+        with pytest.raises(InvalidMedia) as caught:
+            data_url.to_blob(text, CLAIM, len(data) - 1)
+        assert (caught.value.code, caught.value.param) == ("media_too_large", CLAIM.param)
+
+
+@pytest.mark.parametrize("step", range(3, 9))
+def test_no_percent_sign_is_torn_from_its_digits(step: int, monkeypatch):
+    monkeypatch.setattr(data_url, "STEP", step)
+    # Base64 of such a length that it can be padded.
+    for blanks in (0, 2, 3, 4, 6, 7, 8):
+        data = "A" * blanks + "+/" * 10
+        text = "A" * blanks + "%2B%2f%20%0A" * 10
+        assert data_url.standard("data:," + text, 6) == data + "=" * (-len(data) % 4)
 
 
 BROKEN = {
@@ -92,6 +116,11 @@ RETURNED = {
     "data:image/svg+xml;base64,AAAA": None,
     "data:image/png;base64,": None,
     "data:image/png;base64,A=": None,
+    # What models write when they explain.
+    "data:image/png;base64,...": None,
+    f"data:image/png;base64,{RIGHT[:60]}...": None,
+    f"data:image/png;base64,{RIGHT[:60]}....": None,
+    f"data:image/png;base64,{RIGHT[:60]}[cut]{RIGHT[-62:]}": None,
     "data:image/png,AAAA": None,
     "data:image/png;base64": None,
 }
@@ -101,6 +130,13 @@ RETURNED = {
 def test_an_image_that_comes_back_is_known_by_its_first_bytes(url, expected):
     blob = data_url.image(url)
     assert (blob and (blob.mime, blob.data)) == expected
+
+
+def test_no_walk_through_boxes_is_taken_for_an_image_that_comes_back(monkeypatch):
+    lengths = []
+    monkeypatch.setattr(data_url, "identify", lambda window: lengths.append(len(window)))
+    data_url.image(f"data:image/png;base64,{RIGHT * 400}")
+    assert lengths == [513]
 
 
 def test_a_window_gives_any_slice_of_the_bytes():
@@ -118,6 +154,7 @@ LARGE_RIGHT = b64encode(LARGE).decode()
 LARGE_SPELLINGS = {
     "right": (f"data:image/png;base64,{LARGE_RIGHT}", 1.1),
     "bare": (LARGE_RIGHT, 0.2),
+    "with percent signs": (LARGE_RIGHT.replace("+", "%2B").replace("/", "%2F"), 2.1),
     "to be repaired": (LARGE_RIGHT.replace("+", "-").replace("/", "_").rstrip("="), 2.1),
 }
 

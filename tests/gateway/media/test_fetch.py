@@ -62,6 +62,13 @@ async def test_up_to_three_redirects_are_followed(status: int):
         assert [head.split()[1] for head in server.seen] == ["/1", "/2", "/3?a=b", "/4"]
 
 
+@pytest.mark.parametrize("coding", ["", "identity", "Identity "])
+async def test_a_body_that_is_not_coded_is_read_whatever_is_said_of_it(coding: str):
+    handler = answer(b"here", headers=f"Content-Encoding: {coding}\r\n")
+    async with running({"/": handler}) as server:
+        assert await fetch(server, "/") == b"here"
+
+
 FAULTS = {
     "a redirect loop": (redirect("/"), "redirects more than 3 times"),
     "a redirect to nowhere": (answer(b"", status="302 Found"), UNREACHABLE),

@@ -100,6 +100,25 @@ class Refusing:
         raise InvalidMedia("No.", code="media_not_processed")
 
 
+class Keeping(Refusing):
+    """A Files API that looks at what it refuses."""
+
+    async def store(self, window, mime: str, credential: str | None) -> None:
+        self.sizes.append((mime, window[:4], len(window)))
+        raise InvalidMedia("No.", code="media_not_processed")
+
+
+@pytest.mark.parametrize("size", [2_000, 200_000])
+async def test_fetched_samples_that_are_uploaded_have_their_header_too(size):
+    files = Keeping()
+    async with running({"/a": answer(bytes(size))}) as server:
+        url = f"http://127.0.0.1:{server.port}/a"
+        part = {"type": "input_audio", "input_audio": {"data": url, "format": "pcm16"}}
+        with pytest.raises(InvalidMedia):
+            await take(server, part, files=files, upload_above_bytes=1_000)
+    assert files.sizes == [("audio/wav", b"RIFF", size + 54)]
+
+
 async def test_the_temporary_file_is_gone_when_the_upload_fails(monkeypatch):
     made = []
     temporary = spool.tempfile.TemporaryFile

@@ -5,7 +5,7 @@ import wave
 
 import pytest
 
-from gateway.media.wav import pcm_header
+from gateway.media.wav import Headed, pcm_header
 from tests.gateway.media.samples import pcm
 
 
@@ -20,6 +20,7 @@ from tests.gateway.media.samples import pcm
         ("audio/L16;rate=99999999999;channels=9", 24_000, 1),
         ("audio/L16;rate=-5;channels=x", 24_000, 1),
         ("audio/L16;rate=²", 24_000, 1),
+        ("audio/L16;rate=          16000", 16_000, 1),
     ],
 )
 def test_rate_and_channels_are_those_declared_where_they_make_sense(declared, rate, channels):
@@ -32,6 +33,15 @@ def test_rate_and_channels_are_those_declared_where_they_make_sense(declared, ra
             2,
         )
         assert sound.readframes(10**6) == samples
+
+
+def test_samples_behind_their_header_are_read_like_one_file():
+    whole = Headed(b"head", b"samples")
+    assert len(whole) == 11
+    for start in range(13):
+        for stop in range(start, 13):
+            assert whole[start:stop] == b"headsamples"[start:stop]
+    assert whole[:] == b"headsamples"
 
 
 def test_the_header_fills_whole_groups_of_base64():

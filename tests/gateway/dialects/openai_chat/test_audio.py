@@ -89,6 +89,22 @@ def test_a_file_that_cannot_be_encoded_goes_out_as_it_came():
 
 
 @pytest.mark.parametrize(
+    "other",
+    [sound(PCM, "audio/L16;rate=16000"), sound(b"ID3", "audio/mpeg"), sound(b"OggS", "audio/ogg")],
+)
+def test_sound_of_another_kind_is_not_taken_for_more_of_the_first(other):
+    told = message([event(sound(PCM)), stop(other)], asked("pcm16"))
+    assert b64decode(told["audio"]["data"]) == PCM
+    assert told["native_parts"] == [other]
+
+
+def test_a_wav_file_in_pieces_has_one_header():
+    file = wav_header(Sound(24_000, 1), len(PCM)) + PCM
+    pieces = [event(sound(file[:60], "audio/wav")), stop(sound(file[60:], "audio/wav"))]
+    assert b64decode(message(pieces, asked("pcm16"))["audio"]["data"]) == PCM
+
+
+@pytest.mark.parametrize(
     "blob",
     [
         {"mimeType": "audio/pcm", "data": "a"},

@@ -1,14 +1,10 @@
 """Content as parts."""
 
-import time
-
 import pytest
 
-from gateway.dialects.openai_chat.content import MOST_MARKS, split_images
 from gateway.exchange import Blob
 from tests.gateway.dialects.openai_chat.asking import (
     ask,
-    assistant,
     body,
     contents,
     user,
@@ -20,38 +16,6 @@ BLOB = Blob("image/png", "AAAA")
 
 def parts(made, at=-1):
     return made[at]["parts"]
-
-
-def test_an_image_in_the_models_own_markdown_is_sent_back_as_an_image():
-    text = "Here: ![image](data:image/png;base64,AAAA) nice"
-    made = contents(user("Draw"), assistant(text), user("Bigger"))
-    assert parts(made, 1) == [
-        {"text": "Here: "},
-        {"inlineData": {"mimeType": "image/png", "data": "AAAA"}},
-        {"text": " nice"},
-    ]
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["![a](data:image/png;base64,AA", "](data:image/png;base64,AA)", "![a](data:image/png,AA)"],
-)
-def test_what_only_looks_like_an_image_stays_text(text):
-    made = contents(user("Draw"), assistant(text), user("Bigger"))
-    assert "".join(part["text"] for part in parts(made, 1)) == text
-
-
-@pytest.mark.parametrize(
-    "unit",
-    ["![](data:image/", "](data:image/", "![](data:image/)", "![](data:image/png;base64,AAAA)"],
-)
-def test_a_text_full_of_marks_does_not_stop_the_others(unit):
-    text = unit * (12_000_000 // len(unit)) + ")"
-    began = time.process_time()
-    made = list(split_images(text))
-    assert time.process_time() - began < 0.5
-    assert len([part for part in made if "inlineData" in part]) <= MOST_MARKS
-    assert made[-1]["text"].endswith(unit + ")")
 
 
 def test_media_stand_where_they_stood_with_their_settings():

@@ -49,3 +49,22 @@ def test_an_image_in_a_result_goes_within_it_on_models_that_take_it():
     old = ask(messages=messages, media={(2, 0): BLOB})[0].body["contents"]
     assert parts(old) == [inline]
     assert "parts" not in parts(old, -2)[0]["functionResponse"]
+
+
+@pytest.mark.parametrize("mime", ["audio/wav", "video/mp4", "text/csv", "image/heic"])
+def test_what_gemini_refuses_within_a_result_follows_it(mime):
+    messages = [user("Hi"), assistant(None, call("1", "f")), result("1", IMAGE * 2)]
+    media = {(2, 0): Blob(mime, "AAAA"), (2, 1): BLOB}
+    made = ask(model=NEWEST, messages=messages, media=media)[0].body["contents"]
+    within = parts(made, -2)[0]["functionResponse"]["parts"]
+    assert within == [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}}]
+    assert parts(made) == [{"inlineData": {"mimeType": mime, "data": "AAAA"}}]
+
+
+def test_an_image_in_a_result_keeps_the_resolution_that_was_asked_for():
+    image = [{"type": "image_url", "image_url": {"url": "x", "detail": "high"}}]
+    messages = [user("Hi"), assistant(None, call("1", "f")), result("1", image)]
+    made = ask(model=NEWEST, messages=messages, media={(2, 0): BLOB})[0].body["contents"]
+    assert "parts" not in parts(made, -2)[0]["functionResponse"]
+    [shown] = parts(made)
+    assert shown["mediaResolution"] == {"level": "MEDIA_RESOLUTION_HIGH"}

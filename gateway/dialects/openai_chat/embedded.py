@@ -1,0 +1,72 @@
+"""Images within the texts of an answer that comes back, and beside them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from gateway.exchange import Blob, Json
+from gateway.media import data_url
+
+# Before the data of each image that `split_images` takes out of a text.
+IMAGE_MARK = "](data:image/"
+# Each takes 20 microseconds; behind so many of them in one request a text stays text.
+MOST_MARKS = 1_000
+_MAX_ALT = 1_024
+
+
+class Marks:
+    """How many images may still be looked for in one request, in its texts and beside them."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = MOST_MARKS
+
+    def take(self) -> bool:
+        """Count one more; False if it may not be looked at."""
+        self._left -= 1
+        return self._left >= 0
+
+
+def split_images(text: str, marks: Marks) -> Iterator[Json]:
+    """Give *text* as parts, with each Markdown image that holds its data as an image.
+
+    Takes from *marks*.
+    """
+    position = at = 0
+    while marks.take():
+        mark = text.find(IMAGE_MARK, at)
+        if mark < 0:
+            break
+        # An image's data holds no other mark: looked for no further, the time stays linear.
+        following = text.find(IMAGE_MARK, mark + 2)
+        end = text.find(")", mark, following if following >= 0 else len(text))
+        start = text.rfind("![", max(at, mark - _MAX_ALT), mark)
+        at = mark + 2
+        image = data_image(text[at:end]) if start >= 0 and end >= 0 else None
+        if image is not None:
+            yield from _text(text[position:start])
+            yield image
+            position = at = end + 1
+    yield from _text(text[position:])
+
+
+def data_image(url: Any) -> Json | None:
+    """Give the part of a data URL that holds an image which Gemini takes; None for all else."""
+    if not isinstance(url, str) or not url.startswith("data:image/"):
+        return None
+    blob = data_url.image(url)
+    return inline(blob) if blob else None
+
+
+def _text(text: str) -> Iterator[Json]:
+    if text.strip():
+        yield {"text": text}
+
+
+def inline(blob: Blob) -> Json:
+    """Give *blob* as a part."""
+    if blob.uri is None:
+        return {"inlineData": {"mimeType": blob.mime, "data": blob.data}}
+    if blob.mime is None:
+        return {"fileData": {"fileUri": blob.uri}}
+    return {"fileData": {"mimeType": blob.mime, "fileUri": blob.uri}}
