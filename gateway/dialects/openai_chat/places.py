@@ -14,7 +14,8 @@ from gateway.dialects.openai_chat.overlay import OVERRULED
 from gateway.exchange import Blob, Json, UpstreamCall
 
 _STEP = re.compile(r"(\w+)|\[(\d{1,9})\]")
-_OF_GOOGLE = {
+_TOP = {
+    "serviceTier": "service_tier",
     "safetySettings": "google.safety_settings",
     "cachedContent": "google.cached_content",
     "continuationToken": "google.continuation_token",
@@ -44,21 +45,27 @@ def place(payload: Json, media: Media, call: UpstreamCall, field: str) -> str:
 
 
 def _place(payload: Json, media: Media, call: UpstreamCall, steps: list[Any]) -> str | None:
+    found: str | None = None
     match steps:
         case ["contents", int(turn), "parts", int(at), *rest]:
             part = call.body["contents"][turn]["parts"][at]
-            return next(_holders(payload, media, part, rest), None)
+            found = next(_holders(payload, media, part, rest), None)
         case ["systemInstruction", "parts", int(at), *rest]:
             part = call.body["systemInstruction"]["parts"][at]
-            return next(_holders(payload, media, part, rest), None)
+            found = next(_holders(payload, media, part, rest), None)
         case ["generationConfig", str(name), *_]:
-            return _setting(payload, name)
+            found = _setting(payload, name)
         case ["tools", int(tool), "functionDeclarations", int(at), *rest]:
             declared = call.body["tools"][tool]["functionDeclarations"][at]["name"]
-            return _function(payload, declared, rest)
-        case [str(name), *_] if name in _OF_GOOGLE:
-            return _OF_GOOGLE[name]
-    return None
+            found = _function(payload, declared, rest)
+        case ["toolConfig", "retrievalConfig", *_]:
+            found = "google.retrieval_config"
+        case ["toolConfig", "functionCallingConfig", *_]:
+            told = (name for name in ("tool_choice", "function_call") if payload.get(name))
+            found = next(told, "google.function_calling_config")
+        case [str(name), *_]:
+            found = _TOP.get(name)
+    return found
 
 
 def _holders(payload: Json, media: Media, part: Json, rest: list[Any]) -> Iterator[str]:

@@ -18,6 +18,7 @@ PAYLOAD = {
         user("And now?"),
     ],
     "tools": [{"type": "web_search"}, function("f"), function("a b", {"type": "object"})],
+    "tool_choice": "auto",
     "max_tokens": 5,
     "stop": "x",
     "reasoning_effort": "low",
@@ -43,6 +44,9 @@ PLACES = {
     "tools[0].function_declarations[1].parameters_json_schema.x": "tools[2].function.parameters",
     "tools[0].function_declarations[1]": "tools[2].function",
     "safety_settings[0].category": "google.safety_settings",
+    "service_tier": "service_tier",
+    "tool_config.retrieval_config.lat_lng": "google.retrieval_config",
+    "tool_config.function_calling_config.mode": "tool_choice",
 }
 
 
