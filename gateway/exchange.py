@@ -251,6 +251,9 @@ class Dialect(Protocol):
     def reply(self, call: UpstreamCall, payload: Json, known: Known) -> Reply:
         """Make the translator for what comes back."""
 
+    def place(self, exchange: "Exchange", field: str) -> str:
+        """Give the client's name of what Gemini refuses as its own *field*."""
+
     def render(self, error: GatewayError) -> Json:
         """Give the client's error body."""
 

@@ -19,6 +19,7 @@ from gateway.answers import EventStream, json_response, stamp
 from gateway.calls import setting
 from gateway.drain import restarting
 from gateway.errors import (
+    BadRequest,
     GatewayError,
     UpstreamError,
     UpstreamTimeout,
@@ -47,6 +48,9 @@ async def generate(request: web.Request) -> web.StreamResponse:
     task = drain.enter()
     try:
         return await (stream if exchange.call.stream else whole)(request, exchange)
+    except BadRequest as error:
+        _place(exchange, error)
+        raise
     finally:
         drain.leave(task)
         # Of a stream that was cut, too: what the last event told is booked.
@@ -85,6 +89,7 @@ async def stream(request: web.Request, exchange: Exchange) -> web.StreamResponse
         await pacemaker.committed()
         if not exchange.outcome.begun:
             raise
+        _place(exchange, error)
         await _tell(response, exchange, error)
     except asyncio.CancelledError:
         if not (exchange.outcome.begun and request.app[DRAIN].over):
@@ -207,6 +212,12 @@ def _finish(reply: Reply, broken: UpstreamError | None) -> list[Json]:
         if broken is None:
             raise
         raise broken from None
+
+
+def _place(exchange: Exchange, error: GatewayError) -> None:
+    """Have *error*, of a request that Gemini refused, name the client's own field."""
+    if error.param is not None:
+        error.param = exchange.dialect.place(exchange, error.param)
 
 
 async def _tell(response: EventStream, exchange: Exchange, error: GatewayError) -> None:

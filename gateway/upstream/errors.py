@@ -63,6 +63,7 @@ _CACHE_TEXT = re.compile(r"CachedContent not found|cache content metadata")
 # "You do not have permission to access the File abc or it may not exist."
 _FILE_TEXT = re.compile(r"permission to access the \w+ \S+ or it may not exist")
 
+_FIELD_TEXT = re.compile(r"\* GenerateContentRequest\.([\w.\[\]]+):")
 # What stands in quotes is the client's: Gemini repeats values and names that it cannot read.
 _QUOTED = re.compile(r'".*', re.DOTALL)
 
@@ -171,7 +172,8 @@ def _bad_request(complaint: Complaint, status: int) -> Fault:
             UpstreamAuth(complaint.message, code="upstream_region_error"),
         )
     error = TooLarge(complaint.message) if status == 413 else BadRequest(complaint.message)
-    error.param = next((field for field in complaint.fields if field), None)
+    named = _FIELD_TEXT.search(complaint.said)
+    error.param = next(filter(None, complaint.fields), named and named[1])
     return Fault(Kind.REQUEST, error)
 
 

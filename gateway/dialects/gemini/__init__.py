@@ -6,7 +6,7 @@ from gateway.dialects.gemini import request
 from gateway.dialects.gemini.errors import encode_error, render
 from gateway.dialects.gemini.reply import GeminiReply
 from gateway.errors import GatewayError
-from gateway.exchange import Blob, Dialect, Json, Known, Notes, Reply, UpstreamCall
+from gateway.exchange import Blob, Dialect, Exchange, Json, Known, Notes, Reply, UpstreamCall
 
 
 class Gemini:
@@ -43,6 +43,11 @@ class Gemini:
         """Make the reader of what comes back."""
         del payload, known
         return GeminiReply(call)
+
+    def place(self, exchange: Exchange, field: str) -> str:
+        """Give *field*: these clients speak of it as Gemini does."""
+        del exchange
+        return field
 
     def render(self, error: GatewayError) -> Json:
         """Give the client's error body."""

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from gateway.dialects.openai_chat import usage
-from gateway.dialects.openai_chat.finish import native_reason
+from gateway.dialects.openai_chat.finish import is_blocked, native_reason
 from gateway.dialects.openai_chat.reply import http_date
 from gateway.errors import UpstreamError, UpstreamTruncated
 from gateway.exchange import BYTES_PER_TOKEN, Json, UpstreamCall, Usage
@@ -75,7 +75,7 @@ class GeminiReply:
                     self._reason = reason
             if searches := usage.searches(candidate.get("groundingMetadata")):
                 self._searches[candidate.get("index") or 0] = searches
-        if event.get("promptFeedback"):
+        if is_blocked(event.get("promptFeedback")):
             self._ended = True
         if event.get("modelStatus"):
             self.sunset = http_date(event["modelStatus"].get("retirementTime"))

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from gateway.dialects.openai_chat import request
 from gateway.dialects.openai_chat.checks import check
 from gateway.dialects.openai_chat.errors import encode_error, render
+from gateway.dialects.openai_chat.places import place
 from gateway.dialects.openai_chat.reply import ChatReply
 from gateway.errors import GatewayError
-from gateway.exchange import Blob, Dialect, Json, Known, Notes, Reply, UpstreamCall
+from gateway.exchange import Blob, Dialect, Exchange, Json, Known, Notes, Reply, UpstreamCall
 
 
 class OpenAIChat:
@@ -40,6 +41,10 @@ class OpenAIChat:
     def reply(self, call: UpstreamCall, payload: Json, known: Known) -> Reply:
         """Make the translator for what comes back."""
         return ChatReply(call, payload, known)
+
+    def place(self, exchange: Exchange, field: str) -> str:
+        """Give the path within the payload for Gemini's *field*."""
+        return place(exchange.payload, exchange.media, exchange.call, field)
 
     def render(self, error: GatewayError) -> Json:
         """Give the client's error body."""

@@ -72,6 +72,11 @@ def is_failed(native: str) -> bool:
     return native in _FAILED
 
 
+def is_blocked(feedback: Json | None) -> bool:
+    """Tell whether Gemini refused the prompt, and does not only rate it, as *feedback* says."""
+    return bool(feedback and (feedback.get("blockReason") or feedback.get("blockReasonMessage")))
+
+
 def refusal(native: str, message: object, ratings: Sequence[Json]) -> str:
     """Say in one sentence or two why Gemini withheld an answer."""
     blamed = [
@@ -100,7 +105,7 @@ def worth_retrying(event: Json) -> str | None:
 def _weakness(event: Json) -> str | None:
     candidates = event.get("candidates")
     if not candidates:
-        return None if event.get("promptFeedback") else "empty_answer"
+        return None if is_blocked(event.get("promptFeedback")) else "empty_answer"
     if len(candidates) != 1:
         return None
     native = native_reason(candidates[0].get("finishReason"))

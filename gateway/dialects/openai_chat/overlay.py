@@ -23,7 +23,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "candidateCount": (1, MAX_CANDIDATES),
 }
 # The client's fields for Gemini's settings.
-_OVERRULED: Mapping[str, tuple[str, ...]] = {
+OVERRULED: Mapping[str, tuple[str, ...]] = {
     "temperature": ("temperature",),
     "topP": ("top_p",),
     "topK": ("top_k",),
@@ -81,7 +81,7 @@ def put(translating: Translating, config: Json) -> None:
 
 def _note_overruled(translating: Translating, name: str) -> None:
     """Note the client's other field for Gemini's setting *name*, which counts less."""
-    for field in _OVERRULED.get(name, ()):
+    for field in OVERRULED.get(name, ()):
         if translating.payload.get(field) is not None:
             translating.notes.drop(field)
 

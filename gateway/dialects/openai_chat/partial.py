@@ -12,7 +12,8 @@ from gateway.dialects.openai_chat.choice import Choice
 from gateway.exchange import Json
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[['\"]([^'\"]*)['\"]\]")
-_VALUES = ("stringValue", "numberValue", "boolValue", "nullValue")
+# None is what `nullValue` tells: in JSON it may be a word (google-genai 3.6: "NULL_VALUE").
+_VALUES = ("stringValue", "numberValue", "boolValue")
 # A list index far beyond what came before is no list that a model would write.
 _MAX_GAP = 1024
 
@@ -28,6 +29,8 @@ def take(choice: Choice, part: Json) -> None:
     if choice.pending is None:
         facts = {name: call[name] for name in ("name", "id") if name in call}
         choice.pending = {**part, "functionCall": {**facts, "args": call.get("args") or {}}}
+    elif "thoughtSignature" in part:
+        choice.pending["thoughtSignature"] = part["thoughtSignature"]
     for piece in call.get("partialArgs") or ():
         path = f".args{piece['jsonPath'].removeprefix('$')}"
         _put(choice.pending["functionCall"], path, piece)
@@ -45,7 +48,10 @@ def _put(root: Json, path: str, piece: Json) -> None:
         node = node[step]
     _make_room(node, steps[-1])
     before = _at(node, steps[-1])
-    node[steps[-1]] = before + value if isinstance(before, str) and before else value
+    if isinstance(before, str) and before:
+        # What tells no value ends the string.
+        value = before if value is None else before + value
+    node[steps[-1]] = value
 
 
 def _make_room(node: Any, step: int | str) -> None:

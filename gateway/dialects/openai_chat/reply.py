@@ -18,6 +18,7 @@ from gateway.dialects.openai_chat.choice import Choice
 from gateway.dialects.openai_chat.closing import block, closing, ended, note
 from gateway.dialects.openai_chat.embedded import Marks, split_images
 from gateway.dialects.openai_chat.errors import told_in_event
+from gateway.dialects.openai_chat.finish import is_blocked
 from gateway.dialects.openai_chat.parts import translate
 from gateway.errors import UpstreamError, UpstreamTruncated
 from gateway.exchange import Json, Known, UpstreamCall, Usage
@@ -167,8 +168,8 @@ class ChatReply:
         if "error" in event:
             raise told_in_event(event["error"])
         if "promptFeedback" in event:
-            feedback = event["promptFeedback"] or {}
-            if feedback.get("blockReason") or feedback.get("blockReasonMessage"):
+            feedback = event["promptFeedback"]
+            if is_blocked(feedback):
                 index = (candidates[0].get("index") or 0) if candidates else 0
                 block(self._choices.get(index) or self._open(index, chunks), feedback)
         if "modelStatus" in event:

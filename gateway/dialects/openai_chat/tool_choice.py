@@ -30,15 +30,15 @@ def choose(tools: Tools, translating: Translating) -> None:
     if field == "google.function_calling_config":
         _choose_natively(tools, translating, choice)
     elif field == "function_call" and isinstance(choice, dict):
-        _choose_as_told(tools, translating, {"type": "function", **choice})
+        _choose_as_told(tools, translating, {"type": "function", "name": choice["name"]}, field)
     elif field:
-        _choose_as_told(tools, translating, choice)
+        _choose_as_told(tools, translating, choice, field)
     if not tools.declarations and (tools.choice or {}).get("mode") == "ANY":
         # A built-in tool cannot be demanded, and none at all even less.
         translating.notes.adjust(field, "auto", "builtin" if tools.builtins else "no_functions")
 
 
-def _choose_as_told(tools: Tools, translating: Translating, choice: Any) -> None:
+def _choose_as_told(tools: Tools, translating: Translating, choice: Any, field: str) -> None:
     if isinstance(choice, str):
         _choose_mode(tools, _MODES[choice])
         return
@@ -57,12 +57,10 @@ def _choose_as_told(tools: Tools, translating: Translating, choice: Any) -> None
     others = [name for name in names if name not in known]
     unknown = [name for name in others if name not in BUILTIN_NAMES]
     if unknown or not names:
-        raise BadRequest(
-            f"There is no tool named {(unknown or [''])[0][:64]!r}.", param="tool_choice"
-        )
+        raise BadRequest(f"There is no tool named {(unknown or [''])[0][:64]!r}.", param=field)
     if others:
         # A built-in tool cannot be demanded; it is there to be used.
-        translating.notes.adjust("tool_choice", "auto", "builtin")
+        translating.notes.adjust(field, "auto", "builtin")
     if functions:
         tools.choice = {"mode": mode, "allowedFunctionNames": [wire_name(n) for n in functions]}
 

@@ -31,6 +31,7 @@ _OBJECTS = {
     "audio": frozenset({"voice", "format"}),
     "stream_options": frozenset({"include_usage", "include_obfuscation"}),
     "response_format": frozenset({"type", "json_schema"}),
+    "function_call": frozenset({"name"}),
     "tool_choice": frozenset(
         {"type", "name", "function", "custom", "mode", "tools", "allowed_tools"}
     ),

@@ -6,7 +6,7 @@ from gateway.dialects.openai_chat.errors import encode_error, render
 from gateway.dialects.openai_embeddings import request
 from gateway.dialects.openai_embeddings.reply import EmbeddingsReply
 from gateway.errors import GatewayError
-from gateway.exchange import Blob, Dialect, Json, Known, Notes, Reply, UpstreamCall
+from gateway.exchange import Blob, Dialect, Exchange, Json, Known, Notes, Reply, UpstreamCall
 
 
 class OpenAIEmbeddings:
@@ -41,6 +41,10 @@ class OpenAIEmbeddings:
         """Make the translator for what comes back."""
         del known
         return EmbeddingsReply(call, payload)
+
+    def place(self, exchange: Exchange, field: str) -> str:
+        """Give the field within the payload for Gemini's *field*."""
+        return request.place(exchange.payload, field)
 
     def render(self, error: GatewayError) -> Json:
         """Give the client's error body."""

@@ -3,9 +3,11 @@
 Google refuses more in one batch (MAPPING of the wire: "at most 100 requests can be in one batch").
 """
 
+import re
 from typing import Any
 
 from gateway import models
+from gateway.calls import snake
 from gateway.dialects.openai_chat import native
 from gateway.dialects.openai_chat.shapes import a, anything, fields, integer, kinds, word
 from gateway.errors import BadRequest
@@ -51,6 +53,7 @@ _OPTIONS: native.Shape = {
     "title": str,
     "outputDimensionality": int,
 }
+_TEXT = re.compile(r"requests\[(?P<at>\d{1,4})\]\.(?P<name>\w+)")
 _TOKENS = (
     "These are tokens, which Gemini cannot read; send text"
     " (LangChain: check_embedding_ctx_length=False)."
@@ -124,6 +127,21 @@ def call(payload: Json, known: Known, notes: Notes) -> UpstreamCall:
         action="batchEmbedContents",
         further=tuple(bodies[1:]),
     )
+
+
+def place(payload: Json, field: str) -> str:
+    """Give what Gemini calls *field* as that of *payload* which became it."""
+    found = _TEXT.match(field)
+    if found is None:
+        return field
+    name = native.camel(found["name"])
+    if name == "content":
+        # Of the first hundred: which batch failed is not told.
+        several = isinstance(payload["input"], list) and len(payload["input"]) <= MOST_IN_BATCH
+        return f"input[{found['at']}]" if several else "input"
+    if name == "outputDimensionality" and payload.get("dimensions") is not None:
+        return "dimensions"
+    return f"google.{snake(name)}" if name in _OPTIONS else field
 
 
 def _options(payload: Json, model: str, known: Known, notes: Notes) -> Json:

@@ -20,7 +20,9 @@ def check(request: Json, model: Model) -> None:
         raise _violation("contents", "contents is not specified")
     for at, content in enumerate(contents):
         _check_role(content, model)
-        _check_parts(content, f"contents[{at}]")
+        # Google's SDKs send each event of a stream back as a turn of its own, the empty ones too.
+        goes_on = at > 0 and content.get("role") == contents[at - 1].get("role") == "model"
+        _check_parts(content, f"contents[{at}]", goes_on=goes_on)
     if system := request.get("systemInstruction"):
         _check_system(system, model)
     _check_sequence(contents, model)
@@ -51,10 +53,12 @@ def _check_role(content: Json, model: Model) -> None:
         raise Refusal("Please use a valid role: user, model.")
 
 
-def _check_parts(content: Json, path: str) -> None:
+def _check_parts(content: Json, path: str, *, goes_on: bool = False) -> None:
     if not content.get("parts"):
         raise _violation(f"{path}.parts", "contents.parts must not be empty.")
-    said = any(part.get("text") != "" or "thoughtSignature" in part for part in content["parts"])
+    said = goes_on or any(
+        part.get("text") != "" or "thoughtSignature" in part for part in content["parts"]
+    )
     for at, part in enumerate(content["parts"]):
         place = f"{path}.parts[{at}]"
         # An empty text is taken beside something said, or as the carrier of a signature.

@@ -168,6 +168,21 @@ def test_the_culprit_of_a_bad_request_is_passed_on():
 
 
 @pytest.mark.parametrize(
+    ("message", "param"),
+    [
+        (
+            "* GenerateContentRequest.contents[1].parts[0].data: required",
+            "contents[1].parts[0].data",
+        ),
+        ("no", None),
+        ('Invalid value at "* GenerateContentRequest.contents: mine"', None),
+    ],
+)
+def test_the_culprit_may_stand_in_the_message_alone(message, param):
+    assert fault_of_error(envelope(*INVALID, message)["error"], redact).error.param == param
+
+
+@pytest.mark.parametrize(
     ("status", "kind"),
     [
         (301, Kind.REDIRECT),

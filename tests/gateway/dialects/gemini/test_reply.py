@@ -62,6 +62,13 @@ def test_a_stream_without_a_reason_to_end_was_cut():
     assert whole.finish() == []
 
 
+def test_a_prompt_that_is_only_rated_is_no_end():
+    one = reply()
+    one.feed({**event(), "promptFeedback": {"safetyRatings": [{"probability": "NEGLIGIBLE"}]}})
+    with pytest.raises(UpstreamTruncated):
+        one.finish()
+
+
 def test_a_refused_prompt_is_an_end():
     one = reply()
     one.feed({"promptFeedback": {"blockReason": "SAFETY"}})

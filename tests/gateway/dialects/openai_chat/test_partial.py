@@ -39,6 +39,21 @@ def test_pieces_become_one_whole_call():
     assert arguments(*parts) == [{"dish": "lasagna", "steps": steps, "hot": True, "sauce": None}]
 
 
+@pytest.mark.parametrize("told", [None, "NULL_VALUE"])
+def test_null_is_null_whatever_tells_it(told):
+    assert arguments(begin(), piece("$.a", nullValue=told), END) == [{"a": None}]
+
+
+def test_a_piece_without_a_value_ends_a_string():
+    assert arguments(begin(), piece("$.a", stringValue="x"), piece("$.a"), END) == [{"a": "x"}]
+
+
+def test_a_signature_may_come_with_any_piece():
+    signed = {**piece("$.a", numberValue=1), "thoughtSignature": "c2ln"}
+    [made] = message([event(begin()), event(signed), event(END), stop()])["tool_calls"]
+    assert made["extra_content"] == {"google": {"thought_signature": "c2ln"}}
+
+
 def test_nothing_goes_out_before_the_last_piece():
     reply = make_reply()
     assert len(reply.feed(event(begin()))) == 1

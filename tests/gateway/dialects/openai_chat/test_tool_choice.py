@@ -45,6 +45,20 @@ def test_every_form_of_choice(choice, config):
     assert made["toolConfig"]["functionCallingConfig"] == config
 
 
+@pytest.mark.parametrize("odd", [[], {}, "auto", "allowed_tools", 1])
+def test_a_function_call_chooses_by_its_name_whatever_stands_beside_it(odd):
+    asked, notes = ask(functions=[{"name": "f"}], function_call={"name": "f", "type": odd})
+    config = asked.body["toolConfig"]["functionCallingConfig"]
+    assert config == {"mode": "ANY", "allowedFunctionNames": ["f"]}
+    assert list(notes.dropped) == ["function_call.type"]
+
+
+def test_a_function_call_of_a_function_that_is_not_there_is_refused_by_its_own_name():
+    with pytest.raises(BadRequest) as caught:
+        ask(functions=[{"name": "f"}], function_call={"name": "g"})
+    assert caught.value.param == "function_call"
+
+
 @pytest.mark.parametrize(
     "choice",
     [{"type": "function", "function": {"name": "g"}}, {"type": "allowed_tools", "tools": []}],

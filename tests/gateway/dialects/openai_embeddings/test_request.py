@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.dialects.openai_embeddings.request import MOST_INPUTS
+from gateway.dialects.openai_embeddings.request import MOST_INPUTS, place
 from gateway.errors import BadRequest
 from tests.gateway.dialects.openai_embeddings.asking import MODEL, ask
 
@@ -97,3 +97,19 @@ def test_what_cannot_be_carried_out_is_refused_by_its_place(fields, param, told)
         ask(**fields)
     assert refused.value.param == param
     assert told in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("payload", "field", "path"),
+    [
+        ({"input": ["a", "b"]}, "requests[1].content.parts[0].text", "input[1]"),
+        ({"input": "a"}, "requests[0].content", "input"),
+        ({"input": ["a"] * 101}, "requests[0].content", "input"),
+        ({"input": "a", "dimensions": 9}, "requests[0].output_dimensionality", "dimensions"),
+        ({"input": "a"}, "requests[0].task_type", "google.task_type"),
+        ({"input": "a"}, "requests[0].model", "requests[0].model"),
+        ({"input": "a"}, "model", "model"),
+    ],
+)
+def test_what_gemini_names_has_the_clients_name(payload, field, path):
+    assert place(payload, field) == path

@@ -1,3 +1,5 @@
+import json
+
 from gateway.simulator.answers import Ask, whole
 from gateway.simulator.models import MODELS
 from gateway.simulator.strict import generate
@@ -46,18 +48,27 @@ def test_the_choice_of_tools_is_followed():
     assert parts_of(answer("now the sunrise", tools=TOOLS))[0]["functionCall"]["name"] == "sunrise"
 
 
-def test_results_become_text_unless_more_steps_are_wanted():
-    def then(question):
-        call = parts_of(answer(question, NEW, tools=TOOLS))
-        made = call[0]["functionCall"]
-        result = {"id": made["id"], "name": made["name"], "response": {"sky": "blue"}}
-        contents = [
-            {"role": "user", "parts": [{"text": question}]},
-            {"role": "model", "parts": call},
-            {"role": "user", "parts": [{"functionResponse": result}]},
-        ]
-        model = MODELS[NEW]
-        return parts_of(whole(Ask(generate({"contents": contents, "tools": TOOLS}, model), model)))
+def then(question, **fields):
+    """Give what a model says to the result of the call that it made."""
+    call = parts_of(answer(question, NEW, tools=TOOLS))
+    made = call[0]["functionCall"]
+    result = {"id": made["id"], "name": made["name"], "response": {"sky": "blue"}}
+    contents = [
+        {"role": "user", "parts": [{"text": question}]},
+        {"role": "model", "parts": call},
+        {"role": "user", "parts": [{"functionResponse": result}]},
+    ]
+    model = MODELS[NEW]
+    request = generate({"contents": contents, "tools": TOOLS, **fields}, model)
+    return parts_of(whole(Ask(request, model)))
 
+
+def test_results_become_text_unless_more_steps_are_wanted():
     assert then("weather")[0]["text"] == 'weather answered {"sky":"blue"}.'
     assert "functionCall" in then("weather in 2 steps")[0]
+
+
+def test_results_become_json_where_it_is_asked_for():
+    schema = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 7}}}
+    config = {"responseMimeType": "application/json", "responseJsonSchema": schema}
+    assert json.loads(then("weather", generationConfig=config)[0]["text"]) == {"n": 7}

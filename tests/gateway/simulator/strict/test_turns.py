@@ -29,6 +29,7 @@ REFUSED = [
     ([user({})], EMPTY),
     ([user({"text": ""})], EMPTY),
     ([user({"thought": True})], EMPTY),
+    ([ASK, model({"text": ""}), ASK], EMPTY),
     ([{"role": "assistant", "parts": [{"text": "a"}]}], "valid role: user, model"),
     ([{"role": "system", "parts": [{"text": "a"}]}], "valid role: user, model"),
     ([SAID, ASK], "start with a user turn"),
@@ -59,6 +60,7 @@ ACCEPTED = [
     [ASK, model(call("f"), call("g")), user(result("f")), user(result("g")), ASK],
     [ASK, model(call("f", id="1")), user(result("f", id="1"))],
     [ASK, model({"text": ""}, call("f")), user(result("f"))],
+    [ASK, model(call("f")), model({"text": ""}), user(result("f"))],
     [ASK, model({"text": "", "thoughtSignature": "skip_thought_signature_validator"}), ASK],
 ]
 

@@ -1,0 +1,139 @@
+"""Where in the client's payload stands what Gemini complains of by its own names.
+
+Looked for only when something is refused, and by value: of two equal texts both are to blame.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gateway.calls import snake
+from gateway.dialects.openai_chat import content, native, results
+from gateway.dialects.openai_chat.names import wire_name
+from gateway.dialects.openai_chat.overlay import OVERRULED
+from gateway.exchange import Blob, Json, UpstreamCall
+
+_STEP = re.compile(r"(\w+)|\[(\d{1,9})\]")
+_TOP = {
+    "serviceTier": "service_tier",
+    "safetySettings": "google.safety_settings",
+    "cachedContent": "google.cached_content",
+    "continuationToken": "google.continuation_token",
+}
+# The client's fields for Gemini's settings, beside those that native ones may overrule.
+_SETTINGS: Mapping[str, tuple[str, ...]] = {
+    **OVERRULED,
+    "thinkingConfig": ("thinking", "reasoning_effort", "reasoning"),
+    "imageConfig": ("image_config",),
+    "speechConfig": ("audio",),
+    "responseModalities": ("modalities",),
+    "responseFormat": ("response_format",),
+}
+_KINDS = ("parameters", "parametersJsonSchema", "name", "description")
+
+Media = Mapping[tuple[int, int], Blob]
+
+
+def place(payload: Json, media: Media, call: UpstreamCall, field: str) -> str:
+    """Give the path within *payload* for Gemini's *field* of *call*; *field* itself if unknown."""
+    steps = [int(index) if index else native.camel(name) for name, index in _STEP.findall(field)]
+    try:
+        return _place(payload, media, call, steps) or field
+    except (AttributeError, IndexError, KeyError, TypeError):
+        # Google names what is not there, or the payload is gone: a stream had begun.
+        return field
+
+
+def _place(payload: Json, media: Media, call: UpstreamCall, steps: list[Any]) -> str | None:
+    found: str | None = None
+    match steps:
+        case ["contents", int(turn), "parts", int(at), *rest]:
+            part = call.body["contents"][turn]["parts"][at]
+            found = next(_holders(payload, media, part, rest), None)
+        case ["systemInstruction", "parts", int(at), *rest]:
+            part = call.body["systemInstruction"]["parts"][at]
+            found = next(_holders(payload, media, part, rest), None)
+        case ["generationConfig", str(name), *_]:
+            found = _setting(payload, name)
+        case ["tools", int(tool), "functionDeclarations", int(at), *rest]:
+            declared = call.body["tools"][tool]["functionDeclarations"][at]["name"]
+            found = _function(payload, declared, rest)
+        case ["toolConfig", "retrievalConfig", *_]:
+            found = "google.retrieval_config"
+        case ["toolConfig", "functionCallingConfig", *_]:
+            told = (name for name in ("tool_choice", "function_call") if payload.get(name))
+            found = next(told, "google.function_calling_config")
+        case [str(name), *_]:
+            found = _TOP.get(name)
+    return found
+
+
+def _holders(payload: Json, media: Media, part: Json, rest: list[Any]) -> Iterator[str]:
+    """Give where the messages hold what became *part*; *rest* is what Gemini names of it."""
+    blob = part.get("inlineData") or part.get("fileData")
+    if blob is not None:
+        told = blob.get("data"), blob.get("fileUri")
+        beside = ".video_metadata" if rest[:1] == ["videoMetadata"] else ""
+        for (index, at), one in media.items():
+            if told == (one.data, one.uri):
+                yield f"messages[{index}].content[{at}]{beside}"
+    for index, message in enumerate(payload["messages"]):
+        path = f"messages[{index}]"
+        if "functionCall" in part:
+            yield from _calls(message, part["functionCall"], path)
+        elif "functionResponse" in part:
+            if _answers(message, part["functionResponse"]):
+                yield f"{path}.content"
+        elif "text" in part:
+            yield from _texts(message.get("content"), part["text"], f"{path}.content")
+
+
+def _calls(message: Json, call: Json, path: str) -> Iterator[str]:
+    """Give where *message*, which stands at *path*, holds what became *call*."""
+    for at, one in enumerate(message.get("tool_calls") or ()):
+        function = one.get("function") or one["custom"]
+        if wire_name(function["name"]) == call["name"]:
+            told = results.parse_object(function.get("arguments") or "")
+            if told is None or told == call["args"]:
+                yield f"{path}.tool_calls[{at}]"
+
+
+def _answers(message: Json, response: Json) -> bool:
+    """Say whether *message* is the result that became *response*."""
+    if message["role"] not in ("tool", "function"):
+        return False
+    text = "\n".join(content.texts(message.get("content")))
+    told: Json = response["response"]
+    return results.response(text) == told
+
+
+def _texts(body: Any, text: str, path: str) -> Iterator[str]:
+    """Give where the content *body*, which stands at *path*, holds *text*."""
+    if body == text:
+        yield path
+    for at, one in enumerate(body if isinstance(body, list) else ()):
+        if text in (one.get("text"), one.get("refusal")):
+            yield f"{path}[{at}]"
+
+
+def _setting(payload: Json, name: str) -> str | None:
+    """Give the client's field for Gemini's setting *name*."""
+    if native.google(payload).get(name) is not None:
+        return f"google.{snake(name)}"
+    fields = _SETTINGS.get(name, ())
+    return next((field for field in fields if payload.get(field) is not None), None)
+
+
+def _function(payload: Json, declared: str, rest: list[Any]) -> str | None:
+    """Give where the function is told that went up under the name *declared*."""
+    within = ""
+    if rest and rest[0] in _KINDS:
+        within = f".{str(rest[0]).removesuffix('JsonSchema')}"
+    for at, tool in enumerate(payload.get("tools") or ()):
+        for kind in ("function", "custom"):
+            if kind in tool and wire_name(tool[kind]["name"]) == declared:
+                return f"tools[{at}].{kind}{within}"
+    for at, function in enumerate(payload.get("functions") or ()):
+        if wire_name(function["name"]) == declared:
+            return f"functions[{at}]{within}"
+    return None
