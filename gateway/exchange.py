@@ -6,7 +6,7 @@ middleware that provides them; the order check at start-up makes an early read i
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -114,6 +114,14 @@ class Usage:
     calls: int = 1
     tier: str = ""
 
+    def add(self, other: "Usage") -> None:
+        """Count *other* in; the tier stays."""
+        for name in _COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+_COUNTS = tuple(one.name for one in fields(Usage) if one.type is int)
+
 
 # Not frozen, as the other two of its kind: that would make them three times as slow to make.
 @dataclass(slots=True)
@@ -142,7 +150,9 @@ class UpstreamCall:
 class Outcome:
     """What became of the exchange; read by the log line, the ledger and the limits.
 
-    *cost* is in USD, an estimate; None where no price is known.
+    *cost* is in USD, an estimate; None where no price is known. *unread* are events that came and
+    that `Reply.feed` was not given, because another call failed; *wasted* is what models used for
+    answers that were asked for again.
     """
 
     begun: bool = False
@@ -156,6 +166,8 @@ class Outcome:
     error: GatewayError | None = None
     client_gone: bool = False
     status: int = 0
+    unread: tuple[Json, ...] = ()
+    wasted: tuple[tuple[str, Usage], ...] = ()
 
 
 class Reply(Protocol):

@@ -21,7 +21,10 @@ _COUNTS_TEXTS = frozenset({"embedContent", "batchEmbedContents"})
 class GeminiReply:
     """Read the events of one reply. *sunset* is when Gemini retires the model, as an HTTP date."""
 
-    __slots__ = ("_asked", "_ended", "_metadata", "_reason", "_searches", "_streamed", "sunset")
+    __slots__ = (
+        *("_asked", "_came", "_ended", "_metadata", "_reason", "_searches", "_streamed"),
+        "sunset",
+    )
 
     def __init__(self, call: UpstreamCall) -> None:
         # A whole answer is whole, whatever it holds.
@@ -29,6 +32,7 @@ class GeminiReply:
         # Vectors come without counts: what was asked is measured before it is forgotten.
         texts = call.action in _COUNTS_TEXTS
         self._asked = len(orjson.dumps(call.body)) // BYTES_PER_TOKEN if texts else 0
+        self._came = False
         self._metadata: Json = {}
         # By candidate: what is told again later is no other search.
         self._searches: dict[Any, int] = {}
@@ -38,12 +42,14 @@ class GeminiReply:
 
     @property
     def usage(self) -> Usage | None:
-        """The counts of the last event that told any; an estimate for vectors."""
+        """The counts of the last event that told any; an estimate for vectors that came."""
         if self._metadata:
             counts = usage.count(self._metadata)
             counts.searches = sum(self._searches.values())
             return counts
-        return Usage(prompt=self._asked, total=self._asked) if self._asked else None
+        if not (self._came and self._asked):
+            return None
+        return Usage(prompt=self._asked, total=self._asked)
 
     @property
     def finish_reason(self) -> str | None:
@@ -56,6 +62,7 @@ class GeminiReply:
 
     def feed(self, *events: Json) -> list[Json]:
         """Note what *events* tell and pass them on. Raises `UpstreamError` for what is none."""
+        self._came = True
         try:
             for event in events:
                 self._note(event)

@@ -25,6 +25,17 @@ def count(metadata: Json) -> Usage:
     return tally(metadata)[0]
 
 
+def count_of(event: Json) -> Usage | None:
+    """Give what an answer that consists of *event* alone used; None where that is not told."""
+    metadata = event.get("usageMetadata")
+    if type(metadata) is not dict:
+        return None
+    usage = count(metadata)
+    for candidate in event.get("candidates") or ():
+        usage.searches += searches(candidate.get("groundingMetadata"))
+    return usage
+
+
 def tally(metadata: Json) -> tuple[Usage, Tokens, Tokens]:
     """Give the counts of one reply, and what modalities its prompt and its completion are of.
 

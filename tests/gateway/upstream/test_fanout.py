@@ -119,3 +119,18 @@ async def test_the_counts_are_those_of_all_copies(gemini):
         "serviceTier": "standard",
         "calls": 3,
     }
+
+
+async def test_what_waits_to_be_read_is_told_when_its_reader_fails(gemini):
+    outcome = Outcome()
+    async with ScriptedUpstream(stream(LAST)) as scripted:
+        upstream = await gemini(scripted.url)
+        with pytest.raises(UpstreamTruncated):
+            async with upstream.open(CALL, outcome, Notes()) as batches:
+                (first,) = await anext(batches)
+                await asyncio.sleep(0.01)
+                raise UpstreamTruncated("the reader gave up")
+    *events, counts = outcome.unread
+    told = [first, *events]
+    assert sorted(one["candidates"][0]["index"] for one in told) == [0, 1, 2]
+    assert counts["usageMetadata"]["totalTokenCount"] == 15

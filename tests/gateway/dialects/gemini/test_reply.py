@@ -85,6 +85,8 @@ def test_other_actions_end_without_a_reason():
 @pytest.mark.parametrize("action", ["embedContent", "batchEmbedContents"])
 def test_the_tokens_of_vectors_are_estimated_unless_they_are_told(action):
     one = reply(action, content={"parts": [{"text": "a" * 400}]})
+    assert one.usage is None, "no vector came yet"
+    one.feed({"embedding": {"values": [1.0]}})
     assert one.usage.prompt == one.usage.total > 100
     one.feed({"embedding": {}, "usageMetadata": {"promptTokenCount": 7}})
     assert one.usage.prompt == 7
