@@ -156,14 +156,15 @@ class ChatReply:
 
     def _feed(self, event: Json, chunks: list[Json]) -> None:
         """Put what *event* says behind *chunks*."""
-        candidates = event.get("candidates")
-        if candidates:
-            for candidate in candidates:
-                self._candidate(candidate, chunks)
+        # First, because it is paid for whatever the rest turns out to be.
         metadata = event.get("usageMetadata")
         if type(metadata) is dict:
             self._metadata = metadata
             self._counts = None
+        candidates = event.get("candidates")
+        if candidates:
+            for candidate in candidates:
+                self._candidate(candidate, chunks)
         if "error" in event:
             raise told_in_event(event["error"])
         if "promptFeedback" in event:
