@@ -96,9 +96,10 @@ class Notes:
 class Usage:
     """Token counts: *prompt* includes *cached*, *completion* includes *thoughts*.
 
-    What costs another price than text is counted besides: sound in the prompt and in its cached
-    part, images and sound in the completion, and *searches* of the web. It is the sum of so many
-    *calls*. *tier* is the one that served it, in Gemini's word; empty where it was not told.
+    What may cost another price than text is counted besides: sound and images in the prompt, sound
+    in its cached part, images, sound and videos in the completion, *searches* of the web and those
+    of *maps*. It is the sum of so many *calls*. *tier* is the one that served it, in Gemini's word;
+    empty where it was not told.
     """
 
     prompt: int = 0
@@ -107,10 +108,13 @@ class Usage:
     cached: int = 0
     thoughts: int = 0
     audio_input: int = 0
+    image_input: int = 0
     audio_cached: int = 0
     image_output: int = 0
     audio_output: int = 0
+    video_output: int = 0
     searches: int = 0
+    maps: int = 0
     calls: int = 1
     tier: str = ""
 

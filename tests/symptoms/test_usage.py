@@ -146,6 +146,38 @@ async def test_searches_are_paid_for_too(scripted, ledger, streaming):
     assert row["cost_nanos"] == 230_000 + 28_000_000
 
 
+FOUND = {"webSearchQueries": ["pizza near me"], "groundingChunks": [{"maps": {"title": "Pizza"}}]}
+
+
+@pytest.mark.parametrize(
+    ("model", "usd"),
+    [
+        ("gemini-2.5-flash", (3 * 0.30 + 2 * 2.50) / 1_000_000 + 0.025),
+        ("gemini-3.5-flash", (3 * 1.50 + 2 * 9.00) / 1_000_000 + 0.014),
+    ],
+)
+async def test_places_cost_what_google_takes_for_them(scripted, ledger, streaming, model, usd):
+    answer = [says({"text": "Joe's"}), says(finish="STOP", groundingMetadata=FOUND)]
+    async with scripted(answer, **ledger.settings) as (gateway, _):
+        told = await ask(gateway, streaming=streaming, model=model)
+    assert told.usage["cost"] == pytest.approx(usd)
+    [row] = ledger.rows()
+    assert row["cost_nanos"] == pytest.approx(usd * 1e9)
+
+
+async def test_videos_are_paid_for_as_videos(scripted, ledger, streaming):
+    filmed = {
+        "promptTokenCount": 10,
+        "candidatesTokenCount": 1_000,
+        "totalTokenCount": 1_010,
+        "candidatesTokensDetails": [{"modality": "VIDEO", "tokenCount": 900}],
+    }
+    answer = [says({"text": "Here"}, finish="STOP") | {"usageMetadata": filmed}]
+    async with scripted(answer, **ledger.settings) as (gateway, _):
+        told = await ask(gateway, streaming=streaming, model="gemini-omni-1.1-flash")
+    assert told.usage["cost"] == pytest.approx((10 * 1.5 + 100 * 9 + 900 * 17.5) / 1_000_000)
+
+
 @pytest.mark.parametrize(("tier", "times"), [("standard", 1), ("flex", 0.5), ("priority", 1.8)])
 async def test_a_tier_is_paid_for_as_the_one_that_served(scripted, ledger, streaming, tier, times):
     """Asked for as priority, a request may be served as standard, and costs no more then."""

@@ -1,11 +1,10 @@
 """A native reply: every event passes as it came, and is read for what is booked."""
 
-from typing import Any
-
 import orjson
 
 from gateway.dialects.openai_chat import usage
 from gateway.dialects.openai_chat.finish import native_reason
+from gateway.dialects.openai_chat.lookups import Lookups
 from gateway.dialects.openai_chat.reply import http_date
 from gateway.errors import UpstreamError, UpstreamTruncated
 from gateway.exchange import BYTES_PER_TOKEN, Json, UpstreamCall, Usage
@@ -22,7 +21,7 @@ class GeminiReply:
     """Read the events of one reply. *sunset* is when Gemini retires the model, as an HTTP date."""
 
     __slots__ = (
-        *("_asked", "_came", "_ended", "_metadata", "_reason", "_searches", "_streamed"),
+        *("_asked", "_came", "_ended", "_lookups", "_metadata", "_reason", "_streamed"),
         "sunset",
     )
 
@@ -34,8 +33,7 @@ class GeminiReply:
         self._asked = len(orjson.dumps(call.body)) // BYTES_PER_TOKEN if texts else 0
         self._came = False
         self._metadata: Json = {}
-        # By candidate: what is told again later is no other search.
-        self._searches: dict[Any, int] = {}
+        self._lookups = Lookups()
         self._reason: str | None = None
         self._ended = False
         self.sunset: str | None = None
@@ -45,7 +43,7 @@ class GeminiReply:
         """The counts of the last event that told any; an estimate for vectors that came."""
         if self._metadata:
             counts = usage.count(self._metadata)
-            counts.searches = sum(self._searches.values())
+            self._lookups.count(counts)
             return counts
         if not (self._came and self._asked):
             return None
@@ -80,8 +78,8 @@ class GeminiReply:
                 self._ended = True
                 if not candidate.get("index"):
                     self._reason = reason
-            if searches := usage.searches(candidate.get("groundingMetadata")):
-                self._searches[candidate.get("index") or 0] = searches
+            if grounding := candidate.get("groundingMetadata"):
+                self._lookups.note(candidate.get("index") or 0, grounding)
         if event.get("promptFeedback"):
             self._ended = True
         if event.get("modelStatus"):

@@ -18,6 +18,7 @@ from gateway.dialects.openai_chat.choice import Choice
 from gateway.dialects.openai_chat.closing import block, closing, ended, note
 from gateway.dialects.openai_chat.content import split_images
 from gateway.dialects.openai_chat.errors import told_in_event
+from gateway.dialects.openai_chat.lookups import Lookups
 from gateway.dialects.openai_chat.parts import translate
 from gateway.errors import UpstreamError, UpstreamTruncated
 from gateway.exchange import Json, Known, UpstreamCall, Usage
@@ -65,8 +66,9 @@ class ChatReply:
             self._counts = counts = usage.tally(self._metadata)
             for choice in self._choices.values():
                 if choice.grounding:
-                    found = usage.searches(choice.grounding.get("groundingMetadata"))
-                    counts[0].searches += found
+                    lookups = Lookups()
+                    lookups.note(0, choice.grounding.get("groundingMetadata"))
+                    lookups.count(counts[0])
         return None if self._counts is None else self._counts[0]
 
     @property

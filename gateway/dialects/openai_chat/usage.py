@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gateway.dialects.openai_chat.lookups import Lookups
 from gateway.exchange import CALLS, Json, Usage
 
 # Which modalities a list in `usageMetadata` tells of: those of prompt, cached part, completion.
@@ -12,8 +13,13 @@ _DETAILS = {
     "candidatesTokensDetails": 2,
 }
 _TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
-# VIDEO and DOCUMENT have no word of OpenAI's; they stay in the sum only.
-_MODALITIES = {"TEXT": "text_tokens", "IMAGE": "image_tokens", "AUDIO": "audio_tokens"}
+# VIDEO and DOCUMENT have no word of OpenAI's; they stay in the sum only. Videos cost another price.
+_MODALITIES = {
+    "TEXT": "text_tokens",
+    "IMAGE": "image_tokens",
+    "AUDIO": "audio_tokens",
+    "VIDEO": "video_tokens",
+}
 # Numbers of tokens by OpenAI's words for modalities.
 Tokens = dict[str, int]
 
@@ -30,9 +36,10 @@ def count_of(event: Json) -> Usage | None:
     metadata = event.get("usageMetadata")
     if type(metadata) is not dict:
         return None
-    usage = count(metadata)
-    for candidate in event.get("candidates") or ():
-        usage.searches += searches(candidate.get("groundingMetadata"))
+    usage, lookups = count(metadata), Lookups()
+    for index, candidate in enumerate(event.get("candidates") or ()):
+        lookups.note(index, candidate.get("groundingMetadata"))
+    lookups.count(usage)
     return usage
 
 
@@ -56,6 +63,7 @@ def tally(metadata: Json) -> tuple[Usage, Tokens, Tokens]:
         counts = tuple(count if type(count) is int else 0 for count in counts)
     prompt, tools, completion, thoughts, total, cached, calls = counts
     asked, held, told = _modalities(metadata)
+    asked.pop("video_tokens", 0)
     # Filled one by one: as arguments by name they would take three times as long.
     usage = Usage()
     usage.prompt = prompt + tools
@@ -64,19 +72,15 @@ def tally(metadata: Json) -> tuple[Usage, Tokens, Tokens]:
     usage.cached = cached
     usage.thoughts = thoughts
     usage.audio_input = asked.get("audio_tokens", 0)
+    usage.image_input = asked.get("image_tokens", 0)
     usage.audio_cached = held.get("audio_tokens", 0)
     usage.image_output = told.get("image_tokens", 0)
     usage.audio_output = told.get("audio_tokens", 0)
+    usage.video_output = told.pop("video_tokens", 0)
     usage.calls = calls or 1
     if "serviceTier" in metadata:
         usage.tier = str(metadata["serviceTier"] or "").lower()
     return usage, asked, told
-
-
-def searches(grounding: Any) -> int:
-    """Count the searches that a candidate's `groundingMetadata` tells of."""
-    queries = grounding.get("webSearchQueries") if type(grounding) is dict else None
-    return len(queries) if type(queries) is list else 0
 
 
 def wire(usage: Usage, asked: Tokens, told: Tokens) -> Json:

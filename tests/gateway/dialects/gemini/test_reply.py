@@ -33,7 +33,8 @@ def test_searches_are_counted_once_for_each_candidate():
     one.feed({**event(groundingMetadata={}), "usageMetadata": USAGE})
     one.feed(event(groundingMetadata=searched))
     one.feed(event(groundingMetadata={"webSearchQueries": ["c"]}, index=1))
-    assert one.usage.searches == 3
+    one.feed(event(groundingMetadata={"webSearchQueries": ["d"]}, index=1))
+    assert one.usage.searches == 4
     assert one.usage.total == 5
 
 

@@ -14,13 +14,24 @@ FULL = {
         {"modality": "VIDEO", "tokenCount": 10},
     ],
     "toolUsePromptTokensDetails": [{"modality": "TEXT", "tokenCount": 20}],
-    "candidatesTokensDetails": [{"modality": "AUDIO", "tokenCount": 30}, {"modality": "TEXT"}],
+    "candidatesTokensDetails": [
+        {"modality": "AUDIO", "tokenCount": 20},
+        {"modality": "VIDEO", "tokenCount": 10},
+        {"modality": "TEXT"},
+    ],
 }
 
 
 def test_tool_tokens_are_prompt_and_thoughts_are_completion():
     assert count(FULL) == Usage(
-        prompt=120, completion=80, total=200, cached=64, thoughts=50, audio_output=30
+        prompt=120,
+        completion=80,
+        total=200,
+        cached=64,
+        thoughts=50,
+        image_input=30,
+        audio_output=20,
+        video_output=10,
     )
 
 
@@ -60,7 +71,7 @@ def test_the_details_tell_of_cache_thoughts_and_modalities():
     }
     assert usage["completion_tokens_details"] == {
         "reasoning_tokens": 50,
-        "audio_tokens": 30,
+        "audio_tokens": 20,
         "text_tokens": 0,
     }
     assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (
