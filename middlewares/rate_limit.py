@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from multidict import istr
@@ -12,7 +13,7 @@ from gateway.calls import setting
 from gateway.catalog import Catalog
 from gateway.errors import Forbidden, GatewayError, QuotaSpent, RateLimited, Unavailable
 from gateway.exchange import BYTES_PER_TOKEN, Exchange, License, UpstreamCall, Usage
-from gateway.keys import CATALOG, EXCHANGE, METRICS, PRICES, STATE
+from gateway.keys import CATALOG, EXCHANGE, METRICS, PRICES, SETTINGS, STATE
 from gateway.metrics import Metrics
 from gateway.prices import Prices
 from gateway.state.habits import Habits
@@ -47,12 +48,19 @@ _WORDS: Final = {
 }
 # What is known better once the payload is.
 _ESTIMATED: Final = frozenset({TOKENS, USD})
+_ESTIMATE: Final = f"{__name__}:TokenEstimate"
+_UNFORESEEN: Final = (
+    f"without {_ESTIMATE} in the chain, quotas of tokens and USD are overshot by requests that run"
+    " and cost more than usual, and models without a price cost nothing"
+)
 # Without a payload.
 _ONE_REQUEST: Final[Amounts] = (1, 0, 0, 0)
 _HEADERS: Final = {
     unit: tuple(istr(f"x-ratelimit-{what}-{word}") for what in ("limit", "remaining", "reset"))
     for unit, word in ((REQUESTS, "requests"), (TOKENS, "tokens"))
 }
+
+_log = structlog.get_logger("gateway")
 
 # The three header names of a unit, and the indexes of the rules they may tell of.
 Shown = list[tuple[tuple[istr, ...], list[int]]]
@@ -106,9 +114,12 @@ class RateLimit:
         self._accounts: dict[str, Account] = {}
 
     async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
-        """Count in the store of *app*."""
+        """Count in the store of *app*; warn where nothing corrects what is reserved."""
         self._store = app.get(STATE, self._store)
         self._metrics = app.get(METRICS)
+        settings = app.get(SETTINGS)
+        if settings is not None and _ESTIMATE not in [one["use"] for one in settings.middlewares]:
+            _log.warning("quotas_unforeseen", reason=_UNFORESEEN)
         yield
 
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:

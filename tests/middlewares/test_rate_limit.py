@@ -5,15 +5,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import structlog
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from structlog.testing import capture_logs
 
 from gateway.errors import GatewayError, Unavailable
 from gateway.exchange import Exchange, License, Limits, UpstreamCall, Usage
 from gateway.keys import EXCHANGE, METRICS, PRICES, STATE
 from gateway.metrics import Metrics
 from gateway.prices import Prices
-from gateway.settings import Price
+from gateway.settings import Price, Settings
 from gateway.state.memory import MemoryStore
 from middlewares.rate_limit import RateLimit, TokenEstimate, duration
 from tests.running import LICENSE, settings_for
@@ -475,3 +477,18 @@ async def test_a_replaced_name_costs_what_its_replacement_does(running, simulato
     assert (first, again) == (200, 200)
     assert headers["x-gateway-model"] == replacement
     assert body["usage"]["cost"] > 0
+
+
+@pytest.mark.parametrize("is_foreseen", [True, False])
+async def test_a_chain_that_foresees_no_cost_is_warned_of_at_the_start(
+    running, simulator, is_foreseen
+):
+    left_out = "" if is_foreseen else "middlewares.rate_limit:TokenEstimate"
+    chain = [table for table in Settings().middlewares if table["use"] != left_out]
+    structlog.reset_defaults()
+    with capture_logs() as logs:
+        async with running(settings_for(simulator.url, middlewares=chain)):
+            pass
+    told = [line for line in logs if line["event"] == "quotas_unforeseen"]
+    assert [line["log_level"] for line in told] == ([] if is_foreseen else ["warning"])
+    assert all("without middlewares.rate_limit:TokenEstimate" in line["reason"] for line in told)
