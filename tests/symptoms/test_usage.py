@@ -33,6 +33,7 @@ async def test_cached_tokens_are_told_booked_and_cheap(scripted, ledger, streami
     assert told.usage["cost"] == pytest.approx((100 * 10 + 900 * 1 + 2 * 100) / 1_000_000)
     [row] = ledger.rows()
     assert [row[name] for name in ("prompt", "cached", "completion")] == [1000, 900, 2]
+    assert row["audio_input"] is None, "nothing but text"
     assert row["cost_nanos"] == (100 * 10 + 900 * 1 + 2 * 100) * 1_000
 
 
@@ -163,6 +164,7 @@ async def test_places_cost_what_google_takes_for_them(scripted, ledger, streamin
     assert told.usage["cost"] == pytest.approx(usd)
     [row] = ledger.rows()
     assert row["cost_nanos"] == pytest.approx(usd * 1e9)
+    assert row["searches"] == 1
 
 
 async def test_videos_are_paid_for_as_videos(scripted, ledger, streaming):
@@ -176,6 +178,8 @@ async def test_videos_are_paid_for_as_videos(scripted, ledger, streaming):
     async with scripted(answer, **ledger.settings) as (gateway, _):
         told = await ask(gateway, streaming=streaming, model="gemini-omni-1.1-flash")
     assert told.usage["cost"] == pytest.approx((10 * 1.5 + 100 * 9 + 900 * 17.5) / 1_000_000)
+    [row] = ledger.rows()
+    assert (row["video_output"], row["image_output"], row["searches"]) == (900, 0, 0)
 
 
 @pytest.mark.parametrize(("tier", "times"), [("standard", 1), ("flex", 0.5), ("priority", 1.8)])
