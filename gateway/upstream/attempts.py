@@ -162,12 +162,15 @@ class Attempts:
     async def _hedged(self) -> tuple[Answer, Credential]:
         """Make one attempt, or two side by side if the first is slow."""
         upstream = self._upstream
-        return await hedged(
+        began = await hedged(
             self._once,
             after_s=upstream.settings.hedge_after_s,
             allowed=lambda: self._left() > 0 and upstream.budget.take(),
             discard=upstream.discard,
         )
+        # The attempt that was made last may be the one that lost.
+        self._outcome.credential = began[1].name
+        return began
 
     def _mend(self, fault: Fault) -> bool:
         """Change the call so that *fault* cannot come again; say whether that was possible."""

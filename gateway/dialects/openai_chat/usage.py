@@ -13,13 +13,8 @@ _DETAILS = {
     "candidatesTokensDetails": 2,
 }
 _TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
-# VIDEO and DOCUMENT have no word of OpenAI's; they stay in the sum only. Videos cost another price.
-_MODALITIES = {
-    "TEXT": "text_tokens",
-    "IMAGE": "image_tokens",
-    "AUDIO": "audio_tokens",
-    "VIDEO": "video_tokens",
-}
+# VIDEO and DOCUMENT have no word of OpenAI's; they stay in the sum only.
+_MODALITIES = {"TEXT": "text_tokens", "IMAGE": "image_tokens", "AUDIO": "audio_tokens"}
 # Numbers of tokens by OpenAI's words for modalities.
 Tokens = dict[str, int]
 
@@ -63,7 +58,6 @@ def tally(metadata: Json) -> tuple[Usage, Tokens, Tokens]:
         counts = tuple(count if type(count) is int else 0 for count in counts)
     prompt, tools, completion, thoughts, total, cached, calls = counts
     asked, held, told = _modalities(metadata)
-    asked.pop("video_tokens", 0)
     # Filled one by one: as arguments by name they would take three times as long.
     usage = Usage()
     usage.prompt = prompt + tools
@@ -76,7 +70,8 @@ def tally(metadata: Json) -> tuple[Usage, Tokens, Tokens]:
     usage.audio_cached = held.get("audio_tokens", 0)
     usage.image_output = told.get("image_tokens", 0)
     usage.audio_output = told.get("audio_tokens", 0)
-    usage.video_output = told.pop("video_tokens", 0)
+    if "candidatesTokensDetails" in metadata:
+        usage.video_output = _videos(metadata["candidatesTokensDetails"])
     usage.calls = calls or 1
     if "serviceTier" in metadata:
         usage.tier = str(metadata["serviceTier"] or "").lower()
@@ -98,6 +93,16 @@ def service_tier(usage: Usage) -> Json:
     """Give the tier that served the request as OpenAI's field; nothing where it was not told."""
     tier = _TIERS.get(usage.tier)
     return {"service_tier": tier} if tier else {}
+
+
+def _videos(details: Any) -> int:
+    """Give the tokens of videos in a completion, which have a price of their own."""
+    tokens = 0
+    for detail in details if type(details) is list else ():
+        if type(detail) is dict and detail.get("modality") == "VIDEO":
+            told = detail.get("tokenCount")
+            tokens += told if type(told) is int else 0
+    return tokens
 
 
 def _modalities(metadata: Json) -> tuple[Tokens, Tokens, Tokens]:
