@@ -193,6 +193,9 @@ class TokenEstimate:
         """
         held = request.get(_HELD)
         if held is not None and self._store is not None:
+            if not held.prompt:
+                # Only now it is known how long a body is that came in chunks.
+                held.prompt = _tokens_of(request.content.total_bytes)
             demand = self._foreseen(held, request[EXCHANGE].call)
             taken = held.grant.demand
             if _differs(taken[TOKENS], demand[TOKENS]) or _differs(taken[USD], demand[USD]):
@@ -238,7 +241,10 @@ def _shown(plan: Plan) -> Shown:
 
 
 def _prompt_tokens(request: web.Request) -> int:
-    length = request.content_length or 0
+    return _tokens_of(request.content_length or 0)
+
+
+def _tokens_of(length: int) -> int:
     return (length if length < LARGEST_TEXT_BYTES else LARGEST_TEXT_BYTES) // BYTES_PER_TOKEN
 
 

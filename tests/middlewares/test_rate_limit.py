@@ -1,6 +1,7 @@
 """The chain's guard of limits, with the store in memory and a real aiohttp server around it."""
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from gateway.prices import Prices
 from gateway.settings import Price, Settings
 from gateway.state.memory import MemoryStore
 from middlewares.rate_limit import RateLimit, TokenEstimate, duration
+from tests.faults.scripted import LAST, STALL, ScriptedUpstream, answer
 from tests.running import LICENSE, settings_for
 
 
@@ -492,3 +494,32 @@ async def test_a_chain_that_foresees_no_cost_is_warned_of_at_the_start(
     told = [line for line in logs if line["event"] == "quotas_unforeseen"]
     assert [line["log_level"] for line in told] == ([] if is_foreseen else ["warning"])
     assert all("without middlewares.rate_limit:TokenEstimate" in line["reason"] for line in told)
+
+
+async def test_a_body_that_comes_in_chunks_is_reserved_for_by_its_length(running):
+    prompt = "word " * 10_000
+    asked = {"messages": [{"role": "user", "content": prompt}], "max_tokens": 10}
+    body = json.dumps({"model": "gemini-2.5-flash", **asked}).encode()
+
+    async def in_pieces():
+        yield body[:100]
+        yield body[100:]
+
+    licenses = [{"id": "tester", "key": LICENSE, "tokens_per_day": 1_000_000}]
+    headers = {"Authorization": LICENSE}
+    async with (
+        ScriptedUpstream([STALL, *answer(200, LAST)]) as upstream,
+        running(settings_for(upstream.url, licenses=licenses)) as gateway,
+    ):
+        url = f"{gateway.url}/v1/chat/completions"
+        running_one = asyncio.ensure_future(
+            gateway.session.post(url, data=in_pieces(), headers=headers)
+        )
+        while not upstream.seen:
+            await gateway.tick()
+        async with gateway.session.get(f"{gateway.url}/v1/usage", headers=headers) as response:
+            left = int(response.headers["x-ratelimit-remaining-tokens"])
+        upstream.release.set()
+        async with await running_one as response:
+            assert response.status == 200
+    assert 1_000_000 - left == len(body) // 4 + 10
