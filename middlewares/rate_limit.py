@@ -204,13 +204,14 @@ class TokenEstimate:
 
     def _foreseen(self, held: Held, call: UpstreamCall) -> Amounts:
         habit = held.account.habits.of(call.model)
+        prompt = held.prompt * call.copies
         output = _most_output(call) or habit.output_tokens
         usd = float(held.grant.demand[USD])
         if USD in held.account.units and self._prices is not None:
             tier = call.body.get("serviceTier") or call.body.get("service_tier") or ""
-            usage = Usage(held.prompt, int(output), tier=str(tier).lower())
+            usage = Usage(prompt, int(output), calls=call.copies, tier=str(tier).lower())
             usd = self._cost(self._prices, call.model, usage) * NANOS_PER_USD
-        return _demand(held.prompt + output, usd)
+        return _demand(prompt + output, usd)
 
     def _cost(self, prices: Prices, model: str, usage: Usage) -> float:
         cost = prices.cost(model, usage)

@@ -17,7 +17,7 @@ from gateway.calls import moved
 from gateway.dialects.openai_chat.finish import worth_retrying
 from gateway.dialects.openai_chat.usage import count_of
 from gateway.errors import GatewayError, UpstreamAuth, UpstreamEmpty, UpstreamOverloaded
-from gateway.exchange import Json, Notes, Outcome, UpstreamCall
+from gateway.exchange import Notes, Outcome, UpstreamCall
 from gateway.healing import heal, hint
 from gateway.upstream.answer import Answer, Failed
 from gateway.upstream.breaker import HOST
@@ -313,9 +313,10 @@ class Attempts:
                 answer = await self._upstream.post(self._call, credential)
                 first = await answer.begin()
                 if self._may_be_weak() and (reason := worth_retrying(first)):
-                    await self._refuse_weak(answer, first, reason)
+                    await self._refuse_weak(answer, reason)
         except BaseException as error:
             if answer is not None:
+                self._note_wasted(answer)
                 answer.close()
             if isinstance(error, TimeoutError | aiohttp.ClientError | OSError):
                 raise Failed(fault_of_exception(error)) from None
@@ -328,14 +329,19 @@ class Attempts:
         may_ask = not (self._weak or call.verbatim) and self._left() > 0
         return may_ask and call.action == "generateContent"
 
-    async def _refuse_weak(self, answer: Answer, first: Json, reason: str) -> None:
+    def _note_wasted(self, answer: Answer) -> None:
+        """Note what *answer*, which is given up, has cost by its last event that tells."""
+        for event in reversed(answer.unread()):
+            if (usage := count_of(event)) is not None:
+                self._outcome.wasted += ((self._call.model, usage),)
+                return
+
+    async def _refuse_weak(self, answer: Answer, reason: str) -> None:
         """Refuse, once, an answer that is empty or malformed: a second try often mends it."""
         # An empty STOP may come first and text after it. Once the head is out, a weak answer is
         # better than none.
         if await answer.is_single() and not self._outcome.begun:
             self._weak = True
-            if (usage := count_of(first)) is not None:
-                self._outcome.wasted += ((self._call.model, usage),)
             self._call = hint(self._call, reason, self._notes)
             raise Failed(Fault(Kind.WEAK, UpstreamEmpty(f"The model ended with {reason}.")))
 

@@ -9,6 +9,7 @@ from gateway.keys import DATABASE, LEDGER, METRICS
 from gateway.ledger.report import Span, sums
 from tests.faults.scripted import (
     CLOSE,
+    END,
     LAST,
     SSE,
     STALL,
@@ -215,6 +216,19 @@ async def test_an_answer_that_was_asked_for_again_is_booked_beside_the_other(bil
         assert len(upstream.seen) == 2
         assert (usage["total_tokens"], usage["cost"]) == (5, pytest.approx(0.000_23))
         assert await booked(gateway) == costing(3 + 3, 90 + 2)
+
+
+async def test_a_stream_that_began_with_an_error_behind_is_booked_beside_the_other(billing):
+    error = {"error": {"code": 503, "status": "UNAVAILABLE", "message": "Overloaded"}}
+    counts = {"promptTokenCount": 3, "candidatesTokenCount": 1, "totalTokenCount": 4}
+    began = data({**event("a"), "usageMetadata": counts}) + data(error)
+    scripts = [SSE, chunk(began), END], stream(LAST)
+    async with (
+        ScriptedUpstream(*scripts) as upstream,
+        billing(upstream.url, max_attempts=2) as gateway,
+    ):
+        assert (await gateway.stream(model=SINGLE)).text == "end"
+        assert await booked(gateway) == costing(3 + 3, 1 + 2)
 
 
 async def test_an_answer_that_was_asked_for_again_in_vain_is_booked(billing):

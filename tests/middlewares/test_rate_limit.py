@@ -350,10 +350,10 @@ class Foreseeing(House):
         self.call = UpstreamCall(model, {"generationConfig": config}, stream=False, copies=copies)
 
 
-async def reserved(house: House, client: TestClient) -> int:
+async def reserved(house: House, client: TestClient, body: bytes = b"") -> int:
     """Give how many tokens one request holds while it runs."""
     house.gate, house.entered = asyncio.Event(), asyncio.Event()
-    running = asyncio.ensure_future(client.post("/chat"))
+    running = asyncio.ensure_future(client.post("/chat", data=body))
     await house.entered.wait()
     answer = await client.get("/models")
     house.gate.set()
@@ -379,6 +379,12 @@ async def test_as_much_is_reserved_as_the_answer_may_have_at_most(clock, serve, 
     client = await serve(house)
     assert await reserved(house, client) == tokens
     assert (await client.get("/models")).headers["x-ratelimit-remaining-tokens"] == "100000"
+
+
+async def test_each_copy_is_expected_to_bring_the_prompt(clock, serve):
+    house = Foreseeing(clock, tokens_per_day=100_000)
+    house.asks(copies=4, maxOutputTokens=100)
+    assert await reserved(house, await serve(house), b"x" * 4_000) == 4 * 1_000 + 400
 
 
 async def test_without_a_bound_the_habit_with_that_model_is_reserved(clock, serve):

@@ -27,13 +27,15 @@ def count(metadata: Json) -> Usage:
 
 
 def count_of(event: Json) -> Usage | None:
-    """Give what an answer that consists of *event* alone used; None where that is not told."""
+    """Give what an answer that ends with *event* used; None where that is not told."""
     metadata = event.get("usageMetadata")
     if type(metadata) is not dict:
         return None
     usage, lookups = count(metadata), Lookups()
-    for index, candidate in enumerate(event.get("candidates") or ()):
-        lookups.note(index, candidate.get("groundingMetadata"))
+    candidates = event.get("candidates")
+    for index, candidate in enumerate(candidates if type(candidates) is list else ()):
+        if type(candidate) is dict:
+            lookups.note(index, candidate.get("groundingMetadata"))
     lookups.count(usage)
     return usage
 

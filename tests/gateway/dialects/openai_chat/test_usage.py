@@ -1,4 +1,6 @@
-from gateway.dialects.openai_chat.usage import count, service_tier, tally, wire
+import pytest
+
+from gateway.dialects.openai_chat.usage import count, count_of, service_tier, tally, wire
 from gateway.exchange import Usage
 
 FULL = {
@@ -88,3 +90,15 @@ def test_the_tier_is_told_in_openais_words():
     for strange in ("new", "", None, ["flex"]):
         assert service_tier(count({"serviceTier": strange})) == {}
     assert service_tier(count({})) == {}
+
+
+def test_an_event_alone_tells_of_its_searches_too():
+    searched = {"groundingMetadata": {"webSearchQueries": ["a", "b"]}}
+    found = count_of({"candidates": [searched, searched], "usageMetadata": FULL})
+    assert (found.total, found.searches) == (200, 4)
+    assert count_of({"candidates": [searched]}) is None
+
+
+@pytest.mark.parametrize("candidates", [None, 5, {"a": 1}, [5], [None], ["x"]])
+def test_an_event_of_a_strange_shape_is_counted(candidates):
+    assert count_of({"candidates": candidates, "usageMetadata": FULL}).total == 200
