@@ -6,7 +6,7 @@ middleware that provides them; the order check at start-up makes an early read i
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -97,9 +97,10 @@ class Notes:
 class Usage:
     """Token counts: *prompt* includes *cached*, *completion* includes *thoughts*.
 
-    What costs another price than text is counted besides: sound in the prompt and in its cached
-    part, images and sound in the completion, and *searches* of the web. It is the sum of so many
-    *calls*. *tier* is the one that served it, in Gemini's word; empty where it was not told.
+    What may cost another price than text is counted besides: sound and images in the prompt, sound
+    in its cached part, images, sound and videos in the completion, *searches* of the web and those
+    of *maps*. It is the sum of so many *calls*. *tier* is the one that served it, in Gemini's word;
+    empty where it was not told.
     """
 
     prompt: int = 0
@@ -108,12 +109,23 @@ class Usage:
     cached: int = 0
     thoughts: int = 0
     audio_input: int = 0
+    image_input: int = 0
     audio_cached: int = 0
     image_output: int = 0
     audio_output: int = 0
+    video_output: int = 0
     searches: int = 0
+    maps: int = 0
     calls: int = 1
     tier: str = ""
+
+    def add(self, other: "Usage") -> None:
+        """Count *other* in; the tier stays."""
+        for name in _COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+_COUNTS = tuple(one.name for one in fields(Usage) if one.type is int)
 
 
 # Not frozen, as the other two of its kind: that would make them three times as slow to make.
@@ -143,7 +155,9 @@ class UpstreamCall:
 class Outcome:
     """What became of the exchange; read by the log line, the ledger and the limits.
 
-    *cost* is in USD, an estimate; None where no price is known.
+    *cost* is in USD, an estimate; None where no price is known. *unread* are events that came and
+    that `Reply.feed` was not given, because another call failed; *wasted* is what models used for
+    answers that were asked for again.
     """
 
     begun: bool = False
@@ -157,6 +171,8 @@ class Outcome:
     error: GatewayError | None = None
     client_gone: bool = False
     status: int = 0
+    unread: tuple[Json, ...] = ()
+    wasted: tuple[tuple[str, Usage], ...] = ()
 
 
 class Reply(Protocol):

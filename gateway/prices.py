@@ -94,14 +94,16 @@ def _estimate(price: Price, tiers: Mapping[str, float]) -> Estimate:
     above = price.long.above if price.long else inf
     standard = _by_length(price, 1.0)
     others = {tier: _by_length(price, share) for tier, share in tiers.items()}
-    query, prompt = price.search_queries * _PER_SEARCH, price.search_prompts * _PER_SEARCH
+    query = price.search_queries * _PER_SEARCH
+    web_prompt, map_prompt = price.search_prompts * _PER_SEARCH, price.map_prompts * _PER_SEARCH
 
     def estimate(usage: Usage) -> float:
         usual, long = others.get(usage.tier, standard)
         tokens = (long if usage.prompt > above * usage.calls else usual)(usage)
-        if not usage.searches:
+        if not (usage.searches or usage.maps):
             return tokens
-        return _rounded(tokens + usage.searches * query + usage.calls * prompt)
+        prompt = (web_prompt if usage.searches else 0) + (map_prompt if usage.maps else 0)
+        return _rounded(tokens + (usage.searches + usage.maps) * query + usage.calls * prompt)
 
     return estimate
 
@@ -117,13 +119,15 @@ def _by_rates(rates: Rates, share: float) -> Estimate:
     audio = _else(rates.audio_input, rates.input) * share
     image_out = _else(rates.image_output, rates.output) * share
     audio_out = _else(rates.audio_output, rates.output) * share
+    video_out = _else(rates.video_output, rates.output) * share
     # A cheaper tier is cheaper for what is new; cached tokens keep their price with most models.
     kept = max(share, 1.0)
     cached = fresh if rates.cached is None else rates.cached * kept
     audio_cached = cached if rates.audio_cached is None else rates.audio_cached * kept
 
     def estimate(usage: Usage) -> float:
-        if not (usage.cached or usage.audio_input or usage.image_output or usage.audio_output):
+        other_out = usage.image_output or usage.audio_output or usage.video_output
+        if not (usage.cached or usage.audio_input or other_out):
             # Nothing but text, as nearly always.
             text = usage.prompt * fresh + usage.completion * output
             return _rounded(text * _PER_TOKEN)
@@ -135,14 +139,16 @@ def _by_rates(rates: Rates, share: float) -> Estimate:
         new_audio = min(max(0, usage.audio_input - held_audio), new)
         images = min(usage.image_output, usage.completion)
         sound = min(usage.audio_output, usage.completion - images)
+        video = min(usage.video_output, usage.completion - images - sound)
         millions = (
             (new - new_audio) * fresh
             + new_audio * audio
             + (held - held_audio) * cached
             + held_audio * audio_cached
-            + (usage.completion - images - sound) * output
+            + (usage.completion - images - sound - video) * output
             + images * image_out
             + sound * audio_out
+            + video * video_out
         )
         return _rounded(millions * _PER_TOKEN)
 

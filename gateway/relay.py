@@ -29,6 +29,7 @@ from gateway.exchange import Batches, Exchange, Json, Outcome, Reply, UpstreamCa
 from gateway.keys import DRAIN, EXCHANGE, PRICES, SETTINGS, UPSTREAM
 from gateway.licenses.scope import require_model
 from gateway.pacemaker import Pacemaker
+from gateway.spending import settle
 
 _SSE_HEADERS: Final = {
     hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8",
@@ -53,22 +54,20 @@ async def generate(request: web.Request) -> web.StreamResponse:
         raise
     finally:
         drain.leave(task)
-        # Of a stream that was cut, too: what the last event told is booked.
-        outcome = exchange.outcome
-        outcome.usage = exchange.reply.usage
-        outcome.finish_reason = exchange.reply.finish_reason
-        if outcome.usage is not None and outcome.cost is None:
-            model = outcome.model or exchange.call.model
-            outcome.cost = app[PRICES].cost(model, outcome.usage)
+        settle(exchange, app[PRICES])
 
 
 async def whole(request: web.Request, exchange: Exchange) -> web.StreamResponse:
     """Answer with the whole reply in one piece."""
     events: list[Json] = []
     opening = request.app[UPSTREAM].open(exchange.call, exchange.outcome, exchange.notes)
-    async with opening as batches:
-        async for batch in batches:
-            events += batch
+    try:
+        async with opening as batches:
+            async for batch in batches:
+                events += batch
+    except BaseException:
+        exchange.outcome.unread = (*events, *exchange.outcome.unread)
+        raise
     if _has_sound(exchange.call):
         body = await asyncio.to_thread(_collected, exchange.reply, events)
     else:

@@ -170,6 +170,7 @@ class Rates(Section, frozen=True):
     audio_cached: Usd | None = None
     image_output: Usd | None = None
     audio_output: Usd | None = None
+    video_output: Usd | None = None
 
 
 class LongRates(Rates, frozen=True, kw_only=True):
@@ -181,11 +182,13 @@ class LongRates(Rates, frozen=True, kw_only=True):
 class Price(Rates, frozen=True):
     """What a model costs now, with *long* prompts, and what it will cost *next*.
 
-    Searches cost USD per thousand, by each query or by each prompt that was searched for.
+    Searches cost USD per thousand, by each query, of the web or of maps, or by each prompt that led
+    to some.
     """
 
     search_queries: Usd = 0.0
     search_prompts: Usd = 0.0
+    map_prompts: Usd = 0.0
     long: LongRates | None = None
     next: "NextPrice | None" = None
 

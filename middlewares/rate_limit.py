@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from multidict import istr
@@ -12,7 +13,7 @@ from gateway.calls import setting
 from gateway.catalog import Catalog
 from gateway.errors import Forbidden, GatewayError, QuotaSpent, RateLimited, Unavailable
 from gateway.exchange import BYTES_PER_TOKEN, Exchange, License, UpstreamCall, Usage
-from gateway.keys import CATALOG, EXCHANGE, METRICS, PRICES, STATE
+from gateway.keys import CATALOG, EXCHANGE, METRICS, PRICES, SETTINGS, STATE
 from gateway.metrics import Metrics
 from gateway.prices import Prices
 from gateway.state.habits import Habits
@@ -47,12 +48,19 @@ _WORDS: Final = {
 }
 # What is known better once the payload is.
 _ESTIMATED: Final = frozenset({TOKENS, USD})
+_ESTIMATE: Final = f"{__name__}:TokenEstimate"
+_UNFORESEEN: Final = (
+    f"without {_ESTIMATE} in the chain, quotas of tokens and USD are overshot by requests that run"
+    " and cost more than usual, and models without a price cost nothing"
+)
 # Without a payload.
 _ONE_REQUEST: Final[Amounts] = (1, 0, 0, 0)
 _HEADERS: Final = {
     unit: tuple(istr(f"x-ratelimit-{what}-{word}") for what in ("limit", "remaining", "reset"))
     for unit, word in ((REQUESTS, "requests"), (TOKENS, "tokens"))
 }
+
+_log = structlog.get_logger("gateway")
 
 # The three header names of a unit, and the indexes of the rules they may tell of.
 Shown = list[tuple[tuple[istr, ...], list[int]]]
@@ -106,9 +114,12 @@ class RateLimit:
         self._accounts: dict[str, Account] = {}
 
     async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
-        """Count in the store of *app*."""
+        """Count in the store of *app*; warn where nothing corrects what is reserved."""
         self._store = app.get(STATE, self._store)
         self._metrics = app.get(METRICS)
+        settings = app.get(SETTINGS)
+        if settings is not None and _ESTIMATE not in [one["use"] for one in settings.middlewares]:
+            _log.warning("quotas_unforeseen", reason=_UNFORESEEN)
         yield
 
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -182,6 +193,9 @@ class TokenEstimate:
         """
         held = request.get(_HELD)
         if held is not None and self._store is not None:
+            if not held.prompt:
+                # Only now it is known how long a body is that came in chunks.
+                held.prompt = _tokens_of(request.content.total_bytes)
             demand = self._foreseen(held, request[EXCHANGE].call)
             taken = held.grant.demand
             if _differs(taken[TOKENS], demand[TOKENS]) or _differs(taken[USD], demand[USD]):
@@ -190,13 +204,14 @@ class TokenEstimate:
 
     def _foreseen(self, held: Held, call: UpstreamCall) -> Amounts:
         habit = held.account.habits.of(call.model)
+        prompt = held.prompt * call.copies
         output = _most_output(call) or habit.output_tokens
         usd = float(held.grant.demand[USD])
         if USD in held.account.units and self._prices is not None:
             tier = call.body.get("serviceTier") or call.body.get("service_tier") or ""
-            usage = Usage(held.prompt, int(output), tier=str(tier).lower())
+            usage = Usage(prompt, int(output), calls=call.copies, tier=str(tier).lower())
             usd = self._cost(self._prices, call.model, usage) * NANOS_PER_USD
-        return _demand(held.prompt + output, usd)
+        return _demand(prompt + output, usd)
 
     def _cost(self, prices: Prices, model: str, usage: Usage) -> float:
         cost = prices.cost(model, usage)
@@ -227,7 +242,10 @@ def _shown(plan: Plan) -> Shown:
 
 
 def _prompt_tokens(request: web.Request) -> int:
-    length = request.content_length or 0
+    return _tokens_of(request.content_length or 0)
+
+
+def _tokens_of(length: int) -> int:
     return (length if length < LARGEST_TEXT_BYTES else LARGEST_TEXT_BYTES) // BYTES_PER_TOKEN
 
 

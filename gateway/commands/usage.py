@@ -14,6 +14,7 @@ from gateway.commands.database import (
     show_table,
     with_database,
 )
+from gateway.database.tables import KINDS
 from gateway.ledger import spans
 from gateway.ledger.report import GROUPS, Span, Sum, sums
 from gateway.zones import zone_of
@@ -40,7 +41,10 @@ def usage(path: Path | None, license_id: str | None, *, as_json: bool, **options
     if as_json:
         show_json([one._asdict() for one in found])
         return
-    columns = [name for name in Sum._fields if name not in GROUPS or name in by]
+    left_out = {name for name in GROUPS if name not in by}
+    # Most have none of them, and a terminal is narrow.
+    left_out |= {name for name in KINDS if not any(getattr(one, name) for one in found)}
+    columns = [name for name in Sum._fields if name not in left_out]
     show_table(columns, ([getattr(one, name) for name in columns] for one in found))
 
 

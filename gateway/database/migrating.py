@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-HEAD = "0001"
+HEAD = "0002"
 MIGRATIONS = Path(__file__).with_name("migrations")
 # Any number that nobody else locks in the same PostgreSQL database.
 LOCK = 7_215_304
@@ -18,7 +18,7 @@ LOCK = 7_215_304
 async def migrate(engine: AsyncEngine) -> None:
     """Upgrade the database of *engine* to `HEAD`, unless it is there or further."""
     async with engine.connect() as connection:
-        if await connection.run_sync(revision) == HEAD:
+        if _is_there(await connection.run_sync(revision)):
             return
     async with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
@@ -37,9 +37,14 @@ def revision(connection: Connection) -> str | None:
     return found
 
 
+def _is_there(found: str | None) -> bool:
+    """Tell whether *found* is `HEAD` or newer: what newer versions add hinders no older one."""
+    return found is not None and found >= HEAD
+
+
 def _upgrade(connection: Connection) -> None:
     # Somebody else may have done it while this one waited for the lock.
-    if revision(connection) == HEAD:
+    if _is_there(revision(connection)):
         return
     from alembic import command
     from alembic.config import Config

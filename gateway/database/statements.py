@@ -37,14 +37,14 @@ def insert_new(connection: AsyncConnection, table: Table) -> Executable:
 
 
 async def insert_many(database: Database, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert *rows*, all columns each, as `insert_new` would; an error may leave some of them.
+    """Insert *rows*, the same columns each, as `insert_new` would; an error may leave some of them.
 
     The statement is compiled once, and the rows go to the driver as they are. Raises one of
     `DatabaseDown`.
     """
     if not rows:
         return
-    sql, names = _compiled(database.dialect, table)
+    sql, names = _compiled(database.dialect, table, tuple(rows[0]))
     values = list(map(itemgetter(*names), rows))
     if not database.is_sqlite:
         async with database.writing() as connection:
@@ -65,10 +65,13 @@ async def all_rows(connection: AsyncConnection, table: Table) -> Sequence[Any]:
 
 
 @lru_cache(maxsize=8)
-def _compiled(dialect: Dialect, table: Table) -> tuple[str, tuple[str, ...]]:
+def _compiled(
+    dialect: Dialect, table: Table, columns: tuple[str, ...]
+) -> tuple[str, tuple[str, ...]]:
     """Give the text of the INSERT, and the columns in the order of its parameters."""
     module: Any = sqlite if dialect.name == "sqlite" else postgresql
-    compiled = module.insert(table).on_conflict_do_nothing().compile(dialect=dialect)
+    statement = module.insert(table).on_conflict_do_nothing()
+    compiled = statement.compile(dialect=dialect, column_keys=columns)
     return str(compiled), tuple(compiled.positiontup)
 
 

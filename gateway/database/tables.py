@@ -66,8 +66,12 @@ FACTS = Table(
     Column("value", Text, nullable=False),
 )
 
+# What is counted apart because it is not text, some of it within the other counts.
+KINDS = ("audio_input", "image_input", "audio_output", "image_output", "video_output", "searches")
+
 # `key` is made by the gateway: the request's id comes from the client and may repeat. `at` and
-# `milliseconds` are milliseconds, `cost_nanos` billionths of a USD.
+# `milliseconds` are milliseconds, `cost_nanos` billionths of a USD. The kinds of tokens and the
+# searches are null where there are none but of text, as nearly always.
 USAGE = Table(
     "usage",
     METADATA,
@@ -88,6 +92,7 @@ USAGE = Table(
     Column("status", Integer, nullable=False),
     Column("finish", Text),
     Column("error", Text),
+    *(Column(name, BigInteger) for name in KINDS),
     Index("ix_usage_license_at", "license", "at"),
     Index("ix_usage_at", "at"),
 )

@@ -7,14 +7,14 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Row, Select, case, func, or_, select
 
 from gateway.database.engine import Database
-from gateway.database.tables import USAGE
+from gateway.database.tables import KINDS, USAGE
 from gateway.errors import RateLimited
 
 GROUPS: Final = ("license", "model", "day")
 NANOS_PER_USD: Final = 1_000_000_000
 # Every time zone's days begin with one of these, so that databases need to know no zones.
 _QUARTER_MS: Final = 900_000
-_COUNTS: Final = ("prompt", "completion", "cached", "thoughts", "total", "cost_nanos")
+_COUNTS: Final = ("prompt", "completion", "cached", "thoughts", "total", *KINDS, "cost_nanos")
 
 # License, model, day.
 _Group = tuple[str | None, str | None, str | None]
@@ -45,6 +45,12 @@ class Sum(NamedTuple):
     cached: int
     thoughts: int
     total: int
+    audio_input: int
+    image_input: int
+    audio_output: int
+    image_output: int
+    video_output: int
+    searches: int
     usd: float
 
 

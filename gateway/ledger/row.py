@@ -1,17 +1,18 @@
 """One row of the ledger, as it is booked and as it is written."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from gateway.database.tables import USAGE
+from gateway.database.tables import KINDS, USAGE
 from gateway.exchange import Exchange, Usage
 
-# A row as it is written: the columns of the table `usage`.
+# A row as it is written: the columns of the table `usage`, mostly without `KINDS`.
 Row = dict[str, Any]
 
 _NO_USAGE: Final = Usage()
 _NANOS_PER_USD: Final = 1_000_000_000
 _LONGEST_TEXT: Final = 128
-_COLUMNS: Final = tuple(USAGE.c.keys())
+_COLUMNS: Final = tuple(column.name for column in USAGE.c if column.name not in KINDS)
 _NEEDED: Final = frozenset(column.name for column in USAGE.c if not column.nullable)
 # Sums over millions of rows still fit a BIGINT, whatever upstream counted.
 _LARGEST: Final = 2**40
@@ -69,7 +70,7 @@ def written(key: str, row: LedgerRow) -> Row:
         id_, license_ = _text(id_) or "", _text(license_) or ""
         asked, model, credential = _text(asked), _text(model), _text(credential)
         finish, error = _text(finish), _text(error)
-    return {
+    columns = {
         "key": key,
         "at": at,
         "id": id_,
@@ -88,6 +89,32 @@ def written(key: str, row: LedgerRow) -> Row:
         "finish": finish,
         "error": error,
     }
+    if (
+        usage.audio_input
+        or usage.image_input
+        or usage.audio_output
+        or usage.image_output
+        or usage.video_output
+        or usage.searches
+        or usage.maps
+    ):
+        columns |= _kinds(usage)
+    return columns
+
+
+def alike(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Give *rows* in parts of the same columns each; `KINDS` are missing where there was text."""
+    apart = [row for row in rows if KINDS[0] in row]
+    if apart:
+        yield apart
+        rows = [row for row in rows if KINDS[0] not in row]
+    if rows:
+        yield rows
+
+
+def _kinds(usage: Usage) -> Row:
+    kinds = {name: _number(getattr(usage, name)) for name in KINDS}
+    return kinds | {"searches": _number(usage.searches + usage.maps)}
 
 
 def readable(row: object) -> Row | None:
@@ -97,7 +124,8 @@ def readable(row: object) -> Row | None:
     """
     if not isinstance(row, dict) or not _NEEDED.issubset(row):
         return None
-    return {name: row.get(name) for name in _COLUMNS}
+    kinds = {name: row.get(name) for name in KINDS} if KINDS[0] in row else {}
+    return {name: row.get(name) for name in _COLUMNS} | kinds
 
 
 def _text(text: str | None) -> str | None:

@@ -9,7 +9,7 @@ import structlog
 from gateway.database.engine import Database, DatabaseDown, told
 from gateway.database.statements import insert_many
 from gateway.database.tables import USAGE
-from gateway.ledger.row import Row
+from gateway.ledger.row import Row, alike
 
 # After a failure the database is left alone for so long.
 RETRY_S: Final = 1.0
@@ -38,7 +38,8 @@ class RowWriter:
             return False
         try:
             async with asyncio.timeout(WRITE_TIMEOUT_S):
-                await insert_many(self._database, USAGE, rows)
+                for some in alike(rows):
+                    await insert_many(self._database, USAGE, some)
         except DatabaseDown as error:
             self._failed(error)
             return False

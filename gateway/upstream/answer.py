@@ -184,6 +184,10 @@ class Answer:
             self._is_reading = False
         raise StopAsyncIteration
 
+    def unread(self) -> list[Json]:
+        """Give the first events if nobody has read them yet."""
+        return self._first
+
     def close(self) -> None:
         """Cut the connection, unless the answer was read to its end: then it is free already."""
         if self._watch is not None:

@@ -16,6 +16,7 @@ import aiohttp
 
 from gateway.calls import moved
 from gateway.dialects.openai_chat.finish import worth_retrying
+from gateway.dialects.openai_chat.usage import count_of
 from gateway.errors import GatewayError, NotFound, UpstreamAuth, UpstreamEmpty
 from gateway.exchange import Notes, Outcome, UpstreamCall
 from gateway.healing import heal, hint
@@ -163,12 +164,15 @@ class Attempts:
     async def _hedged(self) -> tuple[Answer, Credential]:
         """Make one attempt, or two side by side if the first is slow."""
         upstream = self._upstream
-        return await hedged(
+        began = await hedged(
             self._once,
             after_s=upstream.settings.hedge_after_s,
             allowed=lambda: self._left() > 0 and upstream.budget.take(),
             discard=upstream.discard,
         )
+        # The attempt that was made last may be the one that lost.
+        self._outcome.credential = began[1].name
+        return began
 
     def _mend(self, fault: Fault) -> bool:
         """Change the call so that *fault* cannot come again; say whether that was possible."""
@@ -311,6 +315,7 @@ class Attempts:
                     await self._refuse_weak(answer, reason)
         except BaseException as error:
             if answer is not None:
+                self._note_wasted(answer)
                 answer.close()
             if isinstance(error, TimeoutError | aiohttp.ClientError | OSError):
                 raise Failed(fault_of_exception(error)) from None
@@ -322,6 +327,13 @@ class Attempts:
         call = self._call
         may_ask = not (self._weak or call.verbatim) and self._left() > 0
         return may_ask and call.action == "generateContent"
+
+    def _note_wasted(self, answer: Answer) -> None:
+        """Note what *answer*, which is given up, has cost by its last event that tells."""
+        for event in reversed(answer.unread()):
+            if (usage := count_of(event)) is not None:
+                self._outcome.wasted += ((self._call.model, usage),)
+                return
 
     async def _refuse_weak(self, answer: Answer, reason: str) -> None:
         """Refuse, once, an answer that is empty or malformed: a second try often mends it."""

@@ -5,7 +5,7 @@ one. What each brings gets the call's number as its index, by which the reply te
 """
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 from gateway.errors import GatewayError, UpstreamError
 from gateway.exchange import CALLS, Batches, Json, Notes, Outcome, UpstreamCall
 from gateway.features import MAX_CANDIDATES
+from gateway.upstream.answer import Answer
 
 if TYPE_CHECKING:
     from gateway.upstream.client import GeminiUpstream
 
 # All candidates of a stream have to come side by side; whole answers may take turns.
 _MOST_AT_ONCE = MAX_CANDIDATES
+_SHAPE_FAULTS = (AttributeError, KeyError, TypeError, ValueError)
 
 
 class FanOut:
@@ -39,13 +41,19 @@ class FanOut:
         self._usages: list[Json] = [{}] * len(self._calls)
         # One batch a call at most waits here, so a slow client holds all of them back.
         self._queue: asyncio.Queue[list[Json] | GatewayError | None] = asyncio.Queue(1)
+        self._unread: list[Json] = []
 
     async def __aenter__(self) -> Batches:
         """Wait until every call has its first event. Raises the first `GatewayError`."""
+        openings: list[asyncio.Task[Batches]] = []
         try:
             async with asyncio.TaskGroup() as group:
-                openings = [group.create_task(self._open(call)) for call in self._calls]
+                openings += [group.create_task(self._open(call)) for call in self._calls]
         except BaseException as error:
+            for index, opening in enumerate(openings):
+                if not opening.cancelled() and opening.exception() is None:
+                    self._leave(index, opening.result())
+            self._tell_unread()
             await self._stack.aclose()
             if isinstance(error, ExceptionGroup):
                 raise _first(error) from None
@@ -66,6 +74,8 @@ class FanOut:
         try:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         finally:
+            if error is not None:
+                self._tell_unread()
             await self._stack.aclose()
 
     async def _open(self, call: UpstreamCall) -> Batches:
@@ -76,12 +86,34 @@ class FanOut:
     async def _pump(self, index: int, batches: Batches) -> None:
         try:
             async for events in batches:
-                await self._queue.put([self._numbered(event, index) for event in events])
+                await self._put([self._numbered(event, index) for event in events])
             await self._queue.put(None)
         except GatewayError as error:
             await self._queue.put(error)
         except Exception:  # noqa: BLE001 - whatever it is, who waits for the end must hear of it
             await self._queue.put(UpstreamError("Gemini sent an event that cannot be understood."))
+
+    async def _put(self, events: list[Json]) -> None:
+        try:
+            await self._queue.put(events)
+        except asyncio.CancelledError:
+            self._unread += events
+            raise
+
+    def _leave(self, index: int, batches: Batches) -> None:
+        """Keep what came first of *batches*, which nobody will read: it is paid for."""
+        if isinstance(batches, Answer):
+            with suppress(*_SHAPE_FAULTS):
+                self._unread += [self._numbered(event, index) for event in batches.unread()]
+
+    def _tell_unread(self) -> None:
+        """Tell of all that came and was not read, and at last what all calls have cost so far."""
+        while not self._queue.empty():
+            if isinstance(item := self._queue.get_nowait(), list):
+                self._unread += item
+        if any(self._usages):
+            self._unread.append({"usageMetadata": _sum(self._usages)})
+        self._outcome.unread += tuple(self._unread)
 
     def _numbered(self, event: Json, index: int) -> Json:
         """Give *event* as one of the call *index*, with what all calls have cost so far.

@@ -22,6 +22,7 @@ PRICES = Prices(
             audio_cached=0.3,
             image_output=30.0,
             audio_output=20.0,
+            video_output=40.0,
         ),
         "flash": Price(input=0.30, output=2.50),
     }
@@ -56,6 +57,9 @@ MILLION = 1_000_000
         ("media", Usage(completion=2 * MILLION, image_output=MILLION, thoughts=MILLION), 40.0),
         ("media", Usage(completion=2 * MILLION, audio_output=MILLION), 30.0),
         ("media", Usage(completion=10, image_output=MILLION, audio_output=MILLION), 0.000_3),
+        ("media", Usage(completion=2 * MILLION, video_output=MILLION), 50.0),
+        ("media", Usage(completion=10, audio_output=4, video_output=MILLION), 0.000_32),
+        ("m", Usage(completion=MILLION, video_output=MILLION), 10.0),
     ],
 )
 def test_each_kind_of_token_has_its_price_and_thoughts_are_output(model, usage, usd):
@@ -90,10 +94,13 @@ def test_a_call_with_a_long_prompt_has_other_prices_for_all_its_tokens(usage, us
         (Usage(prompt=1_000), 0.001),
         (Usage(prompt=1_000, searches=3), 0.001 + 3 * 0.014 + 0.035),
         (Usage(prompt=200_002, searches=1, calls=2), 0.200_002 + 0.014 + 2 * 0.035),
+        (Usage(prompt=1_000, maps=2), 0.001 + 2 * 0.014 + 0.025),
+        (Usage(maps=1, searches=3, calls=2), 4 * 0.014 + 2 * (0.025 + 0.035)),
     ],
 )
 def test_searches_have_their_price_by_the_query_or_by_the_prompt(usage, usd):
-    price = Price(input=1.0, output=10.0, search_queries=14.0, search_prompts=35.0, long=LONG)
+    by_prompt = {"search_prompts": 35.0, "map_prompts": 25.0}
+    price = Price(input=1.0, output=10.0, search_queries=14.0, **by_prompt, long=LONG)
     assert Prices({"m": price}).cost("m", usage) == pytest.approx(usd)
     assert Prices({"m": Price(input=1.0, output=1.0)}).cost("m", Usage(searches=9)) == 0
 
@@ -213,6 +220,9 @@ def test_the_shipped_table_is_sane():
         assert price.cached is None or price.cached < price.input
         assert price.audio_input is None or price.audio_input > price.input
         assert price.image_output is None or price.image_output > price.output
+        assert price.video_output is None or price.video_output > price.output
+        # Google charges for maps by the prompt where it does so for the web.
+        assert bool(price.map_prompts) == bool(price.search_prompts)
         assert price.long is None or price.long.input > price.input
 
 
@@ -227,6 +237,7 @@ AMOUNTS = [
     Usage(prompt=300_000, cached=100_000),
     Usage(prompt=3_000, audio_input=2_000, completion=5),
     Usage(prompt=10, completion=2_000, image_output=1_500),
+    Usage(prompt=10, completion=2_000, video_output=1_500),
     Usage(prompt=10, searches=1),
 ]
 
@@ -248,6 +259,7 @@ def _cost_elsewhere(model: str, usage: Usage, at: datetime) -> float:
         input_audio_tokens=usage.audio_input or None,
         output_tokens=usage.completion,
         output_image_tokens=usage.image_output or None,
+        output_video_tokens=usage.video_output or None,
         web_searches=usage.searches or None,
     )
     found = genai_prices.calc_price(counts, model, provider_id="google", genai_request_timestamp=at)

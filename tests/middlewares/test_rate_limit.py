@@ -1,21 +1,25 @@
 """The chain's guard of limits, with the store in memory and a real aiohttp server around it."""
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import structlog
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from structlog.testing import capture_logs
 
 from gateway.errors import GatewayError, Unavailable
 from gateway.exchange import Exchange, License, Limits, UpstreamCall, Usage
 from gateway.keys import EXCHANGE, METRICS, PRICES, STATE
 from gateway.metrics import Metrics
 from gateway.prices import Prices
-from gateway.settings import Price
+from gateway.settings import Price, Settings
 from gateway.state.memory import MemoryStore
 from middlewares.rate_limit import RateLimit, TokenEstimate, duration
+from tests.faults.scripted import LAST, STALL, ScriptedUpstream, answer
 from tests.running import LICENSE, settings_for
 
 
@@ -346,10 +350,10 @@ class Foreseeing(House):
         self.call = UpstreamCall(model, {"generationConfig": config}, stream=False, copies=copies)
 
 
-async def reserved(house: House, client: TestClient) -> int:
+async def reserved(house: House, client: TestClient, body: bytes = b"") -> int:
     """Give how many tokens one request holds while it runs."""
     house.gate, house.entered = asyncio.Event(), asyncio.Event()
-    running = asyncio.ensure_future(client.post("/chat"))
+    running = asyncio.ensure_future(client.post("/chat", data=body))
     await house.entered.wait()
     answer = await client.get("/models")
     house.gate.set()
@@ -375,6 +379,12 @@ async def test_as_much_is_reserved_as_the_answer_may_have_at_most(clock, serve, 
     client = await serve(house)
     assert await reserved(house, client) == tokens
     assert (await client.get("/models")).headers["x-ratelimit-remaining-tokens"] == "100000"
+
+
+async def test_each_copy_is_expected_to_bring_the_prompt(clock, serve):
+    house = Foreseeing(clock, tokens_per_day=100_000)
+    house.asks(copies=4, maxOutputTokens=100)
+    assert await reserved(house, await serve(house), b"x" * 4_000) == 4 * 1_000 + 400
 
 
 async def test_without_a_bound_the_habit_with_that_model_is_reserved(clock, serve):
@@ -475,3 +485,47 @@ async def test_a_replaced_name_costs_what_its_replacement_does(running, simulato
     assert (first, again) == (200, 200)
     assert headers["x-gateway-model"] == replacement
     assert body["usage"]["cost"] > 0
+
+
+@pytest.mark.parametrize("is_foreseen", [True, False])
+async def test_a_chain_that_foresees_no_cost_is_warned_of_at_the_start(
+    running, simulator, is_foreseen
+):
+    left_out = "" if is_foreseen else "middlewares.rate_limit:TokenEstimate"
+    chain = [table for table in Settings().middlewares if table["use"] != left_out]
+    structlog.reset_defaults()
+    with capture_logs() as logs:
+        async with running(settings_for(simulator.url, middlewares=chain)):
+            pass
+    told = [line for line in logs if line["event"] == "quotas_unforeseen"]
+    assert [line["log_level"] for line in told] == ([] if is_foreseen else ["warning"])
+    assert all("without middlewares.rate_limit:TokenEstimate" in line["reason"] for line in told)
+
+
+async def test_a_body_that_comes_in_chunks_is_reserved_for_by_its_length(running):
+    prompt = "word " * 10_000
+    asked = {"messages": [{"role": "user", "content": prompt}], "max_tokens": 10}
+    body = json.dumps({"model": "gemini-2.5-flash", **asked}).encode()
+
+    async def in_pieces():
+        yield body[:100]
+        yield body[100:]
+
+    licenses = [{"id": "tester", "key": LICENSE, "tokens_per_day": 1_000_000}]
+    headers = {"Authorization": LICENSE}
+    async with (
+        ScriptedUpstream([STALL, *answer(200, LAST)]) as upstream,
+        running(settings_for(upstream.url, licenses=licenses)) as gateway,
+    ):
+        url = f"{gateway.url}/v1/chat/completions"
+        running_one = asyncio.ensure_future(
+            gateway.session.post(url, data=in_pieces(), headers=headers)
+        )
+        while not upstream.seen:
+            await gateway.tick()
+        async with gateway.session.get(f"{gateway.url}/v1/usage", headers=headers) as response:
+            left = int(response.headers["x-ratelimit-remaining-tokens"])
+        upstream.release.set()
+        async with await running_one as response:
+            assert response.status == 200
+    assert 1_000_000 - left == len(body) // 4 + 10

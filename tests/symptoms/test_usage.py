@@ -33,6 +33,7 @@ async def test_cached_tokens_are_told_booked_and_cheap(scripted, ledger, streami
     assert told.usage["cost"] == pytest.approx((100 * 10 + 900 * 1 + 2 * 100) / 1_000_000)
     [row] = ledger.rows()
     assert [row[name] for name in ("prompt", "cached", "completion")] == [1000, 900, 2]
+    assert row["audio_input"] is None, "nothing but text"
     assert row["cost_nanos"] == (100 * 10 + 900 * 1 + 2 * 100) * 1_000
 
 
@@ -144,6 +145,41 @@ async def test_searches_are_paid_for_too(scripted, ledger, streaming):
     assert told.usage["cost"] == pytest.approx((3 * 10 + 2 * 100) / 1_000_000 + 2 * 0.014)
     [row] = ledger.rows()
     assert row["cost_nanos"] == 230_000 + 28_000_000
+
+
+FOUND = {"webSearchQueries": ["pizza near me"], "groundingChunks": [{"maps": {"title": "Pizza"}}]}
+
+
+@pytest.mark.parametrize(
+    ("model", "usd"),
+    [
+        ("gemini-2.5-flash", (3 * 0.30 + 2 * 2.50) / 1_000_000 + 0.025),
+        ("gemini-3.5-flash", (3 * 1.50 + 2 * 9.00) / 1_000_000 + 0.014),
+    ],
+)
+async def test_places_cost_what_google_takes_for_them(scripted, ledger, streaming, model, usd):
+    answer = [says({"text": "Joe's"}), says(finish="STOP", groundingMetadata=FOUND)]
+    async with scripted(answer, **ledger.settings) as (gateway, _):
+        told = await ask(gateway, streaming=streaming, model=model)
+    assert told.usage["cost"] == pytest.approx(usd)
+    [row] = ledger.rows()
+    assert row["cost_nanos"] == pytest.approx(usd * 1e9)
+    assert row["searches"] == 1
+
+
+async def test_videos_are_paid_for_as_videos(scripted, ledger, streaming):
+    filmed = {
+        "promptTokenCount": 10,
+        "candidatesTokenCount": 1_000,
+        "totalTokenCount": 1_010,
+        "candidatesTokensDetails": [{"modality": "VIDEO", "tokenCount": 900}],
+    }
+    answer = [says({"text": "Here"}, finish="STOP") | {"usageMetadata": filmed}]
+    async with scripted(answer, **ledger.settings) as (gateway, _):
+        told = await ask(gateway, streaming=streaming, model="gemini-omni-1.1-flash")
+    assert told.usage["cost"] == pytest.approx((10 * 1.5 + 100 * 9 + 900 * 17.5) / 1_000_000)
+    [row] = ledger.rows()
+    assert (row["video_output"], row["image_output"], row["searches"]) == (900, 0, 0)
 
 
 @pytest.mark.parametrize(("tier", "times"), [("standard", 1), ("flex", 0.5), ("priority", 1.8)])

@@ -1,11 +1,10 @@
 """A native reply: every event passes as it came, and is read for what is booked."""
 
-from typing import Any
-
 import orjson
 
 from gateway.dialects.openai_chat import usage
 from gateway.dialects.openai_chat.finish import is_blocked, native_reason
+from gateway.dialects.openai_chat.lookups import Lookups
 from gateway.dialects.openai_chat.reply import http_date
 from gateway.errors import UpstreamError, UpstreamTruncated
 from gateway.exchange import BYTES_PER_TOKEN, Json, UpstreamCall, Usage
@@ -21,7 +20,10 @@ _COUNTS_TEXTS = frozenset({"embedContent", "batchEmbedContents"})
 class GeminiReply:
     """Read the events of one reply. *sunset* is when Gemini retires the model, as an HTTP date."""
 
-    __slots__ = ("_asked", "_ended", "_metadata", "_reason", "_searches", "_streamed", "sunset")
+    __slots__ = (
+        *("_asked", "_came", "_ended", "_lookups", "_metadata", "_reason", "_streamed"),
+        "sunset",
+    )
 
     def __init__(self, call: UpstreamCall) -> None:
         # A whole answer is whole, whatever it holds.
@@ -29,21 +31,23 @@ class GeminiReply:
         # Vectors come without counts: what was asked is measured before it is forgotten.
         texts = call.action in _COUNTS_TEXTS
         self._asked = len(orjson.dumps(call.body)) // BYTES_PER_TOKEN if texts else 0
+        self._came = False
         self._metadata: Json = {}
-        # By candidate: what is told again later is no other search.
-        self._searches: dict[Any, int] = {}
+        self._lookups = Lookups()
         self._reason: str | None = None
         self._ended = False
         self.sunset: str | None = None
 
     @property
     def usage(self) -> Usage | None:
-        """The counts of the last event that told any; an estimate for vectors."""
+        """The counts of the last event that told any; an estimate for vectors that came."""
         if self._metadata:
             counts = usage.count(self._metadata)
-            counts.searches = sum(self._searches.values())
+            self._lookups.count(counts)
             return counts
-        return Usage(prompt=self._asked, total=self._asked) if self._asked else None
+        if not (self._came and self._asked):
+            return None
+        return Usage(prompt=self._asked, total=self._asked)
 
     @property
     def finish_reason(self) -> str | None:
@@ -56,6 +60,7 @@ class GeminiReply:
 
     def feed(self, *events: Json) -> list[Json]:
         """Note what *events* tell and pass them on. Raises `UpstreamError` for what is none."""
+        self._came = True
         try:
             for event in events:
                 self._note(event)
@@ -73,8 +78,8 @@ class GeminiReply:
                 self._ended = True
                 if not candidate.get("index"):
                     self._reason = reason
-            if searches := usage.searches(candidate.get("groundingMetadata")):
-                self._searches[candidate.get("index") or 0] = searches
+            if grounding := candidate.get("groundingMetadata"):
+                self._lookups.note(candidate.get("index") or 0, grounding)
         if is_blocked(event.get("promptFeedback")):
             self._ended = True
         if event.get("modelStatus"):

@@ -19,6 +19,7 @@ from gateway.dialects.openai_chat.closing import block, closing, ended, note
 from gateway.dialects.openai_chat.embedded import Marks, split_images
 from gateway.dialects.openai_chat.errors import told_in_event
 from gateway.dialects.openai_chat.finish import is_blocked
+from gateway.dialects.openai_chat.lookups import Lookups
 from gateway.dialects.openai_chat.parts import translate
 from gateway.errors import UpstreamError, UpstreamTruncated
 from gateway.exchange import Json, Known, UpstreamCall, Usage
@@ -66,8 +67,9 @@ class ChatReply:
             self._counts = counts = usage.tally(self._metadata)
             for choice in self._choices.values():
                 if choice.grounding:
-                    found = usage.searches(choice.grounding.get("groundingMetadata"))
-                    counts[0].searches += found
+                    lookups = Lookups()
+                    lookups.note(0, choice.grounding.get("groundingMetadata"))
+                    lookups.count(counts[0])
         return None if self._counts is None else self._counts[0]
 
     @property
@@ -157,14 +159,15 @@ class ChatReply:
 
     def _feed(self, event: Json, chunks: list[Json]) -> None:
         """Put what *event* says behind *chunks*."""
-        candidates = event.get("candidates")
-        if candidates:
-            for candidate in candidates:
-                self._candidate(candidate, chunks)
+        # First, because it is paid for whatever the rest turns out to be.
         metadata = event.get("usageMetadata")
         if type(metadata) is dict:
             self._metadata = metadata
             self._counts = None
+        candidates = event.get("candidates")
+        if candidates:
+            for candidate in candidates:
+                self._candidate(candidate, chunks)
         if "error" in event:
             raise told_in_event(event["error"])
         if "promptFeedback" in event:

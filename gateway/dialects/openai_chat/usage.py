@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gateway.dialects.openai_chat.lookups import Lookups
 from gateway.exchange import CALLS, Json, Usage
 
 # Which modalities a list in `usageMetadata` tells of: those of prompt, cached part, completion.
@@ -23,6 +24,20 @@ _INT = frozenset({int})
 def count(metadata: Json) -> Usage:
     """Give the counts of one reply."""
     return tally(metadata)[0]
+
+
+def count_of(event: Json) -> Usage | None:
+    """Give what an answer that ends with *event* used; None where that is not told."""
+    metadata = event.get("usageMetadata")
+    if type(metadata) is not dict:
+        return None
+    usage, lookups = count(metadata), Lookups()
+    candidates = event.get("candidates")
+    for index, candidate in enumerate(candidates if type(candidates) is list else ()):
+        if type(candidate) is dict:
+            lookups.note(index, candidate.get("groundingMetadata"))
+    lookups.count(usage)
+    return usage
 
 
 def tally(metadata: Json) -> tuple[Usage, Tokens, Tokens]:
@@ -53,19 +68,16 @@ def tally(metadata: Json) -> tuple[Usage, Tokens, Tokens]:
     usage.cached = cached
     usage.thoughts = thoughts
     usage.audio_input = asked.get("audio_tokens", 0)
+    usage.image_input = asked.get("image_tokens", 0)
     usage.audio_cached = held.get("audio_tokens", 0)
     usage.image_output = told.get("image_tokens", 0)
     usage.audio_output = told.get("audio_tokens", 0)
+    if "candidatesTokensDetails" in metadata:
+        usage.video_output = _videos(metadata["candidatesTokensDetails"])
     usage.calls = calls or 1
     if "serviceTier" in metadata:
         usage.tier = str(metadata["serviceTier"] or "").lower()
     return usage, asked, told
-
-
-def searches(grounding: Any) -> int:
-    """Count the searches that a candidate's `groundingMetadata` tells of."""
-    queries = grounding.get("webSearchQueries") if type(grounding) is dict else None
-    return len(queries) if type(queries) is list else 0
 
 
 def wire(usage: Usage, asked: Tokens, told: Tokens) -> Json:
@@ -83,6 +95,16 @@ def service_tier(usage: Usage) -> Json:
     """Give the tier that served the request as OpenAI's field; nothing where it was not told."""
     tier = _TIERS.get(usage.tier)
     return {"service_tier": tier} if tier else {}
+
+
+def _videos(details: Any) -> int:
+    """Give the tokens of videos in a completion, which have a price of their own."""
+    tokens = 0
+    for detail in details if type(details) is list else ():
+        if type(detail) is dict and detail.get("modality") == "VIDEO":
+            told = detail.get("tokenCount")
+            tokens += told if type(told) is int else 0
+    return tokens
 
 
 def _modalities(metadata: Json) -> tuple[Tokens, Tokens, Tokens]:

@@ -3,6 +3,7 @@
 import math
 import struct
 from base64 import b64encode
+from itertools import accumulate
 
 from gateway.dialects.openai_chat.usage import count
 from gateway.dialects.openai_embeddings.request import inputs
@@ -42,10 +43,10 @@ class EmbeddingsReply:
 
     @property
     def usage(self) -> Usage | None:
-        """The tokens of the texts; None before the first vector."""
+        """The tokens of the texts that have vectors; None before the first one."""
         if not self._vectors:
             return None
-        tokens = self._counted or sum(_estimate(text) for text in self._texts)
+        tokens = self._counted or self._estimated()
         return Usage(prompt=tokens, total=tokens)
 
     @property
@@ -103,6 +104,12 @@ class EmbeddingsReply:
     def memories(self) -> list[tuple[str, bytes]]:
         """Give nothing: there is no next turn."""
         return []
+
+    def _estimated(self) -> int:
+        starts = [0, *accumulate(self._sizes)]
+        calls = [at for at in self._vectors if 0 <= at < len(self._sizes)]
+        texts = (text for at in calls for text in self._texts[starts[at] : starts[at + 1]])
+        return sum(map(_estimate, texts))
 
     def _written(self, vector: list[float]) -> list[float] | str:
         if self._shortened:

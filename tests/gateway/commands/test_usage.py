@@ -62,3 +62,9 @@ def test_an_empty_folder_has_no_usage(run):
 @pytest.mark.parametrize("words", [["--since", "soon"], ["--timezone", "Mars"], ["--by", "x"]])
 def test_options_that_mean_nothing_are_refused(run, words):
     run(*words, status=2)
+
+
+def test_what_nobody_used_takes_no_room_in_the_table(run, tmp_path):
+    asyncio.run(book(tmp_path))
+    assert "audio_input" not in run()
+    assert json.loads(run("--json"))[0]["audio_input"] == 0

@@ -6,10 +6,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.database.statements import insert_new
-from gateway.database.tables import USAGE
+from gateway.database.tables import KINDS, USAGE
 from gateway.exchange import Usage
 from gateway.ledger.report import Span, sums
 from gateway.ledger.row import LedgerRow, written
+from gateway.ledger.writer import RowWriter
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -48,7 +49,17 @@ async def test_days_are_those_of_the_zone_also_when_clocks_change(filled):
 
 async def test_everything_is_added_up(filled):
     [found] = await sums(filled, Span(0), ())
-    assert found == (None, None, None, 4, 1, 40, 20, 8, 4, 60, 2.0)
+    assert found == (None, None, None, 4, 1, 40, 20, 8, 4, 60, *(0,) * len(KINDS), 2.0)
+
+
+async def test_sound_images_and_searches_are_told_of_where_there_are_any(filled):
+    drawn = Usage(1, 2, 3, audio_input=4, image_input=5, audio_output=6, image_output=7)
+    drawn.video_output, drawn.searches, drawn.maps = 8, 9, 10
+    row = LedgerRow(9, "id", "a", "m", "m", "main", drawn, 0.5, 9, 200, None, None)
+    assert await RowWriter(filled).write([written("6", row), booked(7, "2026-10-26T00:00:00Z")])
+    [found] = await sums(filled, Span(0), ())
+    assert found.requests == 6
+    assert [getattr(found, name) for name in KINDS] == [4, 5, 6, 7, 8, 19]
 
 
 async def test_groups_and_spans_narrow_it(filled):

@@ -188,6 +188,17 @@ async def test_a_silent_attempt_is_overtaken_by_a_hedge(gemini):
         assert [one.leases for one in upstream.pool.credentials] == [0, 0]
 
 
+async def test_an_answer_that_a_hedge_did_not_overtake_is_of_its_own_key(gemini):
+    late = [0.2, *GOOD]
+    async with ScriptedUpstream(late, [STALL]) as scripted:
+        upstream = await gemini(scripted.url, keys=("key-1", "key-2"), hedge_after_s=0.05)
+        text, outcome = await ask(upstream)
+        first, second = (seen.key for seen in scripted.seen)
+        assert (text, outcome.attempts, first != second) == ("good end", 2, True)
+    names = {f"key-{number}": f"c{number}" for number in (1, 2)}
+    assert outcome.credential == names[first]
+
+
 async def test_a_hedge_is_one_of_the_attempts(gemini):
     async with ScriptedUpstream([0.1, *BUSY]) as scripted:
         upstream = await gemini(scripted.url, keys=tuple("abcdef"), hedge_after_s=0.02)

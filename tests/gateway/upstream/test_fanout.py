@@ -119,3 +119,17 @@ async def test_the_counts_are_those_of_all_copies(gemini):
         "serviceTier": "standard",
         "calls": 3,
     }
+
+
+async def test_what_waits_to_be_read_is_told_when_its_reader_fails(gemini):
+    outcome = Outcome()
+    async with ScriptedUpstream(stream(LAST)) as scripted:
+        upstream = await gemini(scripted.url)
+        opening = upstream.open(CALL, outcome, Notes())
+        (first,) = await anext(await opening.__aenter__())
+        await asyncio.sleep(0.01)
+        await opening.__aexit__(UpstreamError, UpstreamError("the reader gave up"), None)
+    *events, counts = outcome.unread
+    told = [first, *events]
+    assert sorted(one["candidates"][0]["index"] for one in told) == [0, 1, 2]
+    assert counts["usageMetadata"]["totalTokenCount"] == 15

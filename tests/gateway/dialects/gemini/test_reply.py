@@ -33,7 +33,8 @@ def test_searches_are_counted_once_for_each_candidate():
     one.feed({**event(groundingMetadata={}), "usageMetadata": USAGE})
     one.feed(event(groundingMetadata=searched))
     one.feed(event(groundingMetadata={"webSearchQueries": ["c"]}, index=1))
-    assert one.usage.searches == 3
+    one.feed(event(groundingMetadata={"webSearchQueries": ["d"]}, index=1))
+    assert one.usage.searches == 4
     assert one.usage.total == 5
 
 
@@ -92,6 +93,8 @@ def test_other_actions_end_without_a_reason():
 @pytest.mark.parametrize("action", ["embedContent", "batchEmbedContents"])
 def test_the_tokens_of_vectors_are_estimated_unless_they_are_told(action):
     one = reply(action, content={"parts": [{"text": "a" * 400}]})
+    assert one.usage is None, "no vector came yet"
+    one.feed({"embedding": {"values": [1.0]}})
     assert one.usage.prompt == one.usage.total > 100
     one.feed({"embedding": {}, "usageMetadata": {"promptTokenCount": 7}})
     assert one.usage.prompt == 7

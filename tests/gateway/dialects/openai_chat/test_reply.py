@@ -90,6 +90,13 @@ def test_usage_is_told_once_and_only_when_asked_for():
     assert whole(events)["usage"]["total_tokens"] == 9
 
 
+def test_usage_of_an_event_that_cannot_be_understood_is_counted():
+    reply = make_reply()
+    with pytest.raises(UpstreamError):
+        reply.feed({"candidates": [5], "usageMetadata": {"totalTokenCount": 9}})
+    assert reply.usage.total == 9
+
+
 def test_usage_of_a_reply_that_was_cut_is_that_of_its_last_event():
     """Report 54: aborted streams were not counted."""
     reply = make_reply()

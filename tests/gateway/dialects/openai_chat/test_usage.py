@@ -1,4 +1,6 @@
-from gateway.dialects.openai_chat.usage import count, service_tier, tally, wire
+import pytest
+
+from gateway.dialects.openai_chat.usage import count, count_of, service_tier, tally, wire
 from gateway.exchange import Usage
 
 FULL = {
@@ -14,13 +16,24 @@ FULL = {
         {"modality": "VIDEO", "tokenCount": 10},
     ],
     "toolUsePromptTokensDetails": [{"modality": "TEXT", "tokenCount": 20}],
-    "candidatesTokensDetails": [{"modality": "AUDIO", "tokenCount": 30}, {"modality": "TEXT"}],
+    "candidatesTokensDetails": [
+        {"modality": "AUDIO", "tokenCount": 20},
+        {"modality": "VIDEO", "tokenCount": 10},
+        {"modality": "TEXT"},
+    ],
 }
 
 
 def test_tool_tokens_are_prompt_and_thoughts_are_completion():
     assert count(FULL) == Usage(
-        prompt=120, completion=80, total=200, cached=64, thoughts=50, audio_output=30
+        prompt=120,
+        completion=80,
+        total=200,
+        cached=64,
+        thoughts=50,
+        image_input=30,
+        audio_output=20,
+        video_output=10,
     )
 
 
@@ -60,7 +73,7 @@ def test_the_details_tell_of_cache_thoughts_and_modalities():
     }
     assert usage["completion_tokens_details"] == {
         "reasoning_tokens": 50,
-        "audio_tokens": 30,
+        "audio_tokens": 20,
         "text_tokens": 0,
     }
     assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (
@@ -77,3 +90,15 @@ def test_the_tier_is_told_in_openais_words():
     for strange in ("new", "", None, ["flex"]):
         assert service_tier(count({"serviceTier": strange})) == {}
     assert service_tier(count({})) == {}
+
+
+def test_an_event_alone_tells_of_its_searches_too():
+    searched = {"groundingMetadata": {"webSearchQueries": ["a", "b"]}}
+    found = count_of({"candidates": [searched, searched], "usageMetadata": FULL})
+    assert (found.total, found.searches) == (200, 4)
+    assert count_of({"candidates": [searched]}) is None
+
+
+@pytest.mark.parametrize("candidates", [None, 5, {"a": 1}, [5], [None], ["x"]])
+def test_an_event_of_a_strange_shape_is_counted(candidates):
+    assert count_of({"candidates": candidates, "usageMetadata": FULL}).total == 200
