@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import click
 import structlog
 
-from gateway import __version__, config, plugins
+from gateway import __version__, config, plugins, signals
 from gateway.app import build_app
 from gateway.commands import told
 from gateway.config import ConfigError
@@ -32,6 +32,9 @@ from gateway.supervisor import Supervisor, worker_command
 @click.option("--listen-fd", "descriptors", type=int, multiple=True, hidden=True)
 def serve(path: Path | None, worker: int, descriptors: tuple[int, ...], *, check: bool) -> None:
     """Run the gateway."""
+    if worker:
+        # It has nothing to clear away yet, and whoever ends it waits.
+        signals.let_through(signals.ENDING)
     with told():
         check_machine()
         settings = checked(path)
