@@ -17,7 +17,7 @@ from struct import Struct, unpack
 from typing import Final
 from uuid import uuid4
 
-from gateway.state.calendar import Windows
+from gateway.state.calendar import DAY, MONTH, Windows
 from gateway.state.client import Client
 from gateway.state.pipe import Command, Pipe
 from gateway.state.rules import PLACES, REQUESTS, SLOTS, Amounts, Plan, Rule, changes, revised
@@ -37,6 +37,7 @@ _HEAD: Final = Struct("<Bddd")
 _RULE: Final = Struct("<BBdddd")
 _TAKE, _SETTLE, _SEED = 1, 2, 3
 _RATE, _WINDOW, _SLOTS = range(3)
+_KEPT, _DAY_FOLLOWS, _MONTH_FOLLOWS = 1, 2, 4
 SHA: Final = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest().encode()
 
 
@@ -136,8 +137,10 @@ class ValkeyStore:
             # The client left, or the answer is late: what was perhaps taken is given back.
             self.settle(Grant(plan, demand, windows, 0.0, (), slot=slot), Spent())
             raise
-        number, wait_us, now_us, kept, *used = _doubles(reply)
-        if kept:
+        number, wait_us, now_us, told, *used = _doubles(reply)
+        if told > _KEPT:
+            windows = _counted(windows, int(told))
+        if int(told) & _KEPT:
             self._without_values.discard(plan.license_id)
         else:
             self._without_values.add(plan.license_id)
@@ -263,6 +266,13 @@ def _packed(rule: Rule, amount: int, windows: Windows) -> bytes:
     if kind == "month":
         return _RULE.pack(PLACES[name], _WINDOW, limit, amount, *windows[2:])
     return _RULE.pack(PLACES[name], _SLOTS if kind == "slots" else _RATE, limit, amount, 0, 0)
+
+
+def _counted(windows: Windows, told: int) -> Windows:
+    """Give those that a take was counted in: later ones where a clock stepped back."""
+    if told & _DAY_FOLLOWS:
+        windows = windows.following(DAY)
+    return windows.following(MONTH) if told & _MONTH_FOLLOWS else windows
 
 
 def _doubles(reply: bytes) -> tuple[float, ...]:
