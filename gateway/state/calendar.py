@@ -19,7 +19,7 @@ class Windows(NamedTuple):
 
     def following(self, start: int) -> "Windows":
         """Give these with what starts at place *start* begun when it ends."""
-        return Windows(*self[:start], self[start + 1], *self[start + 1 :])
+        return Windows._make((*self[:start], self[start + 1], *self[start + 1 :]))
 
 
 def windows(zone: ZoneInfo, now: float) -> Windows:
