@@ -22,7 +22,7 @@ local PLACE, KIND, LIMIT, AMOUNT, START, FINISH = 1, 2, 3, 4, 5, 6
 -- By place, what says that a day is counted with the following one, or a month.
 local DAY, MONTH = 2, 4
 local FOLLOWING = { [3] = DAY, [4] = DAY, [5] = MONTH, [6] = DAY, [7] = MONTH }
-local COUNTERS = '<dddddddddddddd'
+local COUNTERS, COUNTERS_BYTES = '<dddddddddddddd', 112
 
 local slot, request = ARGV[1], ARGV[2]
 local what, now, slot_life, counters_life, first = struct.unpack(HEAD, request)
@@ -38,7 +38,7 @@ end
 
 -- What nothing was counted of is since 0.
 local kept = redis.call('GET', KEYS[1])
-local counters = kept and { struct.unpack(COUNTERS, kept) } or { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+local counters = kept and #kept == COUNTERS_BYTES and { struct.unpack(COUNTERS, kept) } or { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 -- Which of them a take was counted in, or 0.
 local day, month = 0, 0

@@ -31,6 +31,10 @@ SLOT_TTL_S: Final = 15.0
 # Counters outlive their windows by this, for nodes whose clocks differ and for overdrawn rates.
 KEEP_S: Final = 86_400
 
+# In which form each kind of thing is kept: to be raised with every change of that, so that machines
+# of two versions do not misread one another.
+FORMS: Final = {"counts": 1, "slots": 1, "kept": 1, "nodes": 1, "value": 1, "table": 1}
+
 SCRIPT: Final = (files("gateway.state") / "counters.lua").read_text("utf-8")
 # As `counters.lua` reads them.
 _HEAD: Final = Struct("<Bddd")
@@ -246,7 +250,7 @@ class ValkeyStore:
     def _key(self, kind: str, name: str = "") -> str:
         # The braces make all keys of one license fall into one slot of a Cluster, whatever its id:
         # with nothing between them they would not count, hence the sign.
-        return f"{self._namespace}:{kind}:{{@{name}}}"
+        return f"{self._namespace}:{kind}.{FORMS[kind]}:{{@{name}}}"
 
     def _new_slot(self) -> str:
         self._slots_given += 1

@@ -158,6 +158,9 @@ class CredentialPool:
         """
         until = self._clock() + left_s
         owner, is_rest, model = key.partition("|")
+        if value not in (_RESTS if is_rest else _REASONS):
+            # Another version may have more of them.
+            return
         if is_rest:
             if any(credential.scope == owner for credential in self.credentials):
                 self._rests[owner, model] = until
@@ -336,6 +339,13 @@ _EFFECTS: dict[Kind, Callable[[CredentialPool, Credential, tuple[str, str], Faul
     Kind.KEY_DEAD: CredentialPool._dead,  # noqa: SLF001
     Kind.REGION: CredentialPool._region,  # noqa: SLF001
 }
+
+
+# Why credentials rest, and why they are out, as processes tell one another.
+_RESTS = frozenset({b"busy", b"spent"})
+_REASONS = frozenset(
+    kind.name.lower().encode() for kind in (Kind.KEY_INVALID, Kind.KEY_DEAD, Kind.REGION)
+)
 
 
 def seconds_to_midnight(now: datetime) -> float:

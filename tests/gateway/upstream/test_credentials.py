@@ -305,6 +305,16 @@ def test_a_key_that_is_out_and_spent_comes_back_with_its_quota():
     assert caught.value.retry_after == pytest.approx(NOON_TO_MIDNIGHT)
 
 
+@pytest.mark.parametrize("word", [b"", b"weary", b"busy:2", b"\xff", b"key_unknown", b"network"])
+def test_words_of_another_version_change_nothing(word):
+    pool, _ = pool_of(Credential("one", "a"))
+    (one,) = pool.credentials
+    for key in (f"{one.scope}|m", one.mark):
+        pool.hear(key, word, 60.0)
+    assert pool.lease("m") is one
+    assert pool.states()[0]["resting"] == {}
+
+
 def test_odd_model_names_cannot_fill_the_memory():
     pool, clock = pool_of(Credential("one", "a"))
     for number in range(5000):
