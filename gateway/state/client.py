@@ -19,6 +19,8 @@ from gateway.state.pipe import Command
 from gateway.state.store import StoreDown
 
 SENTINEL_PORT: Final = 26_379
+# The one of a Cluster is no `RedisError`.
+_FAULTS: Final = (RedisError, RedisClusterException, OSError)
 _SENTINEL_FIELDS: Final = ("sentinel_username", "sentinel_password")
 
 
@@ -61,6 +63,17 @@ class Client:
                 replies[at] = reply
         return replies
 
+    async def run_ids(self) -> set[str]:
+        """Give what each server that counts calls its present life, of those that say it.
+
+        Raises `StoreDown` when there is no server.
+        """
+        try:
+            replies = await self._lines.ask_each(("INFO", "server"))
+        except _FAULTS as error:
+            raise StoreDown(f"{type(error).__name__}: {error}") from None
+        return {str(reply["run_id"]) for reply in replies if isinstance(reply, dict)}
+
     async def close(self) -> None:
         """Disconnect."""
         for client in (self._redis, *self._beside):
@@ -72,8 +85,7 @@ class Client:
                 await self._lines.look_anew()
                 self._has_lost = False
             replies = await self._lines.send(commands)
-        # The one of a Cluster is no `RedisError`.
-        except (RedisError, RedisClusterException, OSError) as error:
+        except _FAULTS as error:
             self._has_lost = True
             raise StoreDown(f"{type(error).__name__}: {error}") from None
         except BaseException:

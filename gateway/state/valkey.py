@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from gateway.state.calendar import DAY, MONTH, Windows
 from gateway.state.client import Client
-from gateway.state.pipe import Command, Pipe
+from gateway.state.pipe import Command, Patience, Pipe
 from gateway.state.rules import PLACES, REQUESTS, SLOTS, Amounts, Plan, Rule, changes, revised
 from gateway.state.store import Grant, News, NotSent, Publish, Spent, StoreDown
 from gateway.state.table import RemoteTable
@@ -72,7 +72,7 @@ class ValkeyStore:
         self._clock = clock
         self._ahead_s = time.time() - time.monotonic()
         self._node = uuid4().hex[:12]
-        self._run_id = ""
+        self._run_ids: set[str] = set()
         self._slots_given = 0
         self._held: defaultdict[str, set[str]] = defaultdict(set)
         self._tables: list[RemoteTable] = []
@@ -87,18 +87,19 @@ class ValkeyStore:
     async def probe(self) -> bool:
         """Connect, or find out that the server still does not answer; learn its time.
 
-        Tells whether it is not the one of the last probe, or started anew: it may have come back
-        empty. Of a Cluster's members only one is known.
+        Tells whether it, or a member of a Cluster, is none that was seen before, or was started
+        anew: it may have come back empty.
         """
         probing = Pipe(self._client.send, PROBE_TIMEOUT_S)
         [(seconds, micros)] = await probing.ask(("TIME",))
         self._ahead_s = int(seconds) + int(micros) / 1e6 - time.monotonic()
-        before = self._run_id
         # Some servers let nobody ask.
-        with suppress(StoreDown):
-            [found] = await probing.ask(("INFO", "server"))
-            self._run_id = str(found["run_id"])
-        return before not in {"", self._run_id}
+        with suppress(StoreDown), Patience(PROBE_TIMEOUT_S):
+            known, now = self._run_ids, await self._client.run_ids()
+            # One that does not answer just now is still known when it does.
+            self._run_ids = known | now
+            return bool(known and now - known)
+        return False
 
     async def tend(self) -> None:
         """Renew the slots held here and this node's place among the nodes.

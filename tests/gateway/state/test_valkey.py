@@ -223,7 +223,7 @@ async def test_a_cluster_is_spoken_to_as_one(serve, connect, unused_tcp_port_fac
             await asyncio.sleep(0.05)
     store = connect(f"redis+cluster://127.0.0.1:{port}")
     assert [await store.probe() for _ in range(2)] == [False, False]
-    assert store._run_id
+    assert store._run_ids
     for name in ("a", "b", "c"):
         one = plan(name, requests_per_day=1, concurrent_requests=1)
         grant = await store.take(one, Demand(slots=1))
