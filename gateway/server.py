@@ -19,7 +19,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from gateway import __version__, admin, config
+from gateway import __version__, admin, config, signals
 from gateway.connections import ConnectionServer, Runner
 from gateway.drain import Drain
 from gateway.keys import DRAIN, METRICS, RELOADERS
@@ -73,26 +73,34 @@ class Service:
         runner = Runner(app, self.settings)
         # First of all: being told to stop while starting is no reason to die.
         self._handle_signals(loop, app)
-        try:
-            await runner.setup()
-            app[METRICS].log_dropped.set_function(lambda: self.output.sink.dropped)
-            admin_runner = await admin.start(app, self.settings.admin, self.worker)
-            for sock in self.sockets:
-                await web.SockSite(runner, sock, backlog=BACKLOG).start()
-            self._announce()
-            # What lives from here on to the end need not be looked at by each collection.
-            gc.collect()
-            gc.freeze()
-            # Requests leave few cycles behind; looking for them after 700 allocations, as Python
-            # does of itself, costs a tenth of the CPU time.
-            gc.set_threshold(GC_ALLOCATIONS, 10, 10)
-            await self._stop.wait()
-            await self._drain(runner, app[DRAIN])
-            await admin_runner.cleanup()
-        finally:
-            await _cleaned(runner)
-        log.info("stopped")
+        with signals.handled():
+            try:
+                # What is still being opened takes over nothing.
+                async with self._reloading:
+                    admin_runner = await self._started(runner, app)
+                await self._stop.wait()
+                await self._drain(runner, app[DRAIN])
+                await admin_runner.cleanup()
+            finally:
+                await self._cleaned(runner)
+            log.info("stopped")
         return 0
+
+    async def _started(self, runner: "Runner", app: web.Application) -> web.AppRunner:
+        """Open what the app holds, then listen; give what serves the operator."""
+        await runner.setup()
+        app[METRICS].log_dropped.set_function(lambda: self.output.sink.dropped)
+        admin_runner = await admin.start(app, self.settings.admin, self.worker)
+        for sock in self.sockets:
+            await web.SockSite(runner, sock, backlog=BACKLOG).start()
+        self._announce()
+        # What lives from here on to the end need not be looked at by each collection.
+        gc.collect()
+        gc.freeze()
+        # Requests leave few cycles behind; looking for them after 700 allocations, as Python does
+        # of itself, costs a tenth of the CPU time.
+        gc.set_threshold(GC_ALLOCATIONS, 10, 10)
+        return admin_runner
 
     def terminate(self) -> None:
         """Begin to stop; asked again, stop now."""
@@ -123,6 +131,16 @@ class Service:
                 await drain.finished(None)
                 await connections.sent()
 
+    async def _cleaned(self, runner: "Runner") -> None:
+        for reload in self._tasks:
+            # What is being closed takes over nothing either.
+            reload.cancel()
+        try:
+            async with asyncio.timeout(CLEANUP_TIMEOUT_S):
+                await runner.cleanup()
+        except TimeoutError:
+            log.warning("cleanup_cut", after_s=CLEANUP_TIMEOUT_S)
+
     def _handle_signals(self, loop: asyncio.AbstractEventLoop, app: web.Application) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.terminate)
@@ -143,6 +161,8 @@ class Service:
     async def _reload(self, app: web.Application) -> None:
         """Take over a changed configuration, or refuse it whole."""
         async with self._reloading:
+            if self._stop.is_set():
+                return
             try:
                 settings = await asyncio.to_thread(self.reread)
             except config.ConfigError as error:
@@ -186,14 +206,6 @@ def restart_needed(old: Settings, new: Settings) -> list[str]:
     return [
         name for name in names if name not in RELOADED and getattr(old, name) != getattr(new, name)
     ]
-
-
-async def _cleaned(runner: Runner) -> None:
-    try:
-        async with asyncio.timeout(CLEANUP_TIMEOUT_S):
-            await runner.cleanup()
-    except TimeoutError:
-        log.warning("cleanup_cut", after_s=CLEANUP_TIMEOUT_S)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -15,6 +15,8 @@ from contextlib import suppress
 
 import structlog
 
+from gateway import signals
+
 # A worker that ends with this status found something wrong that a restart will not mend.
 FATAL_STATUS = 78
 # A worker that lived this long was well; the next restart is quick again.
@@ -49,9 +51,10 @@ class Supervisor:
         for ending in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(ending, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._tell, signal.SIGHUP)
-        async with asyncio.TaskGroup() as group:
-            for number in range(1, self._count + 1):
-                group.create_task(self._keep(number))
+        with signals.handled():
+            async with asyncio.TaskGroup() as group:
+                for number in range(1, self._count + 1):
+                    group.create_task(self._keep(number))
         return self._status
 
     async def _keep(self, number: int) -> None:
@@ -76,6 +79,8 @@ class Supervisor:
         """Run worker *number* to its end; give its exit status, None if it could not start."""
         descriptors = [sock.fileno() for sock in self._sockets]
         listening = [f"--listen-fd={descriptor}" for descriptor in descriptors]
+        # It inherits that; else one that comes before it can be handled would kill it.
+        signals.hold(signals.RELOAD)
         try:
             # A session of its own: Ctrl-C reaches the parent alone, which tells the workers once.
             worker = await asyncio.create_subprocess_exec(
@@ -90,6 +95,8 @@ class Supervisor:
             # Where there is no room for a process now, there may be later.
             log.error("worker_not_started", worker=number, reason=error.strerror)  # noqa: TRY400
             return None
+        finally:
+            signals.let_through(signals.RELOAD)
         self._workers[number] = worker
         if self._stopping.is_set():
             worker.send_signal(signal.SIGTERM)

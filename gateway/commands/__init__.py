@@ -7,7 +7,7 @@ from importlib import import_module
 
 import click
 
-from gateway import __version__
+from gateway import __version__, signals
 from gateway.config import ConfigError
 from gateway.sockets import StartError
 from gateway.supervisor import FATAL_STATUS
@@ -20,6 +20,8 @@ COMMANDS = {
     "usage": "gateway.commands.usage:usage",
 }
 DEFAULT = "serve"
+# Those that handle signals by themselves.
+SERVING = {"serve", "demo"}
 OWN_OPTIONS = {"--help", "-h", "--version"}
 
 
@@ -34,6 +36,8 @@ class Commands(click.Group):
         """Import the command named *cmd_name*."""
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name not in SERVING:
+            signals.let_through()
         module, _, name = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command

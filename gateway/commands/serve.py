@@ -5,15 +5,13 @@ import os
 import socket
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 import structlog
 
-from gateway import __version__, config, plugins
+from gateway import __version__, config, plugins, signals
 from gateway.app import build_app
 from gateway.commands import told
-from gateway.config import ConfigError
 from gateway.database.engine import Database
 from gateway.log import Output, secrets_of
 from gateway.machine import check_machine
@@ -32,6 +30,9 @@ from gateway.supervisor import Supervisor, worker_command
 @click.option("--listen-fd", "descriptors", type=int, multiple=True, hidden=True)
 def serve(path: Path | None, worker: int, descriptors: tuple[int, ...], *, check: bool) -> None:
     """Run the gateway."""
+    if worker:
+        # It has nothing to clear away yet, and whoever ends it waits.
+        signals.let_through(signals.ENDING)
     with told():
         check_machine()
         settings = checked(path)
@@ -70,23 +71,9 @@ def checked(path: Path | None) -> Settings:
     settings = config.load(path)
     config.require_credentials(settings)
     plugins.load(settings.middlewares).require_whole()
-    _check_state(settings)
+    check_state(settings)
     Database(settings.database.url)
     return settings
-
-
-def _check_state(settings: Settings) -> None:
-    """Check `[state] url`, with the options that the library looks at only when it connects."""
-    try:
-        check_state(settings)
-        if urlsplit(settings.state.url).scheme in {"redis", "rediss", "unix"}:
-            from redis.asyncio import ConnectionPool
-
-            ConnectionPool.from_url(settings.state.url).make_connection()  # type: ignore[no-untyped-call]
-    except ConfigError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever the library says, the address is wrong
-        raise ConfigError(f"state.url: {str(error).rpartition('() ')[2]}") from None
 
 
 def _summary(settings: Settings) -> str:

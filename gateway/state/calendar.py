@@ -1,8 +1,12 @@
 """The days and months of a time zone, for quotas that begin anew at the operator's midnight."""
 
 from datetime import date, datetime, time, timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
+
+# Where they start in `Windows`; each ends at the place behind.
+DAY: Final = 0
+MONTH: Final = 2
 
 
 class Windows(NamedTuple):
@@ -12,6 +16,10 @@ class Windows(NamedTuple):
     day_end: int
     month_start: int
     month_end: int
+
+    def following(self, start: int) -> "Windows":
+        """Give these with what starts at place *start* begun when it ends."""
+        return Windows._make((*self[:start], self[start + 1], *self[start + 1 :]))
 
 
 def windows(zone: ZoneInfo, now: float) -> Windows:

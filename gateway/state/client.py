@@ -5,8 +5,9 @@ fail, with a hung one half a minute. So it never retries, and whoever sends sets
 """
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.retry import Retry
@@ -18,7 +19,13 @@ from gateway.state.pipe import Command
 from gateway.state.store import StoreDown
 
 SENTINEL_PORT: Final = 26_379
+# The one of a Cluster is no `RedisError`.
+_FAULTS: Final = (RedisError, RedisClusterException, OSError)
 _SENTINEL_FIELDS: Final = ("sentinel_username", "sentinel_password")
+
+
+class WrongOption(ValueError):
+    """What stands behind the `?` of an address cannot be had; told without its password."""
 
 
 class Client:
@@ -56,6 +63,17 @@ class Client:
                 replies[at] = reply
         return replies
 
+    async def run_ids(self) -> set[str]:
+        """Give what each server that counts calls its present life, of those that say it.
+
+        Raises `StoreDown` when there is no server.
+        """
+        try:
+            replies = await self._lines.ask_each(("INFO", "server"))
+        except _FAULTS as error:
+            raise StoreDown(f"{type(error).__name__}: {error}") from None
+        return {str(reply["run_id"]) for reply in replies if isinstance(reply, dict)}
+
     async def close(self) -> None:
         """Disconnect."""
         for client in (self._redis, *self._beside):
@@ -67,8 +85,7 @@ class Client:
                 await self._lines.look_anew()
                 self._has_lost = False
             replies = await self._lines.send(commands)
-        # The one of a Cluster is no `RedisError`.
-        except (RedisError, RedisClusterException, OSError) as error:
+        except _FAULTS as error:
             self._has_lost = True
             raise StoreDown(f"{type(error).__name__}: {error}") from None
         except BaseException:
@@ -89,11 +106,31 @@ def _options(timeout_s: float) -> dict[str, Any]:
 
 
 def _alone(url: str, options: dict[str, Any]) -> list[Any]:
-    return [Redis.from_url(url, **options)]
+    redis = Redis.from_url(url, **options)
+    pool = redis.connection_pool
+    _refuse_unknown(url, type(pool), pool.connection_class)
+    try:
+        # By itself the library looks at options only when it connects.
+        pool.make_connection()  # type: ignore[no-untyped-call]
+    except RedisError as error:
+        raise WrongOption(str(error)) from None
+    except (TypeError, AttributeError):
+        raise WrongOption("an option is of the wrong type") from None
+    return [redis]
 
 
 def _cluster(url: str, options: dict[str, Any]) -> list[Any]:
+    _refuse_unknown(url, RedisCluster)
     return [RedisCluster.from_url(url.replace("+cluster", "", 1), **options)]
+
+
+def _refuse_unknown(url: str, *takers: type) -> None:
+    """Raise `WrongOption` for an option of *url* that none of *takers*, the library's, has."""
+    kinds = {kind for taker in takers for kind in taker.__mro__ if kind is not object}
+    known = {name for kind in kinds for name in signature(kind).parameters}
+    for name in parse_qs(urlsplit(url).query):
+        if name not in known:
+            raise WrongOption(f"unknown option {name!r}")
 
 
 def _sentinel(url: str, options: dict[str, Any]) -> list[Any]:

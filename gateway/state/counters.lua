@@ -8,9 +8,10 @@
 --         lives in microseconds and the counters in seconds; then a `RULE` for each: its place among
 --         the counters, kind, limit, amount, start and end of its window in seconds
 --
--- "take" answers doubles: the number of the refused rule or 0, its wait, now, 1 if values are kept
--- or else 0, and how much of each rule is used. "settle" adds the amounts, which may be negative,
--- and gives the slot back. "seed" raises windows to the amounts.
+-- "take" answers doubles: the number of the refused rule or 0, its wait, now, the sum of 1 if values
+-- are kept and of the `FOLLOWING` that it was counted in, and how much of each rule is used. "settle"
+-- adds the amounts, which may be negative, and gives the slot back. "seed" raises windows to the
+-- amounts.
 --
 -- Numbers travel as doubles: as texts, reading and writing them took two thirds of a call.
 
@@ -18,7 +19,10 @@ local MINUTE, SLACK, SLOT_WAIT = 60000000, 1e-6, 1000000
 local RATE, SLOTS = 0, 2
 local HEAD, RULE, RULE_BYTES = '<Bddd', '<BBdddd', 34
 local PLACE, KIND, LIMIT, AMOUNT, START, FINISH = 1, 2, 3, 4, 5, 6
-local COUNTERS = '<dddddddddddddd'
+-- By place, what says that a day is counted with the following one, or a month.
+local DAY, MONTH = 2, 4
+local FOLLOWING = { [3] = DAY, [4] = DAY, [5] = MONTH, [6] = DAY, [7] = MONTH }
+local COUNTERS, COUNTERS_BYTES = '<dddddddddddddd', 112
 
 local slot, request = ARGV[1], ARGV[2]
 local what, now, slot_life, counters_life, first = struct.unpack(HEAD, request)
@@ -34,7 +38,10 @@ end
 
 -- What nothing was counted of is since 0.
 local kept = redis.call('GET', KEYS[1])
-local counters = kept and { struct.unpack(COUNTERS, kept) } or { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+local counters = kept and #kept == COUNTERS_BYTES and { struct.unpack(COUNTERS, kept) } or { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+-- Which of them a take was counted in, or 0.
+local day, month = 0, 0
 
 local function since(rule) return counters[2 * rule[PLACE]] end
 
@@ -63,6 +70,10 @@ local function write(rule, used)
   elseif counters[at] ~= rule[FINISH] then
     -- A clock that stepped back over midnight and returns must find the day as it left it.
     counters[at] = rule[START]
+  elseif FOLLOWING[rule[PLACE]] == DAY then
+    day = DAY
+  else
+    month = MONTH
   end
 end
 
@@ -118,7 +129,7 @@ local function take()
   if refused == 0 then admit(used) else bring_back(used) end
   -- Not EXISTS, after which a server that is full would let go of it first.
   local kept = redis.call('TOUCH', KEYS[3])
-  return struct.pack('<dddd' .. string.rep('d', #used), refused, longest, now, kept, unpack(used))
+  return struct.pack('<dddd' .. string.rep('d', #used), refused, longest, now, kept + day + month, unpack(used))
 end
 
 local function over(rule)

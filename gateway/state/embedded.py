@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from gateway import signals
 from gateway.config import PREFIX, ConfigError
 from gateway.settings import Settings
 from gateway.state import shared_memory
@@ -121,14 +122,16 @@ def _start(socket: Path) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         # A Ctrl-C on the terminal is for the gateway, which still counts while it drains.
         start_new_session=True,
-        preexec_fn=_die_with_parent if _PRCTL else None,  # noqa: PLW1509 - see there
+        preexec_fn=_prepare,  # noqa: PLW1509 - see there
     )
 
 
-def _die_with_parent() -> None:
+def _prepare() -> None:
     # Nothing else: a lock that another thread held at the fork is never free here.
-    assert _PRCTL is not None
-    _PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if _PRCTL is not None:
+        _PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
+    # While the gateway starts they are held, and would be here for ever.
+    signals.let_through()
 
 
 def server_binary() -> str:

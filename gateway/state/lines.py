@@ -4,6 +4,7 @@ Whoever sends keeps the connection for the next time: lending it anew from the l
 a pipeline for each batch, cost several times as much as the request itself.
 """
 
+import asyncio
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -23,6 +24,12 @@ class Lines(Protocol):
 
     async def send(self, commands: list[Command]) -> list[Any]:
         """Give the replies to *commands*, refusals as exceptions among them.
+
+        Raises what the library raises.
+        """
+
+    async def ask_each(self, command: Command) -> list[Any]:
+        """Give what each server that counts replies to *command*, refusals as exceptions.
 
         Raises what the library raises.
         """
@@ -53,6 +60,10 @@ class LinesToOne:
             raise
         self._idle.append(line)
         return replies
+
+    async def ask_each(self, command: Command) -> list[Any]:
+        """Ask the one."""
+        return await self.send([command])
 
     async def look_anew(self) -> None:
         """Connect anew: a server that became a replica lives on, and so do connections to it."""
@@ -96,6 +107,16 @@ class LinesToCluster:
             pipeline.execute_command(*command)
         replies: list[Any] = await pipeline.execute(raise_on_error=False)
         return replies
+
+    async def ask_each(self, command: Command) -> list[Any]:
+        """Ask every master, by itself: one that is away hides no other."""
+        asked = []
+        for master in self._cluster.get_primaries():
+            pipeline = self._cluster.pipeline(transaction=False)
+            pipeline.execute_command(*command, target_nodes=master)
+            asked.append(pipeline.execute(raise_on_error=False))
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        return [one[0] if isinstance(one, list) else one for one in answers]
 
     async def look_anew(self) -> None:
         """Ask who has which slots: the library does so after a single command, not after many."""

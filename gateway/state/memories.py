@@ -7,6 +7,8 @@ from gateway.state.store import StateStore
 
 # A conversation taken up later than this goes on without its thought signatures.
 KEPT_S: Final = 86_400.0
+# The form of what dialects remember: to be raised with every change of that.
+FORM: Final = 1
 
 
 class SharedMemories:
@@ -42,4 +44,4 @@ class SharedMemories:
 
 
 def _name(scope: str, key: str) -> str:
-    return f"memory:{scope}:{key}"
+    return f"memory.{FORM}:{scope}:{key}"

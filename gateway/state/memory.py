@@ -66,7 +66,8 @@ class MemoryStore:
             used = after
             for (rule, meter), count in zip(counted, used, strict=True):
                 write(meter, rule, count, now)
-        return Grant(plan, demand, now.windows, unix, tuple(used), refused, longest)
+        windows = now.counted or now.windows
+        return Grant(plan, demand, windows, unix, tuple(used), refused, longest)
 
     def revise(self, grant: Grant, demand: Amounts) -> Grant:
         """Reserve *demand* instead of what was reserved."""

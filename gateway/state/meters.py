@@ -6,20 +6,23 @@ The same arithmetic, in the same order, stands in `counters.lua`.
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.state.calendar import Windows
+from gateway.state.calendar import DAY, MONTH, Windows
 from gateway.state.rules import MINUTE_US, SLOT_WAIT_US, Rule
 
-# Where a window's start stands in `Windows`; its end is behind it.
-_STARTS: Final = {"day": 0, "month": 2}
+_STARTS: Final = {"day": DAY, "month": MONTH}
 
 
 @dataclass(slots=True)
 class Moment:
-    """When something is counted: *us* of the clock that never steps, *unix* and the windows."""
+    """When something is counted: *us* of the clock that never steps, *unix* and the windows.
+
+    *counted* are the windows that it was counted in where a clock stepped back: later ones.
+    """
 
     us: float
     unix: float
     windows: Windows
+    counted: Windows | None = None
 
 
 class Meter:
@@ -58,6 +61,8 @@ def write(meter: Meter, rule: Rule, used: float, now: Moment) -> None:
         # A clock that stepped back over midnight and returns must find the day as it left it.
         if meter.since != now.windows[start + 1]:
             meter.since = now.windows[start]
+        else:
+            now.counted = (now.counted or now.windows).following(start)
 
 
 def holds(meter: Meter, rule: Rule, windows: Windows) -> bool:

@@ -51,6 +51,7 @@ def make_store(settings: Settings) -> StateStore:
     if url.startswith("memory:"):
         return MemoryStore()
     try:
+        from gateway.state.client import WrongOption
         from gateway.state.embedded_store import EmbeddedStore
         from gateway.state.guarded import GuardedStore
         from gateway.state.valkey import ValkeyStore
@@ -67,6 +68,8 @@ def make_store(settings: Settings) -> StateStore:
             if url.startswith(STARTED)
             else ValkeyStore(url, state.namespace, timeout_s=state.timeout_s)
         )
+    except WrongOption as error:
+        raise ConfigError(f"state.url: {error}") from None
     except ValueError as error:
         told = str(error)
         reason = told if told.startswith(_HARMLESS) else _NOT_UNDERSTOOD

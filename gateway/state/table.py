@@ -5,6 +5,7 @@ Each entry is a field of one hash, its value preceded by the time it runs out.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from gateway.state.pipe import Pipe
@@ -41,11 +42,13 @@ class RemoteTable:
         over = []
         for field, entry in entries.items():
             until_ms, _, value = entry.partition(b" ")
-            left_s = (int(until_ms) - now_ms) / 1000
-            if left_s <= 0:
-                over.append(field)
-            elif self._known.get(field) != entry:
-                self._news(field.decode(), value, left_s)
+            # What another version keeps in a form of its own is left to it.
+            with suppress(ValueError):
+                left_s = (int(until_ms) - now_ms) / 1000
+                if left_s <= 0:
+                    over.append(field)
+                elif self._known.get(field) != entry:
+                    self._news(field.decode(), value, left_s)
         self._known = entries
         if over:
             self._pipe.tell(("HDEL", self._key, *over))

@@ -17,9 +17,9 @@ from struct import Struct, unpack
 from typing import Final
 from uuid import uuid4
 
-from gateway.state.calendar import Windows
+from gateway.state.calendar import DAY, MONTH, Windows
 from gateway.state.client import Client
-from gateway.state.pipe import Command, Pipe
+from gateway.state.pipe import Command, Patience, Pipe
 from gateway.state.rules import PLACES, REQUESTS, SLOTS, Amounts, Plan, Rule, changes, revised
 from gateway.state.store import Grant, News, NotSent, Publish, Spent, StoreDown
 from gateway.state.table import RemoteTable
@@ -31,12 +31,17 @@ SLOT_TTL_S: Final = 15.0
 # Counters outlive their windows by this, for nodes whose clocks differ and for overdrawn rates.
 KEEP_S: Final = 86_400
 
+# In which form each kind of thing is kept: to be raised with every change of that, so that machines
+# of two versions do not misread one another.
+FORMS: Final = {"counts": 1, "slots": 1, "kept": 1, "nodes": 1, "value": 1, "table": 1}
+
 SCRIPT: Final = (files("gateway.state") / "counters.lua").read_text("utf-8")
 # As `counters.lua` reads them.
 _HEAD: Final = Struct("<Bddd")
 _RULE: Final = Struct("<BBdddd")
 _TAKE, _SETTLE, _SEED = 1, 2, 3
 _RATE, _WINDOW, _SLOTS = range(3)
+_KEPT, _DAY_FOLLOWS, _MONTH_FOLLOWS = 1, 2, 4
 SHA: Final = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest().encode()
 
 
@@ -67,7 +72,7 @@ class ValkeyStore:
         self._clock = clock
         self._ahead_s = time.time() - time.monotonic()
         self._node = uuid4().hex[:12]
-        self._run_id = ""
+        self._run_ids: set[str] = set()
         self._slots_given = 0
         self._held: defaultdict[str, set[str]] = defaultdict(set)
         self._tables: list[RemoteTable] = []
@@ -82,18 +87,19 @@ class ValkeyStore:
     async def probe(self) -> bool:
         """Connect, or find out that the server still does not answer; learn its time.
 
-        Tells whether it is not the one of the last probe, or started anew: it may have come back
-        empty. Of a Cluster's members only one is known.
+        Tells whether it, or a member of a Cluster, is none that was seen before, or was started
+        anew: it may have come back empty.
         """
         probing = Pipe(self._client.send, PROBE_TIMEOUT_S)
         [(seconds, micros)] = await probing.ask(("TIME",))
         self._ahead_s = int(seconds) + int(micros) / 1e6 - time.monotonic()
-        before = self._run_id
         # Some servers let nobody ask.
-        with suppress(StoreDown):
-            [found] = await probing.ask(("INFO", "server"))
-            self._run_id = str(found["run_id"])
-        return before not in {"", self._run_id}
+        with suppress(StoreDown), Patience(PROBE_TIMEOUT_S):
+            known, now = self._run_ids, await self._client.run_ids()
+            # One that does not answer just now is still known when it does.
+            self._run_ids = known | now
+            return bool(known and now - known)
+        return False
 
     async def tend(self) -> None:
         """Renew the slots held here and this node's place among the nodes.
@@ -136,8 +142,10 @@ class ValkeyStore:
             # The client left, or the answer is late: what was perhaps taken is given back.
             self.settle(Grant(plan, demand, windows, 0.0, (), slot=slot), Spent())
             raise
-        number, wait_us, now_us, kept, *used = _doubles(reply)
-        if kept:
+        number, wait_us, now_us, told, *used = _doubles(reply)
+        if told > _KEPT:
+            windows = _counted(windows, int(told))
+        if int(told) & _KEPT:
             self._without_values.discard(plan.license_id)
         else:
             self._without_values.add(plan.license_id)
@@ -243,7 +251,7 @@ class ValkeyStore:
     def _key(self, kind: str, name: str = "") -> str:
         # The braces make all keys of one license fall into one slot of a Cluster, whatever its id:
         # with nothing between them they would not count, hence the sign.
-        return f"{self._namespace}:{kind}:{{@{name}}}"
+        return f"{self._namespace}:{kind}.{FORMS[kind]}:{{@{name}}}"
 
     def _new_slot(self) -> str:
         self._slots_given += 1
@@ -263,6 +271,13 @@ def _packed(rule: Rule, amount: int, windows: Windows) -> bytes:
     if kind == "month":
         return _RULE.pack(PLACES[name], _WINDOW, limit, amount, *windows[2:])
     return _RULE.pack(PLACES[name], _SLOTS if kind == "slots" else _RATE, limit, amount, 0, 0)
+
+
+def _counted(windows: Windows, told: int) -> Windows:
+    """Give those that a take was counted in: later ones where a clock stepped back."""
+    if told & _DAY_FOLLOWS:
+        windows = windows.following(DAY)
+    return windows.following(MONTH) if told & _MONTH_FOLLOWS else windows
 
 
 def _doubles(reply: bytes) -> tuple[float, ...]:

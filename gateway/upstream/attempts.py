@@ -17,7 +17,14 @@ import aiohttp
 from gateway.calls import moved
 from gateway.dialects.openai_chat.finish import worth_retrying
 from gateway.dialects.openai_chat.usage import count_of
-from gateway.errors import GatewayError, NotFound, UpstreamAuth, UpstreamEmpty
+from gateway.errors import (
+    GatewayError,
+    NotFound,
+    RateLimited,
+    Unavailable,
+    UpstreamAuth,
+    UpstreamEmpty,
+)
 from gateway.exchange import Notes, Outcome, UpstreamCall
 from gateway.healing import heal, hint
 from gateway.upstream.answer import Answer, Failed
@@ -46,6 +53,8 @@ _ELSEWHERE = frozenset(
         Kind.STUCK,
     }
 )
+# What says nothing of the other keys. A refused place and shared capacity are everybody's.
+_OF_ONE_KEY = frozenset({Kind.BUSY, Kind.SPENT, Kind.NOT_IN_PLAN, Kind.KEY_INVALID, Kind.KEY_DEAD})
 
 
 class Apart(Exception):
@@ -119,8 +128,23 @@ class Attempts:
                 # The frames that it came through hold it, and so would hold one another.
                 failed.with_traceback(None)
                 if not (others := self._others(failed.fault.kind)):
-                    raise failed.fault.error from None
+                    raise self._told(failed.fault) from None
                 self._move_to(others[0])
+
+    def _told(self, fault: Fault) -> GatewayError:
+        """Give what the client hears of the last *fault*: one key's trouble is not that of all."""
+        if fault.kind not in _OF_ONE_KEY:
+            return fault.error
+        pool, error = self._upstream.pool, fault.error
+        outlook = pool.outlook(self._call.model, avoid=self._avoid, only=self._only)
+        if outlook is None:
+            kind = RateLimited if error.status == RateLimited.status else Unavailable
+            return kind("No credential that was tried can serve now; others may.", retry_after=1.0)
+        if type(outlook) is not type(error):
+            return outlook
+        # Gemini's own words say more.
+        error.retry_after = outlook.retry_after
+        return error
 
     def _others(self, kind: Kind) -> list[str]:
         """Give the models that may answer instead: nothing has gone out, time and calls are left.
@@ -149,7 +173,7 @@ class Attempts:
                 began = await attempt()
             except Failed as failed:
                 self._prove(failed.fault.error.message)
-                if last is not None and isinstance(failed.fault.error, UpstreamAuth):
+                if last and failed.final and isinstance(failed.fault.error, UpstreamAuth):
                     # No key is left: what the last one said tells more.
                     failed = Failed(last.fault, final=failed.final)
                 last = failed

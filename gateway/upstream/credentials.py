@@ -91,13 +91,13 @@ class CredentialPool:
 
         *avoid* names those that already failed, *only* the project (a `scope`) that owns what the
         request names.
-        Raises `RateLimited` or `QuotaSpent` with the shortest rest when all of them rest, and
-        `UpstreamAuth` when none is usable at all.
+        When none is left, the one that comes back first says what is raised, with its wait:
+        `RateLimited` or `QuotaSpent` where it rests, `UpstreamAuth` where it is out.
         """
         now = self._clock()
         best: Credential | None = None
         load = inf
-        members = self.credentials if only is None else self.members(only)
+        members = self.members(only)
         for credential in members:
             if credential.name in avoid or not self._usable(credential, model, now):
                 continue
@@ -110,11 +110,23 @@ class CredentialPool:
         best.last_used = now
         return best
 
-    def members(self, project: str) -> list[Credential]:
-        """Give all credentials of *project*, a `scope`; all there are if it is gone.
+    def outlook(
+        self, model: str, *, avoid: Collection[str] = (), only: str | None = None
+    ) -> GatewayError | None:
+        """Give what `lease` would raise now, None if it would give a credential."""
+        now = self._clock()
+        members = self.members(only)
+        if any(one.name not in avoid and self._usable(one, model, now) for one in members):
+            return None
+        return self._exhausted(members, model, now)
+
+    def members(self, project: str | None) -> list[Credential]:
+        """Give the credentials of *project*, a `scope`; all there are where it is None or gone.
 
         Files and cached content belong to a project, whichever of its keys they came with.
         """
+        if project is None:
+            return self.credentials
         return [one for one in self.credentials if one.scope == project] or self.credentials
 
     def release(self, credential: Credential) -> None:
@@ -144,6 +156,9 @@ class CredentialPool:
         """
         until = self._clock() + left_s
         owner, is_rest, model = key.partition("|")
+        if value not in (_RESTS if is_rest else _REASONS):
+            # Another version may have more of them.
+            return
         if is_rest:
             if any(credential.scope == owner for credential in self.credentials):
                 self._rests[owner, model] = until
@@ -205,19 +220,29 @@ class CredentialPool:
         return not self._rests or self._rests.get((credential.scope, model), 0.0) <= now
 
     def _exhausted(self, members: list[Credential], model: str, now: float) -> GatewayError:
-        """Say why none of *members* is left, with the shortest rest."""
-        rests = [
-            (self._rests.get((credential.scope, model), 0.0) - now, credential)
-            for credential in members
-            if credential.out_until <= now
-        ]
-        resting = [(rest, credential) for rest, credential in rests if rest > 0]
-        if not resting:
+        """Say why none of *members* is left: what the first of them to come back waits for."""
+        waits = [(self._wait(one, model, now), one) for one in members]
+        # Those that wait for nothing were asked, and refused this very request.
+        waiting = [(wait, one) for wait, one in waits if wait > 0]
+        if not waiting:
             return UpstreamAuth("No upstream credential is usable now.")
-        rest, credential = min(resting, key=lambda pair: pair[0])
-        if (credential.scope, model) in self._spent:
-            return QuotaSpent(f"The quota of {model} is used up for now.", retry_after=rest)
-        return RateLimited(f"All upstream capacity for {model} is in use.", retry_after=rest)
+        wait, first = min(waiting, key=lambda pair: pair[0])
+        key = first.scope, model
+        if first.out_until - now >= wait:
+            said = "are refused" if self._all_out(members, now) else "are refused or rest"
+            told = wait if wait < inf else None
+            return UpstreamAuth(f"All upstream credentials {said} now.", retry_after=told)
+        if key in self._spent:
+            return QuotaSpent(f"The quota of {model} is used up for now.", retry_after=wait)
+        return RateLimited(f"All upstream capacity for {model} is in use.", retry_after=wait)
+
+    def _wait(self, credential: Credential, model: str, now: float) -> float:
+        """Give the seconds until *credential* may serve *model*; 0 or less if it may now."""
+        return max(self._rests.get((credential.scope, model), 0.0), credential.out_until) - now
+
+    @staticmethod
+    def _all_out(members: list[Credential], now: float) -> bool:
+        return all(one.out_until > now for one in members)
 
     def _rest(self, credential: Credential, key: tuple[str, str], seconds: float) -> None:
         until = self._clock() + seconds
@@ -316,6 +341,13 @@ _EFFECTS: dict[Kind, Callable[[CredentialPool, Credential, tuple[str, str], Faul
     Kind.KEY_DEAD: CredentialPool._dead,  # noqa: SLF001
     Kind.REGION: CredentialPool._region,  # noqa: SLF001
 }
+
+
+# Why credentials rest, and why they are out, as processes tell one another.
+_RESTS = frozenset({b"busy", b"spent"})
+_REASONS = frozenset(
+    kind.name.lower().encode() for kind in (Kind.KEY_INVALID, Kind.KEY_DEAD, Kind.REGION)
+)
 
 
 def seconds_to_midnight(now: datetime) -> float:

@@ -66,7 +66,7 @@ class Errand:
             except Failed as failed:
                 # The frames that it came through hold it, and so would hold one another.
                 failed.with_traceback(None)
-                if last is not None and isinstance(failed.fault.error, UpstreamAuth):
+                if last and failed.final and isinstance(failed.fault.error, UpstreamAuth):
                     # No key is left: what the last one said tells more.
                     failed = Failed(last.fault, final=failed.final)
                 last = failed

@@ -37,6 +37,8 @@ from gateway.upstream.faults import Fault, Kind
 
 MAX_MESSAGE = 2048
 LONGEST_REST_S = 300.0
+# No status of HTTP: Google's own, and nginx's.
+CANCELLED = 499
 
 _RETRY_TEXT = re.compile(r"retry in ([0-9.]+)\s*s", re.IGNORECASE)
 _KEY_TEXT = re.compile(r"API[ _]key (?:not valid|not found|expired)|api key expired", re.IGNORECASE)
@@ -236,9 +238,10 @@ def _unavailable(complaint: Complaint, status: int) -> Fault:
 
 
 def _gave_up(complaint: Complaint, status: int) -> Fault:
-    del status
+    # Timed out, or cancelled, and not by the gateway: whoever cancels reads no answer any more.
+    kind = UpstreamError if status == CANCELLED else UpstreamTimeout
     message = complaint.message or "The upstream gave up on the request."
-    return Fault(Kind.DEADLINE, UpstreamTimeout(message))
+    return Fault(Kind.DEADLINE, kind(message))
 
 
 def _other(complaint: Complaint, status: int) -> Fault:
@@ -252,8 +255,10 @@ _BY_STATUS: dict[int, Callable[[Complaint, int], Fault]] = {
     401: _unauthenticated,
     403: _denied,
     404: _missing,
+    408: _gave_up,
     413: _bad_request,
     429: _exhausted,
+    CANCELLED: _gave_up,
     500: _internal,
     502: _unavailable,
     503: _unavailable,

@@ -65,6 +65,14 @@ FAULTS = {
     "internal": (refusal(500, "INTERNAL"), 2, (502, "upstream_internal")),
     "overloaded": (refusal(503, "UNAVAILABLE"), 2, (503, "overloaded")),
     "gave up": (refusal(504, "DEADLINE_EXCEEDED"), 2, (504, "upstream_timeout")),
+    "cancelled": (refusal(499, "CANCELLED"), 2, (502, "upstream_error")),
+    "timed out": (refusal(408, "DEADLINE_EXCEEDED"), 2, (504, "upstream_timeout")),
+    "html 408": (answer(408, b"<html>late</html>", "text/html"), 2, (504, "upstream_timeout")),
+    "cancelled in 200": (
+        answer(200, {"error": {"code": 499, "status": "CANCELLED", "message": "x"}}),
+        2,
+        (502, "upstream_error"),
+    ),
     "html 200": (answer(200, b"<html>hello</html>", "text/html"), 2, (502, "upstream_empty")),
     "html 502": (answer(502, b"<html>bad</html>", "text/html"), 2, (503, "overloaded")),
     "empty 200": (answer(200, b""), 2, (502, "upstream_empty")),
@@ -211,6 +219,47 @@ async def test_a_spent_day_tells_sdks_not_to_come_back(running):
         assert (status, body["error"]["type"]) == (429, "insufficient_quota")
         assert headers["x-should-retry"] == "false"
         assert "retry-after" not in headers
+
+
+FIVE = ("k1", "k2", "k3", "k4", "k5")
+
+
+@pytest.mark.parametrize("name", ["spent", "no plan", "busy", "bad key", "suspended"])
+async def test_keys_that_were_not_asked_yet_are_told_of(running, streaming, name):
+    """Three attempts end at three keys: two others may serve at once."""
+    trouble, _, (status, _) = FAULTS[name]
+    good = GOOD_STREAM if streaming else GOOD_WHOLE
+    async with (
+        ScriptedUpstream(trouble, trouble, trouble, good) as upstream,
+        running(settings_for(upstream.url, keys=FIVE)) as gateway,
+    ):
+        async with gateway.post(stream=streaming) as response:
+            code = (await response.json())["error"]["code"]
+            told = response.status, code, response.headers.get("retry-after")
+        assert told == (status, "rate_limit_exceeded" if status == 429 else "unavailable", "1")
+        assert (await ask(gateway, streaming=streaming))[0] == 200
+        assert len(set(upstream.keys)) == 4
+
+
+@pytest.mark.parametrize("first", ["spent", "bad key"])
+async def test_spent_keys_among_refused_ones_are_no_spent_quota(running, first):
+    """The refused ones are looked at again within the hour, whichever were asked last."""
+
+    def script(seen, _number):
+        is_first = seen.key in FIVE[:3]
+        return FAULTS["spent" if is_first == (first == "spent") else "bad key"][0]
+
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url, keys=FIVE)) as gateway,
+    ):
+        await gateway.whole()
+        for _ in range(2):
+            status, body, headers = await gateway.whole()
+            assert (status, body["error"]["code"]) == (503, "upstream_auth_error")
+            assert headers["x-should-retry"] == "false"
+            assert "retry-after" not in headers
+        assert len(upstream.seen) == 5
 
 
 async def test_an_upstream_that_never_begins_is_a_504(running, streaming):

@@ -51,6 +51,10 @@ BREAKS = {
     ),
     "garbage event": ([SSE, HELLO, chunk(b"data: {nonsense\r\n\r\n"), END], "upstream_error"),
     "error event": ([SSE, HELLO, chunk(data(OVERLOADED)), END], "overloaded"),
+    "cancelled": (
+        [SSE, HELLO, chunk(data({"error": {"code": 499, "status": "CANCELLED"}})), END],
+        "upstream_error",
+    ),
     "bare json tail": ([SSE, HELLO, chunk(json.dumps(OVERLOADED).encode()), END], "overloaded"),
     "bare json list": ([SSE, HELLO, chunk(json.dumps([OVERLOADED]).encode()), END], "overloaded"),
     "event that is no object": ([SSE, HELLO, chunk(b"data: 5\r\n\r\n"), END], "upstream_error"),

@@ -127,7 +127,7 @@ def _call(translating: Translating, call: Json, by_call: dict[str, str]) -> Json
         name, args = call["custom"]["name"], {"input": call["custom"].get("input") or ""}
     else:
         name, args = call["function"]["name"], _arguments(call["function"].get("arguments"))
-    memory = turns.read(translating.known.memories, memory_key(call))
+    memory = turns.read(translating.known.memories, memory_key(call), dict)
     call_id = turns.split_id(call.get("id") or "")[0]
     native: Json = {"name": wire_name(name), "args": args}
     # An id goes back exactly when the call came with one; when that is not known, to models whose
@@ -169,9 +169,9 @@ def _restored(
         return None
     text = turns.text_key(told, keys)
     if text is not None:
-        entry = turns.read(memories, text)
+        entry: object = turns.read(memories, text, list)
     elif message.get("tool_calls"):
-        entry = (turns.read(memories, memory_key(message["tool_calls"][0])) or {}).get("t")
+        entry = (turns.read(memories, memory_key(message["tool_calls"][0]), dict) or {}).get("t")
     else:
         entry = None
     return turns.restore(entry, calls, images) if isinstance(entry, list) else None
@@ -188,7 +188,7 @@ def _sign_images(
     if len(places) != len(keys):
         return None
     for at, key in zip(places, keys, strict=True):
-        signature = (turns.read(memories, key) or {}).get("s")
+        signature = (turns.read(memories, key, dict) or {}).get("s")
         if signature:
             visible[at] = {**visible[at], "thoughtSignature": signature}
     return [visible[at] for at in places]

@@ -17,13 +17,14 @@ An answer of plain text without a signature needs no entry.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from gateway.exchange import Json
 
 _THOUGHT_ID = "__thought__"
+T = TypeVar("T")
 
 
 def call_key(call_id: str) -> str:
@@ -124,7 +125,7 @@ def _signed(part: Json) -> Json:
 
 
 def restore(
-    entry: Sequence[Json], calls: Sequence[Json], images: Sequence[Json]
+    entry: Sequence[Any], calls: Sequence[Json], images: Sequence[Json]
 ) -> list[Json] | None:
     """Give the parts of the turn that *entry* remembers; None if the client changed it.
 
@@ -133,6 +134,8 @@ def restore(
     parts: list[Json] = []
     used = 0
     for part in entry:
+        if not isinstance(part, dict) or not _is_place(part.get("call", part.get("image", 0))):
+            return None
         if "call" in part:
             parts += calls[part["call"] : part["call"] + 1]
             used += 1
@@ -145,13 +148,18 @@ def restore(
     return parts + list(calls[used:])
 
 
-def read(memories: Mapping[str, bytes], key: str | None) -> Any:
-    """Give the remembered value of *key*; None when it is not known or cannot be read."""
+def _is_place(value: object) -> bool:
+    return isinstance(value, int) and value >= 0
+
+
+def read(memories: Mapping[str, bytes], key: str | None, kind: type[T]) -> T | None:
+    """Give the remembered value of *key*; None when it is not known or no *kind*."""
     value = memories.get(key) if key else None
     try:
-        return orjson.loads(value) if value is not None else None
+        known = orjson.loads(value) if value is not None else None
     except orjson.JSONDecodeError:
         return None
+    return known if isinstance(known, kind) else None
 
 
 def split_id(call_id: str) -> tuple[str, str | None]:

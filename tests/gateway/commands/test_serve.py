@@ -39,10 +39,11 @@ WRONG = [
     *(
         (COMPLETE + f'[state]\nurl = "{url}"', f"state.url: {says}")
         for url, says in [
-            ("redis://127.0.0.1:1/0?foo=bar", "got an unexpected keyword argument 'foo'"),
-            ("unix:///x?foo=bar", "got an unexpected keyword argument 'foo'"),
-            ("redis+cluster://h?foo=bar", "got an unexpected keyword argument 'foo'"),
+            ("redis://127.0.0.1:1/0?foo=bar", "unknown option 'foo'"),
+            ("unix:///x?foo=bar", "unknown option 'foo'"),
+            ("redis+cluster://h?foo=bar", "unknown option 'foo'"),
             ("redis://h?protocol=9", "protocol must be"),
+            ("redis://h?retry=5", "an option is of the wrong type"),
         ]
     ),
 ]

@@ -29,14 +29,16 @@ class Server:
         folder.mkdir()
         self._password = password
         self.port = port or free_port()
-        self._process = subprocess.Popen(
-            [
-                *(ValkeyServer(data_dir=folder)._binary_path, *words),
-                *("--port", str(self.port), "--bind", "127.0.0.1"),
-            ],
-            stdout=subprocess.DEVNULL,
-            cwd=folder,
-        )
+        self._folder = folder
+        self._command = [
+            *(ValkeyServer(data_dir=folder)._binary_path, *words),
+            *("--port", str(self.port), "--bind", "127.0.0.1"),
+        ]
+        self.start()
+
+    def start(self) -> None:
+        """Run it, anew after `kill`: with nothing in it then."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, cwd=self._folder)
         deadline = time.monotonic() + 20
         while not self.answers():
             assert time.monotonic() < deadline, "Valkey did not start"

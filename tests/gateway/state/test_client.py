@@ -17,7 +17,8 @@ def made(url):
     [
         ("redis://localhost:6379/1", Redis),
         ("rediss://user:word@localhost", Redis),
-        ("unix:///run/valkey.sock", Redis),
+        ("unix:///run/valkey.sock?db=3", Redis),
+        ("rediss://h?ssl_cert_reqs=none&ssl_ca_certs=%2Fx&client_name=me&max_connections=9", Redis),
         ("redis+cluster://localhost:7000", RedisCluster),
         ("rediss+cluster://localhost:7000", RedisCluster),
     ],
@@ -67,6 +68,11 @@ def test_sentinels_may_want_a_password_of_their_own():
         "redis+sentinel://h/orders/x",
         "redis+sentinel://h/orders?password=word",
         "redis://h:port",
+        "redis://h?foo=bar",
+        "unix:///x?foo=bar",
+        "redis+cluster://h?foo=bar",
+        "rediss://h?ssl_cert_reqs=some",
+        "redis://h?retry=5",
     ],
 )
 def test_an_address_that_cannot_be_is_refused(url):

@@ -94,6 +94,6 @@ async def test_the_ledger_takes_its_way(url, store):
 @given(st.text(max_size=8) | st.text("{}a", max_size=8))
 def test_all_keys_of_a_license_share_a_slot(license_id):
     store = ValkeyStore("redis://localhost", "test")
-    keys = [store._key(kind, license_id).encode() for kind in ("counters", "slots")]
+    keys = [store._key(kind, license_id).encode() for kind in ("counts", "slots", "kept")]
     assert len({key_slot(key) for key in keys}) == 1
-    assert len(set(keys)) == 2
+    assert len(set(keys)) == 3

@@ -1,5 +1,7 @@
 """A real Cluster of several members: one is lost and replaced, slots wander to another."""
 
+from functools import partial
+
 import pytest
 from redis.crc import key_slot
 
@@ -70,6 +72,31 @@ async def test_nobody_waits_for_a_member_that_nothing_replaces(members, store):
     members.masters[2].command("CONFIG", "SET", "cluster-require-full-coverage", "no")
     assert not await taken(store, plans[1])
     assert await taken(store, plans[2])
+
+
+@pytest.mark.parametrize("place", range(3))
+async def test_a_member_that_was_started_anew_is_told_from_the_one_before(members, store, place):
+    """It may have come back empty, whoever asked it meanwhile."""
+    assert [await store.probe() for _ in range(2)] == [False, False]
+    members.masters[place].kill()
+    members.masters[place].start()
+    await eventually(partial(probed, store))
+    assert not await store.probe()
+
+
+async def test_a_member_that_is_away_hides_no_other(members, store):
+    await store.probe()
+    members.masters[1].kill()
+    members.masters[2].kill()
+    members.masters[2].start()
+    await eventually(partial(probed, store))
+
+
+async def probed(store: ValkeyStore) -> bool:
+    try:
+        return await store.probe()
+    except StoreDown:
+        return False
 
 
 async def test_slots_that_wander_are_followed(members, store):

@@ -2,7 +2,7 @@
 
 from gateway.exchange import License, Limits
 from gateway.memories import LocalMemories
-from gateway.state.memories import SharedMemories
+from gateway.state.memories import SharedMemories, _name
 from gateway.state.rules import Demand, Plan
 
 
@@ -20,7 +20,7 @@ async def test_what_one_process_remembers_another_recalls(valkey, connect):
 async def test_what_was_recalled_once_is_kept_here(valkey, connect):
     store = connect(valkey.url)
     memories = SharedMemories(LocalMemories(), store)
-    store.put("memory:alice:key", b"value", 60)
+    store.put(_name("alice", "key"), b"value", 60)
     assert await memories.recall("alice", ["key"]) == {"key": b"value"}
     valkey.command("FLUSHALL")
     assert await memories.recall("alice", ["key"]) == {"key": b"value"}

@@ -254,6 +254,36 @@ async def test_a_clock_that_was_far_ahead_holds_no_quota_back_for_longer_than_a_
     assert (await store.take(limited, Demand())).used == (1,)
 
 
+QUOTAS = {"tokens_per_day": 1_000, "tokens_per_month": 9_000, "usd_per_day": 5}
+
+
+async def test_what_is_reserved_after_a_clock_came_back_over_midnight_is_settled(store, clock):
+    """Each request would be paid at its whole reservation until then, a month's till its end."""
+    limited = plan(**QUOTAS)
+    clock.now = datetime.fromisoformat("2026-11-30T23:00Z").timestamp()
+    for step in (0, 7_200, -7_200):
+        clock.now += step
+        grant = await store.take(limited, Demand(tokens=400, usd=10**9))
+    assert (await store.take(limited, Demand(tokens=5))).used[0] == 805
+    grant = store.revise(grant, Demand(tokens=300, usd=10**9))
+    store.settle(grant, Spent(tokens=10, usd=10**8))
+    assert (await store.take(limited, Demand())).used == (415, 415, 1.1 * 10**9)
+    clock.now += 7_200
+    assert (await store.take(limited, Demand())).used == (415, 415, 1.1 * 10**9)
+    clock.now += 31 * 86_400
+    assert (await store.take(limited, Demand())).used == (0, 0, 0)
+
+
+async def test_what_was_reserved_before_a_clock_was_ahead_went_with_its_day(store, clock):
+    limited = plan(tokens_per_day=1_000)
+    grant = await store.take(limited, Demand(tokens=400))
+    clock.now += 86_400
+    await store.take(limited, Demand(tokens=5))
+    clock.now -= 86_400
+    store.settle(grant, Spent(tokens=10))
+    assert (await store.take(limited, Demand())).used == (5,)
+
+
 async def test_values_run_out(store, clock):
     store.put("a", b"1", 0.2)
     store.put("b", b"\x00\xff", 100)

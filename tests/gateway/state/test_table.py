@@ -38,10 +38,30 @@ async def test_what_changes_is_news_again(publish, store, heard):
     assert [value for _, value, _ in heard] == [b"busy", b"spent now"]
 
 
+STRANGE = {
+    b"no time": b"busy",
+    b"no number": b"soon busy",
+    b"nothing": b"",
+    b"no text \xff": b"99999999999999 busy",
+    b"no number of ours": b"1e400 busy",
+}
+
+
+async def test_what_another_version_wrote_is_passed_over_and_left(publish, store, heard, valkey):
+    key = store._key("table", "rests")
+    valkey.command("HSET", key, *(part for entry in STRANGE.items() for part in entry))
+    for value in (b"busy", b"spent"):
+        await publish("main/gemini", value, 60.0)
+        await store.pull()
+    assert [value for _, value, _ in heard] == [b"busy", b"spent"]
+    await store.close()
+    assert valkey.command("HGETALL", key).keys() > STRANGE.keys()
+
+
 async def test_what_has_run_out_is_no_news_and_is_cleared_away(publish, store, heard, valkey):
     await publish("main/gemini", b"busy", 0.01)
     await asyncio.sleep(0.02)
     await store.pull()
     await store.close()
     assert heard == []
-    assert valkey.command("HGETALL", "test:table:{rests}") == {}
+    assert valkey.command("HGETALL", store._key("table", "rests")) == {}

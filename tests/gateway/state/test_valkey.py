@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from gateway.exchange import License, Limits
+from gateway.state import valkey as valkey_store
 from gateway.state.rules import Demand, Plan
 from gateway.state.store import NotSent, Spent, StoreDown
 from gateway.state.valkey import ValkeyStore
@@ -151,6 +152,38 @@ async def test_namespaces_keep_deployments_apart(valkey, store, connect):
     assert (await store.take(plan(requests_per_day=1), Demand())).refused is None
 
 
+async def test_what_a_version_keeps_in_another_form_is_not_seen(valkey, connect, monkeypatch):
+    heard = []
+    ours = connect(valkey.url)
+    ours.table("rests", lambda *news: heard.append(news))
+    for kind, form in valkey_store.FORMS.items():
+        monkeypatch.setitem(valkey_store.FORMS, kind, form + 1)
+    theirs = connect(valkey.url)
+    limited = plan(requests_per_day=5, concurrent_requests=5)
+    await theirs.take(limited, Demand(slots=1))
+    theirs.note_values("alice", 60.0)
+    theirs.put("key", b"value", 60.0)
+    theirs.table("rests", heard.append)("main", b"busy", 60.0)
+    await theirs.pull()
+    assert await theirs.get(["key"]) == [b"value"]
+    monkeypatch.undo()
+    await ours.pull()
+    assert heard == []
+    assert (await ours.take(limited, Demand(slots=1))).used == (1, 1)
+    assert not ours.may_have_values("alice")
+    assert await ours.get(["key"]) == [None]
+
+
+@pytest.mark.parametrize("kept", [b"", b"x", b"x" * 104, b"x" * 120])
+async def test_counters_that_are_none_begin_anew(valkey, store, kept):
+    valkey.command("SET", store._key("counts", "alice"), kept)
+    limited = plan(requests_per_day=5)
+    grant = await store.take(limited, Demand())
+    assert grant.used == (1,)
+    store.settle(grant, Spent())
+    assert (await store.take(limited, Demand())).used == (2,)
+
+
 async def test_a_script_the_server_has_forgotten_is_sent_again(valkey, store):
     await store.take(plan(requests_per_day=9), Demand())
     await store._values.ask(("SCRIPT", "FLUSH"))
@@ -190,7 +223,7 @@ async def test_a_cluster_is_spoken_to_as_one(serve, connect, unused_tcp_port_fac
             await asyncio.sleep(0.05)
     store = connect(f"redis+cluster://127.0.0.1:{port}")
     assert [await store.probe() for _ in range(2)] == [False, False]
-    assert store._run_id
+    assert store._run_ids
     for name in ("a", "b", "c"):
         one = plan(name, requests_per_day=1, concurrent_requests=1)
         grant = await store.take(one, Demand(slots=1))

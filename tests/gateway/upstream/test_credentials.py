@@ -271,6 +271,51 @@ def test_what_one_process_learns_another_one_hears():
     assert two.states()[1]["reason"] == "key_dead"
 
 
+HOUR, NOON_TO_MIDNIGHT = 3600, 12 * 3600
+
+
+@pytest.mark.parametrize(
+    ("kinds", "told", "wait"),
+    [
+        ("SPENT SPENT SPENT KEY_INVALID KEY_INVALID", UpstreamAuth, HOUR),
+        ("SPENT SPENT SPENT REGION KEY_DEAD", UpstreamAuth, 600),
+        ("SPENT SPENT SPENT BUSY KEY_INVALID", RateLimited, 30),
+        # A dead key never comes back: those that do wait for their quota.
+        ("SPENT SPENT SPENT KEY_DEAD KEY_DEAD", QuotaSpent, NOON_TO_MIDNIGHT),
+        ("KEY_INVALID KEY_DEAD", UpstreamAuth, HOUR),
+        ("KEY_DEAD KEY_DEAD", UpstreamAuth, None),
+    ],
+)
+def test_the_key_that_comes_back_first_says_what_is_lacking(kinds, told, wait):
+    pool, _ = pool_of(*(Credential(name, name) for name in "abcde"[: len(kinds.split())]))
+    for one, kind in zip(pool.credentials, kinds.split(), strict=True):
+        assert pool.outlook("m") is None
+        pool.report(one, "m", fault(Kind[kind], 30))
+    with pytest.raises(told) as caught:
+        pool.lease("m")
+    assert caught.value.retry_after == pytest.approx(wait)
+    assert type(pool.outlook("m")) is told
+
+
+def test_a_key_that_is_out_and_spent_comes_back_with_its_quota():
+    pool, _ = pool_of(Credential("one", "a"))
+    for kind in (Kind.KEY_INVALID, Kind.SPENT):
+        pool.report(pool.credentials[0], "m", fault(kind))
+    with pytest.raises(QuotaSpent) as caught:
+        pool.lease("m")
+    assert caught.value.retry_after == pytest.approx(NOON_TO_MIDNIGHT)
+
+
+@pytest.mark.parametrize("word", [b"", b"weary", b"busy:2", b"\xff", b"key_unknown", b"network"])
+def test_words_of_another_version_change_nothing(word):
+    pool, _ = pool_of(Credential("one", "a"))
+    (one,) = pool.credentials
+    for key in (f"{one.scope}|m", one.mark):
+        pool.hear(key, word, 60.0)
+    assert pool.lease("m") is one
+    assert pool.states()[0]["resting"] == {}
+
+
 def test_odd_model_names_cannot_fill_the_memory():
     pool, clock = pool_of(Credential("one", "a"))
     for number in range(5000):

@@ -74,10 +74,19 @@ def test_a_lone_surrogate_and_a_long_id_have_keys_too():
     assert len(turns.call_key("x" * 10_000)) < 100
 
 
-@pytest.mark.parametrize("stored", [b"{broken", None])
+@pytest.mark.parametrize("stored", [b"{broken", None, b"\xff", b"5", b'"text"', b"null", b"[]"])
 def test_what_cannot_be_read_is_not_known(stored):
-    assert turns.read({"k": stored} if stored else {}, "k") is None
-    assert turns.read({}, None) is None
+    assert turns.read({"k": stored} if stored else {}, "k", dict) is None
+    assert turns.read({}, None, dict) is None
+
+
+STRANGE = [[5], [[]], ["call"], [{"call": "x"}], [{"image": None}], [{"call": -1}], [{"image": -1}]]
+
+
+@pytest.mark.parametrize("entry", STRANGE)
+def test_a_turn_of_a_strange_shape_is_not_restored(entry):
+    calls, images = [{"functionCall": {}}], [{"inlineData": {}}]
+    assert turns.restore(entry, calls, images) is None
 
 
 @pytest.mark.parametrize("call", [{}, {"extra_content": 5}, {"id": 5}, {"function": "x"}])
