@@ -9,6 +9,7 @@ import click
 
 from gateway import __version__
 from gateway.config import ConfigError
+from gateway.guard import MiddlewareFault
 from gateway.sockets import StartError
 from gateway.supervisor import FATAL_STATUS
 
@@ -59,3 +60,7 @@ def told() -> Iterator[None]:
     except (ConfigError, StartError) as error:
         click.echo(f"gateway: {error}", err=True)
         sys.exit(FATAL_STATUS)
+    except MiddlewareFault as error:
+        # What it could not be set up with may be there at the next start.
+        click.echo(f"gateway: {error}", err=True)
+        sys.exit(1)
