@@ -67,6 +67,7 @@ def read(path: Path | None, environ: Mapping[str, str]) -> Settings:
     _check_names(settings)
     _check_replacements(settings)
     _check_places(settings)
+    _check_scopes(settings)
     _check_workers(settings)
     _check_ports(settings)
     return settings
@@ -89,6 +90,7 @@ def resolve_secrets(settings: Settings, environ: Mapping[str, str]) -> Settings:
         for index, credential in enumerate(upstream.credentials)
     )
     if not credentials and (key := environ.get(DEFAULT_KEY_ENV, "").strip()):
+        _check_upstream_key(key, DEFAULT_KEY_ENV)
         credentials = (Credential(name="main", key=key),)
     licenses = tuple(
         _resolved(license_, f"licenses[{index}]", environ)
@@ -116,7 +118,7 @@ def _tree(path: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
         return {}
     chosen = chosen or DEFAULT_PATH
     try:
-        return tomllib.loads(chosen.read_bytes().decode())
+        return tomllib.loads(chosen.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{chosen}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -306,6 +308,12 @@ def _check_places(settings: Settings) -> None:
             raise ConfigError(f"media.allow_hosts[{index}]: {error}") from None
 
 
+def _check_scopes(settings: Settings) -> None:
+    for index, license_ in enumerate(settings.licenses):
+        if "" in license_.models:
+            raise ConfigError(f"licenses[{index}].models: an empty text covers no model")
+
+
 def _check_ports(settings: Settings) -> None:
     last = settings.admin.port + settings.server.workers - 1
     if settings.admin.port and last > 65_535:
@@ -344,9 +352,14 @@ def _resolved(item: Item, path: str, environ: Mapping[str, str]) -> Item:
     key = _secret(ways[0], getattr(item, ways[0]), place, environ)
     if not key:
         raise ConfigError(f"{place}: the secret is empty")
-    if isinstance(item, Credential) and not (key.isascii() and key.isprintable()):
-        raise ConfigError(f"{place}: the key holds characters that no Gemini key has")
+    if isinstance(item, Credential):
+        _check_upstream_key(key, place)
     return msgspec.structs.replace(item, key=key, key_env=None, key_file=None)
+
+
+def _check_upstream_key(key: str, place: str) -> None:
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(f"{place}: the key holds characters that no Gemini key has")
 
 
 def _with_pepper(database: Database, environ: Mapping[str, str]) -> Database:
@@ -371,7 +384,7 @@ def _secret(way: str, value: str, place: str, environ: Mapping[str, str]) -> str
         return environ[value].strip()
     if way == "key_file":
         try:
-            return Path(value).read_text(encoding="utf-8").strip()
+            return Path(value).read_text(encoding="utf-8-sig").strip()
         except OSError as error:
             raise ConfigError(f"{place}: {value} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:

@@ -1,9 +1,13 @@
 """The commands, one a module, each imported only when it is asked for."""
 
+import errno
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -41,9 +45,33 @@ class Commands(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default command before options that are not the group's own."""
+        for number, arg in enumerate(args, 1):
+            # Names of files may be of any bytes. It is not quoted, as it may be a key.
+            if not _is_text(arg) and not Path(arg).exists():
+                raise click.UsageError(f"Argument {number} is not UTF-8 text.", ctx)
         if not args or (args[0].startswith("-") and args[0] not in OWN_OPTIONS):
             args = [DEFAULT, *args]
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what its output cannot say in the terminal's charset is escaped."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise click.ClickException(f"cannot write: {error.strerror}") from None
+
+
+def _is_text(arg: str) -> bool:
+    try:
+        arg.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -56,8 +56,8 @@ def with_database(settings: Settings, work: Callable[[Database], Awaitable[Resul
 
 
 def show_json(value: Any) -> None:
-    """Print *value* for programs."""
-    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    """Print *value* for programs, in UTF-8 whatever the terminal has."""
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2))
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

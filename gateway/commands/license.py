@@ -126,7 +126,12 @@ def update(
     """Change a license."""
     settings = settings_of(path)
     bare = flat(License(id_))
-    changes = {name: bare[name] for name in clear} | _given(fields)
+    given = _given(fields)
+    for name in set(clear) & set(given):
+        raise click.UsageError(f"{name} is both cleared and given.")
+    if not clear and not given:
+        raise click.UsageError("Nothing to change is given.")
+    changes = {name: bare[name] for name in clear} | given
     kept = _changed(settings, id_, lambda old: changed(old, changes))
     _show_done(kept, "changed", as_json=as_json)
 
@@ -207,7 +212,7 @@ def export(path: Path | None, *, csv_: bool, with_pepper: bool) -> None:
     pepper = _stored(settings, lambda store: store.pepper())
     found = exports.rows(kept, pepper, with_pepper=with_pepper)
     if csv_:
-        click.echo(exports.as_csv(found), nl=False)
+        click.echo(exports.as_csv(found).encode(), nl=False)
     else:
         show_json(found)
 

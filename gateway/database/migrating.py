@@ -18,7 +18,7 @@ LOCK = 7_215_304
 async def migrate(engine: AsyncEngine) -> None:
     """Upgrade the database of *engine* to `HEAD`, unless it is there or further."""
     async with engine.connect() as connection:
-        if await connection.run_sync(revision) == HEAD:
+        if await connection.run_sync(_is_recent):
             return
     async with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
@@ -37,9 +37,14 @@ def revision(connection: Connection) -> str | None:
     return found
 
 
+def _is_recent(connection: Connection) -> bool:
+    """Say whether there is nothing to do; revisions are numbers, those of newer versions higher."""
+    return (revision(connection) or "") >= HEAD
+
+
 def _upgrade(connection: Connection) -> None:
     # Somebody else may have done it while this one waited for the lock.
-    if revision(connection) == HEAD:
+    if _is_recent(connection):
         return
     from alembic import command
     from alembic.config import Config

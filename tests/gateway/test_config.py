@@ -299,3 +299,23 @@ def test_commands_that_need_no_secret_read_without_looking_one_up(tmp_path):
     path.write_text(CREDENTIAL + "key_env = 'UNSET'")
     assert config.read(path, {}).upstream.credentials[0].key_env == "UNSET"
     assert "UNSET" not in os.environ
+
+
+def test_files_of_editors_that_put_a_mark_before_the_text_are_read(tmp_path):
+    """What Notepad saves as UTF-8 begins with one."""
+    (tmp_path / "key").write_bytes(b"\xef\xbb\xbfAIza-key\r\n")
+    path = tmp_path / "a.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + f"{CREDENTIAL}key_file = '{tmp_path}/key'".encode())
+    assert config.load(path, {}).upstream.credentials[0].key == "AIza-key"
+
+
+@pytest.mark.parametrize("key", ["密钥", "a\nb", "\udcb0"])
+def test_a_key_of_the_environment_is_one_that_can_be_sent(load, key):
+    with pytest.raises(ConfigError, match=r"^GEMINI_API_KEY: the key holds characters") as caught:
+        load("", GEMINI_API_KEY=key)
+    assert key not in str(caught.value)
+
+
+def test_a_license_that_covers_no_model_is_refused(load):
+    with pytest.raises(ConfigError, match=r"licenses\[0\]\.models: an empty text covers no model"):
+        load(LICENSE + 'key = "k"\nmodels = ["a", ""]')

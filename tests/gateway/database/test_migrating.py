@@ -56,3 +56,13 @@ async def test_a_new_file_that_another_process_writes_to_is_waited_for(tmp_path)
         assert await connection.run_sync(revision) == HEAD
         assert await connection.scalar(text("PRAGMA journal_mode")) == "wal"
     await database.close()
+
+
+async def test_tables_of_a_newer_version_are_left_as_they_are(database):
+    """An operator who goes back to the version before must not find the gateway dead."""
+    await database.migrate()
+    async with database.writing() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '0099'"))
+    await database.migrate()
+    async with database.reading() as connection:
+        assert await connection.run_sync(revision) == "0099"
