@@ -75,5 +75,11 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value))
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+        value = ", ".join(map(str, value))
+    text = f"{value:.4f}" if isinstance(value, float) else str(value)
+    # Names come from files of others, too, and a terminal obeys what it is sent.
+    return text if text.isprintable() else "".join(map(_seen, text))
+
+
+def _seen(char: str) -> str:
+    return char if char.isprintable() else repr(char)[1:-1]

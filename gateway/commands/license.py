@@ -178,6 +178,8 @@ def import_(path: Path | None, file: Path, *, as_json: bool) -> None:
     try:
         with file.open(encoding="utf-8-sig", newline="") as opened:
             found = list(candidates(opened.read(), ids.__contains__))
+    except UnicodeDecodeError:
+        raise click.ClickException(f"{file}: is not UTF-8 text; save it as that") from None
     except (ValueError, OSError, csv.Error) as error:
         raise click.ClickException(f"{file}: {error}") from None
     fixed = {one.id for one in settings.licenses}

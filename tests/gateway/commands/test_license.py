@@ -271,3 +271,18 @@ def test_an_update_that_says_nothing_or_two_things_is_refused(run):
 def test_a_list_of_models_that_covers_none_is_refused(run):
     """As a variable of a script is that was not set."""
     assert "models: an empty text covers no model" in run("create", "--models", "", status=1)
+
+
+def test_a_file_in_another_charset_is_told_how_to_be_saved(run, tmp_path):
+    (tmp_path / "tokens.csv").write_bytes("name,key\n张三,sk-a\n".encode("gbk"))
+    said = run("import", "tokens.csv", status=1)
+    assert said == "Error: tokens.csv: is not UTF-8 text; save it as that\n"
+
+
+def test_no_name_of_a_file_says_anything_to_the_terminal(run, tmp_path):
+    rows = [{"name": "\x1b[2J张三\n", "key": "sk-a"}]
+    (tmp_path / "tokens.json").write_text(json.dumps(rows))
+    said = run("import", "tokens.json")
+    assert "\x1b" not in said
+    assert "\\x1b[2J张三\\n" in said
+    assert len(said.splitlines()) == 3
