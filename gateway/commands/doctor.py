@@ -36,7 +36,9 @@ class Finding(NamedTuple):
 
 
 @click.command()
-@click.option("--config", "path", type=click.Path(path_type=Path), help="Default: config.toml")
+@click.option(
+    "--config", "path", type=click.Path(readable=False, path_type=Path), help="Default: config.toml"
+)
 def doctor(path: Path | None) -> None:
     """Check configuration, port, state server, database, and each Gemini key."""
     try:

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import subprocess
@@ -92,3 +93,21 @@ def test_a_file_may_have_a_name_in_another_charset(tmp_path):
     (tmp_path / os.fsdecode(name)).write_text("name,key\nbob,sk-bob\n")
     status, out, err = gateway(tmp_path, "license", "import", name)
     assert (status, out.splitlines()[-1]) == (0, b"1 added, 0 duplicate, 0 invalid"), err
+
+
+@pytest.mark.parametrize("words", [("serve", "--check"), ("license", "list")])
+def test_a_file_that_may_not_be_read_is_told_by_the_configuration(tmp_path, monkeypatch, words):
+    """By its status a supervisor knows that another start will not help."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.toml").touch()
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    monkeypatch.setattr(Path, "read_bytes", _denied)
+    result = CliRunner().invoke(main, [*words, "--config", "a.toml"])
+    assert (result.exit_code, result.output) == (
+        78,
+        "gateway: a.toml: cannot be read: Permission denied\n",
+    )
+
+
+def _denied(_):
+    raise PermissionError(errno.EACCES, "Permission denied")
