@@ -6,6 +6,7 @@ looked up last; no message ever holds one.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
@@ -35,6 +36,9 @@ NO_CREDENTIAL = (
     "under [[upstream.credentials]] in the configuration (key_env, key_file or key). "
     "To look around without a key: python -m gateway demo"
 )
+
+# As browsers write it: a scheme, a host, and a port that is not the scheme's own.
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^A-Z/\s]+|null")
 
 SECRET_WAYS = ("key", "key_env", "key_file", "key_sha256")
 PEPPER_WAYS = ("pepper", "pepper_env", "pepper_file")
@@ -68,6 +72,8 @@ def read(path: Path | None, environ: Mapping[str, str]) -> Settings:
     _check_replacements(settings)
     _check_places(settings)
     _check_scopes(settings)
+    _check_origins(settings)
+    _check_bounds(settings)
     _check_workers(settings)
     _check_ports(settings)
     return settings
@@ -246,6 +252,8 @@ def _check_names(settings: Settings) -> None:
     }
     for path, names in tables.items():
         for index, name in enumerate(names):
+            if not name.strip():
+                raise ConfigError(f"{path}[{index}]: the name is empty")
             if name in names[:index]:
                 raise ConfigError(f"{path}[{index}]: the name {name!r} is used twice")
     for alias, target in settings.models.aliases.items():
@@ -285,7 +293,8 @@ def _check_places(settings: Settings) -> None:
         base.port  # noqa: B018 - reading it checks it
     except ValueError as error:
         raise ConfigError(f"upstream.base_url: {error}") from None
-    if base.scheme not in {"http", "https"} or not base.hostname:
+    is_bare = not (base.query or base.fragment or base.username or base.password)
+    if base.scheme not in {"http", "https"} or not base.hostname or not is_bare:
         raise ConfigError("upstream.base_url: must look like https://host[:port][/path]")
     networks = {"server.trusted_proxies": settings.server.trusted_proxies}
     for index, license_ in enumerate(settings.licenses):
@@ -314,7 +323,27 @@ def _check_scopes(settings: Settings) -> None:
             raise ConfigError(f"licenses[{index}].models: an empty text covers no model")
 
 
+def _check_origins(settings: Settings) -> None:
+    """Refuse what no browser calls itself: origins are compared as they stand."""
+    for index, origin in enumerate(settings.cors.origins):
+        if origin != "*" and not ORIGIN.fullmatch(origin):
+            raise ConfigError(
+                f"cors.origins[{index}]: {origin!r} is no origin such as 'https://example.org' "
+                "(in small letters, without a path), and not '*'"
+            )
+
+
+def _check_bounds(settings: Settings) -> None:
+    """Refuse bodies that would be told for ever to come back later."""
+    server = settings.server
+    if server.max_body_bytes > server.max_buffered_bytes:
+        raise ConfigError("server.max_body_bytes: is larger than server.max_buffered_bytes")
+
+
 def _check_ports(settings: Settings) -> None:
+    server, admin = settings.server, settings.admin
+    if admin.port and (admin.host, admin.port) == (server.host, server.port):
+        raise ConfigError(f"admin.port: is that of server.port, {server.port}")
     last = settings.admin.port + settings.server.workers - 1
     if settings.admin.port and last > 65_535:
         raise ConfigError(f"admin.port: worker {settings.server.workers} would have port {last}")
