@@ -13,7 +13,7 @@ from random import getrandbits
 from typing import Final
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from multidict import istr
 
 from gateway.answers import json_response, stamp
@@ -28,10 +28,11 @@ from gateway.errors import (
     RateLimited,
     TooLarge,
     Unauthorized,
+    Unavailable,
 )
 from gateway.exchange import Dialect, Exchange
+from gateway.guard import Handler, MiddlewareFault
 from gateway.keys import DRAIN, EXCHANGE
-from gateway.plugins import Handler
 from gateway.record import RECORDER
 
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -46,7 +47,9 @@ _BY_STATUS: Final[Mapping[int, type[GatewayError]]] = {
     404: NotFound,
     413: TooLarge,
     429: RateLimited,
+    503: Unavailable,
 }
+_REFUSALS: Final = frozenset({*range(400, 500), 503})
 _FAILED: Final = "The gateway failed; its log holds the reason under this request's id."
 # A wait longer than this is told in words only: SDKs would sleep it out, up to an hour.
 LONGEST_RETRY_AFTER_S: Final = 60.0
@@ -65,23 +68,25 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     exchange.strict = request.headers.get(_STRICT) == "true"
     request[EXCHANGE] = exchange
     response: web.StreamResponse | None = None
+    status = 499
     try:
-        response = _given(await handler(request), exchange)
+        response = await handler(request)
         if not response.prepared and _VERSION not in response.headers:
             stamp(response, exchange)
     except asyncio.CancelledError:
         drain = request.app.get(DRAIN)
-        if drain is None or not drain.over or exchange.outcome.begun:
+        if drain is None or not drain.over or _has_begun(request, exchange):
             exchange.outcome.client_gone = True
             raise
         # A stream under way is told of it by `relay`; this one came to nothing yet.
         response = refusal(exchange, restarting())
-    except Exception as error:
-        if exchange.outcome.begun:
-            raise
+    except Exception as error:  # noqa: BLE001 - the client is told of every one
+        if _has_begun(request, exchange):
+            status = _break_off(error, exchange)
+            raise ConnectionAbortedError("No other answer can follow the one begun.") from None
         response = refusal(exchange, _gateway_error(error, request, exchange))
     finally:
-        exchange.outcome.status = 499 if response is None else response.status
+        exchange.outcome.status = status if response is None else response.status
         request.app[RECORDER].end(request, exchange)
         # aiohttp keeps the request until its connection brings the next one, and a payload with
         # media is large.
@@ -89,13 +94,20 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
-def _given(response: object, exchange: Exchange) -> web.StreamResponse:
-    """Give what came from behind, which may be others' work."""
-    if not isinstance(response, web.StreamResponse):
-        reason = "a middleware gave no response; does it `return await handler(request)`?"
-        _log.error("unexpected_error", id=exchange.id, reason=reason)
-        raise GatewayError(_FAILED)
-    return response
+def _has_begun(request: web.Request, exchange: Exchange) -> bool:
+    """Say whether an answer is under way; a middleware may have begun one of its own."""
+    return exchange.outcome.begun or request.writer.output_size > 0
+
+
+def _break_off(error: Exception, exchange: Exchange) -> int:
+    """Note what cut an answer that was under way; give the status that the exchange ends with."""
+    if isinstance(error, ConnectionError):
+        exchange.outcome.client_gone = True
+        return 499
+    _log_fault(error, exchange)
+    failed = GatewayError(_FAILED)
+    exchange.outcome.error = failed
+    return failed.status
 
 
 def refusal(exchange: Exchange, error: GatewayError) -> web.Response:
@@ -153,7 +165,26 @@ def _gateway_error(error: Exception, request: web.Request, exchange: Exchange) -
         return NotFound(f"There is nothing at {request.path[:256]!r}.")
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return TooLarge("The request's body is too large.")
-    if isinstance(error, web.HTTPException) and error.status < 500:
-        return _BY_STATUS.get(error.status, BadRequest)(error.reason)
-    _log.error("unexpected_error", id=exchange.id, exc_info=error)
+    if isinstance(error, web.HTTPException) and error.status in _REFUSALS:
+        return _refused(error)
+    _log_fault(error, exchange)
     return GatewayError(_FAILED)
+
+
+def _refused(error: web.HTTPException) -> GatewayError:
+    """Give what a middleware of others refused with, in its words."""
+    # aiohttp's own text is the status and the reason again.
+    own = error.text if error.text != f"{error.status}: {error.reason}" else None
+    wait = error.headers.get(hdrs.RETRY_AFTER, "")
+    return _BY_STATUS.get(error.status, BadRequest)(
+        own or error.reason, retry_after=float(wait) if wait.isdecimal() else None
+    )
+
+
+def _log_fault(error: Exception, exchange: Exchange) -> None:
+    """Log what nobody foresaw: its kind and place, as its text may quote the request."""
+    if isinstance(error, MiddlewareFault):
+        cause = error.__cause__ or error
+        _log.error("unexpected_error", id=exchange.id, reason=str(error), exc_info=cause)
+    else:
+        _log.error("unexpected_error", id=exchange.id, exc_info=error)

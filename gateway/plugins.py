@@ -8,7 +8,7 @@ frozen dataclass; a class without `Options` takes none. `requires` and `provides
 import dataclasses
 import importlib
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -18,15 +18,17 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from gateway.config import ConfigError, nearest
+from gateway.guard import Handler, Lifespan, bounded, guarded
 from gateway.keys import EXCHANGE
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Lifespan = Callable[[web.Application], AsyncIterator[None]]
+from gateway.settings import Settings
 
 # Fields that every exchange has from the start.
 GIVEN = frozenset({"id", "dialect", "started", "notes", "headers", "outcome"})
 # Fields that only exchanges with a payload come to have.
 OF_PAYLOAD = frozenset({"payload", "media", "call", "reply"})
+# Those of the default chain are known to behave.
+SHIPPED = frozenset(table["use"] for table in Settings().middlewares)
+LONGEST_REASON = 200
 
 
 class PluginError(ConfigError):
@@ -97,8 +99,12 @@ def load(tables: tuple[dict[str, Any], ...]) -> Chain:
         requires, provides = _fields(middleware, place)
         _check_order(requires, provided, place)
         provided |= provides
-        if hasattr(middleware, "lifespan"):
-            lifespans.append(middleware.lifespan)
+        name, lifespan = table["use"], _lifespan(middleware, place)
+        if name not in SHIPPED:
+            middleware = guarded(middleware, name)
+            lifespan = lifespan and bounded(lifespan, f"{place}: {name}")
+        if lifespan is not None:
+            lifespans.append(lifespan)
         steps.append(Step(middleware, bool(OF_PAYLOAD & (requires | provides))))
     return Chain(tuple(steps), tuple(lifespans), frozenset(provided))
 
@@ -114,12 +120,32 @@ def _make(table: dict[str, Any], place: str) -> Middleware:
     arguments = _options(found, options, place)
     try:
         made: Any = found(*arguments)
-    except Exception as error:
-        raise PluginError(f"{place}: {name} cannot be made: {error}") from error
-    if not callable(made):
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{place}: {name} cannot be made: {_reason(error)}") from error
+    if not _takes_two(made):
         raise PluginError(f"{place}: {name} is no middleware: it has no __call__(request, handler)")
     middleware: Middleware = made
     return middleware
+
+
+def _takes_two(made: Any) -> bool:
+    """Say whether *made* can be called with request and handler, and is no generator."""
+    if not callable(made) or inspect.isasyncgenfunction(made.__call__):
+        return False
+    try:
+        inspect.signature(made).bind(None, None)
+    except TypeError:
+        return False
+    except ValueError:
+        # Written in C: it does not say what it takes.
+        return True
+    return True
+
+
+def _reason(error: BaseException) -> str:
+    """Give what others' code failed with, on one line."""
+    text = " ".join(str(error).split())[:LONGEST_REASON]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _find(name: str, place: str) -> Any:
@@ -127,8 +153,8 @@ def _find(name: str, place: str) -> Any:
     module_name, attribute = name.split(":")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:
+        reason = _reason(error)
         raise PluginError(f"{place}: {module_name!r} cannot be imported: {reason}") from error
     if not hasattr(module, attribute):
         public = [key for key in vars(module) if not key.startswith("_")]
@@ -155,6 +181,8 @@ def _options(found: Any, options: dict[str, Any], place: str) -> tuple[Any, ...]
         for key in options:
             raise PluginError(f"{place}: unknown option {key!r}; it takes none")
         return ()
+    if not dataclasses.is_dataclass(kind):
+        raise PluginError(f"{place}: its Options are no dataclass")
     known = [field.name for field in dataclasses.fields(kind)]
     for key in options:
         if key not in known:
@@ -165,25 +193,41 @@ def _options(found: Any, options: dict[str, Any], place: str) -> tuple[Any, ...]
     except msgspec.ValidationError as error:
         reason, _, where = str(error).partition(" - at `$")
         raise PluginError(f"{place}{where.rstrip('`')}: {reason}") from None
+    except Exception as error:
+        raise PluginError(f"{place}: its Options cannot be made: {_reason(error)}") from error
+
+
+def _lifespan(middleware: Middleware, place: str) -> Lifespan | None:
+    lifespan: Lifespan | None = getattr(middleware, "lifespan", None)
+    if lifespan is not None and not inspect.isasyncgenfunction(lifespan):
+        raise PluginError(f"{place}: its lifespan must be an async generator with one yield")
+    return lifespan
 
 
 def _fields(middleware: Middleware, place: str) -> tuple[frozenset[str], frozenset[str]]:
-    lifespan = getattr(middleware, "lifespan", None)
-    if lifespan is not None and not inspect.isasyncgenfunction(lifespan):
-        raise PluginError(f"{place}: its lifespan must be an async generator with one yield")
     named = (getattr(middleware, "requires", ()), getattr(middleware, "provides", ()))
     for fields in named:
         # A forgotten comma makes a text of ("payload"), which would read as seven fields.
-        if isinstance(fields, str):
-            raise PluginError(f"{place}: requires and provides are tuples of texts, not a text")
+        if isinstance(fields, str) or not _are_texts(fields):
+            told = f"not {fields!r}" if isinstance(fields, str) else "and nothing else"
+            raise PluginError(f"{place}: requires and provides are tuples of texts, {told}")
     return frozenset(named[0]), frozenset(named[1])
+
+
+def _are_texts(fields: Any) -> bool:
+    return isinstance(fields, Iterable) and all(isinstance(one, str) for one in fields)
 
 
 def _check_order(requires: frozenset[str], provided: set[str], place: str) -> None:
     for missing in sorted(requires - provided):
-        raise PluginError(
-            f"{place}: requires {missing!r}, which nothing before it provides; "
+        is_known = missing in OF_PAYLOAD or missing == "license"
+        advice = (
             "put it behind a middleware that does"
+            if is_known
+            else nearest(missing, [*OF_PAYLOAD, *provided, "license"])
+        )
+        raise PluginError(
+            f"{place}: requires {missing!r}, which nothing before it provides; {advice}"
         )
 
 

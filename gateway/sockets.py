@@ -38,10 +38,12 @@ def listen(host: str, port: int) -> list[socket.socket]:
             sock.bind((address[0], chosen, *address[2:]))
             sock.listen(BACKLOG)
             sock.setblocking(False)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         for sock in sockets:
             sock.close()
-        raise StartError(f"cannot listen on {host} port {port}: {error.strerror}") from None
+        # A text that cannot be a name does not come as far as to be looked up.
+        reason = error.strerror if isinstance(error, OSError) else "not the name of a host"
+        raise StartError(f"cannot listen on {host} port {port}: {reason}") from None
     return sockets
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable
 from aiohttp import web
 
 from gateway.errors import GatewayError, Unavailable
+from gateway.guard import Handler
 from gateway.keys import EXCHANGE, FILES, NAMES, SETTINGS, STATE
 from gateway.media import parts
 from gateway.media.fetch import Fetcher
@@ -12,7 +13,6 @@ from gateway.media.files import FilesClient
 from gateway.media.intake import Intake
 from gateway.media.parts import MediaPart
 from gateway.media.resolver import SystemLookup
-from gateway.plugins import Handler
 
 RETRY_AFTER_S = 1.0
 _MOVES = "The credential that has the files of this request cannot serve it now; ask again."

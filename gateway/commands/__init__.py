@@ -1,14 +1,19 @@
 """The commands, one a module, each imported only when it is asked for."""
 
+import errno
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import click
 
 from gateway import __version__, signals
 from gateway.config import ConfigError
+from gateway.guard import MiddlewareFault
 from gateway.sockets import StartError
 from gateway.supervisor import FATAL_STATUS
 
@@ -44,9 +49,33 @@ class Commands(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default command before options that are not the group's own."""
+        for number, arg in enumerate(args, 1):
+            # Names of files may be of any bytes. It is not quoted, as it may be a key.
+            if not _is_text(arg) and not Path(arg).exists():
+                raise click.UsageError(f"Argument {number} is not UTF-8 text.", ctx)
         if not args or (args[0].startswith("-") and args[0] not in OWN_OPTIONS):
             args = [DEFAULT, *args]
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what its output cannot say in the terminal's charset is escaped."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise click.ClickException(f"cannot write: {error.strerror}") from None
+
+
+def _is_text(arg: str) -> bool:
+    try:
+        arg.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -63,3 +92,7 @@ def told() -> Iterator[None]:
     except (ConfigError, StartError) as error:
         click.echo(f"gateway: {error}", err=True)
         sys.exit(FATAL_STATUS)
+    except MiddlewareFault as error:
+        # What it could not be set up with may be there at the next start.
+        click.echo(f"gateway: {error}", err=True)
+        sys.exit(1)

@@ -24,7 +24,7 @@ WIDTH = 240
 Result = TypeVar("Result")
 
 config_option = click.option(
-    "--config", "path", type=click.Path(path_type=Path), help="Default: config.toml"
+    "--config", "path", type=click.Path(readable=False, path_type=Path), help="Default: config.toml"
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
@@ -63,8 +63,8 @@ def with_licenses(settings: Settings, work: Callable[[LicenseStore], Awaitable[R
 
 
 def show_json(value: Any) -> None:
-    """Print *value* for programs."""
-    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    """Print *value* for programs, in UTF-8 whatever the terminal has."""
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2))
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -82,5 +82,11 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value))
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+        value = ", ".join(map(str, value))
+    text = f"{value:.4f}" if isinstance(value, float) else str(value)
+    # Names come from files of others, too, and a terminal obeys what it is sent.
+    return text if text.isprintable() else "".join(map(_seen, text))
+
+
+def _seen(char: str) -> str:
+    return char if char.isprintable() else repr(char)[1:-1]

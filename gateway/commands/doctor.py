@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +10,9 @@ import aiohttp
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from gateway.commands.database import WIDTH
 from gateway.commands.serve import checked
 from gateway.config import ConfigError
 from gateway.log import secrets_of
@@ -34,7 +37,9 @@ class Finding(NamedTuple):
 
 
 @click.command()
-@click.option("--config", "path", type=click.Path(path_type=Path), help="Default: config.toml")
+@click.option(
+    "--config", "path", type=click.Path(readable=False, path_type=Path), help="Default: config.toml"
+)
 def doctor(path: Path | None) -> None:
     """Check configuration, port, state server, database, and each Gemini key."""
     try:
@@ -52,11 +57,13 @@ def doctor(path: Path | None) -> None:
 async def _examined(settings: Settings) -> list[Finding]:
     secrets = Secrets()
     secrets.know(secrets_of(settings))
+    ports = [(settings.server.host, settings.server.port)]
+    if settings.admin.port:
+        ports.append((settings.admin.host, settings.admin.port))
     looks: list[tuple[str, Callable[[], Awaitable[str]]]] = [
-        (f"port {settings.server.port}", lambda: _port(settings)),
-        ("state", lambda: _state(settings)),
-        ("database", lambda: _database(settings)),
+        (f"port {port}", partial(_port, host, port)) for host, port in ports
     ]
+    looks += [("state", lambda: _state(settings)), ("database", lambda: _database(settings))]
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
         for credential in settings.upstream.credentials:
             asked = _Asked(session, settings.upstream.base_url, credential)
@@ -77,8 +84,8 @@ async def _finding(subject: str, look: Callable[[], Awaitable[str]], secrets: Se
         return Finding(subject, well=False, remark=remark[:300])
 
 
-async def _port(settings: Settings) -> str:
-    for sock in listen(settings.server.host, settings.server.port):
+async def _port(host: str, port: int) -> str:
+    for sock in listen(host, port):
         sock.close()
     return "free"
 
@@ -150,5 +157,7 @@ def _show(findings: list[Finding]) -> None:
     table = Table(show_header=False, box=None)
     for finding in findings:
         mark = "[green]ok[/]" if finding.well else "[red]not well[/]"
-        table.add_row(finding.subject, mark, finding.remark)
-    Console().print(table, soft_wrap=True)
+        # As they stand: a name in brackets is no markup.
+        table.add_row(Text(finding.subject), mark, Text(finding.remark))
+    console = Console()
+    Console(width=None if console.is_terminal else WIDTH).print(table)

@@ -127,7 +127,12 @@ def update(
     """Change a license."""
     settings = settings_of(path)
     bare = flat(License(id_))
-    changes = {name: bare[name] for name in clear} | _given(fields)
+    given = _given(fields)
+    for name in set(clear) & set(given):
+        raise click.UsageError(f"{name} is both cleared and given.")
+    if not clear and not given:
+        raise click.UsageError("Nothing to change is given.")
+    changes = {name: bare[name] for name in clear} | given
     kept = _changed(settings, id_, lambda old: changed(old, changes))
     _show_done(kept, "changed", as_json=as_json)
 

@@ -57,7 +57,7 @@ def export(path: Path | None, *, csv_: bool, with_pepper: bool) -> None:
     pepper = with_licenses(settings, lambda store: store.pepper())
     found = exports.rows(kept, pepper, with_pepper=with_pepper)
     if csv_:
-        click.echo(exports.as_csv(found), nl=False)
+        click.echo(exports.as_csv(found).encode(), nl=False)
     else:
         show_json(found)
 
@@ -66,6 +66,8 @@ def _candidates(file: Path, taken: set[str]) -> list[Candidate]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as opened:
             return list(candidates(opened.read(), taken.__contains__))
+    except UnicodeDecodeError:
+        raise click.ClickException(f"{file}: is not UTF-8 text; save it as that") from None
     except (ValueError, OSError, csv.Error) as error:
         raise click.ClickException(f"{file}: {error}") from None
 

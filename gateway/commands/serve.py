@@ -24,7 +24,9 @@ from gateway.supervisor import Supervisor, worker_command
 
 
 @click.command()
-@click.option("--config", "path", type=click.Path(path_type=Path), help="Default: config.toml")
+@click.option(
+    "--config", "path", type=click.Path(readable=False, path_type=Path), help="Default: config.toml"
+)
 @click.option("--check", is_flag=True, help="Read and check the configuration, then stop.")
 @click.option("--worker", type=int, default=0, hidden=True)
 @click.option("--listen-fd", "descriptors", type=int, multiple=True, hidden=True)

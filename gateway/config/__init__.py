@@ -83,7 +83,7 @@ def _tree(path: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
         return {}
     chosen = chosen or DEFAULT_PATH
     try:
-        return tomllib.loads(chosen.read_bytes().decode())
+        return tomllib.loads(chosen.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{chosen}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -1,5 +1,6 @@
 """What settings must hold together, beyond the type of each."""
 
+import re
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
@@ -9,12 +10,18 @@ from gateway.media.addresses import Policy
 from gateway.settings import Settings
 from gateway.zones import zone_of
 
+# As browsers write it: a scheme, a host, and a port that is not the scheme's own.
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^A-Z/\s]+|null")
+
 
 def check(settings: Settings) -> None:
     """Raise `ValueError`, whose text names the option, unless all of *settings* goes together."""
     _check_names(settings)
     _check_replacements(settings)
     _check_places(settings)
+    _check_scopes(settings)
+    _check_origins(settings)
+    _check_bounds(settings)
     _check_workers(settings)
     _check_ports(settings)
 
@@ -26,6 +33,8 @@ def _check_names(settings: Settings) -> None:
     }
     for path, names in tables.items():
         for index, name in enumerate(names):
+            if not name.strip():
+                raise ValueError(f"{path}[{index}]: the name is empty")
             if name in names[:index]:
                 raise ValueError(f"{path}[{index}]: the name {name!r} is used twice")
     for alias, target in settings.models.aliases.items():
@@ -65,7 +74,8 @@ def _check_places(settings: Settings) -> None:
         base.port  # noqa: B018 - reading it checks it
     except ValueError as error:
         raise ValueError(f"upstream.base_url: {error}") from None
-    if base.scheme not in {"http", "https"} or not base.hostname:
+    is_bare = not (base.query or base.fragment or base.username or base.password)
+    if base.scheme not in {"http", "https"} or not base.hostname or not is_bare:
         raise ValueError("upstream.base_url: must look like https://host[:port][/path]")
     networks = {"server.trusted_proxies": settings.server.trusted_proxies}
     for index, license_ in enumerate(settings.licenses):
@@ -88,6 +98,29 @@ def _check_places(settings: Settings) -> None:
             raise ValueError(f"media.allow_hosts[{index}]: {error}") from None
 
 
+def _check_scopes(settings: Settings) -> None:
+    for index, license_ in enumerate(settings.licenses):
+        if "" in license_.models:
+            raise ValueError(f"licenses[{index}].models: an empty text covers no model")
+
+
+def _check_origins(settings: Settings) -> None:
+    """Refuse what no browser calls itself: origins are compared as they stand."""
+    for index, origin in enumerate(settings.cors.origins):
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise ValueError(
+                f"cors.origins[{index}]: {origin!r} is no origin such as 'https://example.org' "
+                "(in small letters, without a path), and not '*'"
+            )
+
+
+def _check_bounds(settings: Settings) -> None:
+    """Refuse bodies that would be told for ever to come back later."""
+    server = settings.server
+    if server.max_body_bytes > server.max_buffered_bytes:
+        raise ValueError("server.max_body_bytes: is larger than server.max_buffered_bytes")
+
+
 def _check_workers(settings: Settings) -> None:
     if settings.server.workers > 1 and settings.state.url.startswith("memory:"):
         raise ValueError(
@@ -99,6 +132,9 @@ def _check_workers(settings: Settings) -> None:
 
 
 def _check_ports(settings: Settings) -> None:
+    server, admin = settings.server, settings.admin
+    if admin.port and (admin.host, admin.port) == (server.host, server.port):
+        raise ValueError(f"admin.port: is that of server.port, {server.port}")
     last = settings.admin.port + settings.server.workers - 1
     if settings.admin.port and last > 65_535:
         raise ValueError(f"admin.port: worker {settings.server.workers} would have port {last}")

@@ -28,6 +28,7 @@ def resolve(settings: Settings, environ: Mapping[str, str]) -> Settings:
         for index, credential in enumerate(upstream.credentials)
     )
     if not credentials and (key := environ.get(DEFAULT_KEY_ENV, "").strip()):
+        _check_upstream_key(key, DEFAULT_KEY_ENV)
         credentials = (Credential(name="main", key=key),)
     licenses = tuple(
         _resolved(license_, f"licenses[{index}]", environ)
@@ -65,9 +66,14 @@ def _resolved(item: Item, path: str, environ: Mapping[str, str]) -> Item:
     key = _secret(ways[0], getattr(item, ways[0]), place, environ)
     if not key:
         raise ValueError(f"{place}: the secret is empty")
-    if isinstance(item, Credential) and not (key.isascii() and key.isprintable()):
-        raise ValueError(f"{place}: the key holds characters that no Gemini key has")
+    if isinstance(item, Credential):
+        _check_upstream_key(key, place)
     return msgspec.structs.replace(item, key=key, key_env=None, key_file=None)
+
+
+def _check_upstream_key(key: str, place: str) -> None:
+    if not (key.isascii() and key.isprintable()):
+        raise ValueError(f"{place}: the key holds characters that no Gemini key has")
 
 
 def _with_pepper(database: Database, environ: Mapping[str, str]) -> Database:
@@ -92,7 +98,7 @@ def _secret(way: str, value: str, place: str, environ: Mapping[str, str]) -> str
         return environ[value].strip()
     if way == "key_file":
         try:
-            return Path(value).read_text(encoding="utf-8").strip()
+            return Path(value).read_text(encoding="utf-8-sig").strip()
         except OSError as error:
             raise ValueError(f"{place}: {value} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:

@@ -44,6 +44,9 @@ class Database:
     def __init__(self, url: str) -> None:
         try:
             parsed = make_url(url)
+            if parsed.drivername in {"postgres", "postgresql"}:
+                # As hosts of databases write it, without the driver.
+                raise ConfigError("database.url: must begin with postgresql+asyncpg://")
             self.is_sqlite = parsed.get_backend_name() == "sqlite"
             options = _SQLITE if self.is_sqlite else _POSTGRES
             self._engine = create_async_engine(parsed, **options)

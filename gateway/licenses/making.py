@@ -69,6 +69,8 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _check_places(table: FixedLicense) -> None:
+    if "" in table.models:
+        raise ValueError("models: an empty text covers no model; leave it out for all of them")
     for network in table.networks:
         try:
             ip_network(network, strict=False)

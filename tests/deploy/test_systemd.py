@@ -52,3 +52,9 @@ def test_a_wrong_configuration_is_not_started_again_and_again():
 
 def test_the_unit_holds_no_secret():
     assert not re.search(r"AIza|API_KEY=[^.\s]", UNIT.read_text())
+
+
+def test_nobody_else_reads_the_database():
+    """It holds the pepper, with which digests of short keys could be tried out."""
+    assert section()["StateDirectoryMode"] == "0700"
+    assert section()["UMask"] == "0077"

@@ -14,6 +14,7 @@ from gateway.plugins import PluginError
 class FakeExchange:
     def __init__(self, carries_payload: bool) -> None:
         self.carries_payload = carries_payload
+        self.headers = {}
 
 
 @pytest.fixture
@@ -83,6 +84,44 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             class ForgottenComma(Slotted):
                 requires = ("payload")
 
+            class OfOneArgument:
+                async def __call__(self, request):
+                    pass
+
+            class OfThree:
+                async def __call__(self, request, handler, more):
+                    pass
+
+            class Generator(Slotted):
+                async def __call__(self, request, handler):
+                    yield
+
+            class NoTuple(Slotted):
+                requires = None
+
+            class Mistyped(Slotted):
+                requires = ("paylod",)
+
+            class NoDataclass(Base):
+                class Options:
+                    depth = 3
+
+            class Unmade(Base):
+                @dataclass
+                class Options:
+                    depth: int = 3
+                    def __post_init__(self):
+                        raise KeyError("depth")
+
+            class Unresolved(Base):
+                @dataclass
+                class Options:
+                    depth: "Nowhere" = None
+
+            class Exiting:
+                def __init__(self):
+                    raise SystemExit(4)
+
             class Silent:
                 pass
 
@@ -101,6 +140,7 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             """
         )
     )
+    (tmp_path / "acme_exits.py").write_text("raise SystemExit('no\\nlicense')")
     (tmp_path / "acme_broken.py").write_text("raise RuntimeError('bad import')")
     monkeypatch.syspath_prepend(tmp_path)
     yield
@@ -136,9 +176,19 @@ ALLOW_LIST = {"use": "acme_models:AllowList", "models": ["a"]}
         (({"use": "acme_models:plain", "x": 1},), "middlewares[0]: unknown option 'x'"),
         (({"use": "acme_models:undecorated"},), "neither a class nor a function made by"),
         (({"use": "acme_models:Silent"},), "it has no __call__(request, handler)"),
-        (({"use": "acme_models:Broken"},), "cannot be made: no disk"),
+        (({"use": "acme_models:Broken"},), "cannot be made: RuntimeError: no disk"),
         (({"use": "acme_models:WrongLifespan"},), "must be an async generator"),
-        (({"use": "acme_models:ForgottenComma"},), "are tuples of texts"),
+        (({"use": "acme_models:ForgottenComma"},), "are tuples of texts, not 'payload'"),
+        (({"use": "acme_models:NoTuple"},), "are tuples of texts, and nothing else"),
+        (({"use": "acme_models:Mistyped"},), "did you mean 'payload'?"),
+        (({"use": "acme_models:NoDataclass"},), "middlewares[0]: its Options are no dataclass"),
+        (({"use": "acme_models:Unmade"},), "its Options cannot be made: KeyError: 'depth'"),
+        (({"use": "acme_models:Unresolved"},), "its Options cannot be made: NameError: name 'No"),
+        (({"use": "acme_models:Exiting"},), "cannot be made: SystemExit: 4"),
+        (({"use": "acme_exits:X"},), "cannot be imported: SystemExit: no license"),
+        (({"use": "acme_models:OfOneArgument"},), "it has no __call__(request, handler)"),
+        (({"use": "acme_models:OfThree"},), "it has no __call__(request, handler)"),
+        (({"use": "acme_models:Generator"},), "it has no __call__(request, handler)"),
     ],
 )
 def test_each_mistake_is_told_with_its_place(acme, tables, complaint):

@@ -30,6 +30,12 @@ def test_a_host_that_is_not_here_is_told():
         listen("no-such-host.invalid", 1)
 
 
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..b"])
+def test_a_host_that_can_be_none_is_told(host):
+    with pytest.raises(StartError, match="port 1: not the name of a host"):
+        listen(host, 1)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_all_addresses_of_a_host_share_one_port(host):
     try:

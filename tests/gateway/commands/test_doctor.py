@@ -10,7 +10,7 @@ from gateway.commands.doctor import _examined, doctor
 from gateway.database.engine import Database as Tables
 from gateway.exchange import License
 from gateway.licenses.store import LicenseStore
-from gateway.settings import Credential, Database, Server, Settings, State, Upstream
+from gateway.settings import Admin, Credential, Database, Server, Settings, State, Upstream
 from gateway.sockets import listen
 from tests.gateway.commands.test_serve import WRONG
 from tests.gateway.state.servers import Server as StateServer
@@ -139,3 +139,22 @@ async def test_a_database_that_nobody_has_used_yet_is_well_with_any_pepper(
     settings = settings_of(gemini, tmp_path, database=Database(url=database_url, pepper="any"))
     [found] = [one for one in await _examined(settings) if one.subject == "database"]
     assert (found.well, found.remark) == (True, "answers")
+
+
+async def test_the_port_of_the_numbers_is_looked_at_too(gemini, tmp_path):
+    (sock,) = listen("127.0.0.1", 0)
+    with sock:
+        port = sock.getsockname()[1]
+        findings = await _examined(settings_of(gemini, tmp_path, admin=Admin(port=port)))
+    (found,) = [one for one in findings if one.subject == f"port {port}"]
+    assert not found.well
+    assert "Address already in use" in found.remark
+
+
+def test_what_looks_like_markup_is_shown_as_it_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = '[[upstream.credentials]]\nname = "a"\nkey_file = "[/b]"'
+    (tmp_path / "config.toml").write_text(text)
+    result = CliRunner().invoke(doctor)
+    assert result.exit_code == 1
+    assert "key_file: [/b] cannot be read: No such file or directory" in result.output

@@ -119,3 +119,17 @@ def test_a_database_that_cannot_be_reached_is_one_line(run_license, tmp_path):
     url = f'url = "sqlite+aiosqlite:///{tmp_path}/no/x.db"'
     (tmp_path / "config.toml").write_text(f"[database]\n{url}\n")
     assert run_license("list", status=1).startswith("Error: the database: OperationalError")
+
+
+def test_an_update_that_says_nothing_or_two_things_is_refused(run_license):
+    run_license("create", "--id", "bob")
+    assert "Nothing to change is given." in run_license("update", "bob", status=2)
+    said = run_license("update", "bob", "--clear", "owner", "--owner", "Bob", status=2)
+    assert "owner is both cleared and given." in said
+
+
+def test_a_list_of_models_that_covers_none_is_refused(run_license):
+    """As a variable of a script is that was not set."""
+    assert "models: an empty text covers no model" in run_license(
+        "create", "--models", "", status=1
+    )

@@ -49,3 +49,40 @@ def test_settings_that_do_not_go_together_are_refused(load, text, complaint):
     with pytest.raises(ConfigError) as caught:
         load(text)
     assert complaint in str(caught.value)
+
+
+def test_a_license_that_covers_no_model_is_refused(load):
+    with pytest.raises(ConfigError, match=r"licenses\[0\]\.models: an empty text covers no model"):
+        load(LICENSE + 'key = "k"\nmodels = ["a", ""]')
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('[[upstream.credentials]]\nname = " "\nkey = "k"', "upstream.credentials[0]: the name is"),
+        ('[[licenses]]\nid = ""\nkey = "k"', "licenses[0]: the name is empty"),
+        ('[upstream]\nbase_url = "https://h/?a=b"', "upstream.base_url: must look like"),
+        ('[upstream]\nbase_url = "https://u:p@h"', "upstream.base_url: must look like"),
+        (
+            '[cors]\norigins = ["example.org"]',
+            "cors.origins[0]: 'example.org' is no origin such as",
+        ),
+        ('[cors]\norigins = ["*", "https://a.b/"]', "cors.origins[1]: 'https://a.b/' is no origin"),
+        ('[cors]\norigins = ["https://A.b"]', "cors.origins[0]: 'https://A.b' is no origin"),
+        (
+            "[server]\nmax_buffered_bytes = 1_000",
+            "server.max_body_bytes: is larger than server.max_b",
+        ),
+        ("[admin]\nport = 8080", "admin.port: is that of server.port, 8080"),
+    ],
+)
+def test_values_with_which_nothing_could_work_are_refused(load, text, complaint):
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    assert str(caught.value).startswith(complaint)
+
+
+def test_origins_are_taken_as_browsers_write_them(load):
+    origins = ["*", "null", "https://example.org", "http://localhost:3000", "http://[::1]:8080"]
+    origins += ["chrome-extension://abcdef"]
+    assert load(f"[cors]\norigins = {origins}").cors.origins == tuple(origins)

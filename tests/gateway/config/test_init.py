@@ -183,3 +183,11 @@ def test_commands_that_need_no_secret_read_without_looking_one_up(tmp_path):
     path.write_text(CREDENTIAL + "key_env = 'UNSET'")
     assert config.read(path, {}).upstream.credentials[0].key_env == "UNSET"
     assert "UNSET" not in os.environ
+
+
+def test_files_of_editors_that_put_a_mark_before_the_text_are_read(tmp_path):
+    """What Notepad saves as UTF-8 begins with one."""
+    (tmp_path / "key").write_bytes(b"\xef\xbb\xbfAIza-key\r\n")
+    path = tmp_path / "a.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + f"{CREDENTIAL}key_file = '{tmp_path}/key'".encode())
+    assert config.load(path, {}).upstream.credentials[0].key == "AIza-key"

@@ -86,3 +86,10 @@ def test_the_key_alone_is_configuration_enough(load):
 def test_configured_credentials_win_over_the_variable(load):
     credentials = load(CREDENTIAL + "key='own'", GEMINI_API_KEY="k").upstream.credentials
     assert [one.key for one in credentials] == ["own"]
+
+
+@pytest.mark.parametrize("key", ["密钥", "a\nb", "\udcb0"])
+def test_a_key_of_the_environment_is_one_that_can_be_sent(load, key):
+    with pytest.raises(ConfigError, match=r"^GEMINI_API_KEY: the key holds characters") as caught:
+        load("", GEMINI_API_KEY=key)
+    assert key not in str(caught.value)

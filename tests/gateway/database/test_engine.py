@@ -124,3 +124,10 @@ async def test_a_stamp_changes_with_each_write_by_anybody(tmp_path):
 def test_a_server_and_a_database_in_memory_have_no_stamp():
     assert Database("sqlite+aiosqlite://").stamp() is None
     assert Database("postgresql+asyncpg://localhost/x").stamp() is None
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+def test_a_url_without_a_driver_is_told_the_one_that_is_meant(scheme):
+    with pytest.raises(ConfigError) as caught:
+        Database(f"{scheme}://me:secret@host/db")
+    assert str(caught.value) == "database.url: must begin with postgresql+asyncpg://"

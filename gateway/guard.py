@@ -1,0 +1,153 @@
+"""Stands around the middlewares that others wrote: what one does wrong is told by its name.
+
+The shipped ones go without, so that only requests that pass somebody else's pay for it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from inspect import isawaitable
+from typing import Any
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from gateway.errors import GatewayError
+from gateway.keys import EXCHANGE
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Lifespan = Callable[[web.Application], AsyncIterator[None]]
+
+# A start that waits for longer is no start, and systemd would say nothing of why.
+SET_UP_S = 30.0
+# Less than all may take for ending: the ledger is written behind the others.
+TEAR_DOWN_S = 3.0
+
+_log = structlog.get_logger("gateway")
+
+
+class MiddlewareFault(Exception):
+    """A middleware does not do what one must; the text names it and quotes no request."""
+
+
+class _Inner:
+    """The handler as a middleware gets it: it answers once, and what it raised is known."""
+
+    __slots__ = ("_handler", "_name", "answered", "raised")
+
+    def __init__(self, handler: Handler, name: str) -> None:
+        self._handler = handler
+        self._name = name
+        self.answered = False
+        self.raised: BaseException | None = None
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        if self.answered:
+            raise MiddlewareFault(f"{self._name} called its handler again after the answer")
+        _check_headers(request[EXCHANGE].headers, f"{self._name} asked for")
+        try:
+            response = await self._handler(request)
+        except BaseException as error:
+            self.raised = error
+            raise
+        self.answered = True
+        return response
+
+
+def guarded(middleware: Middleware, name: str) -> Middleware:
+    """Give *middleware* so that its faults become `MiddlewareFault`s, which name it as *name*.
+
+    What it refuses by a `GatewayError` or one of aiohttp's, and what is raised behind it, passes.
+    """
+
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        inner = _Inner(handler, name)
+        try:
+            return await _answer(middleware, name, request, inner)
+        except (MiddlewareFault, GeneratorExit):
+            raise
+        except (GatewayError, web.HTTPException):
+            # They are told with these.
+            _check_headers(request[EXCHANGE].headers, f"{name} asked for")
+            raise
+        except asyncio.CancelledError as error:
+            if error is inner.raised:
+                raise
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                _log.warning("middleware_cut", id=request[EXCHANGE].id, middleware=name)
+                raise
+            raise MiddlewareFault(f"{name} let a CancelledError of its own pass") from error
+        # Whatever else it is, `SystemExit` included: one request is no reason to end the others.
+        except BaseException as error:
+            if error is inner.raised:
+                raise
+            raise MiddlewareFault(f"{name} raised {type(error).__name__}") from error
+        finally:
+            # The frames of its traceback hold it in turn.
+            inner.raised = None
+
+    return guard
+
+
+async def _answer(
+    middleware: Middleware, name: str, request: web.Request, inner: Handler
+) -> web.StreamResponse:
+    given: Any = middleware(request, inner)
+    if not isawaitable(given):
+        raise MiddlewareFault(
+            f"{name} gave nothing that can be awaited; is it `async`, or a `def` that ends with "
+            "`return handler(request)`?"
+        )
+    response: Any = await given
+    if not isinstance(response, web.StreamResponse):
+        raise MiddlewareFault(f"{name} gave no response; does it `return await handler(request)`?")
+    if not response.prepared:
+        _check_headers(response.headers, f"{name} answered with")
+    return response
+
+
+def _check_headers(headers: MutableMapping[str, str], whose: str) -> None:
+    """Take out and refuse what would fail only when written, where nobody knows whose it is."""
+    try:
+        text = "".join((*headers, *headers.values()))
+    except TypeError:
+        text = "\0"
+    if "\n" in text or "\r" in text or "\0" in text:
+        names = [name for name, value in headers.items() if not _is_sendable(name, value)]
+        for name in names:
+            del headers[name]
+        raise MiddlewareFault(f"{whose} the header {names[0]!r}, which is no text of one line")
+
+
+def _is_sendable(*texts: object) -> bool:
+    return all(isinstance(one, str) and not set("\r\n\0") & set(one) for one in texts)
+
+
+def bounded(lifespan: Lifespan, name: str) -> Lifespan:
+    """Give *lifespan* of *name* so that nothing it does holds up the others or their end.
+
+    It raises `MiddlewareFault` where it cannot be set up.
+    """
+
+    async def life(app: web.Application) -> AsyncIterator[None]:
+        try:
+            context = asynccontextmanager(lifespan)(app)
+            async with asyncio.timeout(SET_UP_S):
+                await context.__aenter__()
+        except TimeoutError:
+            raise MiddlewareFault(
+                f"{name}: its lifespan did not come to its yield within {SET_UP_S:g} s"
+            ) from None
+        except Exception as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            raise MiddlewareFault(f"{name}: its lifespan failed: {reason}") from error
+        yield
+        try:
+            async with asyncio.timeout(TEAR_DOWN_S):
+                await context.__aexit__(None, None, None)
+        except Exception as error:  # noqa: BLE001 - the others are still to be ended
+            _log.error("lifespan_failed", middleware=name, exc_info=error)
+
+    return life
