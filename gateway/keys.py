@@ -7,18 +7,11 @@ from aiohttp import web
 from gateway.catalog import Catalog
 from gateway.database.engine import Database
 from gateway.drain import Drain
-from gateway.exchange import (
-    Exchange,
-    FilesUpstream,
-    LicenseBook,
-    Memories,
-    Names,
-    Refusals,
-    Upstream,
-)
+from gateway.exchange import Exchange
 from gateway.ledger.ledger import Ledger
 from gateway.metrics import Metrics
 from gateway.prices import Prices
+from gateway.protocols import FilesUpstream, LicenseBook, Memories, Names, Refusals, Upstream
 from gateway.settings import Settings
 from gateway.state.store import StateStore
 

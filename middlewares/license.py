@@ -10,11 +10,12 @@ from multidict import istr
 
 from gateway.client_address import Networks, client_address, networks, within
 from gateway.errors import BadRequest, Forbidden, RateLimited, Unauthorized
-from gateway.exchange import License, LicenseBook
+from gateway.exchange import License
 from gateway.guard import Handler
 from gateway.keys import EXCHANGE, LICENSES, SETTINGS
 from gateway.licenses.digest import normalised
 from gateway.licenses.scope import require_model
+from gateway.protocols import LicenseBook
 
 # As `istr`, names need not be folded to lower case for every request.
 _HEADERS = (istr("x-api-key"), istr("api-key"), istr("x-goog-api-key"))

@@ -7,11 +7,12 @@ from functools import partial
 
 from aiohttp import web
 
-from gateway.exchange import Exchange, Known, Memories, Names, Outcome, Refusals, Usage
+from gateway.exchange import Exchange, Known, Outcome, Usage
 from gateway.guard import Handler
 from gateway.keys import EXCHANGE, MEMORIES, NAMES, PRICES, REFUSALS, SETTINGS
 from gateway.models import base_name
 from gateway.prices import Prices
+from gateway.protocols import Memories, Names, Refusals
 from gateway.settings import Chat
 
 

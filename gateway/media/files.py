@@ -8,10 +8,11 @@ from copy import copy
 from dataclasses import dataclass, field
 
 from gateway.errors import GatewayError
-from gateway.exchange import Blob, FilesUpstream
+from gateway.exchange import Blob
 from gateway.media.containers import Window
 from gateway.media.references import is_uploaded
 from gateway.media.shelf import Content, Shelf, StoredFile
+from gateway.protocols import FilesUpstream
 
 _WORD = re.compile(r"[\w-]+")
 _HASH_STEP = 1_048_576

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from gateway.exchange import Memories
+from gateway.protocols import Memories
 from gateway.state.store import StateStore
 
 # A conversation taken up later than this goes on without its thought signatures.

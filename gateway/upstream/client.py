@@ -17,7 +17,8 @@ from yarl import URL
 
 from gateway import __version__
 from gateway.errors import GatewayError, UpstreamOverloaded
-from gateway.exchange import Batches, Json, Notes, Outcome, Refusals, UpstreamCall
+from gateway.exchange import Batches, Json, Notes, Outcome, UpstreamCall
+from gateway.protocols import Refusals
 from gateway.settings import Upstream as UpstreamSettings
 from gateway.sockets import small_socket
 from gateway.upstream.answer import Answer, Failed

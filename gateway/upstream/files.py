@@ -7,8 +7,8 @@ from collections.abc import Collection
 from yarl import URL
 
 from gateway.errors import GatewayError, NotFound, UpstreamTimeout
-from gateway.exchange import UploadedFile
 from gateway.media.containers import Window
+from gateway.protocols import UploadedFile
 from gateway.upstream.answer import Failed
 from gateway.upstream.asking import Asking, Refused
 from gateway.upstream.client import GeminiUpstream

@@ -43,8 +43,9 @@ class Refusal:
 
     @property
     def culprit(self) -> str:
-        """Give the field that a strict client is told."""
-        return self.told.partition("=")[0]
+        """Give the field that a strict client is told: the one of its own that says otherwise."""
+        name = self.told.partition("=")[0]
+        return "google.safety_settings" if name == "safety_settings" else name
 
 
 def thinking(budget: int | None) -> dict:

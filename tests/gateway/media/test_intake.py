@@ -103,7 +103,7 @@ class Refusing:
 class Keeping(Refusing):
     """A Files API that looks at what it refuses."""
 
-    async def store(self, window, mime: str, credential: str | None) -> None:
+    async def store(self, window, mime: str, model: str, project: str | None) -> None:
         self.sizes.append((mime, window[:4], len(window)))
         raise InvalidMedia("No.", code="media_not_processed")
 
