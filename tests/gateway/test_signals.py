@@ -1,6 +1,5 @@
 """What waits, and what comes."""
 
-import os
 import signal
 
 import pytest
@@ -26,7 +25,7 @@ def come():
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
 def test_what_is_held_comes_once_it_is_handled(come, number):
     signals.hold()
-    os.kill(os.getpid(), number)
+    signal.raise_signal(number)
     assert (come, signal.sigpending()) == ([], {number})
     with signals.handled():
         assert come == [number]
@@ -36,8 +35,8 @@ def test_behind_the_handlers_a_reload_is_held_again_and_an_end_is_not(come):
     signals.hold()
     with signals.handled():
         pass
-    os.kill(os.getpid(), signal.SIGHUP)
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.raise_signal(signal.SIGHUP)
+    signal.raise_signal(signal.SIGTERM)
     assert come == [signal.SIGTERM]
     signals.let_through(signals.RELOAD)
     assert come == [signal.SIGTERM, signal.SIGHUP]
@@ -46,5 +45,5 @@ def test_behind_the_handlers_a_reload_is_held_again_and_an_end_is_not(come):
 def test_where_nothing_was_held_nothing_is_held_behind_the_handlers(come):
     with signals.handled():
         pass
-    os.kill(os.getpid(), signal.SIGHUP)
+    signal.raise_signal(signal.SIGHUP)
     assert come == [signal.SIGHUP]

@@ -19,7 +19,7 @@ LICENSES = st.builds(
     id=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True),
     owner=TEXTS,
     note=TEXTS,
-    models=st.lists(TEXTS, max_size=3).map(tuple),
+    models=st.lists(TEXTS.filter(bool), max_size=3).map(tuple),
     networks=st.lists(st.sampled_from(["::1", "10.0.0.0/8"]), max_size=2).map(tuple),
     limits=st.builds(
         Limits,

@@ -180,11 +180,11 @@ def test_what_the_next_turn_needs_is_remembered():
     )
     told = reply.collect(chunks)["choices"][0]["message"]
     memories = dict(reply.memories())
-    kept = turns.read(memories, turns.call_key(told["tool_calls"][0]["id"]))
+    kept = turns.read(memories, turns.call_key(told["tool_calls"][0]["id"]), dict)
     assert kept == {"s": "c2ln"}
     drawn = turns.image_key("AAAA")
-    assert turns.read(memories, drawn) == {"s": "aW1n"}
-    assert turns.read(memories, turns.text_key("Hi x", [drawn])) == [
+    assert turns.read(memories, drawn, dict) == {"s": "aW1n"}
+    assert turns.read(memories, turns.text_key("Hi x", [drawn]), list) == [
         {"text": "Hi "},
         {"image": 0},
         {"text": "x", "thoughtSignature": "dHh0"},
