@@ -33,7 +33,8 @@ _FIELDS = {
     "file": ("file", _FILE),
     "input_file": ("input_file", _FILE),
 }
-_SOURCES = ("url", "data", "file_data", "file_url", "file_id")
+# Where a source may stand; the first that is given is read.
+SOURCES = ("url", "data", "file_data", "file_url", "file_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,4 +101,4 @@ def _kind(part: Json) -> str:
 
 
 def _source_key(holder: Json) -> str:
-    return next((key for key in _SOURCES if holder.get(key) is not None), "url")
+    return next((key for key in SOURCES if holder.get(key) is not None), "url")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from gateway.dialects.openai_chat.checks import FUNCTION, PARTS
 from gateway.dialects.openai_chat.translating import Translating
 from gateway.exchange import Json
+from gateway.media.parts import SOURCES
 
 _MESSAGE = frozenset({"role", "content", "name", "tool_call_id"})
 # Media parts may hold the fields of a source, too.
@@ -17,9 +18,7 @@ _PARTS = {
     for kind, known in PARTS.items()
 }
 # What is read of the object that holds a medium's source.
-_HOLDER = _SOURCE | frozenset(
-    {"url", "data", "file_data", "file_id", "file_url", "detail", "video_metadata"}
-)
+_HOLDER = _SOURCE | frozenset({*SOURCES, "detail", "video_metadata"})
 _TOOL = frozenset({"type", "function"})
 _FUNCTION = frozenset(FUNCTION)
 _CUSTOM_TOOL = frozenset({"type", "custom"})
@@ -76,10 +75,16 @@ def _parts(content: list[Json], path: str) -> Iterator[tuple[str, Json, frozense
         known = _PARTS.get(kind)
         if known is None:
             continue
-        if not known.issuperset(part):
-            yield f"{path}[{at}]", part, known
+        if kind == "input_file" or not known.issuperset(part):
+            yield f"{path}[{at}]", part, _with_one_source(part, known)
         if type(part.get(kind)) is dict:
-            yield f"{path}[{at}].{kind}", part[kind], _HOLDER
+            yield f"{path}[{at}].{kind}", part[kind], _with_one_source(part[kind], _HOLDER)
+
+
+def _with_one_source(holder: Json, known: frozenset[str]) -> frozenset[str]:
+    """Give *known* without the sources of *holder* that stand behind the one that is read."""
+    given = [name for name in SOURCES if holder.get(name) is not None]
+    return known.difference(given[1:])
 
 
 def _tools(payload: Json) -> Iterator[tuple[str, Json, frozenset[str]]]:

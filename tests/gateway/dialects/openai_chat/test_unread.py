@@ -1,5 +1,6 @@
 import pytest
 
+from gateway.exchange import Blob
 from tests.gateway.dialects.openai_chat.asking import ask, assistant, user
 
 CACHE = {"cache_control": {"type": "ephemeral"}}
@@ -38,6 +39,20 @@ def dropped(**fields):
 )
 def test_a_field_that_nothing_reads_is_named_by_its_place(fields, path):
     assert dropped(**fields) == [path]
+
+
+@pytest.mark.parametrize(
+    ("part", "place"),
+    [
+        ({"type": "file", "file": {"file_data": "AAAA", "file_id": "files/a"}}, "file.file_id"),
+        ({"type": "input_file", "file_id": "files/a", "file_url": "https://a.b/c"}, "file_id"),
+        ({"type": "file", "file": {"file_data": "AAAA", "file_id": None}}, ""),
+    ],
+)
+def test_a_second_source_of_one_medium_is_named(part, place):
+    media = {(0, 0): Blob("application/pdf", data="AAAA")}
+    _, notes = ask(messages=[user([part])], media=media)
+    assert list(notes.dropped) == ([f"messages[0].content[0].{place}"] if place else [])
 
 
 def test_the_first_stands_for_all_of_its_name():
