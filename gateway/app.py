@@ -46,6 +46,7 @@ def build_app(settings: Settings) -> web.Application:
 
     Raises `ConfigError` for a middleware that cannot be loaded.
     """
+    # Which, and in what order, when the file does not say: at the end of `settings.py`.
     chain = load(settings.middlewares)
     prefix = settings.server.prefix
     # The edge is the outermost layer of everything, addresses outside the prefix included.
@@ -73,7 +74,10 @@ def build_app(settings: Settings) -> web.Application:
 
 
 def _routes() -> list[web.RouteDef]:
-    """Say what is answered under the prefix; what the chain translates is named by its dialect."""
+    """Say what is answered under the prefix.
+
+    What the chain translates has the name of its dialect, by which `edge` finds it.
+    """
     return [
         *(
             web.post(path, relay.generate, name=dialect.name, expect_handler=defer_continue)

@@ -46,6 +46,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
     if exchange.license.models:
         require_model(exchange.license, exchange.payload["model"])
     drain = app[DRAIN]
+    # Counted by its connection already, unless the drain had begun: then it is refused here.
     task = drain.enter()
     try:
         return await (stream if exchange.call.stream else whole)(request, exchange)

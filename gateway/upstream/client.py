@@ -2,6 +2,10 @@
 
 Headers and address are built from nothing: no field of a client's request chooses host, path, key,
 header or proxy. Redirects are never followed, the key would go along.
+
+`open` gives an `Opening`, which makes `Attempts` at one call until one has an `Answer`, or a
+`FanOut` of several calls, each with an opening of its own. What asks no model, as an upload does,
+is an `Errand`.
 """
 
 import asyncio
