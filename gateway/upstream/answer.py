@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from gateway.errors import UpstreamError, UpstreamTimeout, UpstreamTruncated
+from gateway.errors import UpstreamAuth, UpstreamError, UpstreamTimeout, UpstreamTruncated
 from gateway.exchange import Json
 from gateway.sse import SSEDecoder
 from gateway.upstream.errors import Redact, empty_answer, fault_of_error, fault_of_status
@@ -31,6 +31,12 @@ class Failed(Exception):
         super().__init__(fault.kind.name)
         self.fault = fault
         self.final = final
+
+    def behind(self, last: "Failed | None") -> "Failed":
+        """Give what this one says; where no key was left, what the *last* one said tells more."""
+        if last and self.final and isinstance(self.fault.error, UpstreamAuth):
+            return Failed(last.fault, final=True)
+        return self
 
 
 class NoEvent(UpstreamError):

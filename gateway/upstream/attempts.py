@@ -22,7 +22,6 @@ from gateway.errors import (
     NotFound,
     RateLimited,
     Unavailable,
-    UpstreamAuth,
     UpstreamEmpty,
 )
 from gateway.exchange import Notes, Outcome, UpstreamCall
@@ -173,10 +172,7 @@ class Attempts:
                 began = await attempt()
             except Failed as failed:
                 self._prove(failed.fault.error.message)
-                if last and failed.final and isinstance(failed.fault.error, UpstreamAuth):
-                    # No key is left: what the last one said tells more.
-                    failed = Failed(last.fault, final=failed.final)
-                last = failed
+                last = failed = failed.behind(last)
                 counts[failed.fault.kind] = counts.get(failed.fault.kind, 0) + 1
                 if not self._mend(failed.fault):
                     await self._prepare_next(failed, counts)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from gateway.errors import GatewayError, UpstreamAuth
+from gateway.errors import GatewayError
 from gateway.upstream.answer import Failed
 from gateway.upstream.breaker import HOST
 from gateway.upstream.credentials import Credential
@@ -66,10 +66,7 @@ class Errand:
             except Failed as failed:
                 # The frames that it came through hold it, and so would hold one another.
                 failed.with_traceback(None)
-                if last and failed.final and isinstance(failed.fault.error, UpstreamAuth):
-                    # No key is left: what the last one said tells more.
-                    failed = Failed(last.fault, final=failed.final)
-                last = failed
+                last = failed.behind(last)
             kind = last.fault.kind
             counts[kind] = counts.get(kind, 0) + 1
             await self._prepare_next(last, counts[kind])

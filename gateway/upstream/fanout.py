@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 # All candidates of a stream have to come side by side; whole answers may take turns.
 _MOST_AT_ONCE = MAX_CANDIDATES
-_SHAPE_FAULTS = (AttributeError, KeyError, TypeError, ValueError)
 
 
 class FanOut:
@@ -103,7 +102,7 @@ class FanOut:
     def _leave(self, index: int, batches: Batches) -> None:
         """Keep what came first of *batches*, which nobody will read: it is paid for."""
         if isinstance(batches, Answer):
-            with suppress(*_SHAPE_FAULTS):
+            with suppress(AttributeError, KeyError, TypeError, ValueError):
                 self._unread += [self._numbered(event, index) for event in batches.unread()]
 
     def _tell_unread(self) -> None:
