@@ -8,7 +8,7 @@ from gateway.state.store import StateStore
 # A conversation taken up later than this goes on without its thought signatures.
 KEPT_S: Final = 86_400.0
 # The form of what dialects remember: to be raised with every change of that.
-FORM: Final = 1
+FORM: Final = 2
 
 
 class SharedMemories:

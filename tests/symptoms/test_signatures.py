@@ -92,20 +92,40 @@ async def test_a_client_that_renames_calls_never_sends_gemini_a_bare_one(
     assert [one.status for one in simulator.received] == [200, 200]
 
 
-async def test_a_conversation_goes_on_with_another_model(gateway, simulator, streaming):
-    """Its signatures are of no worth to the second model: they are replaced, once.
+@pytest.mark.parametrize("carries", [False, True], ids=["plain", "carried"])
+async def test_a_conversation_goes_on_with_another_model(gateway, simulator, streaming, carries):
+    """Its signatures are of no worth to the second model, which would refuse them each time.
 
     Reported in 9router#301, earendil-works/pi#471.
     """
     told = await ask(
         gateway, streaming=streaming, messages=[QUESTION], **(CAN_LOOK | {"model": OTHER})
     )
-    messages = [QUESTION, plain(told), *results(told)]
+    turn = told.message if carries else plain(told)
+    messages = [QUESTION, turn, *results(told)]
     told = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
     assert (told.status, told.finish_reason) == (200, "stop")
-    assert [one.status for one in simulator.received] == [200, 400, 200]
+    assert [one.status for one in simulator.received] == [200, 200]
     [part] = sent_calls(simulator.received[-1].body)
     assert part["thoughtSignature"] == BYPASS
+    assert told.headers["x-gateway-adjusted"] == "thought_signature=dropped;reason=other_model"
+
+
+@pytest.mark.parametrize(
+    ("model", "question"),
+    [(MODEL, "echo yes"), (OTHER, "echo  yes"), ("gemini-2.5-flash", "echo  yes")],
+)
+async def test_a_short_answer_is_not_taken_for_that_of_another_conversation(
+    gateway, simulator, streaming, model, question
+):
+    """One license, many conversations: a "yes" got the thoughts of another, or of another model."""
+    asked = {"role": "user", "content": "echo  yes"}
+    told = await ask(gateway, streaming=streaming, model=MODEL, messages=[asked])
+    history = [{"role": "user", "content": question}, {"role": "assistant", "content": told.text}]
+    told = await ask(gateway, streaming=streaming, model=model, messages=[*history, QUESTION])
+    assert told.status == 200
+    assert [one.status for one in simulator.received] == [200, 200]
+    assert simulator.received[-1].body["contents"][1]["parts"] == [{"text": "yes"}]
 
 
 @pytest.mark.parametrize(

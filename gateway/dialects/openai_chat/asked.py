@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.calls import setting
-from gateway.dialects.openai_chat import native
+from gateway.dialects.openai_chat import native, turns
 from gateway.dialects.openai_chat.encoders import check_format
 from gateway.errors import BadRequest
 from gateway.exchange import Json, Known, UpstreamCall
@@ -19,7 +19,8 @@ class Asked:
     """The answer's form; never changed once it is made.
 
     *names* restores the client's function names, *customs* are its free-text tools, *legacy* is
-    true for `functions` in place of `tools`. *taken* holds the ids of the calls made before.
+    true for `functions` in place of `tools`. *taken* holds the ids of the calls made before,
+    *question* is the end of what is answered.
     """
 
     exchange_id: str
@@ -33,6 +34,7 @@ class Asked:
     customs: frozenset[str]
     legacy: bool
     taken: frozenset[str]
+    question: str
 
 
 def asked(call: UpstreamCall, payload: Json, known: Known) -> Asked:
@@ -60,6 +62,7 @@ def asked(call: UpstreamCall, payload: Json, known: Known) -> Asked:
         _custom_tools(payload),
         bool(payload.get("functions")) and not payload.get("tools"),
         _call_ids(payload),
+        turns.question(payload["messages"], len(payload["messages"])),
     )
 
 

@@ -127,7 +127,7 @@ def _call(translating: Translating, call: Json, by_call: dict[str, str]) -> Json
         name, args = call["custom"]["name"], {"input": call["custom"].get("input") or ""}
     else:
         name, args = call["function"]["name"], _arguments(call["function"].get("arguments"))
-    memory = turns.read(translating.known.memories, memory_key(call), dict)
+    memory = turns.read(translating.known.memories, memory_key(call))
     call_id = turns.split_id(call.get("id") or "")[0]
     native: Json = {"name": wire_name(name), "args": args}
     # An id goes back exactly when the call came with one; when that is not known, to models whose
@@ -136,9 +136,12 @@ def _call(translating: Translating, call: Json, by_call: dict[str, str]) -> Json
     if told:
         native = {"id": told, **native}
     made: Json = {"functionCall": native}
-    signature = (memory or {}).get("s") or turns.carried(call) or by_call.get(call_id)
-    if signature:
-        made["thoughtSignature"] = signature
+    if memory is None or turns.is_of(memory, translating.name.base):
+        signature = (memory or {}).get("s") or turns.carried(call) or by_call.get(call_id)
+        if signature:
+            made["thoughtSignature"] = signature
+    elif "s" in memory:
+        translating.notes.adjust("thought_signature", "dropped", "other_model")
     return made
 
 
@@ -164,21 +167,21 @@ def _restored(
     if not memories:
         return None
     told, keys = shown(message, index, translating.known.media, translating.marks)
-    images = _sign_images(memories, visible, keys)
+    images = _sign_images(translating, visible, keys)
     if images is None:
         return None
-    text = turns.text_key(told, keys)
-    if text is not None:
-        entry: object = turns.read(memories, text, list)
-    elif message.get("tool_calls"):
-        entry = (turns.read(memories, memory_key(message["tool_calls"][0]), dict) or {}).get("t")
-    else:
-        entry = None
-    return turns.restore(entry, calls, images) if isinstance(entry, list) else None
+    key = turns.text_key(told, keys, turns.question(translating.payload["messages"], index))
+    if key is None and message.get("tool_calls"):
+        key = memory_key(message["tool_calls"][0])
+    entry = turns.read(memories, key) or {}
+    turn = entry.get("t")
+    if not isinstance(turn, list) or not turns.is_of(entry, translating.name.base):
+        return None
+    return turns.restore(turn, calls, images)
 
 
 def _sign_images(
-    memories: Mapping[str, bytes], visible: list[Json], keys: Sequence[str]
+    translating: Translating, visible: list[Json], keys: Sequence[str]
 ) -> list[Json] | None:
     """Put on the images in *visible* what is remembered by their *keys*, and give them all.
 
@@ -188,9 +191,9 @@ def _sign_images(
     if len(places) != len(keys):
         return None
     for at, key in zip(places, keys, strict=True):
-        signature = (turns.read(memories, key, dict) or {}).get("s")
-        if signature:
-            visible[at] = {**visible[at], "thoughtSignature": signature}
+        entry = turns.read(translating.known.memories, key) or {}
+        if entry.get("s") and turns.is_of(entry, translating.name.base):
+            visible[at] = {**visible[at], "thoughtSignature": entry["s"]}
     return [visible[at] for at in places]
 
 

@@ -23,6 +23,7 @@ from gateway.dialects.openai_chat.lookups import Lookups
 from gateway.dialects.openai_chat.parts import translate
 from gateway.errors import UpstreamError, UpstreamTruncated
 from gateway.exchange import Json, Known, UpstreamCall, Usage
+from gateway.models import base_name
 
 _STRANGE = "Gemini sent an event that cannot be understood."
 _SHAPE_FAULTS = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
@@ -129,13 +130,16 @@ class ChatReply:
 
     def memories(self) -> list[tuple[str, bytes]]:
         """Give what the next turn of this conversation needs, as key and value."""
+        special = [choice for choice in self._choices.values() if choice.is_special()]
+        if not special:
+            return []
+        origin = turns.Origin(base_name(self._asked.model), self._asked.question)
         try:
             return [
                 entry
-                for choice in self._choices.values()
-                if choice.is_special()
+                for choice in special
                 for entry in turns.records(
-                    choice.parts, _written(choice), choice.calls, choice.image_keys
+                    choice.parts, _written(choice), choice.calls, choice.image_keys, origin
                 )
             ]
         except _SHAPE_FAULTS:

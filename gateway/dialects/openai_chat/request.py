@@ -82,7 +82,7 @@ def recalls(payload: Json, media: assistant.Media) -> list[str]:
             if message.get("function_call"):
                 keys.append(assistant.memory_key({"function": message["function_call"]}))
             text, images = assistant.shown(message, index, media, marks)
-            key = turns.text_key(text, images)
+            key = turns.text_key(text, images, turns.question(payload["messages"], index))
             if key is not None:
                 keys.append(key)
             keys += images

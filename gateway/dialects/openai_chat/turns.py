@@ -6,10 +6,11 @@ sends again: the id of a tool call, the data of an image, or all that was visibl
 
     call/<id>       {"s": signature, "i": native id, "t": turn}, each absent if there was none
     image/<digest>  {"s": signature}
-    text/<digest>   turn = [part, ...]; {"call": n} is its n-th function call, {"image": n} the
-                    n-th image that the client sends
+    text/<digest>   {"t": turn}
 
-A turn with neither visible text nor images is kept with its first call.
+A turn is [part, ...]; {"call": n} is its n-th function call, {"image": n} the n-th image that the
+client sends. One with neither visible text nor images is kept with its first call. Each entry tells
+as "m" the model that was asked for: another one refuses its signatures.
 
 An answer of plain text without a signature needs no entry.
 """
@@ -17,14 +18,27 @@ An answer of plain text without a signature needs no entry.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import orjson
 
 from gateway.exchange import Json
 
 _THOUGHT_ID = "__thought__"
-T = TypeVar("T")
+_INSTRUCTIONS = frozenset({"system", "developer"})
+# A text of so many characters is the answer to one question; a shorter one may be to many.
+_TELLING = 100
+_END_OF_QUESTION = 200
+
+
+class Origin(NamedTuple):
+    """Which *model* was asked, without suffixes, and the end of the *question*."""
+
+    model: str = ""
+    question: str = ""
+
+
+_UNKNOWN = Origin()
 
 
 def call_key(call_id: str) -> str:
@@ -43,20 +57,43 @@ def image_key(data: str) -> str:
     return "image/" + _digest(data)
 
 
-def text_key(text: str, images: Sequence[str] = ()) -> str | None:
+def text_key(text: str, images: Sequence[str] = (), question: str = "") -> str | None:
     """Give the key of the answer that showed *text* and the *images* of these keys.
 
-    None for an empty one. Beside images blanks do not count: how they stand apart from the text
-    is up to the client.
+    None for an empty one. A short text is known by its *question*, too. Beside images blanks do
+    not count: how they stand apart from the text is up to the client.
     """
     if images:
         return "text/" + _digest("\n".join(("".join(text.split()), *images)))
     text = text.strip()
-    return "text/" + _digest(text) if text else None
+    if not text:
+        return None
+    return "text/" + _digest(text if len(text) >= _TELLING else f"{question}\n{text}")
+
+
+def question(messages: Sequence[Json], index: int) -> str:
+    """Give the end of what the message at *index* answers; instructions may come in between."""
+    at = index - 1
+    while at >= 0 and messages[at]["role"] in _INSTRUCTIONS:
+        at -= 1
+    if at < 0:
+        return ""
+    message = messages[at]
+    body = message.get("content")
+    if isinstance(body, list):
+        texts = (part.get("text") for part in reversed(body))
+        body = next((text for text in texts if isinstance(text, str)), None)
+    end = body[-_END_OF_QUESTION:] if isinstance(body, str) else ""
+    # Many a call has the same result.
+    return f"{message['tool_call_id']}\n{end}" if message.get("tool_call_id") else end
 
 
 def records(
-    parts: Sequence[Json], content: str, calls: Sequence[Json], images: Sequence[str] = ()
+    parts: Sequence[Json],
+    content: str,
+    calls: Sequence[Json],
+    images: Sequence[str] = (),
+    origin: Origin = _UNKNOWN,
 ) -> list[tuple[str, bytes]]:
     """Give the entries of one finished choice.
 
@@ -64,13 +101,14 @@ def records(
     the client got, without images; *calls* are its tool calls in the order of the `functionCall`
     parts; *images* are the keys of the images in the order of their parts.
     """
+    of = {"m": origin.model} if origin.model else {}
     drawn = [part for part in parts if _is_image(part)]
     entries = [
-        (key, orjson.dumps(_signed(part)))
+        (key, orjson.dumps({"s": part["thoughtSignature"], **of}))
         for part, key in zip(drawn, images, strict=False)
         if "thoughtSignature" in part
     ]
-    text = text_key(content, images)
+    text = text_key(content, images, origin.question)
     is_kept = any(map(_is_special, parts)) or _speaks_behind_a_call(parts)
     turn = list(_compact(parts)) if is_kept else None
     native_calls = [part for part in parts if "functionCall" in part]
@@ -78,12 +116,12 @@ def records(
         native = part["functionCall"]
         key = call_key(call["id"]) if call.get("id") else None
         key = key or legacy_key(native["name"], native.get("args") or {})
-        facts = {"s": part.get("thoughtSignature"), "i": native.get("id")}
+        facts = {"s": part.get("thoughtSignature"), "i": native.get("id"), **of}
         if text is None and part is native_calls[0]:
             facts["t"] = turn
         entries.append((key, orjson.dumps({k: v for k, v in facts.items() if v})))
     if text is not None and turn is not None:
-        entries.append((text, orjson.dumps(turn)))
+        entries.append((text, orjson.dumps({"t": turn, **of})))
     return entries
 
 
@@ -120,10 +158,6 @@ def _is_image(part: Json) -> bool:
     return blob is not None and str(blob.get("mimeType")).startswith("image/")
 
 
-def _signed(part: Json) -> Json:
-    return {"s": part["thoughtSignature"]}
-
-
 def restore(
     entry: Sequence[Any], calls: Sequence[Json], images: Sequence[Json]
 ) -> list[Json] | None:
@@ -152,14 +186,19 @@ def _is_place(value: object) -> bool:
     return isinstance(value, int) and value >= 0
 
 
-def read(memories: Mapping[str, bytes], key: str | None, kind: type[T]) -> T | None:
-    """Give the remembered value of *key*; None when it is not known or no *kind*."""
+def read(memories: Mapping[str, bytes], key: str | None) -> Json | None:
+    """Give the entry of *key*; None when it is not known or cannot be read."""
     value = memories.get(key) if key else None
     try:
         known = orjson.loads(value) if value is not None else None
     except orjson.JSONDecodeError:
         return None
-    return known if isinstance(known, kind) else None
+    return known if isinstance(known, dict) else None
+
+
+def is_of(entry: Json, model: str) -> bool:
+    """Tell whether *model* was asked for what *entry* tells of."""
+    return bool(entry.get("m", model) == model)
 
 
 def split_id(call_id: str) -> tuple[str, str | None]:

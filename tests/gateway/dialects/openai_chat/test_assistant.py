@@ -121,7 +121,8 @@ def test_the_parts_of_a_remembered_turn_come_back_as_they_were():
         {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "Y2Fs"},
     ]
     shown = "Let me see.\n```python\n1\n```\n"
-    memories = dict(turns.records(native, shown, [{"id": "1"}]))
+    asked = turns.Origin(question="Hi")
+    memories = dict(turns.records(native, shown, [{"id": "1"}], origin=asked))
     made = contents(
         user("Hi"), assistant(shown, call("1", "f")), result("1", "ok"), memories=memories
     )
@@ -177,7 +178,7 @@ def test_an_image_that_nobody_remembers_gets_the_bypass_where_images_are_signed(
 def test_a_turn_without_text_and_ids_is_made_of_what_the_client_sent():
     """Something is remembered, but nothing that such a turn could be known by."""
     told = assistant(None, function_call={"name": "f", "arguments": "{}"})
-    memories = {turns.text_key("another"): orjson.dumps([{"text": "another"}])}
+    memories = {turns.text_key("another"): orjson.dumps({"t": [{"text": "another"}]})}
     made, _ = ask(messages=[user("Hi"), told], memories=memories)
     assert parts(made.body["contents"], 1) == [{"functionCall": {"name": "f", "args": {}}}]
 

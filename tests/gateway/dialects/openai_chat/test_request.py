@@ -186,7 +186,7 @@ def test_what_may_be_remembered_is_asked_for_by_ids_and_text():
     assert DIALECT.recalls(payload, {}) == [
         turns.call_key("1"),
         turns.call_key("2"),
-        turns.text_key("Yes"),
+        turns.text_key("Yes", question="Hi"),
         turns.legacy_key("f", {"a": 1}),
         turns.legacy_key("g", {}),
         # As it was told upstream.

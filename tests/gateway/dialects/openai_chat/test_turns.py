@@ -24,7 +24,7 @@ def test_a_turn_that_speaks_behind_a_call_keeps_its_order():
     """A message tells its text first, and Gemini signs the turn as it wrote it."""
     parts = [{"functionCall": {"name": "f"}, "thoughtSignature": "s"}, {"text": "x"}]
     found = dict(turns.records(parts, "x", [{"id": "1"}]))
-    turn = orjson.loads(found[turns.text_key("x")])
+    turn = orjson.loads(found[turns.text_key("x")])["t"]
     assert turns.restore(turn, parts[:1], []) == parts
     in_order = turns.records([parts[1], parts[0]], "x", [{"id": "1"}])
     assert [key for key, _ in in_order] == [turns.call_key("1")]
@@ -45,7 +45,8 @@ def test_images_are_kept_by_place_only_and_sound_not_at_all():
     key = turns.image_key("A" * 9_999)
     found = dict(turns.records(parts, "See it", [], [key]))
     assert orjson.loads(found[key]) == {"s": "s"}
-    assert orjson.loads(found[turns.text_key("See it", [key])]) == [{"text": "See"}, {"image": 0}]
+    turn = [{"text": "See"}, {"image": 0}]
+    assert orjson.loads(found[turns.text_key("See it", [key])]) == {"t": turn}
 
 
 def test_blanks_between_text_and_images_do_not_matter_but_the_images_do():
@@ -76,8 +77,8 @@ def test_a_lone_surrogate_and_a_long_id_have_keys_too():
 
 @pytest.mark.parametrize("stored", [b"{broken", None, b"\xff", b"5", b'"text"', b"null", b"[]"])
 def test_what_cannot_be_read_is_not_known(stored):
-    assert turns.read({"k": stored} if stored else {}, "k", dict) is None
-    assert turns.read({}, None, dict) is None
+    assert turns.read({"k": stored} if stored else {}, "k") is None
+    assert turns.read({}, None) is None
 
 
 STRANGE = [[5], [[]], ["call"], [{"call": "x"}], [{"image": None}], [{"call": -1}], [{"image": -1}]]
@@ -102,3 +103,29 @@ def test_a_message_carries_by_call_and_for_its_text():
     assert turns.carried_by_message(message) == ({"1": "a"}, "b")
     message["extra_content"] = {"google": {"thought_signature": "c"}}
     assert turns.carried_by_message(message) == ({"1": "a"}, "c")
+
+
+TIED = [{"role": "user", "content": "Is it?"}, {"role": "system", "content": "Be brief"}]
+
+
+@pytest.mark.parametrize(
+    ("messages", "question"),
+    [
+        ([], ""),
+        ([{"role": "system", "content": "Be brief"}], ""),
+        (TIED, "Is it?"),
+        ([{"role": "user", "content": "x" * 300}], "x" * 200),
+        ([{"role": "tool", "content": None}], ""),
+        ([{"role": "tool", "content": "ok", "tool_call_id": "1"}], "1\nok"),
+        ([{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "file"}]}], "a"),
+        ([{"role": "user", "content": [{"type": "file"}]}], ""),
+    ],
+)
+def test_a_question_is_the_message_that_is_answered(messages, question):
+    assert turns.question(messages, len(messages)) == question
+
+
+def test_a_short_text_is_known_by_its_question_a_long_one_by_itself():
+    long = "It is. " * 50
+    assert turns.text_key("It is.", question="a") != turns.text_key("It is.", question="b")
+    assert turns.text_key(long, question="a") == turns.text_key(long, question="b")
