@@ -23,6 +23,8 @@ MAX_MEMBERS = 64
 MAX_INLINED = 20_000
 
 _STRINGS: Json = {"type": "string"}
+# Nothing meets a schema that forbids these: zod tells so that a value may be missing.
+_ANYTHING: tuple[Any, ...] = ({}, True)
 
 
 def normalise(schema: Any, param: str, steps: Steps) -> tuple[Json, list[str]]:
@@ -113,6 +115,9 @@ class _Work:
                 yield part
             elif part is not True:
                 self.lost.add("invalid")
+            return
+        if part.get("not") in _ANYTHING:
+            yield False
             return
         schema = self._in_words(part)
         if schema.keys() - SILENT:

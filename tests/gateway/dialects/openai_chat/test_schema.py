@@ -36,7 +36,7 @@ def normal(schema):
         ({"oneOf": [{"type": "string"}, 5]}, {"oneOf": [{"type": "string"}, {}]}),
         ({"anyOf": "x"}, {}),
         (
-            {"type": "object", "additionalProperties": {"type": "string", "not": {}}},
+            {"type": "object", "additionalProperties": {"type": "string", "not": {"enum": ["x"]}}},
             {"type": "object", "additionalProperties": {"type": "string"}},
         ),
         ({"type": "object", "additionalProperties": False}, None),
@@ -60,9 +60,17 @@ def test_a_schema_says_the_same_in_accepted_words(given, made):
     assert normal(given) == (given if made is None else made)
 
 
+def test_an_alternative_that_nothing_meets_goes_and_nothing_is_lost():
+    """How zod tells that a value may be missing (openai/openai-node#1365, #2462)."""
+    given = {"anyOf": [{"not": {}}, {"type": "string"}]}
+    assert normalise(given, "p", Steps()) == ({"anyOf": [{"type": "string"}]}, [])
+    none = {"type": "object", "properties": {"a": {"not": {}}}, "additionalProperties": False}
+    assert normalise(none, "p", Steps()) == ({**none, "properties": {}}, [])
+
+
 def test_constraints_that_cannot_be_told_are_named():
     _, lost = normalise(
-        {"type": "object", "patternProperties": {"^a": {}}, "not": {}}, "p", Steps()
+        {"type": "object", "patternProperties": {"^a": {}}, "not": {"type": "null"}}, "p", Steps()
     )
     assert lost == ["not", "patternProperties"]
 
