@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
 from gateway.dialects.openai_chat.audio import last_audio
 from gateway.dialects.openai_chat.calls import last_call
 from gateway.dialects.openai_chat.choice import Choice
@@ -34,7 +36,7 @@ def block(choice: Choice, feedback: Json) -> None:
     choice.finish_reason = str(feedback.get("blockReason") or "BLOCKED")
     message = feedback.get("blockReasonMessage")
     choice.finish_message = str(message) if message else None
-    choice.ratings = feedback.get("safetyRatings") or []
+    _note_ratings(choice, feedback.get("safetyRatings") or [])
 
 
 def ended(choice: Choice) -> str | None:
@@ -71,13 +73,25 @@ def closing(choice: Choice) -> list[Json]:
         if is_failed(native):
             raise UpstreamEmpty(f"Gemini gave no answer: {native}. {message or ''}".rstrip())
         message = message or "Gemini ended without any output."
-    last = {"delta": {}, "finish_reason": word, "native_finish_reason": native}
+    chunks = [choice.chunk(delta) for delta in deltas]
+    return [*chunks, {"choices": [_last(choice, word, native, message)]}]
+
+
+def _last(choice: Choice, word: str, native: str, message: str | None) -> Json:
+    """Give what the last chunk says of *choice*."""
+    last = {
+        "index": choice.index,
+        "delta": {},
+        "finish_reason": word,
+        "native_finish_reason": native,
+    }
     if message:
         last["finish_message"] = message
     if choice.continuation:
         last["continuation_token"] = choice.continuation
-    chunks = [choice.chunk(delta) for delta in deltas]
-    return [*chunks, {"choices": [{"index": choice.index, **last}]}]
+    if choice.ratings:
+        last["safety_ratings"] = choice.ratings
+    return last
 
 
 def _evidence(choice: Choice) -> list[Json]:
@@ -105,6 +119,8 @@ def _note_continuation(choice: Choice, value: Any) -> None:
 
 
 def _note_ratings(choice: Choice, value: Any) -> None:
+    # What nests so deep that it cannot be sent is refused here, not when it goes out.
+    orjson.dumps(value)
     choice.ratings = value
 
 

@@ -97,9 +97,18 @@ def test_feedback_that_blocks_nothing_is_nothing():
 def test_a_withheld_answer_keeps_its_text_and_says_why():
     ratings = [{"category": "HARM_CATEGORY_HARASSMENT", "blocked": True}]
     told = event(finishReason="SAFETY", safetyRatings=ratings)
-    answer = message([event("So far"), told])
-    assert answer["content"] == "So far"
-    assert answer["refusal"] == "Gemini withheld the answer: SAFETY (HARASSMENT)."
+    [choice] = whole([event("So far"), told])["choices"]
+    assert choice["message"]["content"] == "So far"
+    assert choice["message"]["refusal"] == "Gemini withheld the answer: SAFETY (HARASSMENT)."
+    assert choice["safety_ratings"] == ratings
+
+
+def test_how_gemini_rates_an_answer_or_a_blocked_prompt_is_told_at_the_end():
+    ratings = [{"category": "HARM_CATEGORY_HARASSMENT", "probability": "LOW"}]
+    assert last(run(make_reply(), [stop("a", safetyRatings=ratings)]))["safety_ratings"] == ratings
+    feedback = {"blockReason": "SAFETY", "safetyRatings": ratings}
+    [choice] = whole([{"promptFeedback": feedback}])["choices"]
+    assert choice["safety_ratings"] == ratings
 
 
 def test_giving_up_with_nothing_is_an_error_and_with_something_an_answer():
