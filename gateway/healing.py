@@ -172,7 +172,7 @@ MESSAGES = tuple(
         (r"threshold.{0,80}(?:not supported|invalid)|invalid value.{0,200}\"OFF\"", "safety_off"),
         (r"unknown name \"id\"", "call_ids"),
         (
-            r"unknown name \"mediaResolution\" at 'contents|per-part media resolution",
+            r"unknown name \"mediaResolution\" at 'contents|per.?part media.?resolution",
             "part_resolution",
         ),
         (r"media.?resolution.{0,80}not (?:supported|enabled)", "media_resolution"),

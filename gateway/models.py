@@ -90,7 +90,8 @@ _OLD: dict[str, Any] = {
 }
 
 # The first pattern that fits counts (ai.google.dev/gemini-api/docs: thinking, latest-model,
-# image-generation, speech-generation; changelog of 2026). What fits none is a newest model.
+# image-generation, speech-generation, media-resolution; changelog of 2026). What fits none is a
+# newest model.
 _TABLE: tuple[tuple[str, dict[str, Any]], ...] = (
     (r".*-tts", {**_OLD, "outputs": ("AUDIO",), "refuses": _UP_TO_25 | _SPEECH_REFUSES}),
     (
@@ -122,7 +123,10 @@ _TABLE: tuple[tuple[str, dict[str, Any]], ...] = (
         {**_OLD, "refuses": _UP_TO_25 | {"system", "functions", "builtins", "json"}},
     ),
     (r"gemini-embedding-2", {"refuses": frozenset({"task_type"})}),
-    (r"gemma-", {"levels": ("MINIMAL", "HIGH"), "signed_calls": False}),
+    (
+        r"gemma-",
+        {"levels": ("MINIMAL", "HIGH"), "signed_calls": False, "part_resolution": False},
+    ),
     (r"gemini-(?:1|2\.0)|learnlm", _OLD),
     (
         r"gemini-2\.5-pro",

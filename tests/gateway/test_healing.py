@@ -175,6 +175,23 @@ def test_ids_go_where_they_are_unknown():
 @pytest.mark.parametrize(
     "message",
     [
+        # Reported in langchain4j/langchain4j#4389.
+        "Per part media resolution is not supported for this Model.",
+        "Unknown name \"mediaResolution\" at 'contents[0].parts[0]': Cannot find field.",
+    ],
+)
+def test_a_resolution_of_one_part_that_is_refused_is_left_out(message):
+    blob = {"mimeType": "image/png", "data": "AAAA"}
+    part = {"inlineData": blob, "mediaResolution": {"level": "MEDIA_RESOLUTION_HIGH"}}
+    healed, notes = mended(message, contents=[{"role": "user", "parts": [part]}])
+    assert healed.feature == "part_resolution"
+    assert healed.call.body["contents"][0]["parts"] == [{"inlineData": blob}]
+    assert notes.adjusted == {"detail": "dropped;reason=model"}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
         "Request contains an invalid argument.",
         "Penalty is not enabled for this model",
         "Multiple candidates is not enabled for this model",

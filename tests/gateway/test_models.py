@@ -71,6 +71,14 @@ def test_what_a_model_refuses(name, refuses):
     assert capabilities(name).refuses == refuses
 
 
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [("gemini-3.5-flash", True), ("gemini-2.5-flash", False), ("gemma-4-31b-it", False)],
+)
+def test_only_newer_models_of_gemini_know_a_resolution_for_one_part(name, known):
+    assert capabilities(name).part_resolution is known
+
+
 def test_every_refused_feature_has_a_change():
     named = set().union(*(facts.get("refuses", ()) for _, facts in _TABLE))
     assert named <= CHANGES.keys()

@@ -40,7 +40,7 @@ def _check_part(part: Json, model: Model) -> None:
     elif "fileData" in part:
         _check_file(part["fileData"])
     if "mediaResolution" in part and model.version < (3, 0):
-        raise Refusal(f"Media resolution per part is not supported by models/{model.name}.")
+        raise Refusal("Per part media resolution is not supported for this Model.")
 
 
 def _check_inline(blob: Json) -> None:

@@ -29,7 +29,7 @@ def said(part, model="gemini-2.5-flash"):
         (file(""), "file_uri must not be empty"),
         (
             {**inline("image/png"), "mediaResolution": {"level": "MEDIA_RESOLUTION_LOW"}},
-            "Media resolution per part",
+            "Per part media resolution",
         ),
     ],
 )
