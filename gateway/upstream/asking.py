@@ -18,7 +18,7 @@ from gateway.upstream.errors import (
 )
 from gateway.upstream.faults import Fault
 
-MAX_ANSWER_BYTES = 1024 * 1024
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 
 class Refused(Failed):

@@ -26,10 +26,11 @@ from gateway.protocols import Refusals
 from gateway.settings import Upstream as UpstreamSettings
 from gateway.sockets import small_socket
 from gateway.upstream.answer import Answer, Failed
+from gateway.upstream.asking import Asking, Refused
 from gateway.upstream.attempts import Apart, Attempts
 from gateway.upstream.breaker import HOST, Breakers
 from gateway.upstream.credentials import Credential, CredentialPool
-from gateway.upstream.errors import empty_answer, fault_of_exception, fault_of_status
+from gateway.upstream.errors import empty_answer, fault_of_exception
 from gateway.upstream.fanout import FanOut
 from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.names import ModelNames
@@ -38,6 +39,8 @@ from gateway.upstream.request import Protocol, Target
 from gateway.upstream.retry import POLICIES, RetryBudget
 
 MAX_PAGES = 20
+# Stands where calls have a model; errors read well with it.
+MODEL_LIST = "the model list"
 _COUNTED = frozenset({Kind.OVERLOADED, Kind.INTERNAL, Kind.STUCK, Kind.NETWORK, Kind.GARBAGE})
 
 
@@ -127,9 +130,13 @@ class GeminiUpstream:
         token = ""
         for _ in range(MAX_PAGES):
             page = await self._get("/v1beta/models", {"pageSize": "1000", "pageToken": token})
-            models += page.get("models", [])
-            token = page.get("nextPageToken", "")
-            if not token:
+            # The first page always has some; the last one may have none left.
+            listed = page.get("models", [] if models else None)
+            if not isinstance(listed, list):
+                raise empty_answer().error
+            models += filter(_is_model, listed)
+            token = page.get("nextPageToken")
+            if not token or not isinstance(token, str):
                 break
         return models
 
@@ -144,7 +151,7 @@ class GeminiUpstream:
         last: GatewayError | None = None
         while True:
             try:
-                credential = self.pool.lease("", avoid=refused)
+                credential = self.pool.lease(MODEL_LIST, avoid=refused)
             except GatewayError as error:
                 raise (last or error) from None
             try:
@@ -158,31 +165,23 @@ class GeminiUpstream:
 
     async def _get_with(self, credential: Credential, url: URL) -> Json:
         """Ask *url* with the leased *credential*, which is released. Raises `Failed`."""
-        assert self._session is not None, "start() comes first"
         began = self.breakers.counted
+        connect_s = self.settings.connect_timeout_s
+        asking = Asking(
+            self.session, self.pool.redact, connect_s=connect_s, silence_s=connect_s * 2
+        )
         try:
-            async with (
-                asyncio.timeout(self.settings.connect_timeout_s * 2),
-                self._session.get(
-                    url,
-                    headers={"x-goog-api-key": credential.key},
-                    allow_redirects=False,
-                ) as response,
-            ):
-                body = await response.read()
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            async with asyncio.timeout(connect_s * 2):
+                told = await asking.ask("GET", url, {"x-goog-api-key": credential.key})
+        except TimeoutError as error:
             raise Failed(fault_of_exception(error)) from None
+        except Refused as refused:
+            self.learn(credential, MODEL_LIST, refused.fault, began)
+            raise
         finally:
             self.pool.release(credential)
-        if response.status != 200:
-            fault = fault_of_status(response.status, body, self.pool.redact)
-            self.learn(credential, "", fault, began)
-            raise Failed(fault)
-        try:
-            page = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            raise Failed(empty_answer()) from None
-        return page if isinstance(page, dict) else {}
+        self.learn(credential, MODEL_LIST, None, began)
+        return told.body
 
     def discard(self, begun: tuple[Answer, Credential]) -> None:
         """Cut an answer that nobody waits for any more."""
@@ -234,6 +233,10 @@ class GeminiUpstream:
         The name's look-up and the tries of all its addresses count together.
         """
         return ClientTimeout(total=None, connect=self.settings.connect_timeout_s)
+
+
+def _is_model(listed: object) -> bool:
+    return isinstance(listed, dict) and isinstance(listed.get("name"), str)
 
 
 class Opening:

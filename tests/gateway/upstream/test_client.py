@@ -14,6 +14,7 @@ from gateway.errors import (
     UpstreamTimeout,
 )
 from gateway.exchange import Notes, Outcome, UpstreamCall
+from gateway.upstream.asking import MAX_ANSWER_BYTES
 from tests.faults.scripted import LAST, ScriptedUpstream, answer, refusal, stream
 
 CALL = UpstreamCall("m", {}, stream=True)
@@ -58,12 +59,24 @@ async def test_the_model_list_is_read_page_by_page(gemini):
     [
         (refusal(401, "UNAUTHENTICATED"), UpstreamAuth),
         (answer(200, b"<html></html>"), UpstreamEmpty),
+        (answer(200, b""), UpstreamEmpty),
+        (answer(200, b"[]"), UpstreamEmpty),
+        (answer(200, {"models": None}), UpstreamEmpty),
+        (answer(200, b" " * 2 * MAX_ANSWER_BYTES), UpstreamEmpty),
     ],
 )
 async def test_a_model_list_that_cannot_be_had_is_an_error(gemini, script, error):
     async with ScriptedUpstream(script) as scripted:
         with pytest.raises(error):
             await (await gemini(scripted.url)).models()
+
+
+async def test_what_is_no_model_is_left_out_of_the_list(gemini):
+    listed = [{"name": "models/a"}, {"displayName": "b"}, {"name": 5}, "c", None]
+    pages = [answer(200, {"models": listed, "nextPageToken": "t"}), answer(200, {})]
+    async with ScriptedUpstream(*pages) as scripted:
+        assert await (await gemini(scripted.url)).models() == [{"name": "models/a"}]
+        assert len(scripted.seen) == 2
 
 
 def by_key(refused: str, script: list):
@@ -97,6 +110,16 @@ async def test_a_model_list_that_no_key_gets_is_an_error(gemini, script, asked, 
         with pytest.raises(error):
             await (await gemini(scripted.url, keys=("a", "b"))).models()
         assert scripted.keys == asked
+
+
+async def test_what_a_failed_list_has_shown_is_over_with_the_next_one(gemini):
+    async with ScriptedUpstream(refusal(503, "UNAVAILABLE"), answer(200, {"models": []})) as up:
+        upstream = await gemini(up.url)
+        with pytest.raises(UpstreamOverloaded):
+            await upstream.models()
+        assert not upstream.breakers.all_closed
+        await upstream.models()
+        assert upstream.breakers.all_closed
 
 
 async def test_an_upstream_that_is_not_there_is_an_error(gemini):
