@@ -16,11 +16,11 @@ from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from gateway.state.lines import Lines, LinesToCluster, LinesToOne, tells_of_loss
 from gateway.state.pipe import Command
-from gateway.state.store import StoreDown
+from gateway.state.store import NO_SENSE, StoreDown
 
 SENTINEL_PORT: Final = 26_379
-# The one of a Cluster is no `RedisError`.
-_FAULTS: Final = (RedisError, RedisClusterException, OSError)
+# The one of a Cluster is no `RedisError`, nor what is raised over replies that make no sense.
+_FAULTS: Final = (RedisError, RedisClusterException, OSError, *NO_SENSE)
 _SENTINEL_FIELDS: Final = ("sentinel_username", "sentinel_password")
 
 

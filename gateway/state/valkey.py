@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from hashlib import sha1
 from importlib.resources import files
-from struct import Struct, unpack
+from struct import Struct, error, unpack
 from typing import Final
 from uuid import uuid4
 
@@ -21,7 +21,16 @@ from gateway.state.calendar import DAY, MONTH, Windows
 from gateway.state.client import Client
 from gateway.state.pipe import Command, Patience, Pipe
 from gateway.state.rules import PLACES, REQUESTS, SLOTS, Amounts, Plan, Rule, changes, revised
-from gateway.state.store import Grant, News, NotSent, Publish, Spent, StoreDown
+from gateway.state.store import (
+    Grant,
+    News,
+    NotSent,
+    Publish,
+    Spent,
+    StoreDown,
+    not_understood,
+    understanding,
+)
 from gateway.state.table import RemoteTable
 
 TIMEOUT_S: Final = 0.05
@@ -91,10 +100,11 @@ class ValkeyStore:
         anew: it may have come back empty.
         """
         probing = Pipe(self._client.send, PROBE_TIMEOUT_S)
-        [(seconds, micros)] = await probing.ask(("TIME",))
-        self._ahead_s = int(seconds) + int(micros) / 1e6 - time.monotonic()
+        with understanding():
+            [(seconds, micros)] = await probing.ask(("TIME",))
+            self._ahead_s = int(seconds) + int(micros) / 1e6 - time.monotonic()
         # Some servers let nobody ask.
-        with suppress(StoreDown), Patience(PROBE_TIMEOUT_S):
+        with suppress(StoreDown), understanding(), Patience(PROBE_TIMEOUT_S):
             known, now = self._run_ids, await self._client.run_ids()
             # One that does not answer just now is still known when it does.
             self._run_ids = known | now
@@ -118,7 +128,8 @@ class ValkeyStore:
             ("ZREMRANGEBYSCORE", nodes, "-inf", now),
             ("ZCARD", nodes),
         )
-        self.nodes = max(1, count)
+        with understanding():
+            self.nodes = max(1, count)
 
     async def close(self) -> None:
         """Leave the nodes, send what is to be sent, and disconnect."""
@@ -134,6 +145,7 @@ class ValkeyStore:
         amounts = ((rule, min(demand[rule.unit], rule.limit)) for rule in plan.rules)
         try:
             [reply] = await self._counts.ask(self._call(_TAKE, plan, slot, windows, amounts))
+            number, wait_us, now_us, told, *used = _doubles(reply, 4 + len(plan.rules))
         except NotSent:
             # Nothing was taken that could be given back.
             raise
@@ -142,7 +154,6 @@ class ValkeyStore:
             # The client left, or the answer is late: what was perhaps taken is given back.
             self.settle(Grant(plan, demand, windows, 0.0, (), slot=slot), Spent())
             raise
-        number, wait_us, now_us, told, *used = _doubles(reply)
         if told > _KEPT:
             windows = _counted(windows, int(told))
         if int(told) & _KEPT:
@@ -213,8 +224,9 @@ class ValkeyStore:
 
     async def pull(self) -> None:
         """Hear what the other processes published in the tables that were joined."""
-        for table in self._tables:
-            await table.pull()
+        with understanding():
+            for table in self._tables:
+                await table.pull()
 
     def _call(
         self,
@@ -280,5 +292,8 @@ def _counted(windows: Windows, told: int) -> Windows:
     return windows.following(MONTH) if told & _MONTH_FOLLOWS else windows
 
 
-def _doubles(reply: bytes) -> tuple[float, ...]:
-    return unpack(f"<{len(reply) // 8}d", reply)
+def _doubles(reply: bytes, count: int) -> tuple[float, ...]:
+    try:
+        return unpack(f"<{count}d", reply)
+    except (TypeError, error):
+        raise not_understood() from None

@@ -13,6 +13,7 @@ from gateway.ledger.writer import RowWriter
 from gateway.state.client import Client
 from gateway.state.store import StoreDown
 from tests.gateway.ledger.test_ledger import count, row
+from tests.gateway.state.servers import odd_server
 
 KEY = "test:ledger"
 
@@ -157,6 +158,15 @@ async def test_a_server_that_hangs_counts_as_down(own_valkey, monkeypatch):
         await stream.add([])
     own_valkey.resume()
     await stream.close()
+
+
+@pytest.mark.parametrize("reply", [b"+OK\r\n", b":5\r\n"])
+async def test_what_answers_but_is_no_state_server_ends_nothing(own_valkey, tmp_path, reply):
+    own_valkey.kill()
+    one = node(own_valkey, Database(f"sqlite+aiosqlite:///{tmp_path}/x.db"), tmp_path, "one")
+    async with odd_server(own_valkey.socket, reply):
+        await one._drain_stream()
+        await one.close()
 
 
 async def test_the_group_is_made_again_after_the_server_was_emptied(valkey, database, tmp_path):

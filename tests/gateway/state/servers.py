@@ -5,6 +5,8 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +139,23 @@ def sentinel(folder: Path, master: Server, password: str = "") -> Server:
         f'requirepass "{password}"\n'
     )
     return Server(folder / "run", str(config), "--sentinel", password=password)
+
+
+@asynccontextmanager
+async def odd_server(socket_path: Path, reply: bytes) -> AsyncIterator[None]:
+    """Answer *reply* to every command, whatever was asked."""
+
+    async def serve(reader, writer):
+        while head := await reader.readline():
+            for _ in range(int(head[1:])):
+                size = int((await reader.readline())[1:])
+                await reader.readexactly(size + len(b"\r\n"))
+            writer.write(reply)
+        writer.close()
+
+    socket_path.unlink(missing_ok=True)
+    async with await asyncio.start_unix_server(serve, socket_path):
+        yield
 
 
 async def eventually(condition, seconds: float = 30.0) -> None:

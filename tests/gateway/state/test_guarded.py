@@ -12,6 +12,7 @@ from gateway.state.guarded import GuardedStore
 from gateway.state.rules import Demand, Plan
 from gateway.state.store import Spent, StoreDown
 from gateway.state.valkey import ValkeyStore
+from tests.gateway.state.servers import odd_server
 
 # Both longer than what ships, so that a busy machine does not look like a fault.
 TIMEOUT_S = 0.25
@@ -68,6 +69,21 @@ async def test_a_dead_or_hung_server_costs_little_then_nothing_and_comes_back(
     assert all(grant.degraded and grant.refused is None for grant in grants)
     own_valkey.start() if fault == "kill" else own_valkey.resume()
     await until(lambda: not store.degraded)
+    assert not (await store.take(limited, Demand())).degraded
+
+
+@pytest.mark.parametrize("reply", [b"+OK\r\n", b":5\r\n", b"*0\r\n"])
+async def test_what_answers_but_is_no_state_server_is_one_that_is_down(own_valkey, guarded, reply):
+    store = await guarded()
+    limited = plan(requests_per_day=1_000_000)
+    own_valkey.kill()
+    async with odd_server(own_valkey.socket, reply):
+        assert (await store.take(limited, Demand())).degraded
+        await store._tick(renew=True)
+        with pytest.raises(StoreDown):
+            await store._shared.tend()
+    own_valkey.start()
+    await store._tick(renew=True)
     assert not (await store.take(limited, Demand())).degraded
 
 
