@@ -17,7 +17,7 @@ import structlog
 from gateway.ledger.row import Row, readable
 from gateway.state.client import Client
 from gateway.state.pipe import Command
-from gateway.state.store import StoreDown, understanding
+from gateway.state.store import StoreDown
 
 GROUP: Final = "writers"
 FIELD: Final = "rows"
@@ -88,7 +88,7 @@ class LedgerStream:
                 *("STREAMS", self._key, since),
             )
         )
-        with understanding():
+        with self._client.understanding():
             entries = _entries(_of_stream(found)) or await self._left_behind()
         self._unwritten = bool(entries)
         return entries

@@ -4,7 +4,9 @@ The library's defaults would stall the gateway: with a dead server one command t
 fail, with a hung one half a minute. So it never retries, and whoever sends sets the time.
 """
 
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from inspect import signature
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -16,11 +18,13 @@ from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from gateway.state.lines import Lines, LinesToCluster, LinesToOne, tells_of_loss
 from gateway.state.pipe import Command
-from gateway.state.store import NO_SENSE, StoreDown
+from gateway.state.store import StoreDown
 
 SENTINEL_PORT: Final = 26_379
-# The one of a Cluster is no `RedisError`, nor what is raised over replies that make no sense.
-_FAULTS: Final = (RedisError, RedisClusterException, OSError, *NO_SENSE)
+# What is raised over replies that are none to what was asked, by the library too.
+_NO_SENSE: Final = (TypeError, ValueError, AttributeError, LookupError, struct.error)
+# The one of a Cluster is no `RedisError`.
+_FAULTS: Final = (RedisError, RedisClusterException, OSError, *_NO_SENSE)
 _SENTINEL_FIELDS: Final = ("sentinel_username", "sentinel_password")
 
 
@@ -73,6 +77,18 @@ class Client:
         except _FAULTS as error:
             raise StoreDown(f"{type(error).__name__}: {error}") from None
         return {str(reply["run_id"]) for reply in replies if isinstance(reply, dict)}
+
+    @contextmanager
+    def understanding(self) -> Iterator[None]:
+        """Raise `StoreDown` for replies that are none to what was asked.
+
+        Who gives them is no state server, and is left for one that may be.
+        """
+        try:
+            yield
+        except _NO_SENSE as error:
+            self._has_lost = True
+            raise StoreDown("the replies are not those of a state server") from error
 
     async def close(self) -> None:
         """Disconnect."""

@@ -47,10 +47,7 @@ local function since(rule) return counters[2 * rule[PLACE]] end
 
 local function read(rule)
   local kind = rule[KIND]
-  if kind == SLOTS then
-    redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('%.17g', now))
-    return redis.call('ZCARD', KEYS[2])
-  end
+  if kind == SLOTS then return redis.call('ZCOUNT', KEYS[2], string.format('(%.17g', now), '+inf') end
   local used = counters[2 * rule[PLACE] - 1]
   if kind == RATE then
     -- A clock that stepped back lets nothing flow.
@@ -103,8 +100,10 @@ local function admit(used)
     used[i] = used[i] + rule[AMOUNT]
     write(rule, used[i])
   end
+  -- Before all else that writes: a server that is full refuses it then, and so the whole take.
   keep()
   if slot ~= '' then
+    redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('%.17g', now))
     redis.call('ZADD', KEYS[2], string.format('%.17g', now + slot_life), slot)
     redis.call('EXPIRE', KEYS[2], counters_life)
   end
@@ -150,6 +149,8 @@ local function seed()
 end
 
 local function settle()
+  -- Before the counters, which a server that is full would refuse to write.
+  if slot ~= '' then redis.call('ZREM', KEYS[2], slot) end
   local found = false
   for _, rule in ipairs(rules) do
     -- What was taken from a window that is over has gone with it.
@@ -159,7 +160,6 @@ local function settle()
     end
   end
   if found then keep() end
-  if slot ~= '' then redis.call('ZREM', KEYS[2], slot) end
   return 0
 end
 

@@ -9,7 +9,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from gateway.state.store import NotSent, StoreDown
+from redis.exceptions import ResponseError
+
+from gateway.state.store import NotDone, StoreDown
 
 Command = tuple[Any, ...]
 # Commands that belong together, and who waits for their replies.
@@ -67,7 +69,7 @@ class Pipe:
                     behind, self._queue = self._queue, []
                     reason = str(error) or type(error).__name__
                     _fail(batch, StoreDown(reason))
-                    _fail(behind, NotSent(reason))
+                    _fail(behind, NotDone(reason))
                 else:
                     _answer(batch, replies)
         finally:
@@ -121,7 +123,9 @@ def _answer(batch: list[Errand], replies: list[Any]) -> None:
 def _resolve(future: asyncio.Future[list[Any]], replies: list[Any]) -> None:
     for reply in replies:
         if isinstance(reply, Exception):
-            future.set_exception(StoreDown(str(reply)))
+            # What may have been lost on its way may have been done.
+            kind = NotDone if isinstance(reply, ResponseError) else StoreDown
+            future.set_exception(kind(str(reply)))
             return
     future.set_result(replies)
 

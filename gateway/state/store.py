@@ -1,9 +1,8 @@
 """What a store offers, whatever keeps it."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from gateway.settings import Settings
 from gateway.state.calendar import Windows
@@ -54,29 +53,8 @@ class StoreDown(Exception):
     """The state server does not answer."""
 
 
-class NotSent(StoreDown):
-    """Nothing of what was asked has reached the state server."""
-
-
-# What is raised over replies that are none to what was asked.
-NO_SENSE: Final = (TypeError, ValueError, AttributeError, LookupError)
-
-
-@contextmanager
-def understanding() -> Iterator[None]:
-    """Raise `StoreDown` for replies that are none to what was asked.
-
-    Who gives them is no state server, and may be one again later.
-    """
-    try:
-        yield
-    except NO_SENSE as error:
-        raise not_understood() from error
-
-
-def not_understood() -> StoreDown:
-    """Give what is raised for such replies."""
-    return StoreDown("the replies are not those of a state server")
+class NotDone(StoreDown):
+    """What was asked has not reached the state server, or was refused as a whole."""
 
 
 class StateStore(Protocol):

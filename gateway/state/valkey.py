@@ -6,14 +6,13 @@ A slot lives for `SLOT_TTL_S` and is renewed by `tend`, so those of a killed pro
 themselves.
 """
 
-import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from hashlib import sha1
 from importlib.resources import files
-from struct import Struct, error, unpack
+from struct import Struct, unpack
 from typing import Final
 from uuid import uuid4
 
@@ -21,16 +20,7 @@ from gateway.state.calendar import DAY, MONTH, Windows
 from gateway.state.client import Client
 from gateway.state.pipe import Command, Patience, Pipe
 from gateway.state.rules import PLACES, REQUESTS, SLOTS, Amounts, Plan, Rule, changes, revised
-from gateway.state.store import (
-    Grant,
-    News,
-    NotSent,
-    Publish,
-    Spent,
-    StoreDown,
-    not_understood,
-    understanding,
-)
+from gateway.state.store import Grant, News, NotDone, Publish, Spent, StoreDown
 from gateway.state.table import RemoteTable
 
 TIMEOUT_S: Final = 0.05
@@ -100,11 +90,11 @@ class ValkeyStore:
         anew: it may have come back empty.
         """
         probing = Pipe(self._client.send, PROBE_TIMEOUT_S)
-        with understanding():
+        with self._client.understanding():
             [(seconds, micros)] = await probing.ask(("TIME",))
             self._ahead_s = int(seconds) + int(micros) / 1e6 - time.monotonic()
         # Some servers let nobody ask.
-        with suppress(StoreDown), understanding(), Patience(PROBE_TIMEOUT_S):
+        with suppress(StoreDown), self._client.understanding(), Patience(PROBE_TIMEOUT_S):
             known, now = self._run_ids, await self._client.run_ids()
             # One that does not answer just now is still known when it does.
             self._run_ids = known | now
@@ -128,7 +118,7 @@ class ValkeyStore:
             ("ZREMRANGEBYSCORE", nodes, "-inf", now),
             ("ZCARD", nodes),
         )
-        with understanding():
+        with self._client.understanding():
             self.nodes = max(1, count)
 
     async def close(self) -> None:
@@ -145,15 +135,16 @@ class ValkeyStore:
         amounts = ((rule, min(demand[rule.unit], rule.limit)) for rule in plan.rules)
         try:
             [reply] = await self._counts.ask(self._call(_TAKE, plan, slot, windows, amounts))
-            number, wait_us, now_us, told, *used = _doubles(reply, 4 + len(plan.rules))
-        except NotSent:
+            number, wait_us, now_us, told, *used = _doubles(reply)
+        except NotDone:
             # Nothing was taken that could be given back.
             raise
-        except (asyncio.CancelledError, StoreDown):
+        except BaseException:
             self._without_values.discard(plan.license_id)
             # The client left, or the answer is late: what was perhaps taken is given back.
             self.settle(Grant(plan, demand, windows, 0.0, (), slot=slot), Spent())
-            raise
+            with self._client.understanding():
+                raise
         if told > _KEPT:
             windows = _counted(windows, int(told))
         if int(told) & _KEPT:
@@ -224,7 +215,7 @@ class ValkeyStore:
 
     async def pull(self) -> None:
         """Hear what the other processes published in the tables that were joined."""
-        with understanding():
+        with self._client.understanding():
             for table in self._tables:
                 await table.pull()
 
@@ -292,8 +283,5 @@ def _counted(windows: Windows, told: int) -> Windows:
     return windows.following(MONTH) if told & _MONTH_FOLLOWS else windows
 
 
-def _doubles(reply: bytes, count: int) -> tuple[float, ...]:
-    try:
-        return unpack(f"<{count}d", reply)
-    except (TypeError, error):
-        raise not_understood() from None
+def _doubles(reply: bytes) -> tuple[float, ...]:
+    return unpack(f"<{len(reply) // 8}d", reply)

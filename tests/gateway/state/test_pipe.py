@@ -7,7 +7,7 @@ import pytest
 
 from gateway.state import pipe as pipe_module
 from gateway.state.pipe import Pipe
-from gateway.state.store import NotSent, StoreDown
+from gateway.state.store import NotDone, StoreDown
 
 
 class Server:
@@ -67,7 +67,7 @@ async def test_at_the_timeout_all_who_wait_fail_together(server):
     second = asyncio.ensure_future(pipe.ask(("second",)))
     failed = await asyncio.gather(first, second, return_exceptions=True)
     # What never left has changed nothing there.
-    assert [type(error) for error in failed] == [StoreDown, NotSent]
+    assert [type(error) for error in failed] == [StoreDown, NotDone]
     assert len(server.batches) == 1
 
 

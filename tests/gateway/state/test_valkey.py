@@ -7,7 +7,7 @@ import pytest
 from gateway.exchange import License, Limits
 from gateway.state import valkey as valkey_store
 from gateway.state.rules import Demand, Plan
-from gateway.state.store import NotSent, Spent, StoreDown
+from gateway.state.store import NotDone, Spent, StoreDown
 from gateway.state.valkey import ValkeyStore
 from tests.conftest import Valkey
 from tests.gateway.state.conftest import processes
@@ -120,7 +120,7 @@ async def test_what_was_never_sent_is_not_given_back(own_valkey, connect):
     await asyncio.sleep(0.02)
     behind = [asyncio.ensure_future(hasty.take(limited, Demand(tokens=100))) for _ in range(5)]
     failed = await asyncio.gather(sent, *behind, return_exceptions=True)
-    assert [type(error) for error in failed] == [StoreDown, *[NotSent] * 5]
+    assert [type(error) for error in failed] == [StoreDown, *[NotDone] * 5]
     own_valkey.resume()
     await hasty._counts.close()
     assert (await patient.take(limited, Demand(tokens=0))).used == (1_000,)
@@ -195,6 +195,19 @@ async def test_what_the_server_refuses_is_a_server_that_is_down(serve, connect):
     store = connect(server.url)
     with pytest.raises(StoreDown, match="maxmemory"):
         await store.take(plan(requests_per_day=9), Demand())
+
+
+async def test_a_server_that_is_full_takes_nothing_and_gives_back_what_is_held(own_valkey, connect):
+    store = connect(own_valkey.url)
+    limited = plan(tokens_per_day=1000, concurrent_requests=2)
+    grant = await store.take(limited, Demand(tokens=100, slots=1))
+    own_valkey.command("CONFIG", "SET", "maxmemory", "1")
+    with pytest.raises(StoreDown, match="maxmemory"):
+        await store.take(limited, Demand(tokens=100, slots=1))
+    store.settle(grant, Spent(tokens=70))
+    await store.probe()
+    own_valkey.command("CONFIG", "SET", "maxmemory", "0")
+    assert (await store.take(limited, Demand(tokens=100, slots=1))).used == (170, 1)
 
 
 async def test_a_server_that_was_started_anew_is_told_from_the_one_before(own_valkey, connect):
