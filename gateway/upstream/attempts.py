@@ -132,10 +132,14 @@ class Attempts:
 
     def _told(self, fault: Fault) -> GatewayError:
         """Give what the client hears of the last *fault*: one key's trouble is not that of all."""
-        if fault.kind not in _OF_ONE_KEY:
+        is_shared = fault.kind is Kind.SHARED
+        if not is_shared and fault.kind not in _OF_ONE_KEY:
             return fault.error
         pool, error = self._upstream.pool, fault.error
         outlook = pool.outlook(self._call.model, avoid=self._avoid, only=self._only)
+        if outlook is None and is_shared:
+            # Other keys would hear the same.
+            return error
         if outlook is None:
             kind = RateLimited if error.status == RateLimited.status else Unavailable
             return kind("No credential that was tried can serve now; others may.", retry_after=1.0)

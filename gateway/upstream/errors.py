@@ -39,6 +39,8 @@ MAX_MESSAGE = 2048
 LONGEST_REST_S = 300.0
 # No status of HTTP: Google's own, and nginx's.
 CANCELLED = 499
+# Pages with these say what Google's own errors would; one with 500 does not say who failed.
+_OF_PROXIES = frozenset({502, 503, 504})
 
 _RETRY_TEXT = re.compile(r"retry in ([0-9.]+)\s*s", re.IGNORECASE)
 _KEY_TEXT = re.compile(r"API[ _]key (?:not valid|not found|expired)|api key expired", re.IGNORECASE)
@@ -268,19 +270,14 @@ _BY_STATUS: dict[int, Callable[[Complaint, int], Fault]] = {
 
 def _page(status: int, delay: float | None = None) -> Fault:
     """Give the fault of an answer that is no Google error: a proxy's page, an empty body."""
-    if status in {502, 503}:
-        error = UpstreamOverloaded("The upstream is unavailable.", retry_after=delay)
-        return Fault(Kind.OVERLOADED, error, delay)
-    if status == 504:
-        return Fault(Kind.DEADLINE, UpstreamTimeout("The upstream gave up on the request."))
-    if status == 429:
-        return Fault(Kind.SHARED, RateLimited("The upstream is busy.", retry_after=5.0))
     if status == 413:
         return Fault(Kind.REQUEST, TooLarge("The request is too large for the upstream."))
-    if 400 <= status < 500:
-        message = f"The upstream answered {status} without a reason."
-        return fault_of_error({"message": message}, str, status)
-    return Fault(Kind.GARBAGE, UpstreamError(f"The upstream answered {status} without a reason."))
+    message = f"The upstream answered {status} without a reason."
+    if 400 <= status < 500 or status in _OF_PROXIES:
+        complaint = Complaint({"message": message}, str)
+        complaint.delay = delay
+        return _BY_STATUS.get(status, _other)(complaint, status)
+    return Fault(Kind.GARBAGE, UpstreamError(message))
 
 
 def empty_answer() -> Fault:

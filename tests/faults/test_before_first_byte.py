@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from gateway.keys import CREDENTIALS
+from gateway.keys import CREDENTIALS, UPSTREAM
 from tests.faults.scripted import (
     CLOSE,
     END,
@@ -208,6 +208,19 @@ async def test_when_every_key_rests_it_is_429_at_once_with_the_shortest_rest(run
         assert {status for status, _, _ in results} == {429}
         assert len(upstream.seen) == 2
         assert 25 <= int(results[-1][2]["retry-after"]) <= 33
+
+
+async def test_shared_capacity_is_told_to_be_left_alone_for_as_long_as_its_keys_rest(running):
+    async with (
+        ScriptedUpstream(FAULTS["shared"][0]) as upstream,
+        running(settings_for(upstream.url, keys=("key-1", "key-2", "key-3"))) as gateway,
+    ):
+        for told in ("5", "10", "20"):
+            status, _, headers = await gateway.whole()
+            assert (status, headers["retry-after"]) == (429, told)
+            # As if they had rested.
+            gateway.app[UPSTREAM].pool._rests.clear()
+        assert len(upstream.seen) == 9
 
 
 async def test_a_spent_day_tells_sdks_not_to_come_back(running):

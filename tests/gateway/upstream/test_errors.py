@@ -202,6 +202,14 @@ def test_pages_that_are_no_google_error_go_by_their_status(status, kind, body):
     assert fault_of_status(status, body, redact).kind is kind
 
 
+@pytest.mark.parametrize(
+    ("status", "header", "wait"),
+    [(429, "37", 37), (429, None, 5), (502, "37", 37), (503, None, 2), (502, None, 2)],
+)
+def test_a_page_tells_when_to_come_again_as_an_error_would(status, header, wait):
+    assert fault_of_status(status, b"<html>", redact, header).error.retry_after == wait
+
+
 def test_details_of_any_shape_do_no_harm():
     for details in (None, 1, "x", [1, None, {}], [{"@type": 1}], [{"@type": "a.QuotaFailure"}]):
         error = {"code": 429, "message": 5, "details": details}

@@ -127,7 +127,7 @@ FAULTS = [
     ({"start_status": 400}, InvalidMedia, "refuses"),
     ({"start_status": 413}, InvalidMedia, "refuses"),
     ({"start_status": 405}, UpstreamError, "status 405"),
-    ({"start_status": 503}, UpstreamError, "unavailable"),
+    ({"start_status": 503}, UpstreamError, "answered 503"),
     ({"start_status": 302}, UpstreamError, "redirect"),
     ({"upload_base": "http://127.0.0.1:1"}, UpstreamError, "no address"),
     ({"upload_base": "//["}, UpstreamError, "no address"),
