@@ -17,6 +17,8 @@ Command = tuple[Any, ...]
 # Commands that belong together, and who waits for their replies.
 Errand = tuple[tuple[Command, ...], asyncio.Future[list[Any]] | None]
 Send = Callable[[list[Command]], Awaitable[list[Any]]]
+# Called with commands that nobody waits for and that failed with their batch.
+Lost = Callable[[tuple[Command, ...]], None]
 
 # Commands nobody waits for are dropped beyond this: the server is slower than what is told to it.
 MAX_QUEUE: Final = 20_000
@@ -27,11 +29,12 @@ MORE_TURNS: Final = 10
 class Pipe:
     """Batches commands for *send*, which answers a list or raises `StoreDown`."""
 
-    __slots__ = ("_queue", "_send", "_task", "_timeout_s")
+    __slots__ = ("_lost", "_queue", "_send", "_task", "_timeout_s")
 
-    def __init__(self, send: Send, timeout_s: float) -> None:
+    def __init__(self, send: Send, timeout_s: float, lost: Lost | None = None) -> None:
         self._send = send
         self._timeout_s = timeout_s
+        self._lost = lost
         self._queue: list[Errand] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -70,10 +73,17 @@ class Pipe:
                     reason = str(error) or type(error).__name__
                     _fail(batch, StoreDown(reason))
                     _fail(behind, NotDone(reason))
+                    self._tell_lost(batch + behind)
                 else:
                     _answer(batch, replies)
         finally:
             self._task = None
+
+    def _tell_lost(self, errands: list[Errand]) -> None:
+        if self._lost is not None:
+            for commands, future in errands:
+                if future is None:
+                    self._lost(commands)
 
 
 class Patience:

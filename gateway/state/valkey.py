@@ -13,7 +13,7 @@ from contextlib import suppress
 from hashlib import sha1
 from importlib.resources import files
 from struct import Struct, unpack
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 from gateway.state.calendar import DAY, MONTH, Windows
@@ -64,7 +64,7 @@ class ValkeyStore:
     ) -> None:
         self.nodes = 1
         self._client = Client(url, PROBE_TIMEOUT_S, {SHA: SCRIPT})
-        self._counts = Pipe(self._client.send, timeout_s)
+        self._counts = Pipe(self._client.send, timeout_s, self._note_lost)
         self._values = Pipe(self._client.send, timeout_s)
         self._namespace = namespace
         self.slot_ttl_s = slot_ttl_s
@@ -74,6 +74,8 @@ class ValkeyStore:
         self._run_ids: set[str] = set()
         self._slots_given = 0
         self._held: defaultdict[str, set[str]] = defaultdict(set)
+        # Slots by key that were given back while the server did not answer.
+        self._unfreed: defaultdict[Any, set[Any]] = defaultdict(set)
         self._tables: list[RemoteTable] = []
         # Of which licenses nothing was kept when they last took.
         self._without_values: set[str] = set()
@@ -105,8 +107,11 @@ class ValkeyStore:
         """Renew the slots held here and this node's place among the nodes.
 
         To be called several times in a slot's life. A slot that was given back is not renewed: the
-        pipe keeps the order.
+        pipe keeps the order. What a server that hung did not hear of is given back once more.
         """
+        unfreed, self._unfreed = self._unfreed, defaultdict(set)
+        for key, given_back in unfreed.items():
+            self._counts.tell(("ZREM", key, *given_back))
         now = self.now()
         until = now + self.slot_ttl_s
         for license_id, slots in self._held.items():
@@ -259,6 +264,13 @@ class ValkeyStore:
     def _new_slot(self) -> str:
         self._slots_given += 1
         return f"{self._node}:{self._slots_given}"
+
+    def _note_lost(self, commands: tuple[Command, ...]) -> None:
+        for name, *words in commands:
+            if name == "ZREM":
+                self._unfreed[words[0]].update(words[1:])
+            elif name == "EVALSHA" and (slot := words[-2]):
+                self._unfreed[words[3]].add(slot)
 
     def _release(self, license_id: str, slot: str) -> None:
         slots = self._held[license_id]

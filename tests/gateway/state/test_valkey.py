@@ -10,7 +10,7 @@ from gateway.state.rules import Demand, Plan
 from gateway.state.store import NotDone, Spent, StoreDown
 from gateway.state.valkey import ValkeyStore
 from tests.conftest import Valkey
-from tests.gateway.state.conftest import processes
+from tests.gateway.state.conftest import PATIENT_S, processes
 
 # Another process of the gateway: takes when told to, says how many were admitted, holds them.
 TAKER = """
@@ -106,6 +106,25 @@ async def test_an_answer_that_comes_too_late_leaves_no_slot_taken(own_valkey, co
         while (grant := await patient.take(limited, Demand(slots=1))).refused:
             await asyncio.sleep(0.02)
     assert grant.used == (1,)
+
+
+async def test_slots_given_back_to_a_server_that_hangs_are_free_once_it_goes_on(own_valkey, connect):
+    store = connect(own_valkey.url)
+    store.slot_ttl_s, store._counts._timeout_s = 60.0, 0.1
+    limited = plan(concurrent_requests=3)
+    grants = [await store.take(limited, Demand(slots=1)) for _ in range(2)]
+    own_valkey.hang()
+    # It takes that one when it goes on.
+    with pytest.raises(StoreDown):
+        await store.take(limited, Demand(slots=1))
+    for grant in grants:
+        store.settle(grant, Spent())
+    with pytest.raises(StoreDown):
+        await store.tend()
+    own_valkey.resume()
+    store._counts._timeout_s = PATIENT_S
+    await store.tend()
+    assert (await store.take(limited, Demand(slots=1))).used == (1,)
 
 
 async def test_what_was_never_sent_is_not_given_back(own_valkey, connect):
