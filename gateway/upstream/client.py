@@ -135,7 +135,7 @@ class GeminiUpstream:
             if not isinstance(listed, list):
                 raise empty_answer().error
             models += filter(_is_model, listed)
-            token = page.get("nextPageToken")
+            token = page.get("nextPageToken", "")
             if not token or not isinstance(token, str):
                 break
         return models

@@ -52,7 +52,7 @@ class Target:
     __slots__ = ("_connector", "_head", "_request", "_timeout")
 
     def __init__(self, session: ClientSession, url: URL, timeout: ClientTimeout) -> None:
-        assert session.connector is not None
+        assert isinstance(session.connector, aiohttp.TCPConnector)
         self._connector = session.connector
         self._timeout = timeout
         self._request = request = _Asked(session, url)
@@ -91,9 +91,18 @@ class Target:
         try:
             return await self._connector.connect(self._request, [], self._timeout)
         except TimeoutError:
+            self._look_up_anew()
             raise aiohttp.ConnectionTimeoutError(
                 "The upstream did not take a connection."
             ) from None
+        except aiohttp.ClientConnectorError:
+            self._look_up_anew()
+            raise
+
+    def _look_up_anew(self) -> None:
+        """Forget the addresses that the name had: where nobody answers they may be old ones."""
+        url = self._request.url
+        self._connector.clear_dns_cache(url.raw_host, url.port)
 
 
 class Response:

@@ -108,7 +108,9 @@ async def test_an_answer_that_comes_too_late_leaves_no_slot_taken(own_valkey, co
     assert grant.used == (1,)
 
 
-async def test_slots_given_back_to_a_server_that_hangs_are_free_once_it_goes_on(own_valkey, connect):
+async def test_slots_given_back_to_a_server_that_hangs_are_free_once_it_goes_on(
+    own_valkey, connect
+):
     store = connect(own_valkey.url)
     store.slot_ttl_s, store._counts._timeout_s = 60.0, 0.1
     limited = plan(concurrent_requests=3)

@@ -18,6 +18,7 @@ from gateway.upstream.asking import MAX_ANSWER_BYTES
 from tests.faults.scripted import LAST, ScriptedUpstream, answer, refusal, stream
 
 CALL = UpstreamCall("m", {}, stream=True)
+FROM_LOOK_UP = {"family": AF_INET, "proto": 0, "flags": 0}
 
 
 async def ask(upstream, call):
@@ -134,6 +135,19 @@ async def test_looking_up_a_name_is_a_part_of_connecting(gemini):
         await asyncio.wait_for(ask(upstream, CALL), 1)
 
 
+async def test_a_name_that_has_moved_is_looked_up_anew(gemini):
+    async with ScriptedUpstream(stream(LAST)) as scripted:
+        port = int(scripted.url.rpartition(":")[2])
+        address = {"hostname": "gemini.example", "port": port} | FROM_LOOK_UP
+        # Nobody is at the first.
+        found = [[address | {"host": f"127.0.0.{number}"}] for number in (9, 1)]
+        upstream = await gemini(f"http://gemini.example:{port}")
+        upstream._session.connector._resolver.resolve = lambda *_args, **_more: asyncio.sleep(
+            0, found.pop(0)
+        )
+        assert await ask(upstream, CALL) == [LAST]
+
+
 async def test_all_addresses_of_a_name_are_tried_in_the_time_of_one(gemini):
     async def silent(reader, writer):
         await reader.read()
@@ -142,8 +156,7 @@ async def test_all_addresses_of_a_name_are_tried_in_the_time_of_one(gemini):
     async with await asyncio.start_server(silent, "0.0.0.0", 0) as server:
         port = server.sockets[0].getsockname()[1]
         addresses = [
-            {"hostname": "gemini.example", "host": f"127.0.0.{number}", "port": port}
-            | {"family": AF_INET, "proto": 0, "flags": 0}
+            {"hostname": "gemini.example", "host": f"127.0.0.{number}", "port": port} | FROM_LOOK_UP
             for number in range(1, 9)
         ]
         url = f"https://gemini.example:{port}"
