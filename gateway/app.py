@@ -35,7 +35,8 @@ from gateway.record import RECORDER, Recorder
 from gateway.settings import Settings
 from gateway.state.opening import add_state
 from gateway.upstream.client import GeminiUpstream
-from gateway.upstream.credentials import Credential, CredentialPool
+from gateway.upstream.credential import Credential
+from gateway.upstream.credentials import CredentialPool
 from gateway.upstream.files import FilesApi
 from gateway.upstream.names import ModelNames
 from gateway.upstream.retry import RETRIES_PER_S, RetryBudget

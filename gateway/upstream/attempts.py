@@ -28,7 +28,7 @@ from gateway.exchange import Notes, Outcome, UpstreamCall
 from gateway.healing import heal, hint
 from gateway.upstream.answer import Answer, Failed
 from gateway.upstream.breaker import HOST
-from gateway.upstream.credentials import Credential
+from gateway.upstream.credential import Credential
 from gateway.upstream.deadline import Deadline
 from gateway.upstream.errors import fault_of_exception
 from gateway.upstream.faults import Fault, Kind

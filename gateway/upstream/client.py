@@ -29,7 +29,8 @@ from gateway.upstream.answer import Answer, Failed
 from gateway.upstream.asking import Asking, Refused
 from gateway.upstream.attempts import Apart, Attempts
 from gateway.upstream.breaker import HOST, Breakers
-from gateway.upstream.credentials import Credential, CredentialPool
+from gateway.upstream.credential import Credential
+from gateway.upstream.credentials import CredentialPool
 from gateway.upstream.errors import empty_answer, fault_of_exception
 from gateway.upstream.fanout import FanOut
 from gateway.upstream.faults import Fault, Kind

@@ -9,54 +9,26 @@ Choice: the usable one with the fewest leases by weight.
 import random
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from hashlib import sha256
+from datetime import datetime
 from math import inf
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import structlog
 
 from gateway.errors import GatewayError, QuotaSpent, RateLimited, UpstreamAuth
+from gateway.upstream.credential import Credential
 from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.rests import MAX_RESTS, PACIFIC, Place, Rests, seconds_to_midnight
 
-PACIFIC = ZoneInfo("America/Los_Angeles")
 RECHECK_S = 3600.0
 REGION_REST_S = 600.0
 LONGEST_BUSY_S = 300.0
 LONGEST_SHARED_S = 86_400.0
-SHARED_REST_S = (5.0, 60.0)
-MARK_LENGTH = 12
 
 # Both forms that Google gives out: 39 characters, and auth keys.
 _KEY_LIKE = re.compile(r"AIza[0-9A-Za-z_-]{35}|\bAQ\.[0-9A-Za-z_-]{20,}")
 
 log = structlog.get_logger()
-
-
-@dataclass(slots=True, eq=False)
-class Credential:
-    """One upstream key and how it fares. Times are monotonic seconds."""
-
-    name: str
-    key: str = field(repr=False)
-    weight: float = 1.0
-    project: str | None = None
-    leases: int = 0
-    last_used: float = 0.0
-    out_until: float = 0.0
-    out_reason: str | None = None
-    # Tells the key from another one of the same name, where the key itself must not be.
-    mark: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.mark = sha256(self.key.encode()).hexdigest()[:MARK_LENGTH]
-
-    @property
-    def scope(self) -> str:
-        """Give what its quotas, files and cached content belong to: its project."""
-        return self.project or self.mark
 
 
 class CredentialPool:
@@ -77,11 +49,9 @@ class CredentialPool:
         self._clock = clock
         self._wall = wall
         self._jitter = jitter
-        self._rests: dict[tuple[str, str], float] = {}
-        self._spent: set[tuple[str, str]] = set()
-        self._shared: dict[tuple[str, str], int] = {}
-        # What the log was told of and not yet that it is over: (scope, model), or (name, "").
-        self._told: set[tuple[str, str]] = set()
+        self._rests = Rests(clock)
+        # What the log was told of and not yet that it is over: places, or (name, "").
+        self._logged: set[tuple[str, str]] = set()
         self._publish: Callable[[str, bytes, float], None] | None = None
 
     def lease(
@@ -135,15 +105,13 @@ class CredentialPool:
 
     def report(self, credential: Credential, model: str, fault: Fault | None) -> None:
         """Learn from an attempt on *model*: None is a success."""
-        key = (credential.scope, model)
+        place = (credential.scope, model)
         if fault is None:
-            if self._shared:
-                self._shared.pop(key, None)
-            if self._told:
-                self._tell_back(credential, key)
-            return
-        if rule := _EFFECTS.get(fault.kind):
-            rule(self, credential, key, fault)
+            self._rests.succeed(place)
+            if self._logged:
+                self._log_return(credential, place)
+        elif effect := _EFFECTS.get(fault.kind):
+            effect(self, credential, place, fault)
 
     def share(self, publish: Callable[[str, bytes, float], None]) -> None:
         """Tell the other processes from now on what is learned, by *publish*."""
@@ -154,19 +122,18 @@ class CredentialPool:
 
         What was learned of a key that is not in use says nothing about those that are.
         """
-        until = self._clock() + left_s
         owner, is_rest, model = key.partition("|")
         if value not in (_RESTS if is_rest else _REASONS):
             # Another version may have more of them.
             return
         if is_rest:
             if any(credential.scope == owner for credential in self.credentials):
-                self._rests[owner, model] = until
-                (self._spent.add if value == b"spent" else self._spent.discard)((owner, model))
+                self._rests.set((owner, model), left_s, spent=value == b"spent")
             return
         for credential in self.credentials:
             if credential.mark == owner:
-                credential.out_until, credential.out_reason = until, value.decode()
+                credential.out_until = self._clock() + left_s
+                credential.out_reason = value.decode()
 
     def serves(self, credential: Credential, model: str) -> bool:
         """Tell whether *credential* is neither out nor resting for *model* now."""
@@ -186,11 +153,7 @@ class CredentialPool:
                 "state": "out" if credential.out_until > now else "ready",
                 "reason": credential.out_reason if credential.out_until > now else None,
                 "leases": credential.leases,
-                "resting": {
-                    model: round(until - now, 1)
-                    for (scope, model), until in self._rests.items()
-                    if scope == credential.scope and until > now
-                },
+                "resting": self._rests.left(credential.scope),
             }
             for credential in self.credentials
         ]
@@ -212,12 +175,13 @@ class CredentialPool:
                 old.out_until, old.out_reason = 0.0, None
             fresh.append(old if old is not None else new)
         self.credentials = fresh
-        self._told = {key for key in self._told if key[1]}
+        self._logged = {key for key in self._logged if key[1]}
 
     def _usable(self, credential: Credential, model: str, now: float) -> bool:
         if credential.out_until > now:
             return False
-        return not self._rests or self._rests.get((credential.scope, model), 0.0) <= now
+        rests = self._rests.until
+        return not rests or rests.get((credential.scope, model), 0.0) <= now
 
     def _exhausted(self, members: list[Credential], model: str, now: float) -> GatewayError:
         """Say why none of *members* is left: what the first of them to come back waits for."""
@@ -227,90 +191,82 @@ class CredentialPool:
         if not waiting:
             return UpstreamAuth("No upstream credential is usable now.")
         wait, first = min(waiting, key=lambda pair: pair[0])
-        key = first.scope, model
         if first.out_until - now >= wait:
-            said = "are refused" if self._all_out(members, now) else "are refused or rest"
-            told = wait if wait < inf else None
-            return UpstreamAuth(f"All upstream credentials {said} now.", retry_after=told)
-        if key in self._spent:
+            state = "are refused" if self._all_out(members, now) else "are refused or rest"
+            return UpstreamAuth(
+                f"All upstream credentials {state} now.",
+                retry_after=wait if wait < inf else None,
+            )
+        if (first.scope, model) in self._rests.spent:
             return QuotaSpent(f"The quota of {model} is used up for now.", retry_after=wait)
         return RateLimited(f"All upstream capacity for {model} is in use.", retry_after=wait)
 
     def _wait(self, credential: Credential, model: str, now: float) -> float:
         """Give the seconds until *credential* may serve *model*; 0 or less if it may now."""
-        return max(self._rests.get((credential.scope, model), 0.0), credential.out_until) - now
+        rest = self._rests.until.get((credential.scope, model), 0.0)
+        return max(rest, credential.out_until) - now
 
     @staticmethod
     def _all_out(members: list[Credential], now: float) -> bool:
         return all(one.out_until > now for one in members)
 
-    def _rest(self, credential: Credential, key: tuple[str, str], seconds: float) -> None:
-        until = self._clock() + seconds
-        self._rests[key] = max(until, self._rests.get(key, 0.0))
-        value = "spent" if key in self._spent else "busy"
-        self._tell(
-            key,
+    def _rest(self, credential: Credential, place: Place, seconds: float) -> None:
+        self._rests.begin(place, seconds)
+        reason = "spent" if place in self._rests.spent else "busy"
+        self._log(
+            place,
             "credential_resting",
             credential,
-            reason=value,
-            model=key[1],
+            reason=reason,
+            model=place[1],
             seconds=round(seconds, 1),
         )
-        if len(self._rests) > 1000:
-            self._forget()
+        if len(self._logged) > MAX_RESTS:
+            rests = self._rests.until
+            self._logged = {key for key in self._logged if not key[1] or key in rests}
         if self._publish is not None:
-            self._publish("|".join(key), value.encode(), seconds)
+            self._publish("|".join(place), reason.encode(), seconds)
 
-    def _tell(self, key: tuple[str, str], event: str, credential: Credential, **more: Any) -> None:
+    def _log(self, key: tuple[str, str], event: str, credential: Credential, **more: Any) -> None:
         """Log *event* once: requests that ran at the same time report the same."""
-        if key not in self._told:
-            self._told.add(key)
+        if key not in self._logged:
+            self._logged.add(key)
             log.warning(event, credential=credential.name, **more)
 
-    def _tell_back(self, credential: Credential, key: tuple[str, str]) -> None:
+    def _log_return(self, credential: Credential, place: Place) -> None:
         """Log that *credential* serves again; a success that began before its rest is no sign."""
         now = self._clock()
-        if key in self._told and self._rests.get(key, 0.0) <= now:
-            self._told.discard(key)
-            log.info("credential_back", credential=credential.name, model=key[1])
-        if (credential.name, "") in self._told and credential.out_until <= now:
-            self._told.discard((credential.name, ""))
+        if place in self._logged and self._rests.until.get(place, 0.0) <= now:
+            self._logged.discard(place)
+            log.info("credential_back", credential=credential.name, model=place[1])
+        if (credential.name, "") in self._logged and credential.out_until <= now:
+            self._logged.discard((credential.name, ""))
             log.info("credential_back", credential=credential.name)
 
-    def _forget(self) -> None:
-        """Drop the rests that are over, so that odd model names cannot fill the memory."""
-        now = self._clock()
-        self._rests = {key: until for key, until in self._rests.items() if until > now}
-        self._spent &= self._rests.keys()
-        self._told = {key for key in self._told if not key[1] or key in self._rests}
-
-    def _busy(self, credential: Credential, key: tuple[str, str], fault: Fault) -> None:
+    def _busy(self, credential: Credential, place: Place, fault: Fault) -> None:
         rest = min(fault.rest or 1.0, LONGEST_BUSY_S)
-        self._spent.discard(key)
-        self._rest(credential, key, rest * self._jitter(1.0, 1.1))
+        self._rests.spent.discard(place)
+        self._rest(credential, place, rest * self._jitter(1.0, 1.1))
 
-    def _day_spent(self, credential: Credential, key: tuple[str, str], _fault: Fault) -> None:
-        self._spent.add(key)
-        self._rest(credential, key, seconds_to_midnight(self._wall()))
+    def _day_spent(self, credential: Credential, place: Place, _fault: Fault) -> None:
+        self._rests.spent.add(place)
+        self._rest(credential, place, seconds_to_midnight(self._wall()))
 
-    def _not_in_plan(self, credential: Credential, key: tuple[str, str], _fault: Fault) -> None:
-        self._spent.add(key)
-        self._rest(credential, key, RECHECK_S)
+    def _not_in_plan(self, credential: Credential, place: Place, _fault: Fault) -> None:
+        self._rests.spent.add(place)
+        self._rest(credential, place, RECHECK_S)
 
-    def _shared_busy(self, credential: Credential, key: tuple[str, str], _fault: Fault) -> None:
-        count = self._shared.get(key, 0)
-        self._shared[key] = count + 1
-        first, longest = SHARED_REST_S
-        self._rest(credential, key, min(first * 2.0**count, longest))
+    def _shared_busy(self, credential: Credential, place: Place, _fault: Fault) -> None:
+        self._rest(credential, place, self._rests.shared_s(place))
 
-    def _invalid(self, credential: Credential, _key: tuple[str, str], fault: Fault) -> None:
+    def _invalid(self, credential: Credential, _place: Place, fault: Fault) -> None:
         self._put_out(credential, RECHECK_S, fault)
 
-    def _dead(self, credential: Credential, _key: tuple[str, str], fault: Fault) -> None:
+    def _dead(self, credential: Credential, _place: Place, fault: Fault) -> None:
         # For good: only an operator (a reload) brings a suspended or leaked key back.
         self._put_out(credential, inf, fault)
 
-    def _region(self, credential: Credential, _key: tuple[str, str], fault: Fault) -> None:
+    def _region(self, credential: Credential, _place: Place, fault: Fault) -> None:
         others = [
             one.name
             for one in self.credentials
@@ -325,14 +281,14 @@ class CredentialPool:
         credential.out_until = self._clock() + seconds
         credential.out_reason = reason = fault.kind.name.lower()
         recheck_s = None if seconds == inf else seconds
-        self._tell(
+        self._log(
             (credential.name, ""), "credential_out", credential, reason=reason, seconds=recheck_s
         )
         if self._publish is not None:
             self._publish(credential.mark, reason.encode(), min(seconds, LONGEST_SHARED_S))
 
 
-_EFFECTS: dict[Kind, Callable[[CredentialPool, Credential, tuple[str, str], Fault], None]] = {
+_EFFECTS: dict[Kind, Callable[[CredentialPool, Credential, Place, Fault], None]] = {
     Kind.BUSY: CredentialPool._busy,  # noqa: SLF001 - the table is part of the class
     Kind.SPENT: CredentialPool._day_spent,  # noqa: SLF001
     Kind.NOT_IN_PLAN: CredentialPool._not_in_plan,  # noqa: SLF001
@@ -348,11 +304,3 @@ _RESTS = frozenset({b"busy", b"spent"})
 _REASONS = frozenset(
     kind.name.lower().encode() for kind in (Kind.KEY_INVALID, Kind.KEY_DEAD, Kind.REGION)
 )
-
-
-def seconds_to_midnight(now: datetime) -> float:
-    """Give the seconds until the next midnight in Google's time zone, daylight saving included."""
-    local = now.astimezone(PACIFIC)
-    midnight = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    # Subtracting within one zone ignores a change of its offset; timestamps do not.
-    return midnight.timestamp() - local.timestamp()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gateway.errors import GatewayError
 from gateway.upstream.answer import Failed
 from gateway.upstream.breaker import HOST
-from gateway.upstream.credentials import Credential
+from gateway.upstream.credential import Credential
 from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.retry import POLICIES, pause
 

@@ -12,7 +12,7 @@ from gateway.protocols import UploadedFile
 from gateway.upstream.answer import Failed
 from gateway.upstream.asking import Asking, Refused
 from gateway.upstream.client import GeminiUpstream
-from gateway.upstream.credentials import Credential
+from gateway.upstream.credential import Credential
 from gateway.upstream.errands import Errand
 from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.uploads import Upload, without_address

@@ -19,7 +19,7 @@ from gateway.exchange import Json
 from gateway.media.containers import Window
 from gateway.upstream.answer import Failed
 from gateway.upstream.asking import Asking, Refused
-from gateway.upstream.credentials import Credential
+from gateway.upstream.credential import Credential
 from gateway.upstream.errors import Redact
 from gateway.upstream.faults import Fault, Kind
 

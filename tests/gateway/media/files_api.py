@@ -14,7 +14,8 @@ from aiohttp.test_utils import TestServer
 from gateway.settings import Models, Upstream
 from gateway.upstream import files
 from gateway.upstream.client import GeminiUpstream
-from gateway.upstream.credentials import Credential, CredentialPool
+from gateway.upstream.credential import Credential
+from gateway.upstream.credentials import CredentialPool
 from gateway.upstream.names import ModelNames
 
 _GRANULARITY = 8_388_608

@@ -8,7 +8,7 @@ import pytest
 from gateway.errors import InvalidMedia, UpstreamAuth
 from gateway.media.files import FilesClient
 from gateway.upstream import uploads
-from gateway.upstream.credentials import Credential
+from gateway.upstream.credential import Credential
 from tests.gateway.media.files_api import files_api
 
 DATA = os.urandom(1_000_000)

@@ -6,7 +6,8 @@ import pytest
 
 from gateway.settings import Models, Upstream
 from gateway.upstream.client import GeminiUpstream
-from gateway.upstream.credentials import Credential, CredentialPool
+from gateway.upstream.credential import Credential
+from gateway.upstream.credentials import CredentialPool
 from gateway.upstream.names import ModelNames
 
 

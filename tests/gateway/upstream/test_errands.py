@@ -6,7 +6,7 @@ from gateway.errors import RateLimited, UpstreamError
 from gateway.upstream import retry
 from gateway.upstream.answer import Failed
 from gateway.upstream.breaker import HOST
-from gateway.upstream.credentials import Credential
+from gateway.upstream.credential import Credential
 from gateway.upstream.errands import Errand
 from gateway.upstream.faults import Fault, Kind
 
