@@ -62,7 +62,6 @@ class Service:
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _now: asyncio.Event = field(default_factory=asyncio.Event)
     _reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _served: Settings | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self) -> int:
@@ -174,14 +173,11 @@ class Service:
             self.output.configure(settings.log, secrets)
             for reloader in app[RELOADERS]:
                 await reloader(settings)
-            self._served = self._served or self.settings
-            pending = restart_needed(self._served, settings)
-            self.settings = settings
             log.info(
                 "reloaded",
                 credentials=len(settings.upstream.credentials),
                 licenses=len(settings.licenses),
-                restart_needed_for=pending,
+                restart_needed_for=restart_needed(self.settings, settings),
             )
 
     def _announce(self) -> None:

@@ -2,7 +2,8 @@
 
 The parent binds the sockets and hands them down, so that a connection waiting in the queue outlives
 the worker that dies. A worker's standard input is a pipe from the parent: at its end the worker
-drains, so that none is left behind when the parent is killed.
+drains, so that none is left behind when the parent is killed. One that does not end when it is told
+to, because it stands still, is killed.
 """
 
 import asyncio
@@ -23,6 +24,8 @@ FATAL_STATUS = 78
 WELL_AFTER_S = 60.0
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
+# What a worker takes to end at most once its requests have finished or were told to end.
+ENDING_S = 20.0
 
 log = structlog.get_logger()
 
@@ -33,14 +36,22 @@ def pause_s(deaths: int) -> float:
 
 
 class Supervisor:
-    """Keeps *count* workers running; each is *command* with `--worker N` and the sockets."""
+    """Keeps *count* workers running; each is *command* with `--worker N` and the sockets.
+
+    *drain_timeout_s* is what each of them gives its requests when it is told to stop.
+    """
 
     def __init__(
-        self, command: Sequence[str], sockets: Sequence[socket.socket], count: int
+        self,
+        command: Sequence[str],
+        sockets: Sequence[socket.socket],
+        count: int,
+        drain_timeout_s: float,
     ) -> None:
         self._command = command
         self._sockets = sockets
         self._count = count
+        self._drain_timeout_s = drain_timeout_s
         self._workers: dict[int, asyncio.subprocess.Process] = {}
         self._stopping = asyncio.Event()
         self._status = 0
@@ -113,8 +124,18 @@ class Supervisor:
             return
 
     def _stop(self) -> None:
+        """Have all workers end; asked again, have them end soon."""
+        patience_s = ENDING_S + (0.0 if self._stopping.is_set() else self._drain_timeout_s)
+        asyncio.get_running_loop().call_later(patience_s, self._kill)
         self._stopping.set()
         self._tell(signal.SIGTERM)
+        # Else who connects now would wait until the last worker has ended, for nothing.
+        for sock in self._sockets:
+            sock.close()
+
+    def _kill(self) -> None:
+        log.error("workers_killed", workers=sorted(self._workers))
+        self._tell(signal.SIGKILL)
 
     def _tell(self, number: signal.Signals) -> None:
         for worker in tuple(self._workers.values()):

@@ -96,4 +96,6 @@ def _supervise(path: Path | None, settings: Settings, sockets: list[socket.socke
         pid=os.getpid(),
     )
     command = worker_command([f"--config={path}"] if path else [])
-    return asyncio.run(Supervisor(command, sockets, settings.server.workers).run())
+    server = settings.server
+    supervisor = Supervisor(command, sockets, server.workers, server.drain_timeout_s)
+    return asyncio.run(supervisor.run())

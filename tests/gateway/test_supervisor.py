@@ -8,6 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from gateway import supervisor
 from gateway.sockets import listen, where
 from gateway.supervisor import LONGEST_PAUSE_S, Supervisor, pause_s
 
@@ -21,7 +22,7 @@ from gateway.log import Output
 from gateway.settings import Log
 Output().configure(Log(format="json"), ())
 sockets = listen("127.0.0.1", int(sys.argv[1]))
-sys.exit(asyncio.run(Supervisor(sys.argv[2:], sockets, 2).run()))
+sys.exit(asyncio.run(Supervisor(sys.argv[2:], sockets, 2, 30.0).run()))
 """
 # A worker that writes down each of its lives, in a folder, and is fatally wrong from the second on.
 WRONG_LATER = """
@@ -32,6 +33,13 @@ with open(lives, "a") as file:
     file.write(f"{os.getpid()}\\n")
 if begun:
     sys.exit(78)
+time.sleep(60)
+"""
+STANDING_STILL = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+with open(os.path.join(*sys.argv[1:3]), "a") as file:
+    file.write(f"{os.getpid()}\\n")
 time.sleep(60)
 """
 
@@ -107,8 +115,38 @@ async def test_a_stream_ends_whole_when_the_parent_is_told_to_stop(parent):
         answer = await session.get(f"{url}/stream?n=50")
         await answer.content.readany()
         process.send_signal(signal.SIGINT)
+        await _refused(url)
+        assert not answer.content.is_eof()
         assert (await answer.read()).endswith(b"whole")
     assert await asyncio.wait_for(process.wait(), 20) == 0
+
+
+async def _refused(url: str) -> None:
+    """Wait until nobody listens any more."""
+    async with asyncio.timeout(20):
+        while True:
+            # A session each: what waits in the queue when a worker ends is cut.
+            try:
+                async with aiohttp.ClientSession() as session, session.get(f"{url}/pid"):
+                    pass
+            except aiohttp.ClientConnectorError:
+                return
+            except aiohttp.ClientError:
+                pass
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_worker_that_stands_still_does_not_keep_the_parent(monkeypatch, tmp_path, again):
+    monkeypatch.setattr(supervisor, "ENDING_S", 0.1)
+    parent = Supervisor(
+        [sys.executable, "-c", STANDING_STILL, str(tmp_path)], [], 1, 3600.0 if again else 0.0
+    )
+    running = asyncio.create_task(parent.run())
+    await _lives(tmp_path, 1, 1)
+    for _ in range(2 if again else 1):
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0.01)
+    assert await asyncio.wait_for(running, 20) == 0
 
 
 async def test_no_worker_outlives_a_parent_that_was_killed(parent):
@@ -163,10 +201,10 @@ async def test_a_worker_that_cannot_be_forked_is_tried_again(monkeypatch):
         return await fork(*words, **options)
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", failing)
-    supervisor = Supervisor([sys.executable, "-c", "raise SystemExit(78)"], [], 1)
+    parent = Supervisor([sys.executable, "-c", "raise SystemExit(78)"], [], 1, 30.0)
     async with asyncio.timeout(20):
         # The status of its first life counts as ever.
-        assert await supervisor.run() == 78
+        assert await parent.run() == 78
     assert len(tries) == 2
 
 
