@@ -27,11 +27,13 @@ from gateway.log import Output, secrets_of
 from gateway.loop_errors import LoopErrors
 from gateway.machine import give_back_memory
 from gateway.settings import Settings
-from gateway.sockets import BACKLOG, where
+from gateway.sockets import BACKLOG, queued, where
 
 # What requests that were told to end, and what the app holds, get for ending.
 END_GRACE_S = 5.0
 CLEANUP_TIMEOUT_S = 10.0
+# What was sent before anybody could know of the stop is here by then, and is told of it.
+ARRIVING_S = 0.1
 GC_ALLOCATIONS = 10_000
 RELOADED = ("licenses", "ledger", "models", "limits", "log")
 
@@ -110,8 +112,8 @@ class Service:
     async def _drain(self, runner: Runner, drain: Drain) -> None:
         log.info("draining", running=drain.count)
         drain.begin()
-        for site in runner.sites:
-            await site.stop()
+        await self._end_listening(runner)
+        await asyncio.sleep(ARRIVING_S)
         runner.connections.close_idle()
         finished = asyncio.create_task(self._finished(runner.connections, drain))
         now = asyncio.create_task(self._now.wait())
@@ -122,6 +124,15 @@ class Service:
             log.warning("ending_requests", running=drain.count)
             drain.end()
             await drain.finished(END_GRACE_S)
+
+    async def _end_listening(self, runner: Runner) -> None:
+        """Let nobody connect any more; who already waits for that would be cut without a word."""
+        waiting = [accepted for sock in self.sockets for accepted in queued(sock)]
+        for site in runner.sites:
+            await site.stop()
+        loop = asyncio.get_running_loop()
+        for accepted in waiting:
+            await loop.connect_accepted_socket(runner.connections, accepted)
 
     async def _finished(self, connections: ConnectionServer, drain: Drain) -> None:
         """Wait, up to the bound, until every request that runs has been answered and sent."""

@@ -1,7 +1,8 @@
 """Listening sockets, made before anything else runs: a taken port ends the start clearly."""
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from aiohttp import AddrInfoType
 
@@ -45,6 +46,13 @@ def listen(host: str, port: int) -> list[socket.socket]:
         reason = error.strerror if isinstance(error, OSError) else "not the name of a host"
         raise StartError(f"cannot listen on {host} port {port}: {reason}") from None
     return sockets
+
+
+def queued(sock: socket.socket) -> Iterator[socket.socket]:
+    """Accept the connections that wait for that at *sock* now."""
+    with suppress(OSError):
+        while True:
+            yield sock.accept()[0]
 
 
 def small_socket(address: AddrInfoType) -> socket.socket:

@@ -128,10 +128,10 @@ class Supervisor:
         patience_s = ENDING_S + (0.0 if self._stopping.is_set() else self._drain_timeout_s)
         asyncio.get_running_loop().call_later(patience_s, self._kill)
         self._stopping.set()
-        self._tell(signal.SIGTERM)
-        # Else who connects now would wait until the last worker has ended, for nothing.
+        # Else who connects while they end would wait for the last one, for nothing.
         for sock in self._sockets:
             sock.close()
+        self._tell(signal.SIGTERM)
 
     def _kill(self) -> None:
         log.error("workers_killed", workers=sorted(self._workers))

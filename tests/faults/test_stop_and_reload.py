@@ -27,6 +27,7 @@ from tests.running import Gateway, streamed
 LICENSE = "fault-license"
 BEGUN = [SSE, chunk(data(event("begun "))), STALL]
 HELD = [*BEGUN, chunk(data(LAST)), END]
+BODY = b'{"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "hi"}]}'
 
 
 @pytest.fixture
@@ -73,20 +74,19 @@ async def test_told_to_stop_it_finishes_a_hundred_streams(gateway):
 
 
 async def test_a_request_that_is_still_arriving_when_told_to_stop_is_answered(gateway):
-    body = b'{"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "hi"}]}'
     async with (
         ScriptedUpstream(answer(200, LAST)) as upstream,
         gateway(upstream) as (process, client),
     ):
 
         async def slowly():
-            yield body[:10]
+            yield BODY[:10]
             await asyncio.sleep(0.2)
             process.send(signal.SIGTERM)
             await process.line("draining")
             # More than the end takes once nothing runs.
             await asyncio.sleep(2.5)
-            yield body[10:]
+            yield BODY[10:]
 
         async with client.session.post(
             f"{client.url}/v1/chat/completions",
@@ -95,6 +95,37 @@ async def test_a_request_that_is_still_arriving_when_told_to_stop_is_answered(ga
         ) as response:
             assert response.status == 200
             assert (await response.json())["choices"][0]["message"]["content"] == "end"
+        assert await process.ended() == 0
+
+
+async def test_who_has_asked_when_it_is_told_to_stop_is_answered(gateway):
+    """A hundred clients ask while it stands still: some are connected, the others wait for that."""
+    async with (
+        ScriptedUpstream(answer(200, LAST)) as upstream,
+        gateway(upstream) as (process, client),
+    ):
+
+        async def ask(session: aiohttp.ClientSession, asked: asyncio.Event) -> int:
+            async def body():
+                asked.set()
+                yield BODY
+
+            async with session.post(
+                f"{client.url}/v1/chat/completions",
+                data=body(),
+                headers={"Authorization": LICENSE, "Content-Length": str(len(BODY))},
+            ) as response:
+                return response.status
+
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            asked = [asyncio.Event() for _ in range(100)]
+            process.send(signal.SIGSTOP)
+            answers = [asyncio.create_task(ask(session, one)) for one in asked]
+            await asyncio.gather(*(one.wait() for one in asked))
+            process.send(signal.SIGTERM)
+            process.send(signal.SIGCONT)
+            assert set(await asyncio.gather(*answers)) <= {200, 503}
         assert await process.ended() == 0
 
 
