@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from gateway import models
 from gateway.errors import BadRequest
 from gateway.media.addresses import Policy
+from gateway.safety import CATEGORIES, THRESHOLDS, category_of
 from gateway.settings import Settings
 from gateway.zones import zone_of
 
@@ -21,6 +22,7 @@ def check(settings: Settings) -> None:
     _check_places(settings)
     _check_scopes(settings)
     _check_origins(settings)
+    _check_safety(settings)
     _check_bounds(settings)
     _check_workers(settings)
     _check_ports(settings)
@@ -112,6 +114,16 @@ def _check_origins(settings: Settings) -> None:
                 f"cors.origins[{index}]: {origin!r} is no origin such as 'https://example.org' "
                 "(in small letters, without a path), and not '*'"
             )
+
+
+def _check_safety(settings: Settings) -> None:
+    """Refuse words that Gemini does not know: it would refuse each request for them."""
+    for name, threshold in (settings.chat.safety or {}).items():
+        if category_of(name) not in CATEGORIES:
+            raise ValueError(f"chat.safety: {name!r} is none of {', '.join(sorted(CATEGORIES))}")
+        if threshold not in THRESHOLDS:
+            known = ", ".join(sorted(THRESHOLDS))
+            raise ValueError(f"chat.safety.{name}: {threshold!r} is none of {known}")
 
 
 def _check_bounds(settings: Settings) -> None:

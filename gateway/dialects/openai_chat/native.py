@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.errors import BadRequest
 from gateway.exchange import Json, Notes
+from gateway.safety import CATEGORIES, THRESHOLDS
 
 ANY = object
 Shape = Any
@@ -28,29 +29,8 @@ _RESOLUTIONS = frozenset(
         "MEDIA_RESOLUTION_HIGH",
     }
 )
-_CATEGORIES = frozenset(
-    f"HARM_CATEGORY_{name}"
-    for name in (
-        "HARASSMENT",
-        "HATE_SPEECH",
-        "SEXUALLY_EXPLICIT",
-        "DANGEROUS_CONTENT",
-        "CIVIC_INTEGRITY",
-        "JAILBREAK",
-    )
-)
-THRESHOLDS = frozenset(
-    {
-        "HARM_BLOCK_THRESHOLD_UNSPECIFIED",
-        "BLOCK_LOW_AND_ABOVE",
-        "BLOCK_MEDIUM_AND_ABOVE",
-        "BLOCK_ONLY_HIGH",
-        "BLOCK_NONE",
-        "OFF",
-    }
-)
 VIDEO_METADATA: Shape = {"startOffset": str, "endOffset": str, "fps": float}
-SAFETY_SETTINGS: Shape = [{"category": _CATEGORIES, "threshold": THRESHOLDS}]
+SAFETY_SETTINGS: Shape = [{"category": CATEGORIES, "threshold": THRESHOLDS}]
 THINKING_CONFIG: Shape = {
     "includeThoughts": bool,
     "thinkingBudget": int,

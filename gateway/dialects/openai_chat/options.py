@@ -11,6 +11,7 @@ from gateway.dialects.openai_chat.translating import Translating
 from gateway.errors import BadRequest
 from gateway.exchange import Json
 from gateway.features import MAX_CANDIDATES
+from gateway.safety import category_of
 
 _MAX_STOPS = 5
 _DEFAULT_SAFETY = tuple(
@@ -60,7 +61,7 @@ def safety_settings(translating: Translating) -> list[Json]:
         return list(_DEFAULT_SAFETY)
     thresholds = {one["category"]: one["threshold"] for one in _DEFAULT_SAFETY}
     for category, threshold in (configured or {}).items():
-        thresholds[_category(category)] = threshold
+        thresholds[category_of(category)] = threshold
     if told:
         for one in native.fit(
             _full_names(told), native.SAFETY_SETTINGS, "google.safety_settings", translating.notes
@@ -93,16 +94,11 @@ def _full_names(told: Any) -> Any:
     if not isinstance(told, list):
         return told
     return [
-        {**one, "category": _category(one["category"])}
+        {**one, "category": category_of(one["category"])}
         if isinstance(one, dict) and isinstance(one.get("category"), str)
         else one
         for one in told
     ]
-
-
-def _category(name: str) -> str:
-    name = name.upper()
-    return name if name.startswith("HARM_CATEGORY_") else f"HARM_CATEGORY_{name}"
 
 
 def _number(field: str, to: str) -> Callable[..., None]:

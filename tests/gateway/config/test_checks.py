@@ -72,6 +72,14 @@ def test_settings_that_do_not_go_together_are_refused(load, text, complaint):
             LICENSE + 'key = "k"\nmodels = ["a", ""]',
             "licenses[0].models: an empty text covers no model",
         ),
+        (
+            '[chat]\nsafety = { HARM_CATEGORY_HARASMENT = "OFF" }',
+            "chat.safety: 'HARM_CATEGORY_HARASMENT' is none of HARM_CATEGORY_CIVIC_INTEGRITY, ",
+        ),
+        (
+            '[chat]\nsafety = { harassment = "BLOCK_HIGH" }',
+            "chat.safety.harassment: 'BLOCK_HIGH' is none of BLOCK_LOW_AND_ABOVE, ",
+        ),
         ("[admin]\nport = 8080", "admin.port: is that of server.port, 8080"),
     ],
 )
