@@ -22,6 +22,9 @@ from gateway.state.store import StoreDown
 GROUP: Final = "writers"
 FIELD: Final = "rows"
 TIMEOUT_S: Final = 2.0
+# A server that gave no answer in time is left alone for so long: a stop asks several things of it,
+# and waits once.
+RETRY_S: Final = 1.0
 MOST_ENTRIES: Final = 4
 # A node that has not written an entry for so long is taken for dead.
 TAKE_OVER_MS: Final = 10_000
@@ -55,8 +58,8 @@ class LedgerStream:
     """The stream *key* on *client*'s server, as consumer *name*."""
 
     __slots__ = (
-        *("_client", "_cursor", "_key", "_name", "_ready", "_strike_off_at", "_unwritten"),
-        *("strike_off_ms", "take_over_ms"),
+        *("_client", "_cursor", "_key", "_name", "_ready", "_retry_at", "_strike_off_at"),
+        *("_unwritten", "strike_off_ms", "take_over_ms"),
     )
 
     def __init__(self, client: Client, key: str, name: str) -> None:
@@ -67,6 +70,7 @@ class LedgerStream:
         self._unwritten = False
         self._cursor: bytes | str = "0-0"
         self._strike_off_at = 0.0
+        self._retry_at = 0.0
         self.take_over_ms = TAKE_OVER_MS
         self.strike_off_ms = STRIKE_OFF_MS
 
@@ -129,10 +133,13 @@ class LedgerStream:
 
     async def _ask(self, *commands: Command) -> list[Any]:
         """Give the replies to *commands*. Raises `StoreDown`, also for one that is refused."""
+        if time.monotonic() < self._retry_at:
+            raise StoreDown("no answer a moment ago")
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 replies = await self._client.send(list(commands))
         except TimeoutError:
+            self._retry_at = time.monotonic() + RETRY_S
             raise StoreDown("no answer in time") from None
         for reply in replies:
             if isinstance(reply, Exception):
