@@ -3,6 +3,7 @@
 import secrets
 from http import HTTPStatus
 
+import structlog
 from aiohttp import http_exceptions, web
 
 from gateway import __version__
@@ -10,6 +11,8 @@ from gateway.dialects.openai_chat.errors import render
 from gateway.errors import BadRequest, GatewayError, Unavailable
 
 RETRY_S = 1
+
+log = structlog.get_logger("gateway")
 
 
 def rejection(error: GatewayError) -> web.Response:
@@ -46,9 +49,12 @@ def reason_of(status: int, exc: BaseException | None) -> GatewayError:
 
 
 def _headers(error: GatewayError) -> dict[str, str]:
+    """Give the headers of an answer, by whose id the log tells of it."""
+    request_id = secrets.token_hex(16)
+    log.info("rejected", id=request_id, status=error.status, reason=error.message)
     headers = {
         "connection": "close",
-        "x-request-id": secrets.token_hex(16),
+        "x-request-id": request_id,
         "openai-processing-ms": "0",
         "x-gateway-version": __version__,
     }

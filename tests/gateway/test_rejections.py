@@ -65,6 +65,7 @@ async def test_malformed_http_is_refused_in_json_and_never_quoted(
     assert headers["content-type"].startswith("application/json")
     assert {"x-request-id", "openai-processing-ms", "x-gateway-version"} <= headers.keys()
     assert headers["connection"] == "close"
+    assert [(line["id"], line["status"]) for line in lines] == [(headers["x-request-id"], 400)]
     assert orjson.loads(body)["error"]["type"] == "invalid_request_error"
     assert SECRET.decode() not in f"{lines}{caplog.text}{body}"
     assert await reader.read() == b""
@@ -77,9 +78,10 @@ async def test_what_no_one_caught_is_a_500_in_json_logged_without_its_text(serve
     with structlog.testing.capture_logs() as lines:
         port, _ = await serve_app(app_of(fail))
         reader, _ = await dial(port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        status, _, body = await answered(reader)
+        status, headers, body = await answered(reader)
     assert status == 500
     assert orjson.loads(body)["error"]["type"] == "server_error"
-    assert [line["error"] for line in lines] == ["RuntimeError"]
+    assert lines[0]["error"] == "RuntimeError"
     assert "test_rejections.py" in lines[0]["at"]
+    assert lines[1]["id"] == headers["x-request-id"]
     assert SECRET.decode() not in f"{lines}{body}"
