@@ -18,7 +18,7 @@ from gateway.machine import check_machine
 from gateway.server import Service, run
 from gateway.settings import Settings
 from gateway.sockets import listen, where
-from gateway.state.embedded import state_server
+from gateway.state.embedded import state_server, with_running_server
 from gateway.state.opening import check_state
 from gateway.supervisor import Supervisor, worker_command
 
@@ -70,7 +70,7 @@ def checked(path: Path | None) -> Settings:
 
     Raises `ConfigError`, and nothing else whatever the file at *path* holds.
     """
-    settings = config.load(path)
+    settings = with_running_server(config.load(path))
     config.require_credentials(settings)
     plugins.load(settings.middlewares).require_whole()
     check_state(settings)

@@ -24,7 +24,9 @@ from gateway.settings import Settings
 from gateway.state import shared_memory
 from gateway.state.folder import folder_in_memory
 
-URL_NAME: Final = f"{PREFIX}STATE__URL"
+# Where workers and each reload find the address of the server that runs; no option of `[state]`,
+# which would hide what the file says by then.
+ADDRESS_NAME: Final = f"{PREFIX}STATE_SERVER"
 SCHEME: Final = "embedded:"
 # The address of one that runs, with the path of its folder behind; only ever made here.
 STARTED: Final = "embedded+unix://"
@@ -54,9 +56,12 @@ def is_embedded(url: str) -> bool:
 def state_server(settings: Settings) -> Iterator[Settings]:
     """Run the private server while inside, if the settings ask for one; give them with its address.
 
-    Belongs into the parent of all workers, before they start: they and each reload find the address
-    in the environment. Raises `ConfigError`.
+    Belongs into the parent of all workers, before they start. In a worker it gives that server's
+    address, whatever the file says by now: the other workers count there. Raises `ConfigError`.
     """
+    if ADDRESS_NAME in os.environ:
+        yield _with_address(settings)
+        return
     if not settings.state.url.startswith(SCHEME):
         yield settings
         return
@@ -65,12 +70,22 @@ def state_server(settings: Settings) -> Iterator[Settings]:
         socket = folder / SOCKET
         server = _Server(socket)
         try:
-            os.environ[URL_NAME] = url = f"{STARTED}{folder}"
-            state = msgspec.structs.replace(settings.state, url=url)
-            yield msgspec.structs.replace(settings, state=state)
+            os.environ[ADDRESS_NAME] = f"{STARTED}{folder}"
+            yield _with_address(settings)
         finally:
-            os.environ.pop(URL_NAME, None)
+            os.environ.pop(ADDRESS_NAME, None)
             server.stop()
+
+
+def with_running_server(settings: Settings) -> Settings:
+    """Give *settings* with the address of the private server, if they ask for it and it runs."""
+    is_asked_for = settings.state.url.startswith(SCHEME)
+    return _with_address(settings) if is_asked_for and ADDRESS_NAME in os.environ else settings
+
+
+def _with_address(settings: Settings) -> Settings:
+    state = msgspec.structs.replace(settings.state, url=os.environ[ADDRESS_NAME])
+    return msgspec.structs.replace(settings, state=state)
 
 
 class _Server:

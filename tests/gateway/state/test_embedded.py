@@ -13,7 +13,7 @@ from gateway.config import ConfigError
 from gateway.settings import Settings, State
 from gateway.state import embedded
 from gateway.state.client import Client
-from gateway.state.embedded import SOCKET, STARTED, is_embedded, state_server
+from gateway.state.embedded import SOCKET, STARTED, is_embedded, state_server, with_running_server
 from gateway.state.store import StoreDown
 
 EMBEDDED = Settings(state=State(url="embedded://"))
@@ -44,11 +44,15 @@ async def answers(url):
 async def test_it_runs_while_inside_and_workers_find_it_in_the_environment():
     with state_server(EMBEDDED) as settings:
         url = settings.state.url
-        assert os.environ["GATEWAY_STATE__URL"] == url
+        assert with_running_server(EMBEDDED) == settings
+        other = Settings(state=State(url="redis://elsewhere"))
+        assert with_running_server(other) is other
+        with state_server(other) as of_worker:
+            assert of_worker == settings
         assert is_embedded(url)
         assert await answers(url)
     assert not await answers(url)
-    assert "GATEWAY_STATE__URL" not in os.environ
+    assert with_running_server(EMBEDDED) is EMBEDDED
     assert not Path(url.removeprefix(STARTED)).exists()
     with pytest.raises(ConfigError, match="is no running server; write 'embedded://'"):
         is_embedded(url)
@@ -84,7 +88,7 @@ async def test_it_is_started_anew_when_it_dies_and_ends_with_the_block(monkeypat
 def test_other_addresses_start_nothing():
     with state_server(Settings()) as settings:
         assert settings.state.url == "memory://"
-        assert "GATEWAY_STATE__URL" not in os.environ
+        assert with_running_server(EMBEDDED) is EMBEDDED
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux' parent-death signal")
