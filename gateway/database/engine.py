@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ DatabaseDown = (SQLAlchemyError, sqlite3.Error, OSError, TimeoutError)
 
 BUSY_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
+# A server that hangs does not say goodbye either, and would hold up the end of the gateway.
+CLOSE_TIMEOUT_S = 2.0
 _TURN_S = 0.02
 # The time of a change is as coarse as the kernel's clock: another one may bear the same.
 _COARSE_S = 0.1
@@ -134,7 +136,9 @@ class Database:
 
     async def close(self) -> None:
         """Let go of all connections."""
-        await self._engine.dispose()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._engine.dispose()
 
     def _turn_if_sqlite(self) -> AbstractAsyncContextManager[Any]:
         return self._turn if self.is_sqlite else nullcontext()

@@ -1,6 +1,8 @@
 """Databases by URL: what is refused, and what a failing one says."""
 
 import asyncio
+import os
+import signal
 
 import pytest
 from sqlalchemy import func, select, text
@@ -131,3 +133,16 @@ def test_a_url_without_a_driver_is_told_the_one_that_is_meant(scheme):
     with pytest.raises(ConfigError) as caught:
         Database(f"{scheme}://me:secret@host/db")
     assert str(caught.value) == "database.url: must begin with postgresql+asyncpg://"
+
+
+async def test_a_server_that_hangs_is_left_soon(postgres, monkeypatch):
+    monkeypatch.setattr("gateway.database.engine.CLOSE_TIMEOUT_S", 0.05)
+    database = Database(postgres.new_url())
+    async with database.reading() as connection:
+        pid = await connection.scalar(text("SELECT pg_backend_pid()"))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(2):
+            await database.close()
+    finally:
+        os.kill(pid, signal.SIGCONT)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,13 @@ async def test_it_is_started_anew_when_it_dies_and_ends_with_the_block(monkeypat
             last = now
     with pytest.raises(ProcessLookupError):
         os.kill(last, 0)
+
+
+async def test_one_that_hangs_does_not_hold_up_the_end():
+    with state_server(EMBEDDED) as settings:
+        os.kill(await serving(settings.state.url), signal.SIGSTOP)
+        ending = time.monotonic()
+    assert time.monotonic() - ending < 2
 
 
 def test_other_addresses_start_nothing():
