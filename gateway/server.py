@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from gateway.sockets import BACKLOG, queued, where
 # What requests that were told to end, and what the app holds, get for ending.
 END_GRACE_S = 5.0
 CLEANUP_TIMEOUT_S = 10.0
+THREADS_TIMEOUT_S = 1.0
 # What was sent before anybody could know of the stop is here by then, and is told of it.
 ARRIVING_S = 0.1
 GC_ALLOCATIONS = 10_000
@@ -44,7 +46,13 @@ def run(service: "Service") -> int:
     """Run *service* to its end on the fastest event loop there is; give the exit status."""
     give_back_memory()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(service.run())
+        status = runner.run(service.run())
+        # The runner waits for its threads, also for one that hangs at a file or a name.
+        leaving = threading.Timer(THREADS_TIMEOUT_S, os._exit, (status,))
+        leaving.daemon = True
+        leaving.start()
+    leaving.cancel()
+    return status
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gateway import config
 from gateway.settings import Server
-from gateway.supervisor import FATAL_STATUS
+from gateway.supervisor import ENDING_S, FATAL_STATUS
 
 UNIT = Path(__file__).parents[2] / "deploy" / "systemd" / "gateway.service"
 
@@ -39,7 +39,7 @@ def test_the_variables_of_the_unit_are_understood(tmp_path):
 
 
 def test_the_unit_leaves_time_for_the_drain():
-    assert float(section()["TimeoutStopSec"]) > Server().drain_timeout_s + 15
+    assert float(section()["TimeoutStopSec"]) > Server().drain_timeout_s + ENDING_S
 
 
 def test_the_unit_reloads_by_the_signal_that_the_gateway_takes():

@@ -150,6 +150,29 @@ async def test_a_reload_takes_over_what_is_right_and_refuses_what_is_wrong(start
         assert await stream == b"." * 60 + b"whole"
 
 
+async def test_a_reload_that_hangs_holds_up_neither_requests_nor_the_end(start):
+    service, url = await start()
+    service.config.unlink()
+    os.mkfifo(service.config)
+    service.send(signal.SIGHUP)
+    writer = await _read_by_somebody(service.config)
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/pid") as answer:
+        assert answer.status == 200
+    service.send(signal.SIGTERM)
+    assert await service.ended() == 0
+    os.close(writer)
+
+
+async def _read_by_somebody(fifo: Path) -> int:
+    """Give the writing end of *fifo* once somebody reads there."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+            except OSError:
+                await asyncio.sleep(0.01)
+
+
 async def test_what_waits_for_a_restart_is_named_until_it_is_set_back(start):
     service, _ = await start("drain_timeout_s = 3.0")
     first, told = service.config.read_text(), []
