@@ -10,9 +10,11 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from gateway.errors import InvalidMedia, RateLimited
@@ -26,6 +28,11 @@ from gateway.settings import Media
 # How many fetches of full length a fetch waits for: 20 items, four at once, need five turns.
 _ROUNDS = 6
 _RETRY_AFTER_S = 5.0
+# Heads on one connection: the answer's own, and interim ones (102, 103) before it.
+_MAX_HEADS = 16
+# Pieces of a body so small that the loop is busy with what is around them, and how many may come.
+_CRUMB_BYTES = 16
+_MAX_CRUMBS = 1_000
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HEADERS = {
     "Accept": "image/*, audio/*, video/*, application/pdf, */*;q=0.5",
@@ -106,6 +113,23 @@ async def _acquire(semaphore: asyncio.Semaphore, timeout_s: float) -> None:
         ) from None
 
 
+class _Protocol(ResponseHandler):
+    """One connection, which is cut when its server sends head after head.
+
+    aiohttp passes over interim ones without end; at 20 bytes each they keep the loop busy.
+    """
+
+    _heads = 0
+
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        """Take one more head and its body."""
+        self._heads += 1
+        if self._heads <= _MAX_HEADS:
+            super().feed_data(data, size)
+        elif self.transport is not None:
+            self.transport.abort()
+
+
 class Fetcher:
     """Downloads media for all licenses; *lookup* finds the addresses of a host."""
 
@@ -160,6 +184,9 @@ class Fetcher:
         connector = aiohttp.TCPConnector(
             resolver=guard, socket_factory=guard.socket, use_dns_cache=False, force_close=True
         )
+        # There is no public way to say which protocol connections speak.
+        factory = partial(_Protocol, loop=asyncio.get_running_loop())
+        connector._factory = factory  # type: ignore[assignment] # noqa: SLF001
         timeout = aiohttp.ClientTimeout(
             total=None,
             sock_connect=self._settings.connect_timeout_s,
@@ -193,7 +220,11 @@ class Fetcher:
         check_size(response.content_length or 0, self._settings.max_item_bytes)
 
     async def _read(self, response: aiohttp.ClientResponse, budget: Budget, spool: Spool) -> None:
-        async for data in response.content.iter_any():
+        crumbs = 0
+        async for data, _ in response.content.iter_chunks():
+            crumbs += 0 < len(data) < _CRUMB_BYTES
+            if crumbs > _MAX_CRUMBS:
+                raise InvalidMedia("The server of this URL sends its answer in too small pieces.")
             check_size(spool.size + len(data), self._settings.max_item_bytes)
             budget.take(len(data))
             await spool.write(data)

@@ -83,10 +83,12 @@ FAULTS = {
     "a part of it": (answer(b"secret", status="206 Partial"), "status 206"),
     "1 GB announced": (web.flood(web.HUGE), "larger than the limit of 1000000 bytes"),
     "an endless body": (web.flood(web.ENDLESS), "larger than the limit of 1000000 bytes"),
+    "an endless body in crumbs": (web.flood(web.CHUNKED, b"1\r\nx\r\n" * 500), "too small pieces"),
     "a slow drip": (web.drip, "too slow"),
     "silence": (web.silence, "too slow"),
     "a gzip bomb": (answer(web.BOMB, headers="Content-Encoding: gzip\r\n"), "compresses"),
     "an unknown coding": (answer(b"a", headers="Content-Encoding: zz\r\n"), "compresses"),
+    "interim answers without end": (web.flood(b"", web.INTERIM * 500), UNREACHABLE),
     "no HTTP": (answer(b"", status="abc\r\nSSH-2.0-x"), UNREACHABLE),
     "a cut body": (answer(b"a", headers="Content-Length: 5\r\n"), UNREACHABLE),
 }
@@ -115,6 +117,18 @@ async def test_a_bad_server_is_left_in_time_and_with_flat_memory(name: str):
             await server.idle.wait()
         # What the kernel buffers on both sides of loopback, not what is read.
         assert server.sent < 24 * MB
+
+
+async def test_a_body_in_many_pieces_is_read_while_they_are_worth_it():
+    pieces = [bytes([n % 256]) * (15 if n < 1000 else 16) for n in range(3000)]
+    body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+
+    async def send(_web, writer: asyncio.StreamWriter) -> None:
+        writer.write(web.CHUNKED + body + b"0\r\n\r\n")
+        await writer.drain()
+
+    async with running({"/": send}) as server:
+        assert await fetch(server, "/") == b"".join(pieces)
 
 
 async def test_leaving_closes_the_connection_at_once():

@@ -23,15 +23,15 @@ def redirect(to: str, status: int = 302) -> Handler:
     return answer(b"", status=f"{status} Found", headers=f"Location: {to}\r\n")
 
 
-def flood(head: bytes) -> Handler:
-    """Send *head*, then bytes without end, counting those that the kernel took."""
+def flood(head: bytes, piece: bytes = bytes(65_536)) -> Handler:
+    """Send *head*, then *piece* without end, counting the bytes that the kernel took."""
 
     async def handle(web: "Web", writer: asyncio.StreamWriter) -> None:
         writer.write(head)
         while True:
-            writer.write(bytes(65_536))
+            writer.write(piece)
             await writer.drain()
-            web.sent += 65_536
+            web.sent += len(piece)
 
     return handle
 
@@ -53,6 +53,8 @@ async def silence(web: "Web", writer: asyncio.StreamWriter) -> None:
 
 HUGE = b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n"
 ENDLESS = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+INTERIM = b"HTTP/1.1 102 Processing\r\n\r\n"
 BOMB = gzip.compress(bytes(8_000_000))
 
 
