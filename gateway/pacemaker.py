@@ -30,6 +30,7 @@ class Pacemaker:
         "_settings",
         "_task",
         "_unsent",
+        "aside",
     )
 
     def __init__(
@@ -48,6 +49,8 @@ class Pacemaker:
         # Until it was looked at once, nobody knows whether it grows less.
         self._unsent = inf
         self._task: asyncio.Task[None] | None = None
+        # What a thread does with the reply before the commit, which must not begin it meanwhile.
+        self.aside: asyncio.Task[bytes] | None = None
         self._handle = self._loop.call_later(self._settings.commit_after_s, self._look)
 
     async def committed(self) -> None:
@@ -67,7 +70,7 @@ class Pacemaker:
         if response.writing_since is not None:
             self._look_at_write(response.writing_since - now)
         elif not self._exchange.outcome.begun:
-            self._task = self._loop.create_task(self._commit())
+            self._task = self._task or self._loop.create_task(self._commit())
             self._again(self._settings.keepalive_s)
         elif (due := response.quiet_since + self._settings.keepalive_s) <= now:
             self._task = self._loop.create_task(self._beat())
@@ -99,6 +102,8 @@ class Pacemaker:
         try:
             stamp(self._response, self._exchange)
             await self._response.prepare(self._request)
+            while self.aside is not None and not self.aside.done():
+                await asyncio.wait((self.aside,))
             self._exchange.outcome.begun = True
             await self._response.write(self._exchange.reply.encode(self._exchange.reply.open()))
         except ConnectionResetError:

@@ -110,7 +110,7 @@ async def _relay(
     has_sound = _has_sound(exchange.call)
     async with request.app[UPSTREAM].open(exchange.call, outcome, exchange.notes) as batches:
         # Fed before the head leaves: the head tells what the first events told.
-        frames = await _first(batches, reply, outcome, has_sound=has_sound)
+        frames = await _first(batches, reply, outcome, pacemaker if has_sound else None)
         _forget(exchange)
         await pacemaker.committed()
         if not outcome.begun:
@@ -131,21 +131,23 @@ async def _relay(
     await response.write_eof(_encoded(reply, closing) + exchange.dialect.end)
 
 
-async def _first(batches: Batches, reply: Reply, outcome: Outcome, *, has_sound: bool) -> bytes:
+async def _first(
+    batches: Batches, reply: Reply, outcome: Outcome, sounding: Pacemaker | None
+) -> bytes:
     """Give the frames that leave with the head, or follow one that the pacemaker has sent.
 
-    Events that say nothing are passed over: with them the head would only wait.
+    Events that say nothing are passed over: with them the head would only wait. *sounding* is the
+    pacemaker of a stream of sound.
     """
-    opened = b""
     async for events in batches:
-        if has_sound:
-            # The pacemaker would do it while a thread is at work.
-            opened += reply.encode(reply.open())
-            frames = await _framed_aside(reply, events)
+        if sounding is not None:
+            sounding.aside = asyncio.create_task(_framed_aside(reply, events), name="aside")
+            frames = await sounding.aside
+            sounding.aside = None
         else:
             frames = _framed(reply, events)
         if frames or outcome.begun:
-            return opened + frames
+            return frames
     raise UpstreamTruncated("Gemini's reply ended before it began.")
 
 

@@ -7,6 +7,7 @@ import time
 import orjson
 import pytest
 
+from gateway.dialects.openai_chat.reply import ChatReply
 from tests.faults.scripted import END, LAST, SSE, ScriptedUpstream, chunk, data, event, stream
 from tests.running import LICENSE, settings_for, streamed
 
@@ -62,6 +63,31 @@ async def test_a_commit_in_one_turn_with_the_first_event_ends_nothing(running):
     ):
         seen = await gateway.stream()
     assert (seen.text, seen.finish_reasons, seen.done) == ("first end", ["stop"], True)
+
+
+SOUND = {"inlineData": {"mimeType": "audio/L16;rate=24000", "data": "AAAA" * 100}}
+
+
+@pytest.mark.parametrize("says_nothing", [True, False])
+async def test_the_role_of_speech_comes_first_and_once(running, monkeypatch, says_nothing):
+    def slow_open(reply, index, chunks):
+        # In a thread; the commit falls due meanwhile.
+        time.sleep(0.2)
+        return begin(reply, index, chunks)
+
+    begin = ChatReply._open
+    if not says_nothing:
+        monkeypatch.setattr(ChatReply, "_open", slow_open)
+    spoken = {"candidates": [{"content": {"parts": [SOUND]}, "finishReason": "STOP"}]}
+    script = [SSE, chunk(data({"candidates": [{"index": 0}]})), 0.3, chunk(data(spoken)), END]
+    limits = {"commit_after_s": 0.1, "keepalive_s": 0.1}
+    async with (
+        ScriptedUpstream(script if says_nothing else stream(spoken)) as upstream,
+        running(settings_for(upstream.url, upstream=limits)) as gateway,
+    ):
+        seen = await gateway.stream(model="gemini-2.5-flash-preview-tts", modalities=["audio"])
+    roles = ["role" in one["choices"][0]["delta"] for one in seen.chunks]
+    assert (roles[0], sum(roles), seen.finish_reasons) == (True, 1, ["stop"])
 
 
 @pytest.mark.parametrize("commit_after_s", [0.1, 0.5])

@@ -54,6 +54,25 @@ async def test_the_models_of_a_license_hold_whatever_the_chain_is(running, strea
         assert upstream.seen == []
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}},
+        {"candidates": [{"finishReason": "SAFETY"}]},
+    ],
+)
+async def test_a_refusal_to_speak_is_an_answer_streamed_and_whole(running, told):
+    speech = {"model": "gemini-2.5-flash-preview-tts", "modalities": ["audio"]}
+    async with (
+        ScriptedUpstream(answer(200, told), stream(told)) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        status, whole, _ = await gateway.whole(**speech)
+        seen = await gateway.stream(**speech)
+    assert (status, whole["choices"][0]["finish_reason"]) == (200, "content_filter")
+    assert (seen.status, seen.finish_reasons, seen.done) == (200, ["content_filter"], True)
+
+
 async def test_a_stream_has_the_headers_that_keep_proxies_from_buffering(running):
     async with (
         ScriptedUpstream(stream(LAST)) as upstream,
