@@ -12,7 +12,7 @@ from gateway.media.fetch import Fetcher
 from gateway.media.files import FilesClient
 from gateway.media.intake import Intake
 from gateway.media.parts import MediaPart
-from gateway.media.resolver import SystemLookup
+from gateway.media.resolver import system_lookup
 
 RETRY_AFTER_S = 1.0
 _MOVES = "The credential that has the files of this request cannot serve it now; ask again."
@@ -58,15 +58,12 @@ class MediaFormats:
         return response
 
     async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
-        """Hold the threads that look up names, and what is known of uploads."""
+        """Hold what is known of uploads."""
         settings = app[SETTINGS]
-        # Who has a slot has a thread, too.
-        lookup = SystemLookup(settings.media.max_fetches)
         files = FilesClient(app[FILES]) if FILES in app else None
         if files is not None and STATE in app:
             files.shelf.share(app[STATE].table("files", files.shelf.hear))
-        fetcher = Fetcher(settings.media, lookup)
+        fetcher = Fetcher(settings.media, system_lookup)
         base_url = settings.upstream.base_url.rstrip("/")
         self._intake = Intake(settings.media, base_url, fetcher, files, app[NAMES].resolve)
         yield
-        lookup.close()

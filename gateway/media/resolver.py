@@ -7,8 +7,9 @@ and it makes a socket only for an address that passes the check again.
 
 import asyncio
 import socket
+import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -23,25 +24,28 @@ class AddressRefusedError(OSError):
     """A host leads to an address that may not be connected to."""
 
 
-class SystemLookup:
-    """Ask the system's resolver, in threads of its own: a hanging name server blocks no other."""
+async def system_lookup(host: str, port: int) -> list[str]:
+    """Give all addresses of *host* by the system's resolver; IPv6 ones with their zone, if any.
 
-    __slots__ = ("_threads",)
+    A hanging name server blocks nobody else, and not the end of the process: it would wait for the
+    threads of a pool.
+    """
+    answer: Future[list[str]] = Future()
+    threading.Thread(
+        target=_ask_system, args=(host, port, answer), name="media-dns", daemon=True
+    ).start()
+    return await asyncio.wrap_future(answer)
 
-    def __init__(self, threads: int = 16) -> None:
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="media-dns")
 
-    async def __call__(self, host: str, port: int) -> list[str]:
-        """Give all addresses of *host*; IPv6 ones with their zone, if any."""
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        )
-        return [_address(entry[4]) for entry in found]
-
-    def close(self) -> None:
-        """Let go of the threads without waiting for lookups that hang."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+def _ask_system(host: str, port: int, answer: Future[list[str]]) -> None:
+    if not answer.set_running_or_notify_cancel():
+        return
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, ValueError) as error:
+        answer.set_exception(error)
+    else:
+        answer.set_result([_address(entry[4]) for entry in found])
 
 
 class Guard(AbstractResolver):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from gateway.errors import InvalidMedia
 from gateway.media.fetch import Budget, Fetcher
-from gateway.media.resolver import SystemLookup
+from gateway.media.resolver import system_lookup
 from gateway.media.spool import Spool
 from gateway.settings import Media
 from tests.gateway.media.web import Web, answer, redirect
@@ -102,7 +102,7 @@ async def main() -> None:
     told = {}
     for url in _urls(public, forbidden, web):
         settings = Media(timeout_s=3, connect_timeout_s=1)
-        fetcher = Fetcher(settings, SystemLookup())
+        fetcher = Fetcher(settings, system_lookup)
         web.reached.clear()
         try:
             await fetcher.fetch(url, "alice", Budget(1000), Spool(1000))
