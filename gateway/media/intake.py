@@ -39,8 +39,10 @@ from gateway.media.web_url import MAX_CHARACTERS, UNREACHABLE
 from gateway.models import base_name
 from gateway.settings import Media
 
-# Up to so many bytes are checked and encoded on the loop: a thread would cost more.
+# Up to so many bytes are checked and encoded on the loop: a thread would cost more. Of a data URL
+# that is no base64 so few: each percent sign takes hundreds of times as long.
 _SMALL = 131_072
+_SMALL_PLAIN = 4_096
 # A scheme stands within so many characters, blanks before it included.
 _HEAD = 256
 # What there is to tell when the keys of a project can do no more.
@@ -181,7 +183,8 @@ class _Round:
     async def _inline(self, part: MediaPart) -> None:
         """Take in a data URL or bare base64."""
         source, limit = part.source, self._intake.settings.max_item_bytes
-        if len(source) <= _SMALL:
+        _, _, is_base64 = data_url.head(source)
+        if len(source) <= (_SMALL if is_base64 else _SMALL_PLAIN):
             blob = data_url.to_blob(source, part.claim, limit)
         else:
             blob = await asyncio.to_thread(data_url.to_blob, source, part.claim, limit)

@@ -75,6 +75,15 @@ async def test_a_source_without_end_does_not_stop_the_others(source):
         assert time.thread_time() - began < 0.1
 
 
+async def test_many_texts_of_percent_signs_do_not_stop_the_others():
+    text = {"type": "file", "file": {"file_data": "data:text/plain," + "%" * 100_000}}
+    async with running({}) as server:
+        began = time.thread_time()
+        exchange = await take(server, *(dict(text, file=dict(text["file"])) for _ in range(20)))
+        assert time.thread_time() - began < 0.1
+    assert [blob.mime for blob in exchange.media.values()] == ["text/plain"] * 20
+
+
 @pytest.mark.parametrize("most", [1_200, 2_400])
 async def test_a_url_named_several_times_counts_each_time(most):
     """It goes up as often as it is named, so that a few bytes would become gigabytes."""
