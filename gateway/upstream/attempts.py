@@ -8,8 +8,6 @@ once the first event has come.
 import asyncio
 import random
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -17,29 +15,23 @@ import aiohttp
 from gateway.calls import moved
 from gateway.dialects.openai_chat.finish import worth_retrying
 from gateway.dialects.openai_chat.usage import count_of
-from gateway.errors import (
-    GatewayError,
-    NotFound,
-    RateLimited,
-    Unavailable,
-    UpstreamEmpty,
-)
+from gateway.errors import UpstreamEmpty
 from gateway.exchange import Notes, Outcome, UpstreamCall
-from gateway.healing import heal, hint
+from gateway.healing import hint
 from gateway.upstream.answer import Answer, Failed
 from gateway.upstream.breaker import HOST
 from gateway.upstream.credential import Credential
+from gateway.upstream.credential_choice import CredentialChoice
 from gateway.upstream.deadline import Deadline
 from gateway.upstream.errors import fault_of_exception
 from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.hedge import hedged
+from gateway.upstream.mending import Mending
 from gateway.upstream.retry import CAP_S, POLICIES, pause
 
 if TYPE_CHECKING:
     from gateway.upstream.client import GeminiUpstream
 
-# Google tells one refusal at a time; each is mended once, and this many of them at most.
-MOST_MENDS = 6
 _NONE: frozenset[str] = frozenset()
 _ELSEWHERE = frozenset(
     {
@@ -52,8 +44,6 @@ _ELSEWHERE = frozenset(
         Kind.STUCK,
     }
 )
-# What says nothing of the other keys. A refused place and shared capacity are everybody's.
-_OF_ONE_KEY = frozenset({Kind.BUSY, Kind.SPENT, Kind.NOT_IN_PLAN, Kind.KEY_INVALID, Kind.KEY_DEAD})
 
 
 class Apart(Exception):
@@ -69,19 +59,15 @@ class Attempts:
 
     __slots__ = (
         "_asked",
-        "_avoid",
         "_call",
+        "_choice",
         "_deadline",
         "_loop",
         "_made",
-        "_mended",
-        "_missing",
+        "_mending",
         "_notes",
-        "_only",
         "_origin",
         "_outcome",
-        "_tried",
-        "_unproven",
         "_upstream",
         "_weak",
     )
@@ -93,22 +79,15 @@ class Attempts:
         self._call = call
         self._outcome = outcome
         self._notes = notes
-        # Who owns what the call names, and is the only one to ask therefore.
-        self._only = call.project or upstream.owners.of_call(call)
-        # What was said to be missing, by one project or another.
-        self._missing: tuple[str, ...] = ()
+        self._choice = CredentialChoice(upstream.pool, upstream.owners, call)
+        # Nearly every call needs none.
+        self._mending: Mending | None = None
         self._origin = call.model
         # How many calls were made, with all models and side by side ones; none with a key that had
         # not what the call names, which is no try of the same.
         self._made = 0
         # Models that were moved away from: none of them is asked twice.
         self._asked = _NONE
-        # Names of credentials; nearly every call needs no more than one.
-        self._avoid = _NONE
-        self._tried = _NONE
-        self._mended = _NONE
-        # What upstream said, the model that did, and the feature that was taken out for it.
-        self._unproven: tuple[str, str, str] | None = None
         self._weak = False
         self._loop = upstream.loop
         self._deadline = self._loop.time() + upstream.settings.deadline_s
@@ -127,27 +106,8 @@ class Attempts:
                 # The frames that it came through hold it, and so would hold one another.
                 failed.with_traceback(None)
                 if not (others := self._others(failed.fault.kind)):
-                    raise self._told(failed.fault) from None
+                    raise self._choice.verdict(failed.fault, self._call.model) from None
                 self._move_to(others[0])
-
-    def _told(self, fault: Fault) -> GatewayError:
-        """Give what the client hears of the last *fault*: one key's trouble is not that of all."""
-        is_shared = fault.kind is Kind.SHARED
-        if not is_shared and fault.kind not in _OF_ONE_KEY:
-            return fault.error
-        pool, error = self._upstream.pool, fault.error
-        outlook = pool.outlook(self._call.model, avoid=self._avoid, only=self._only)
-        if outlook is None and is_shared:
-            # Other keys would hear the same.
-            return error
-        if outlook is None:
-            kind = RateLimited if error.status == RateLimited.status else Unavailable
-            return kind("No credential that was tried can serve now; others may.", retry_after=1.0)
-        if type(outlook) is not type(error):
-            return outlook
-        # Gemini's own words say more.
-        error.retry_after = outlook.retry_after
-        return error
 
     def _others(self, kind: Kind) -> list[str]:
         """Give the models that may answer instead: nothing has gone out, time and calls are left.
@@ -175,14 +135,15 @@ class Attempts:
             try:
                 began = await attempt()
             except Failed as failed:
-                self._prove(failed.fault.error.message)
+                if self._mending is not None:
+                    self._mending.prove(failed.fault.error.message)
                 last = failed = failed.behind(last)
                 counts[failed.fault.kind] = counts.get(failed.fault.kind, 0) + 1
                 if not self._mend(failed.fault):
                     await self._prepare_next(failed, counts)
             else:
-                if self._unproven is not None:
-                    self._prove()
+                if self._mending is not None:
+                    self._mending.prove()
                 return began
 
     async def _hedged(self) -> tuple[Answer, Credential]:
@@ -204,7 +165,7 @@ class Attempts:
             # The head is out: it could not tell of the change any more.
             return False
         if fault.kind is Kind.REQUEST and not self._call.verbatim:
-            return self._heal(fault.error.message)
+            return self._mend_refusal(fault.error.message)
         if fault.kind is Kind.MODEL_UNKNOWN:
             replacement = self._upstream.names.replace(self._call.model)
             if replacement is not None and self._is_new(replacement):
@@ -212,33 +173,17 @@ class Attempts:
                 return True
         return False
 
-    def _heal(self, message: str) -> bool:
-        """Take out of the call what *message* complains of; say whether there was anything."""
-        if message in self._mended or len(self._mended) >= MOST_MENDS:
-            # What is said again was not mended by the change that it led to.
+    def _mend_refusal(self, message: str) -> bool:
+        self._mending = self._mending or Mending(self._upstream.refusals, self._notes)
+        mended = self._mending.mend(self._call, message)
+        if mended is None:
             return False
-        healed = heal(self._call, message, self._notes)
-        if healed is None:
-            return False
-        self._mended |= {message}
-        self._call = healed.call
-        if healed.feature is not None:
-            self._unproven = (message, self._call.model, healed.feature)
-        if self._notes.is_strict:
-            self._notes.refuse_if_any()
-        if healed.call.copies > 1:
+        self._call = mended
+        if mended.copies > 1:
             # The changed call is not made here.
-            self._prove()
-            raise Apart(healed.call)
+            self._mending.prove()
+            raise Apart(mended)
         return True
-
-    def _prove(self, message: str | None = None) -> None:
-        """Remember what the last change was made for, unless upstream says the same *message*."""
-        if self._unproven is not None:
-            told, model, feature = self._unproven
-            self._unproven = None
-            if told != message:
-                self._upstream.refusals.learn(model, feature)
 
     async def _prepare_next(self, failed: Failed, counts: Mapping[Kind, int]) -> None:
         """Wait until the next attempt may begin; raise `Failed` if there is to be none."""
@@ -265,12 +210,11 @@ class Attempts:
         if not upstream.breakers.all_closed:
             upstream.check_breakers(call.model)
         try:
-            credential, began = self._lease(), upstream.breakers.counted
+            credential, began = self._choice.lease(call.model), upstream.breakers.counted
         except Failed:
             for name in (call.model, HOST):
                 upstream.breakers.undecided(name)
             raise
-        self._tried |= {credential.name}
         self._made += 1
         self._outcome.attempts += 1
         self._outcome.credential = credential.name
@@ -282,9 +226,9 @@ class Attempts:
             upstream.learn(credential, call.model, failed.fault, began)
             if failed.fault.kind is Kind.NOT_HERE:
                 self._made -= 1
-                self._miss(credential, failed)
+                failed.fault = self._choice.miss(credential, failed.fault, call)
             elif POLICIES[failed.fault.kind].elsewhere:
-                self._avoid |= {credential.name}
+                self._choice.avoid(credential)
             raise
         except BaseException:
             upstream.pool.release(credential)
@@ -292,37 +236,8 @@ class Attempts:
                 upstream.breakers.undecided(name)
             raise
         upstream.learn(credential, call.model, None, began)
-        if self._missing:
-            upstream.owners.learn(call, credential.scope)
+        self._choice.succeed(credential, call)
         return answer, credential
-
-    def _miss(self, credential: Credential, failed: Failed) -> None:
-        """Ask no key of this project any more: it has not what the call names."""
-        message = failed.fault.error.message
-        if message not in self._missing:
-            self._missing += (message,)
-        if len(self._missing) > 1:
-            # One project has this and another one that: the client cannot use both at once.
-            told = " ".join(self._missing)
-            error = NotFound(f"No one project has all that this request names. {told}")
-            failed.fault = replace(failed.fault, error=error)
-        fellows = {one.name for one in self._upstream.pool.members(credential.scope)}
-        self._avoid |= fellows
-        self._tried |= fellows
-        if self._only is not None:
-            self._upstream.owners.forget(self._call)
-            self._only = self._call.project
-
-    def _lease(self) -> Credential:
-        """Take a credential: one not tried yet, else one that may be tried again."""
-        pool, call = self._upstream.pool, self._call
-        if self._tried:
-            with suppress(GatewayError):
-                return pool.lease(call.model, avoid=self._tried, only=self._only)
-        try:
-            return pool.lease(call.model, avoid=self._avoid, only=self._only)
-        except GatewayError as error:
-            raise Failed(Fault(_exhausted_kind(error), error), final=True) from None
 
     async def _send(self, credential: Credential) -> Answer:
         """Post the call and wait for the first event, inside the limits of one attempt."""
@@ -374,8 +289,4 @@ class Attempts:
     def _move_to(self, model: str) -> None:
         self._asked |= {self._call.model}
         self._call = moved(self._call, model)
-        self._avoid = self._tried = _NONE
-
-
-def _exhausted_kind(error: GatewayError) -> Kind:
-    return Kind.SPENT if error.type == "insufficient_quota" else Kind.BUSY
+        self._choice.forget_attempts()

@@ -1,0 +1,105 @@
+"""Which credential makes the next attempt at one call, and what their refusals come to."""
+
+from contextlib import suppress
+from dataclasses import replace
+
+from gateway.errors import GatewayError, NotFound, RateLimited, Unavailable
+from gateway.exchange import UpstreamCall
+from gateway.upstream.answer import Failed
+from gateway.upstream.credential import Credential
+from gateway.upstream.credentials import CredentialPool
+from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.owners import Owners
+
+_NONE: frozenset[str] = frozenset()
+# What says nothing of the other keys. A refused place and shared capacity are everybody's.
+_OF_ONE_KEY = frozenset({Kind.BUSY, Kind.SPENT, Kind.NOT_IN_PLAN, Kind.KEY_INVALID, Kind.KEY_DEAD})
+
+
+class CredentialChoice:
+    """What is known, for one call, of the credentials of *pool*: sets hold their names."""
+
+    __slots__ = ("_avoided", "_missing", "_only", "_owners", "_pool", "_tried")
+
+    def __init__(self, pool: CredentialPool, owners: Owners, call: UpstreamCall) -> None:
+        self._pool = pool
+        self._owners = owners
+        # Who owns what the call names, and is the only one to ask therefore.
+        self._only = call.project or owners.of_call(call)
+        # What was said to be missing, by one project or another.
+        self._missing: tuple[str, ...] = ()
+        # Nearly every call needs no more than one credential.
+        self._avoided = _NONE
+        self._tried = _NONE
+
+    def lease(self, model: str) -> Credential:
+        """Take a credential: one not tried yet, else one that may be tried again.
+
+        Raises `Failed`, for good, with what the pool raises.
+        """
+        try:
+            credential = self._lease(model)
+        except GatewayError as error:
+            kind = Kind.SPENT if error.type == "insufficient_quota" else Kind.BUSY
+            raise Failed(Fault(kind, error), final=True) from None
+        self._tried |= {credential.name}
+        return credential
+
+    def avoid(self, credential: Credential) -> None:
+        """Ask *credential* no more for the present model."""
+        self._avoided |= {credential.name}
+
+    def miss(self, credential: Credential, fault: Fault, call: UpstreamCall) -> Fault:
+        """Ask no key of this project any more: it has not what *call* names.
+
+        Gives *fault*, in the words for two projects where each has something that the other lacks.
+        """
+        message = fault.error.message
+        if message not in self._missing:
+            self._missing += (message,)
+        if len(self._missing) > 1:
+            # The client cannot use both at once.
+            reasons = " ".join(self._missing)
+            error = NotFound(f"No one project has all that this request names. {reasons}")
+            fault = replace(fault, error=error)
+        fellows = {one.name for one in self._pool.members(credential.scope)}
+        self._avoided |= fellows
+        self._tried |= fellows
+        if self._only is not None:
+            self._owners.forget(call)
+            self._only = call.project
+        return fault
+
+    def succeed(self, credential: Credential, call: UpstreamCall) -> None:
+        """Note that *credential* has all that *call* names, if another one had not."""
+        if self._missing:
+            self._owners.learn(call, credential.scope)
+
+    def forget_attempts(self) -> None:
+        """Begin anew for another model: quotas are counted for each."""
+        self._avoided = self._tried = _NONE
+
+    def verdict(self, fault: Fault, model: str) -> GatewayError:
+        """Give what the client hears of the last *fault*: one key's trouble is not that of all."""
+        is_shared = fault.kind is Kind.SHARED
+        if not is_shared and fault.kind not in _OF_ONE_KEY:
+            return fault.error
+        error = fault.error
+        outlook = self._pool.outlook(model, avoid=self._avoided, only=self._only)
+        if outlook is None and is_shared:
+            # Other keys would hear the same.
+            return error
+        if outlook is None:
+            kind = RateLimited if error.status == RateLimited.status else Unavailable
+            return kind("No credential that was tried can serve now; others may.", retry_after=1.0)
+        if type(outlook) is not type(error):
+            return outlook
+        # Gemini's own words say more.
+        error.retry_after = outlook.retry_after
+        return error
+
+    def _lease(self, model: str) -> Credential:
+        if self._tried:
+            with suppress(GatewayError):
+                return self._pool.lease(model, avoid=self._tried, only=self._only)
+        return self._pool.lease(model, avoid=self._avoided, only=self._only)

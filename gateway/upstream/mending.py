@@ -1,0 +1,48 @@
+"""What a model refuses of one call is taken out of it, and remembered once that has helped."""
+
+from gateway.exchange import Notes, UpstreamCall
+from gateway.healing import heal
+from gateway.protocols import Refusals
+
+# Google tells one refusal at a time; each is mended once, and this many of them at most.
+MOST_MENDS = 6
+_NONE: frozenset[str] = frozenset()
+
+
+class Mending:
+    """The refusals of one call. *notes* tell the client what was changed for them."""
+
+    __slots__ = ("_mended", "_notes", "_refusals", "_unproven")
+
+    def __init__(self, refusals: Refusals, notes: Notes) -> None:
+        self._refusals = refusals
+        self._notes = notes
+        self._mended = _NONE
+        # What upstream said, the model that did, and the feature that was taken out for it.
+        self._unproven: tuple[str, str, str] | None = None
+
+    def mend(self, call: UpstreamCall, message: str) -> UpstreamCall | None:
+        """Take out of *call* what *message* complains of; give None if there is nothing.
+
+        Raises `BadRequest` where the client allows no change.
+        """
+        if message in self._mended or len(self._mended) >= MOST_MENDS:
+            # What is said again was not mended by the change that it led to.
+            return None
+        healed = heal(call, message, self._notes)
+        if healed is None:
+            return None
+        self._mended |= {message}
+        if healed.feature is not None:
+            self._unproven = (message, call.model, healed.feature)
+        if self._notes.is_strict:
+            self._notes.refuse_if_any()
+        return healed.call
+
+    def prove(self, message: str | None = None) -> None:
+        """Remember what the last change was made for, unless upstream says the same *message*."""
+        if self._unproven is not None:
+            refusal, model, feature = self._unproven
+            self._unproven = None
+            if refusal != message:
+                self._refusals.learn(model, feature)
