@@ -28,7 +28,7 @@ class CredentialChoice:
         self._only = call.project or owners.of_call(call)
         # What was said to be missing, by one project or another.
         self._missing: tuple[str, ...] = ()
-        # Nearly every call needs no more than one credential.
+        # Nearly every call needs no more than one credential. Those to avoid have been tried.
         self._avoided = _NONE
         self._tried = _NONE
 
@@ -38,7 +38,10 @@ class CredentialChoice:
         Raises `Failed`, for good, with what the pool raises.
         """
         try:
-            credential = self._lease(model)
+            if self._tried:
+                credential = self._lease_again(model)
+            else:
+                credential = self._pool.lease(model, only=self._only)
         except GatewayError as error:
             kind = Kind.SPENT if error.type == "insufficient_quota" else Kind.BUSY
             raise Failed(Fault(kind, error), final=True) from None
@@ -98,8 +101,7 @@ class CredentialChoice:
         error.retry_after = outlook.retry_after
         return error
 
-    def _lease(self, model: str) -> Credential:
-        if self._tried:
-            with suppress(GatewayError):
-                return self._pool.lease(model, avoid=self._tried, only=self._only)
+    def _lease_again(self, model: str) -> Credential:
+        with suppress(GatewayError):
+            return self._pool.lease(model, avoid=self._tried, only=self._only)
         return self._pool.lease(model, avoid=self._avoided, only=self._only)
