@@ -35,6 +35,8 @@ class Server:
         self._command = [
             *(ValkeyServer(data_dir=folder)._binary_path, *words),
             *("--port", str(self.port), "--bind", "127.0.0.1"),
+            # A replica is copied to at once; by default it waits five seconds for more of them.
+            *("--repl-diskless-sync-delay", "0"),
         ]
         self.start()
 

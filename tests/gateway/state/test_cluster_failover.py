@@ -1,5 +1,6 @@
 """A real Cluster of several members: one is lost and replaced, slots wander to another."""
 
+import asyncio
 from functools import partial
 
 import pytest
@@ -15,14 +16,30 @@ pytestmark = pytest.mark.xdist_group("cluster")
 LIMITS = Limits(requests_per_day=4)
 
 
-@pytest.fixture
-async def members(tmp_path):
-    three = Three(tmp_path / "three")
+@pytest.fixture(scope="module")
+def clusters(request, tmp_path_factory):
+    """Give as many as there are tests, that become ready together: each takes seconds to."""
+    tests = [item for item in request.session.items if item.path == request.path]
+    folder = tmp_path_factory.mktemp("clusters")
+    clusters = [Three(folder / str(number)) for number in range(len(tests))]
+
+    async def join():
+        await asyncio.gather(*(three.join() for three in clusters))
+
     try:
-        await three.join()
-        yield three
+        asyncio.run(join())
+        yield iter(clusters)
     finally:
-        three.kill()
+        for three in clusters:
+            three.kill()
+
+
+@pytest.fixture
+def members(clusters):
+    """Give a Cluster that no other test has."""
+    three = next(clusters)
+    yield three
+    three.kill()
 
 
 @pytest.fixture
