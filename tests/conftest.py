@@ -1,6 +1,7 @@
 """What tests of several folders share."""
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -28,6 +29,16 @@ from tests.running import SECRET, Gateway
 
 # LiteLLM would look for prices on the internet as soon as it is imported.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Keep the collector from going through thousands of tests again and again, now and later."""
+    gc.disable()
+    found = yield
+    gc.freeze()
+    gc.enable()
+    return found
 
 
 class Valkey:

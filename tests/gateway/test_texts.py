@@ -26,8 +26,8 @@ def test_each_text_is_found_the_longest_first(texts, line, left):
 
 
 def test_texts_that_are_each_the_beginning_of_the_next():
-    pattern = any_of(b"a" * length for length in range(4, 2_000))
-    assert pattern.sub(b"_", b"a" * 1_999 + b"b") == b"_b"
+    pattern = any_of(b"a" * length for length in range(4, 1_100))
+    assert pattern.sub(b"_", b"a" * 1_099 + b"b") == b"_b"
     assert pattern.sub(b"_", b"aaa") == b"aaa"
 
 
