@@ -23,6 +23,7 @@ from gateway.database.engine import Database
 from gateway.settings import Settings
 from gateway.simulator import Simulator
 from gateway.sockets import listen
+from gateway.upstream import retry, uploads
 from tests.databases import Postgres
 from tests.discovery import SENT
 from tests.running import SECRET, Gateway
@@ -174,6 +175,13 @@ def running():
             await asyncio.sleep(0.01)
 
     return run
+
+
+@pytest.fixture
+def impatient(monkeypatch) -> None:
+    """Have the gateway wait next to nothing before another attempt and between looks at a file."""
+    monkeypatch.setattr(retry, "BASE_S", 0.01)
+    monkeypatch.setattr(uploads, "_POLL_S", (0.01,))
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from tests.faults.scripted import (
 )
 from tests.running import SECRET, settings_for
 
+pytestmark = pytest.mark.usefixtures("impatient")
 GOOD_WHOLE = answer(200, LAST)
 GOOD_STREAM = stream(event("Hel"), event("lo "), LAST)
 QUOTA = "type.googleapis.com/google.rpc.QuotaFailure"

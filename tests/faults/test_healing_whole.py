@@ -12,6 +12,7 @@ from tests.faults.refusals import NEW, REFUSALS, WEATHER
 from tests.faults.scripted import LAST, ScriptedUpstream, answer, refusal, stream
 from tests.running import LICENSE, settings_for
 
+pytestmark = pytest.mark.usefixtures("impatient")
 BODY = {"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "hi"}]}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
 HISTORY = {

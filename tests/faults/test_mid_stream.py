@@ -26,6 +26,7 @@ from tests.faults.scripted import (
 )
 from tests.running import settings_for
 
+pytestmark = pytest.mark.usefixtures("impatient")
 HELLO = chunk(data(event("Hello")))
 OVERLOADED = {"error": {"code": 503, "status": "UNAVAILABLE", "message": "overloaded"}}
 RAW = data(event("äöü漢字"))

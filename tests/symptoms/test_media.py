@@ -11,6 +11,7 @@ from tests.gateway.media.samples import sample
 from tests.running import settings_for
 from tests.symptoms.told import ask, says
 
+pytestmark = pytest.mark.usefixtures("impatient")
 TEXT = {"type": "text", "text": "What is it?"}
 DRAWING = "gemini-3-pro-image"
 

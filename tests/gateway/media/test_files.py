@@ -7,10 +7,10 @@ import pytest
 
 from gateway.errors import InvalidMedia, UpstreamAuth
 from gateway.media.files import FilesClient
-from gateway.upstream import uploads
 from gateway.upstream.credential import Credential
 from tests.gateway.media.files_api import files_api
 
+pytestmark = pytest.mark.usefixtures("impatient")
 DATA = os.urandom(1_000_000)
 
 
@@ -23,11 +23,6 @@ async def api():
 @pytest.fixture
 def client(api):
     return FilesClient(api.lent)
-
-
-@pytest.fixture(autouse=True)
-def _quick_polls(monkeypatch):
-    monkeypatch.setattr(uploads, "_POLL_S", (0.01,))
 
 
 def store(client: FilesClient, project: str | None = None, mime: str = "video/mp4", data=DATA):

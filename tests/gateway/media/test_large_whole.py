@@ -11,6 +11,7 @@ from gateway.simulator.faults import Fault
 from tests.gateway.media.samples import sample
 from tests.running import SECRET, settings_for
 
+pytestmark = pytest.mark.usefixtures("impatient")
 KEYS = ("key-1", "key-2", "key-3")
 VIDEO = sample("mp4") + bytes(300_000)
 OURS = "cachedContents/ours"

@@ -17,6 +17,7 @@ from gateway.simulator.received import Received
 from tests.gateway.media.samples import ALIASES, PDF, REFUSED, TAKEN, sample
 from tests.gateway.media.web import answer, running
 
+pytestmark = pytest.mark.usefixtures("impatient")
 GONE = Replacement(model="gemini-3.1-flash-lite")
 
 

@@ -3,20 +3,15 @@
 import pytest
 
 from gateway.errors import RateLimited, UpstreamError
-from gateway.upstream import retry
 from gateway.upstream.answer import Failed
 from gateway.upstream.breaker import HOST
 from gateway.upstream.credential import Credential
 from gateway.upstream.errands import Errand
 from gateway.upstream.faults import Fault, Kind
 
+pytestmark = pytest.mark.usefixtures("impatient")
 NAME = "the errand"
 KEYS = ("k1", "k2", "k3", "k4")
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    monkeypatch.setattr(retry, "BASE_S", 0.01)
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ import pytest
 
 from gateway.errors import InvalidMedia, RateLimited, UpstreamAuth, UpstreamError, UpstreamTimeout
 from gateway.media.data_url import Base64Window
-from gateway.upstream import retry, uploads
+from gateway.upstream import retry
 from tests.gateway.media.files_api import FilesApi, files_api
 
+pytestmark = pytest.mark.usefixtures("impatient")
 MB = 1_000_000
 DATA = os.urandom(20 * MB)
 STEP = 8_388_608
@@ -23,12 +24,6 @@ STEP = 8_388_608
 async def api():
     async with files_api() as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    monkeypatch.setattr(uploads, "_POLL_S", (0.01,))
-    monkeypatch.setattr(retry, "BASE_S", 0.01)
 
 
 async def upload(api: FilesApi, data=DATA, mime: str = "video/mp4"):
