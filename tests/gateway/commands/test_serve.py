@@ -9,7 +9,9 @@ from pathlib import Path
 import aiohttp
 import orjson
 import pytest
+from click.testing import CliRunner
 
+from gateway.commands import main
 from gateway.settings import Settings
 from gateway.sockets import listen
 
@@ -90,27 +92,40 @@ async def test_a_good_configuration_is_told_so(gateway, arguments):
     assert out.startswith("The configuration is good: 1 credentials, 1 fixed licenses")
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("", "python -m gateway demo"),
-        ("[server]\nprot = 1", "server.prot: unknown option; did you mean 'port'?"),
-        (
-            COMPLETE + '[[middlewares]]\nuse = "middlewares.payload:Payload"\nx = 1',
-            "middlewares[0]:",
-        ),
-        (COMPLETE + '[[middlewares]]\nuse = "middlewares.translation:Translation"', "requires"),
-        (COMPLETE.replace("port = 0", "workers = 2"), "server.workers"),
-        (COMPLETE + '[state]\nurl = "http://h"', "state.url: must begin with one of redis, "),
-        (COMPLETE + '[state]\nurl = "redis://h:port"', "state.url: "),
-        (COMPLETE + '[state]\nurl = "redis+sentinel:///x"', "state.url: a Sentinel's address"),
-        (COMPLETE + '[state]\nnamespace = "a{b}"', "state.namespace: "),
-        *WRONG,
-    ],
-)
-@pytest.mark.parametrize("check", [(), ("--check",)])
-async def test_a_wrong_configuration_ends_the_start_with_one_line(gateway, text, says, check):
-    status, out, err = await ended(await gateway(text, *check))
+ALL_WRONG = [
+    ("", "python -m gateway demo"),
+    ("[server]\nprot = 1", "server.prot: unknown option; did you mean 'port'?"),
+    (
+        COMPLETE + '[[middlewares]]\nuse = "middlewares.payload:Payload"\nx = 1',
+        "middlewares[0]:",
+    ),
+    (COMPLETE + '[[middlewares]]\nuse = "middlewares.translation:Translation"', "requires"),
+    (COMPLETE.replace("port = 0", "workers = 2"), "server.workers"),
+    (COMPLETE + '[state]\nurl = "http://h"', "state.url: must begin with one of redis, "),
+    (COMPLETE + '[state]\nurl = "redis://h:port"', "state.url: "),
+    (COMPLETE + '[state]\nurl = "redis+sentinel:///x"', "state.url: a Sentinel's address"),
+    (COMPLETE + '[state]\nnamespace = "a{b}"', "state.namespace: "),
+    *WRONG,
+]
+
+
+@pytest.mark.parametrize(("text", "says"), ALL_WRONG)
+async def test_a_wrong_configuration_ends_the_start_with_one_line(gateway, text, says):
+    is_told_in_one_line(*await ended(await gateway(text)), says)
+
+
+@pytest.mark.parametrize(("text", "says"), ALL_WRONG)
+def test_a_check_tells_the_same(tmp_path, monkeypatch, text, says):
+    """No process of its own: the starts above are some."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("GEMINI_API_KEY", "GATEWAY_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    Path("config.toml").write_text(text)
+    result = CliRunner().invoke(main, ["--check"])
+    is_told_in_one_line(result.exit_code, result.stdout, result.stderr, says)
+
+
+def is_told_in_one_line(status: int, out: str, err: str, says: str) -> None:
     assert (status, out) == (78, "")
     assert err.startswith("gateway: ")
     assert says in err
