@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import dataclass
+from functools import cache
 
 import aiohttp
 import msgspec
@@ -31,8 +32,12 @@ def settings_for(url: str, *, keys=("key-1",), **sections) -> Settings:
         "licenses": [{"id": "tester", "key": LICENSE}],
         "database": {"url": "sqlite+aiosqlite://"},
     } | sections
-    base = msgspec.to_builtins(read(None, {}))
-    return msgspec.convert(_merge(base, tree), Settings, strict=False)
+    return msgspec.convert(_merge(_defaults(), tree), Settings, strict=False)
+
+
+@cache
+def _defaults() -> dict:
+    return msgspec.to_builtins(read(None, {}))
 
 
 def _merge(below, above):
