@@ -286,7 +286,7 @@ async def test_an_upstream_that_never_begins_is_a_504(running, streaming):
         assert (status, error["code"]) == (504, "upstream_timeout")
         assert len(upstream.seen) == 2
         for seen in upstream.seen:
-            await asyncio.wait_for(seen.gone.wait(), 1)
+            await asyncio.wait_for(seen.gone.wait(), 4)
 
 
 async def test_no_attempt_outlives_the_deadline(running):
@@ -361,7 +361,7 @@ async def test_an_upstream_without_a_head_is_overtaken_by_a_second_attempt(runni
         status, _, _ = await ask(gateway, streaming=streaming)
         assert status == 200
         assert len(set(upstream.keys)) == len(upstream.seen) == 2
-        await asyncio.wait_for(upstream.seen[0].gone.wait(), 1)
+        await asyncio.wait_for(upstream.seen[0].gone.wait(), 4)
 
 
 @pytest.mark.parametrize("name", ["html 200", "internal", "reset", "overloaded"])

@@ -63,8 +63,8 @@ async def test_what_a_client_that_left_has_used_is_booked(running):
             async with gateway.post(stream=True) as response:
                 await response.content.readuntil(b"Hello")
                 response.close()
-            await asyncio.wait_for(upstream.seen[0].gone.wait(), 1)
-            async with asyncio.timeout(2):
+            await asyncio.wait_for(upstream.seen[0].gone.wait(), 4)
+            async with asyncio.timeout(5):
                 while not (asked := [line for line in lines if line["event"] == "request"]):
                     await gateway.tick()
     assert asked[0]["client_gone"] is True

@@ -237,12 +237,14 @@ async def test_a_request_runs_until_the_client_has_read_its_answer(serve_app, di
     drain = Drain()
     port, server = await serve_app(app_of(large), drain=drain)
     reader, _ = await dial(port, GET)
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(5):
+        while not drain.count:
+            await asyncio.sleep(0.01)
     drain.begin()
     assert not await drain.finished(0.05)
     await answered(reader)
-    assert await drain.finished(1)
-    await asyncio.wait_for(server.sent(), 1)
+    assert await drain.finished(5)
+    await asyncio.wait_for(server.sent(), 5)
 
 
 @pytest.mark.parametrize("fields", [b"", b"Connection: upgrade\r\nUpgrade: h2c\r\n"])

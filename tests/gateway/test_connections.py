@@ -122,17 +122,22 @@ def test_the_cap_leaves_descriptors_for_upstream(configured, descriptors, cap):
 
 
 async def test_what_was_written_before_the_end_of_a_request_is_waited_for_too(serve_app, dial):
+    handled = asyncio.Event()
+
     async def hasty(request: web.Request) -> web.Response:
+        handled.set()
         request.transport.set_write_buffer_limits(high=1 << 30)
         return web.Response(body=b"x" * 20_000_000)
 
     drain = Drain()
     port, server = await serve_app(app_of(hasty), drain=drain)
     reader, _ = await dial(port, GET)
-    await asyncio.sleep(0.1)
-    assert drain.count == 0
+    async with asyncio.timeout(5):
+        await handled.wait()
+        while drain.count:
+            await asyncio.sleep(0.01)
     sent = asyncio.create_task(server.sent())
     await asyncio.sleep(0.05)
     assert not sent.done()
     await answered(reader)
-    await asyncio.wait_for(sent, 1)
+    await asyncio.wait_for(sent, 5)

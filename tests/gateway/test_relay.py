@@ -105,7 +105,7 @@ async def test_events_are_relayed_as_they_come(running):
         gateway.post(stream=True) as response,
     ):
         role = await response.content.readuntil(b"\n\n")
-        first = await asyncio.wait_for(response.content.readuntil(b"\n\n"), 2)
+        first = await asyncio.wait_for(response.content.readuntil(b"\n\n"), 4)
         assert b'"role":"assistant"' in role
         assert b'"content":"first"' in first
         upstream.release.set()
@@ -184,7 +184,7 @@ async def test_at_the_bound_everybody_is_told(running, streaming):
             else:
                 assert status == 503
         for seen in upstream.seen:
-            await asyncio.wait_for(seen.gone.wait(), 1)
+            await asyncio.wait_for(seen.gone.wait(), 4)
 
 
 async def test_a_stream_takes_no_share_of_the_bound_on_bodies_once_it_runs(running):

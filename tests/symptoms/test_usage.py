@@ -79,7 +79,7 @@ async def test_a_stream_that_is_cut_is_booked_with_the_counts_of_its_last_event(
             upstream.release.set()
         if code is None:
             response.close()
-            await asyncio.wait_for(upstream.seen[0].gone.wait(), 1)
+            await asyncio.wait_for(upstream.seen[0].gone.wait(), 4)
         else:
             seen += await response.read()
             assert f'"code":"{code}"'.encode() in seen

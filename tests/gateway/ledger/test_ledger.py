@@ -165,7 +165,7 @@ async def test_during_an_outage_rows_go_to_disk_without_asking_the_database_firs
     ledger._writer.outage = True
     ledger.book(row(1))
     async with database.writing():
-        await asyncio.wait_for(ledger.flush(), 2)
+        await asyncio.wait_for(ledger.flush(), 4)
     assert len(list((tmp_path / "s").iterdir())) == 1
     await ledger.close()
     assert await count(database) == 1

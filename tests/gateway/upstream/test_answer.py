@@ -112,7 +112,7 @@ async def test_breaks_are_told_by_kind(ending, error):
 
 async def test_while_nobody_reads_nothing_is_silent():
     script = [SSE, chunk(data(event("a"))), 0.05, chunk(data(event("b"))), 0.5, *stream(LAST)[1:]]
-    async with answered(*script, idle_s=0.2) as one:
+    async with answered(*script, idle_s=0.4) as one:
         await one.begin()
         seen = await anext(one) + await anext(one)
         await asyncio.sleep(0.6)
@@ -132,12 +132,12 @@ async def test_what_is_no_event_does_not_end_a_silence(noise):
 async def test_the_watch_fires_after_silence_only():
     fired = asyncio.Event()
     loop = asyncio.get_running_loop()
-    watch = Watch(loop, 0.2, fired.set)
-    for _ in range(4):
-        await asyncio.sleep(0.1)
+    watch = Watch(loop, 0.4, fired.set)
+    for _ in range(12):
+        await asyncio.sleep(0.05)
         watch.touch()
     assert not fired.is_set()
-    await asyncio.wait_for(fired.wait(), 2)
+    await asyncio.wait_for(fired.wait(), 5)
 
 
 async def test_a_stopped_watch_never_fires():

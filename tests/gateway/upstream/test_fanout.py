@@ -68,7 +68,7 @@ async def test_leaving_early_cuts_every_copy(gemini):
             async for _ in batches:
                 break
         for seen in scripted.seen:
-            await asyncio.wait_for(seen.gone.wait(), 1)
+            await asyncio.wait_for(seen.gone.wait(), 4)
         assert upstream.pool.credentials[0].leases == 0
 
 
@@ -83,7 +83,7 @@ async def test_who_is_cancelled_while_leaving_cuts_every_copy(gemini):
         leaving.cancel()
         await asyncio.wait([leaving])
         for seen in scripted.seen:
-            await asyncio.wait_for(seen.gone.wait(), 1)
+            await asyncio.wait_for(seen.gone.wait(), 4)
         assert upstream.pool.credentials[0].leases == 0
 
 
@@ -93,7 +93,7 @@ async def test_an_event_of_a_strange_shape_ends_the_whole(gemini, candidates):
     async with ScriptedUpstream(script) as scripted:
         upstream = await gemini(scripted.url)
         with pytest.raises(UpstreamError):
-            await asyncio.wait_for(collect(upstream), 2)
+            await asyncio.wait_for(collect(upstream), 4)
         assert upstream.pool.credentials[0].leases == 0
 
 

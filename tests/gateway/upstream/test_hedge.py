@@ -112,7 +112,8 @@ async def test_leaving_again_while_the_loser_ends_loses_no_success():
 
     hedging = hedged(attempt, after_s=0.01, allowed=lambda: True, discard=discarded.append)
     task = asyncio.create_task(hedging)
-    await asyncio.sleep(0.03)
+    while len(began) < 2:
+        await asyncio.sleep(0.001)
     task.cancel()
     with suppress(asyncio.CancelledError):
         discarded.append(await task)
@@ -120,9 +121,10 @@ async def test_leaving_again_while_the_loser_ends_loses_no_success():
 
 
 async def test_a_success_after_leaving_is_discarded():
-    discarded = []
+    discarded, began = [], []
 
     async def attempt():
+        began.append(None)
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(5)
         await asyncio.sleep(0.01)
@@ -130,9 +132,12 @@ async def test_a_success_after_leaving_is_discarded():
 
     hedging = hedged(attempt, after_s=0.01, allowed=lambda: True, discard=discarded.append)
     task = asyncio.create_task(hedging)
-    await asyncio.sleep(0.02)
+    while len(began) < 2:
+        await asyncio.sleep(0.001)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.sleep(0.03)
+    async with asyncio.timeout(5):
+        while len(discarded) < 2:
+            await asyncio.sleep(0.001)
     assert discarded == ["late", "late"]
