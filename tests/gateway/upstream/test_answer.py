@@ -104,7 +104,7 @@ async def test_an_error_comes_after_the_events_of_the_same_read(error, kind):
     ],
 )
 async def test_breaks_are_told_by_kind(ending, error):
-    async with answered(SSE, chunk(data(event("a"))), 0.05, *ending, idle_s=0.2) as one:
+    async with answered(SSE, chunk(data(event("a"))), 0.05, *ending, idle_s=0.5) as one:
         await one.begin()
         with pytest.raises(error):
             await rest(one)
@@ -151,7 +151,8 @@ async def test_what_came_while_the_process_was_busy_is_no_silence():
     """Who reads wakes a turn of the loop after the socket was read: a timer is quicker."""
     loop = asyncio.get_running_loop()
     fired: list[int] = []
-    watch = Watch(loop, 0.1, lambda: fired.append(1))
+    watch = Watch(loop, 0.3, lambda: fired.append(1))
+    free = asyncio.Event()
     reader, writer = socket.socketpair()
     reader.setblocking(False)
 
@@ -161,14 +162,17 @@ async def test_what_came_while_the_process_was_busy_is_no_silence():
 
     def block() -> None:
         writer.send(b"x")
-        time.sleep(0.15)
+        time.sleep(0.4)
+        free.set()
 
     loop.add_reader(reader, read)
     loop.call_later(0.05, block)
-    await asyncio.sleep(0.26)
+    await free.wait()
+    await asyncio.sleep(0.02)
     assert not fired
-    await asyncio.sleep(0.2)
-    assert fired
+    async with asyncio.timeout(5):
+        while not fired:
+            await asyncio.sleep(0.02)
     loop.remove_reader(reader)
     reader.close()
     writer.close()
