@@ -30,6 +30,13 @@ SCRIPTS = {
 STREAMS = ("stream", "broken", "failing in mid-stream")
 
 
+@pytest.fixture(autouse=True)
+def _nothing_older() -> None:
+    """Keep collections short: what was there before a test is none of its garbage."""
+    gc.collect()
+    gc.freeze()
+
+
 @contextmanager
 def collecting():
     """Give a list that holds, at the end, what nothing but the collector would have freed."""
