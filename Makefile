@@ -12,9 +12,9 @@ demo: $(VENV)/.run
 run: $(VENV)/.run
 	$(BIN)/python -m gateway serve --config $(CONFIG)
 
-# pytest's status 5 means that no test is marked so. The run that says most comes last.
-# The tests start hundreds of processes: none is to compile all modules anew.
+# Tests start hundreds of processes: none of them is to compile all modules anew.
 test: export PYTHONDONTWRITEBYTECODE =
+# pytest's status 5 means that no test is marked so. The run that says most comes last.
 test: $(VENV)/.test lint
 	$(BIN)/python -m pytest -q -m "serial and not soak" || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not serial and not soak"
