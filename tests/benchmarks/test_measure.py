@@ -10,7 +10,7 @@ from benchmarks.scenarios import Scenario
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc) here")
 RELAY = next(target for target in targets.ALL if target.name == "relay")
-STREAMS = Scenario("streams", "stream", 4, events=7, seconds=0.3, warm_s=0.1)
+STREAMS = Scenario("streams", "stream", 4, events=7, seconds=1.0, warm_s=0.1)
 
 
 @pytest.fixture(scope="module")

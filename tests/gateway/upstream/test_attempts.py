@@ -298,7 +298,7 @@ async def test_a_probe_for_which_no_key_is_left_is_made_by_the_next_one(gemini, 
         upstream = await gemini(scripted.url)
         (only,) = upstream.pool.credentials
         open_circuit(upstream, name)
-        upstream.pool.report(only, "old", Fault(Kind.BUSY, RateLimited("no"), 0.4))
+        upstream.pool.report(only, "old", Fault(Kind.BUSY, RateLimited("no"), 0.2))
         await asyncio.sleep(0.02)
         with pytest.raises(RateLimited):
             await ask(upstream)
