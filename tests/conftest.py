@@ -198,7 +198,7 @@ def running(tables, monkeypatch):
         finally:
             await runner.cleanup()
             # Sockets are closed a turn of the loop after they are told to.
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.01)
 
     return run
 

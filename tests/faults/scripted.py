@@ -104,7 +104,7 @@ class ScriptedUpstream:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         # Sockets are closed a turn of the loop after they are told to, those of clients too.
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0.01)
 
     def hang_up(self) -> None:
         """Close the connections that wait for a next request, or for anything."""
