@@ -26,6 +26,7 @@ from gateway.drain import Drain
 from gateway.keys import DRAIN, METRICS, RELOADERS
 from gateway.log import Output, secrets_of
 from gateway.loop_errors import LoopErrors
+from gateway.loop_watch import watched
 from gateway.machine import give_back_memory
 from gateway.settings import Settings
 from gateway.sockets import BACKLOG, queued, where
@@ -87,8 +88,9 @@ class Service:
                 # What is still being opened takes over nothing.
                 async with self._reloading:
                     admin_runner = await self._started(runner, app)
-                await self._stop.wait()
-                await self._drain(runner, app[DRAIN])
+                with watched(loop):
+                    await self._stop.wait()
+                    await self._drain(runner, app[DRAIN])
                 await admin_runner.cleanup()
             finally:
                 await self._cleaned(runner)

@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
+from types import FrameType
 from typing import Any
 
 import orjson
@@ -103,8 +104,16 @@ def place(error: BaseException) -> str:
 
     Its text is left out: it may quote the request.
     """
-    frames = traceback.extract_tb(error.__traceback__)[-MAX_FRAMES:]
-    return " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))
+    return _calls(traceback.extract_tb(error.__traceback__))
+
+
+def stack(frame: FrameType) -> str:
+    """Give where *frame* is at work, as `place` does for errors."""
+    return _calls(traceback.extract_stack(frame))
+
+
+def _calls(frames: traceback.StackSummary) -> str:
+    return " < ".join(f"{one.filename}:{one.lineno}" for one in reversed(frames[-MAX_FRAMES:]))
 
 
 def _dumps(values: EventDict) -> bytes:
