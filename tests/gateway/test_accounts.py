@@ -170,8 +170,10 @@ async def test_a_license_that_cannot_be_judged_any_more_gets_503_with_the_reason
     async with running(settings) as gateway:
 
         async def asked(key):
+            body = {"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "hi"}]}
             headers = {"Authorization": key}
-            async with gateway.session.get(f"{gateway.url}/v1/models", headers=headers) as response:
+            url = f"{gateway.url}/v1/chat/completions"
+            async with gateway.session.post(url, json=body, headers=headers) as response:
                 return response, await response.json()
 
         assert (await asked("license-of-carol"))[0].status == 200
