@@ -21,20 +21,20 @@ def _count(value: Any) -> None:
         raise BadRequest("This is out of range.", code="invalid_value")
 
 
-def _either(known: dict[str, Check]) -> dict[str, Check]:
+def _both_spellings(known: dict[str, Check]) -> dict[str, Check]:
     """Give *known* in both spellings that Google's JSON takes."""
     return known | {snake(name): check for name, check in known.items()}
 
 
 # Only what limits and relay read of it: the rest is for Gemini to judge.
-_config = _either(
+_config = _both_spellings(
     {"maxOutputTokens": _count, "candidateCount": _count, "responseModalities": items(a(str))}
 )
 _payload = fields(
     {
         "model": a(str, blank=False),
         "action": anything,
-        **_either({"generationConfig": fields(_config)}),
+        **_both_spellings({"generationConfig": fields(_config)}),
         "requests": items(a(dict)),
     },
     required=_ADDRESS,
@@ -55,18 +55,18 @@ def call(payload: Json, known: Known) -> UpstreamCall:
 
     A name with a suffix means nothing here, where thinking is set in the body: it goes up as it is.
     """
-    asked = payload["model"]
-    is_plain = models.base_name(asked) == asked
-    model = known.model if is_plain and known.model else asked
+    requested = payload["model"]
+    is_plain = models.base_name(requested) == requested
+    model = known.model if is_plain and known.model else requested
     body = {
         name: value for name, value in payload.items() if name not in _ADDRESS and value is not None
     }
-    if model != asked:
+    if model != requested:
         if "requests" in body:
-            body["requests"] = [_renamed(text, asked, model) for text in body["requests"]]
+            body["requests"] = [_renamed(text, requested, model) for text in body["requests"]]
         for name in _COUNTED:
             if isinstance(body.get(name), dict):
-                body[name] = _renamed(body[name], asked, model)
+                body[name] = _renamed(body[name], requested, model)
     stream = payload["action"] == "streamGenerateContent"
     return UpstreamCall(
         model=model,
@@ -77,8 +77,8 @@ def call(payload: Json, known: Known) -> UpstreamCall:
     )
 
 
-def _renamed(inner: Json, asked: str, model: str) -> Json:
-    """Give the *inner* request with *model* for the alias that was *asked* for."""
-    if inner.get("model") not in (asked, f"models/{asked}"):
+def _renamed(inner: Json, requested: str, model: str) -> Json:
+    """Give the *inner* request with *model* for the alias that was *requested* for."""
+    if inner.get("model") not in (requested, f"models/{requested}"):
         return inner
     return {**inner, "model": f"models/{model}"}

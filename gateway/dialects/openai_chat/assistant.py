@@ -41,7 +41,7 @@ def turn(translating: Translating, message: Json, index: int) -> list[Json]:
     if not _PLAIN.issuperset(message):
         by_call, signature = turns.carried_by_message(message)
         calls = function_calls(translating, message, by_call)
-    visible = _visible(translating, message, index)
+    visible = _visible_parts(translating, message, index)
     parts = _restored(translating, message, index, visible, calls)
     if parts is None:
         parts = visible
@@ -64,15 +64,15 @@ _PLAIN = _TEXT_ONLY | {"refusal"}
 
 def function_calls(translating: Translating, message: Json, by_call: dict[str, str]) -> list[Json]:
     """Give the calls of *message* as parts; *by_call* holds the signatures carried beside them."""
-    made = [_call(translating, call, by_call) for call in message.get("tool_calls") or ()]
+    parts = [_call(translating, call, by_call) for call in message.get("tool_calls") or ()]
     legacy = message.get("function_call")
     if legacy:
         # The gateway's own answer of several calls has the first one here.
-        made.insert(0, _call(translating, {"function": legacy}, by_call))
-    return made
+        parts.insert(0, _call(translating, {"function": legacy}, by_call))
+    return parts
 
 
-def shown(message: Json, index: int, media: Media, marks: Marks) -> tuple[str, list[str]]:
+def visible_content(message: Json, index: int, media: Media, marks: Marks) -> tuple[str, list[str]]:
     """Give all the visible text of the assistant *message* at *index*, and its images' keys.
 
     *media* are those of the whole conversation; looking for images takes from *marks*.
@@ -82,7 +82,7 @@ def shown(message: Json, index: int, media: Media, marks: Marks) -> tuple[str, l
         return body, []
     texts: list[str] = []
     images: list[str] = []
-    for part in _shown_parts(message, index, media, marks):
+    for part in _texts_and_images(message, index, media, marks):
         if "text" in part:
             texts.append(part["text"])
         else:
@@ -90,18 +90,18 @@ def shown(message: Json, index: int, media: Media, marks: Marks) -> tuple[str, l
     return "".join(texts), images
 
 
-def _shown_parts(message: Json, index: int, media: Media, marks: Marks) -> Iterator[Json]:
+def _texts_and_images(message: Json, index: int, media: Media, marks: Marks) -> Iterator[Json]:
     body = message.get("content") or ()
     for at, part in enumerate([{"type": "text", "text": body}] if isinstance(body, str) else body):
         blob = media.get((index, at)) if content.has_media([part]) else None
         if blob is not None and blob.data is not None:
             yield inline(blob)
         for text in content.texts([part]):
-            yield from _pieces({"text": text}, marks)
+            yield from _with_images_split({"text": text}, marks)
     for image in message.get("images") or ():
-        made = _image_beside(image, marks)
-        if made is not None:
-            yield made
+        image_part = _image_beside(image, marks)
+        if image_part is not None:
+            yield image_part
 
 
 def _image_beside(image: Json, marks: Marks) -> Json | None:
@@ -132,31 +132,33 @@ def _call(translating: Translating, call: Json, by_call: dict[str, str]) -> Json
     native: Json = {"name": wire_name(name), "args": args}
     # An id goes back exactly when the call came with one; when that is not known, to models whose
     # calls all have one.
-    told = memory.get("i") if memory is not None else call_id if translating.can.call_ids else None
-    if told:
-        native = {"id": told, **native}
-    made: Json = {"functionCall": native}
+    native_id = (
+        memory.get("i") if memory is not None else call_id if translating.can.call_ids else None
+    )
+    if native_id:
+        native = {"id": native_id, **native}
+    part: Json = {"functionCall": native}
     if memory is None or turns.is_of(memory, translating.name.base):
         signature = (memory or {}).get("s") or turns.carried(call) or by_call.get(call_id)
         if signature:
-            made["thoughtSignature"] = signature
+            part["thoughtSignature"] = signature
     elif "s" in memory:
         translating.notes.adjust("thought_signature", "dropped", "other_model")
-    return made
+    return part
 
 
-def _arguments(told: Any) -> Json:
+def _arguments(arguments: Any) -> Json:
     """Give the arguments of a call, which Gemini wants as an object."""
-    if not isinstance(told, str | None):
-        if not is_shallow(told):
+    if not isinstance(arguments, str | None):
+        if not is_shallow(arguments):
             raise BadRequest("These arguments are nested too deeply.", param="messages")
-        return told if isinstance(told, dict) else {"input": told}
-    if not told:
+        return arguments if isinstance(arguments, dict) else {"input": arguments}
+    if not arguments:
         return {}
-    value = results.parse_object(told)
+    value = results.parse_object(arguments)
     if value is not None:
         return value
-    return {"input": told} if told.strip() else {}
+    return {"input": arguments} if arguments.strip() else {}
 
 
 def _restored(
@@ -166,11 +168,11 @@ def _restored(
     memories = translating.known.memories
     if not memories:
         return None
-    told, keys = shown(message, index, translating.known.media, translating.marks)
+    text, keys = visible_content(message, index, translating.known.media, translating.marks)
     images = _sign_images(translating, visible, keys)
     if images is None:
         return None
-    key = turns.text_key(told, keys, turns.question(translating.payload["messages"], index))
+    key = turns.text_key(text, keys, turns.question(translating.payload["messages"], index))
     if key is None and message.get("tool_calls"):
         key = memory_key(message["tool_calls"][0])
     entry = turns.read(memories, key) or {}
@@ -197,25 +199,25 @@ def _sign_images(
     return [visible[at] for at in places]
 
 
-def _visible(translating: Translating, message: Json, index: int) -> list[Json]:
+def _visible_parts(translating: Translating, message: Json, index: int) -> list[Json]:
     """Give the parts that the client sees and sends back: texts and images."""
     parts: list[Json] = []
     for part in content.parts(translating, message.get("content"), index):
-        parts += _pieces(part, translating.marks)
+        parts += _with_images_split(part, translating.marks)
     if message.get("refusal"):
         parts.append({"text": message["refusal"]})
     if message.get("audio"):
         parts += _spoken(translating, message["audio"], index)
     for at, image in enumerate(message.get("images") or ()):
-        made = _image_beside(image, translating.marks)
-        if made is not None:
-            parts.append(made)
+        image_part = _image_beside(image, translating.marks)
+        if image_part is not None:
+            parts.append(image_part)
         else:
             translating.notes.drop(f"messages[{index}].images[{at}]")
     return parts
 
 
-def _pieces(part: Json, marks: Marks) -> Iterable[Json]:
+def _with_images_split(part: Json, marks: Marks) -> Iterable[Json]:
     is_mixed = IMAGE_MARK in part.get("text", "")
     return split_images(part["text"], marks) if is_mixed else (part,)
 

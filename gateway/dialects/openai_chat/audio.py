@@ -107,8 +107,8 @@ def join(deltas: list[Json]) -> Json:
 def _samples(kind: str, parameters: str, data: bytes) -> tuple[Sound | None, bytes]:
     """Give how the 16 bit samples in *data* are to be read, and them; None if it holds none."""
     if kind in _PCM:
-        told = dict(item.strip().split("=", 1) for item in parameters.split(";") if "=" in item)
-        sound = Sound(int(told.get("rate", _RATE)), int(told.get("channels", 1)))
+        values = dict(item.strip().split("=", 1) for item in parameters.split(";") if "=" in item)
+        sound = Sound(int(values.get("rate", _RATE)), int(values.get("channels", 1)))
         if not (0 < sound.rate <= _MAX_RATE and sound.channels in {1, 2}):
             raise ValueError(f"no sound is like this: {sound}")
         return sound, data

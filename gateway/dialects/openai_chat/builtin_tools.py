@@ -40,29 +40,29 @@ def take_hosted(tools: Tools, translating: Translating, tool: Json, path: str) -
     """Take a tool that OpenAI hosts, too: its type is the name, its settings are OpenAI's."""
     kind = tool["type"]
     name = BUILTIN_NAMES[kind]
-    given = tool.get(kind) if isinstance(tool.get(kind), dict) else tool
-    add(tools, translating, name, _hosted(translating, name, given or {}, path), path)
+    settings = tool.get(kind) if isinstance(tool.get(kind), dict) else tool
+    add(tools, translating, name, _hosted_settings(translating, name, settings or {}, path), path)
 
 
 def take_native(tools: Tools, translating: Translating, tool: Json, path: str) -> None:
     """Take a tool in Gemini's own form: its name is the key."""
-    found = False
+    has_builtin = False
     for key, value in tool.items():
         name = BUILTIN_NAMES.get(key)
         if name is not None:
-            found = True
-            told = value if value is not None else {}
-            add(tools, translating, name, told, f"{path}.{key}")
-    if not found:
+            has_builtin = True
+            settings = value if value is not None else {}
+            add(tools, translating, name, settings, f"{path}.{key}")
+    if not has_builtin:
         translating.notes.drop(path)
         return
     for key in tool.keys() - BUILTIN_NAMES.keys() - {"type"}:
         translating.notes.drop(f"{path}.{key}")
 
 
-def add(tools: Tools, translating: Translating, name: str, told: Any, path: str) -> None:
-    """Add the tool *name* with the settings *told* at *path*."""
-    fitted = native.fit(told, native.BUILTINS[name], path, translating.notes)
+def add(tools: Tools, translating: Translating, name: str, settings: Any, path: str) -> None:
+    """Add the tool *name* with the settings *settings* at *path*."""
+    fitted = native.fit(settings, native.BUILTINS[name], path, translating.notes)
     if NEEDS.get(name, "") not in ("", *fitted):
         if name == "computerUse":
             fitted["environment"] = "ENVIRONMENT_BROWSER"
@@ -82,13 +82,13 @@ def take_search(tools: Tools, translating: Translating) -> None:
             translating.notes.drop(f"web_search_options.{name}")
 
 
-def _hosted(translating: Translating, name: str, tool: Json, path: str) -> Json:
+def _hosted_settings(translating: Translating, name: str, tool: Json, path: str) -> Json:
     """Give those settings of a hosted *tool* that Gemini's own knows; the others are noted."""
-    told: Json = {}
+    settings: Json = {}
     for key, value in tool.items():
         wire = _HOSTED_NAMES.get(key) or native.camel(key)
         if wire in native.BUILTINS[name]:
-            told[wire] = value
+            settings[wire] = value
         elif value is not None and (key, value) not in _MEANINGLESS and key != "type":
             translating.notes.drop(f"{path}.{key}")
-    return told
+    return settings

@@ -73,14 +73,14 @@ def _call_id(choice: Choice, native: str | None) -> str:
     number of earlier calls counts, because a client may send one request id again and again.
     """
     used = {call.get("id") for call in choice.calls}
-    taken = choice.asked.taken
-    if native and native not in used and native not in taken:
+    earlier = choice.asked.taken
+    if native and native not in used and native not in earlier:
         return native
-    seed = f"{choice.asked.exchange_id}/{choice.asked.created}/{len(taken)}"
+    seed = f"{choice.asked.exchange_id}/{choice.asked.created}/{len(earlier)}"
     number = len(choice.calls)
     while True:
         digest = blake2b(f"{seed}/{choice.index}/{number}".encode(), digest_size=12)
-        made = f"call_{digest.hexdigest()}"
-        if made not in used and made not in taken:
-            return made
+        call_id = f"call_{digest.hexdigest()}"
+        if call_id not in used and call_id not in earlier:
+            return call_id
         number += 1

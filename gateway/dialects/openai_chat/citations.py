@@ -28,17 +28,17 @@ _RETRIEVED = "URL_RETRIEVAL_STATUS_SUCCESS"
 def annotations(choice: Choice) -> list[Json]:
     """Give the citations of a choice that has ended, in the order of Gemini's metadata."""
     written = _Written(choice)
-    found = [
+    cited = [
         *_grounded(choice.grounding.get("groundingMetadata") or {}, written),
         *_cited(choice, written),
     ]
-    known = {annotation["url_citation"]["url"] for annotation in found}
+    known = {annotation["url_citation"]["url"] for annotation in cited}
     fetched = choice.grounding.get("urlContextMetadata") or {}
     for page in fetched.get("urlMetadata") or ():
         url = page.get("retrievedUrl")
         if page.get("urlRetrievalStatus") == _RETRIEVED and url and url not in known:
-            found.append(written.annotation(None, url, url))
-    return found
+            cited.append(written.annotation(None, url, url))
+    return cited
 
 
 def keep_citations(choice: Choice, value: Any) -> None:
@@ -63,29 +63,29 @@ def grounding_noter(name: str) -> Callable[[Choice, Any], None]:
 
 def _merged(before: Json, value: Json) -> Json:
     """Give both metadata as one: what is told again stands there once."""
-    own = value.get("groundingChunks") or []
-    chunks = _joined(before.get("groundingChunks") or [], own)
-    if own and chunks != own:
+    new = value.get("groundingChunks") or []
+    chunks = _joined(before.get("groundingChunks") or [], new)
+    if new and chunks != new:
         # The places that its supports name are those in its own list.
         supports = value.get("groundingSupports") or []
-        value = {**value, "groundingSupports": [_renumbered(one, own, chunks) for one in supports]}
+        value = {**value, "groundingSupports": [_renumbered(one, new, chunks) for one in supports]}
     merged = dict(before)
-    for name, told in value.items():
-        if isinstance(told, list):
-            merged[name] = _joined(before.get(name) or [], told)
-        elif told:
-            merged[name] = told
+    for name, field in value.items():
+        if isinstance(field, list):
+            merged[name] = _joined(before.get(name) or [], field)
+        elif field:
+            merged[name] = field
     return merged
 
 
 def _joined(before: list[Any], more: list[Any]) -> list[Any]:
-    return before + [one for one in more if one not in before]
+    return before + [item for item in more if item not in before]
 
 
-def _renumbered(support: Json, own: list[Any], chunks: list[Any]) -> Json:
-    """Give *support* of chunks in the list *own* as one of the same in *chunks*."""
+def _renumbered(support: Json, new: list[Any], chunks: list[Any]) -> Json:
+    """Give *support* of chunks in the list *new* as one of the same in *chunks*."""
     indices = support.get("groundingChunkIndices") or []
-    places = [chunks.index(own[at]) if 0 <= at < len(own) else at for at in indices]
+    places = [chunks.index(new[at]) if 0 <= at < len(new) else at for at in indices]
     return {**support, "groundingChunkIndices": places}
 
 
@@ -105,10 +105,10 @@ def _grounded(metadata: Json, written: "_Written") -> Iterator[Json]:
 def _source(chunk: Json) -> tuple[str, str]:
     """Give address and title of one grounding chunk of any kind."""
     for kind, names in _ADDRESSES.items():
-        told = chunk.get(kind)
-        if told:
-            url = next((told[name] for name in names if told.get(name)), "")
-            return url, told.get("title") or url
+        source = chunk.get(kind)
+        if source:
+            url = next((source[name] for name in names if source.get(name)), "")
+            return url, source.get("title") or url
     return "", ""
 
 

@@ -30,7 +30,7 @@ def note(choice: Choice, candidate: Json) -> None:
             noter(choice, candidate[key])
 
 
-def block(choice: Choice, feedback: Json) -> None:
+def note_block(choice: Choice, feedback: Json) -> None:
     """Note that Gemini refused the prompt, as the *feedback* on it says."""
     choice.is_blocked = True
     choice.finish_reason = str(feedback.get("blockReason") or "BLOCKED")
@@ -39,7 +39,7 @@ def block(choice: Choice, feedback: Json) -> None:
     _note_ratings(choice, feedback.get("safetyRatings") or [])
 
 
-def ended(choice: Choice) -> str | None:
+def end_reason(choice: Choice) -> str | None:
     """Give OpenAI's word for why *choice* ended; None if it did not."""
     native = choice.finish_reason
     if native is None or (native == "STOP" and choice.awaits_result()):
@@ -50,13 +50,13 @@ def ended(choice: Choice) -> str | None:
     return "function_call" if word == "tool_calls" and choice.asked.legacy else word
 
 
-def closing(choice: Choice) -> list[Json]:
+def closing_chunks(choice: Choice) -> list[Json]:
     """Give the last chunks of *choice*.
 
     Raises `UpstreamTruncated` when it did not end, `UpstreamEmpty` when Gemini gave up on it and
     there is nothing to relay.
     """
-    native, message, word = choice.finish_reason, choice.finish_message, ended(choice)
+    native, message, word = choice.finish_reason, choice.finish_message, end_reason(choice)
     if native is None or word is None:
         raise UpstreamTruncated("Gemini's reply ended without a finish reason.")
     deltas: list[Json] = []
@@ -96,8 +96,8 @@ def _last(choice: Choice, word: str, native: str, message: str | None) -> Json:
 
 def _evidence(choice: Choice) -> list[Json]:
     """Give the deltas of the citations and of the metadata that they were made of."""
-    found = annotations(choice)
-    deltas: list[Json] = [{"annotations": found}] if found else []
+    cited = annotations(choice)
+    deltas: list[Json] = [{"annotations": cited}] if cited else []
     metadata = dict(choice.grounding)
     if choice.citations:
         metadata["citationMetadata"] = {"citationSources": list(choice.citations.values())}

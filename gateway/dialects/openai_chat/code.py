@@ -14,23 +14,23 @@ _HEADINGS = {
 
 def executable_code(choice: Choice, part: Json) -> list[Json]:
     """Give the delta that shows the code of *part*."""
-    told = part["executableCode"]
-    code, language = told.get("code") or "", (told.get("language") or "python").lower()
-    item = {"type": "code", **_id(told), "language": language, "code": code}
-    return _shown(choice, part, _fenced(language, code), item)
+    source = part["executableCode"]
+    code, language = source.get("code") or "", (source.get("language") or "python").lower()
+    item = {"type": "code", **_id(source), "language": language, "code": code}
+    return _delta(choice, part, _fenced(language, code), item)
 
 
 def execution_result(choice: Choice, part: Json) -> list[Json]:
     """Give the delta that shows what came of running the code, failures too."""
-    told = part["codeExecutionResult"]
-    output, outcome = told.get("output") or "", told.get("outcome") or "OUTCOME_UNSPECIFIED"
+    source = part["codeExecutionResult"]
+    output, outcome = source.get("output") or "", source.get("outcome") or "OUTCOME_UNSPECIFIED"
     word = outcome.removeprefix("OUTCOME_").lower()
-    item = {"type": "result", **_id(told), "outcome": word, "output": output}
+    item = {"type": "result", **_id(source), "outcome": word, "output": output}
     block = _HEADINGS.get(outcome, "") + _fenced("output", output)
-    return _shown(choice, part, block, item)
+    return _delta(choice, part, block, item)
 
 
-def _shown(choice: Choice, part: Json, block: str, item: Json) -> list[Json]:
+def _delta(choice: Choice, part: Json, block: str, item: Json) -> list[Json]:
     text = choice.break_before() + block
     choice.add_part(part)
     # OpenAI's own client joins lists by the index of their entries, and fails without one.
@@ -47,5 +47,5 @@ def _fenced(info: str, text: str) -> str:
     return f"{fence}{info}\n{body}{fence}\n"
 
 
-def _id(told: Json) -> Json:
-    return {"id": str(told["id"])} if told.get("id") else {}
+def _id(source: Json) -> Json:
+    return {"id": str(source["id"])} if source.get("id") else {}

@@ -22,20 +22,20 @@ def choices(chunks: list[Json]) -> list[Json]:
     """Give the choices of the whole answer, in order of their index."""
     folded: dict[int, tuple[Json, _Deltas]] = {}
     for chunk in chunks:
-        for told in chunk["choices"]:
-            index = told["index"]
+        for addition in chunk["choices"]:
+            index = addition["index"]
             if index not in folded:
                 folded[index] = {"index": index, "message": None, "finish_reason": None}, {}
             choice, deltas = folded[index]
-            for name, value in told["delta"].items():
+            for name, value in addition["delta"].items():
                 if name in deltas:
                     deltas[name].append(value)
                 else:
                     deltas[name] = [value]
-            if len(told) > _FIELDS_OF_ALL or told["finish_reason"] is not None:
-                choice.update(told)
-                if "logprobs" in told:
-                    deltas.setdefault("logprobs", []).append(told["logprobs"]["content"])
+            if len(addition) > _FIELDS_OF_ALL or addition["finish_reason"] is not None:
+                choice.update(addition)
+                if "logprobs" in addition:
+                    deltas.setdefault("logprobs", []).append(addition["logprobs"]["content"])
     if len(folded) > 1:
         folded = dict(sorted(folded.items()))
     return [_whole(choice, deltas) for choice, deltas in folded.values()]
@@ -43,11 +43,11 @@ def choices(chunks: list[Json]) -> list[Json]:
 
 def _whole(choice: Json, deltas: _Deltas) -> Json:
     """Give *choice* with its message and all of its log probabilities."""
-    told: list[Json] = []
+    logprobs: list[Json] = []
     if "logprobs" in deltas:
-        told = [one for content in deltas.pop("logprobs") for one in content]
+        logprobs = [token for content in deltas.pop("logprobs") for token in content]
     choice["message"] = _message(deltas)
-    choice["logprobs"] = {"content": told, "refusal": None} if told else None
+    choice["logprobs"] = {"content": logprobs, "refusal": None} if logprobs else None
     if "delta" in choice:
         del choice["delta"]
     return choice
@@ -65,11 +65,11 @@ def _message(deltas: _Deltas) -> Json:
         else:
             message[name] = values[-1]
     for name in _INDEXED.intersection(message):
-        message[name] = [_without_index(one) for one in message[name]]
+        message[name] = [_without_index(item) for item in message[name]]
     if not message["content"] and (message["refusal"] or not _SPEECHLESS.isdisjoint(message)):
         message["content"] = None
     return message
 
 
-def _without_index(call: Json) -> Json:
-    return {name: value for name, value in call.items() if name != "index"}
+def _without_index(item: Json) -> Json:
+    return {name: value for name, value in item.items() if name != "index"}

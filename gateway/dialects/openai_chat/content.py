@@ -23,23 +23,23 @@ def texts(content: Any) -> list[str]:
     """Give the texts of *content* that are not empty."""
     if isinstance(content, str):
         return [content] if content else []
-    found = (part.get(_TEXTS.get(part["type"], "")) for part in content or ())
-    return [text for text in found if text]
+    values = (part.get(_TEXTS.get(part["type"], "")) for part in content or ())
+    return [text for text in values if text]
 
 
 def parts(translating: Translating, content: Any, index: int) -> list[Json]:
     """Give the parts of *content* of the message at *index*; empty texts are left out."""
     if isinstance(content, str):
         return [{"text": content}] if content else []
-    made = []
+    native_parts = []
     for at, part in enumerate(content or ()):
         field = _TEXTS.get(part["type"])
         if field is not None:
             if part[field]:
-                made.append({"text": part[field]})
+                native_parts.append({"text": part[field]})
         elif part["type"] not in _THOUGHTS:
-            made.append(_media(translating, part, (index, at)))
-    return made
+            native_parts.append(_media(translating, part, (index, at)))
+    return native_parts
 
 
 def has_media(content: Any) -> bool:
@@ -54,27 +54,27 @@ def _media(translating: Translating, part: Json, at: tuple[int, int]) -> Json:
     blob = translating.known.media.get(at)
     if blob is None:
         raise InvalidMedia("This part has no media that can be read.", param=path)
-    made = inline(blob)
+    native_part = inline(blob)
     holder = part.get(part["type"]) if part["type"] != "input_image" else part
     beside = holder if isinstance(holder, dict) else part
     metadata = part.get("video_metadata") or beside.get("video_metadata")
     if metadata is not None:
-        made["videoMetadata"] = native.fit(
+        native_part["videoMetadata"] = native.fit(
             metadata, native.VIDEO_METADATA, f"{path}.video_metadata", translating.notes
         )
     detail = part.get("media_resolution") or part.get("detail") or beside.get("detail")
     if isinstance(detail, str):
-        _set_resolution(translating, made, detail.lower(), path)
-    return made
+        _set_resolution(translating, native_part, detail.lower(), path)
+    return native_part
 
 
-def _set_resolution(translating: Translating, made: Json, detail: str, path: str) -> None:
+def _set_resolution(translating: Translating, native_part: Json, detail: str, path: str) -> None:
     word = detail.removeprefix("media_resolution_")
     level = _LEVELS.get(word)
     if level is None:
         if word not in ("auto", "unspecified"):
             translating.notes.drop(f"{path}.detail")
     elif translating.can.part_resolution:
-        made["mediaResolution"] = {"level": level}
+        native_part["mediaResolution"] = {"level": level}
     else:
         translating.details.append(level)

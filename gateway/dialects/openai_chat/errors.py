@@ -43,10 +43,12 @@ def encode_error(error: GatewayError) -> bytes:
     return frame(orjson.dumps(render(error)))
 
 
-def told_in_event(body: object) -> GatewayError:
+def error_in_event(body: object) -> GatewayError:
     """Give the error that *body*, the `error` of an event, tells of."""
-    told = body if isinstance(body, dict) else {"message": body}
-    status = str(told.get("status") or told.get("code") or "UNKNOWN")
-    message = _KEY.sub("[redacted]", str(told.get("message") or "no reason given"))[:_MAX_MESSAGE]
+    details = body if isinstance(body, dict) else {"message": body}
+    status = str(details.get("status") or details.get("code") or "UNKNOWN")
+    message = _KEY.sub("[redacted]", str(details.get("message") or "no reason given"))[
+        :_MAX_MESSAGE
+    ]
     kind = _BY_STATUS.get(status, UpstreamError)
     return kind(f"Gemini ended the reply with an error ({status}): {message}")

@@ -14,7 +14,7 @@ _FREE_TEXT: Json = {
     "required": ["input"],
 }
 # What gives an object of parameters its members, and the values that give none.
-_SAYING = (
+_MEMBER_KEYWORDS = (
     "properties",
     "patternProperties",
     "additionalProperties",
@@ -25,7 +25,7 @@ _SAYING = (
     "oneOf",
     "allOf",
 )
-_SAYING_NOTHING: tuple[Any, ...] = (None, True, False, {}, [])
+_NO_MEMBERS: tuple[Any, ...] = (None, True, False, {}, [])
 
 
 def declare(tools: Tools, translating: Translating, function: Json, path: str) -> None:
@@ -39,8 +39,8 @@ def declare(tools: Tools, translating: Translating, function: Json, path: str) -
         declaration["description"] = function["description"]
     parameters = function.get("parameters")
     if not is_empty(parameters):
-        normal, lost = schema.normalise(parameters, f"{path}.parameters", translating.steps)
-        declaration["parametersJsonSchema"] = normal
+        normalised, lost = schema.normalise(parameters, f"{path}.parameters", translating.steps)
+        declaration["parametersJsonSchema"] = normalised
         if lost:
             translating.notes.adjust(f"{path}.parameters", "without_" + "+".join(lost), "schema")
     if function.get("strict") and tools.strict is None:
@@ -65,5 +65,5 @@ def declare_custom(tools: Tools, translating: Translating, custom: Json, path: s
 def is_empty(parameters: Any) -> bool:
     """Say whether *parameters*, a schema, describes none at all."""
     return not isinstance(parameters, dict) or all(
-        parameters.get(name) in _SAYING_NOTHING for name in _SAYING
+        parameters.get(name) in _NO_MEMBERS for name in _MEMBER_KEYWORDS
     )

@@ -19,8 +19,8 @@ def image(choice: Choice, part: Json) -> list[Json]:
         choice.image_keys.append(turns.image_key(part["inlineData"]["data"]))
     if choice.asked.images == "images":
         choice.add_part(part)
-        shown = {"type": "image_url", "index": choice.images - 1, "image_url": {"url": url}}
-        return [{"images": [shown]}]
+        entry = {"type": "image_url", "index": choice.images - 1, "image_url": {"url": url}}
+        return [{"images": [entry]}]
     text = f"{choice.break_before()}![image]({url})\n"
     choice.add_part(part)
     return [choice.insert(text)]

@@ -13,20 +13,24 @@ def wire(result: Json) -> Json:
     tops = result.get("topCandidates") or []
     chosen = result.get("chosenCandidates") or []
     content = [
-        {**_token(one), "top_logprobs": _rivals(tops[place]) if place < len(tops) else []}
-        for place, one in enumerate(chosen)
+        {**_token(candidate), "top_logprobs": _rivals(tops[place]) if place < len(tops) else []}
+        for place, candidate in enumerate(chosen)
     ]
     return {"content": content, "refusal": None}
 
 
 def _rivals(top: Json) -> list[Json]:
-    return [_token(one) for one in top.get("candidates") or ()]
+    return [_token(candidate) for candidate in top.get("candidates") or ()]
 
 
-def _token(one: Json) -> Json:
-    token = one.get("token") or ""
+def _token(candidate: Json) -> Json:
+    token = candidate.get("token") or ""
     # Zero is left out on the wire: the token was certain.
-    return {"token": token, "logprob": one.get("logProbability") or 0.0, "bytes": _bytes(token)}
+    return {
+        "token": token,
+        "logprob": candidate.get("logProbability") or 0.0,
+        "bytes": _bytes(token),
+    }
 
 
 def _bytes(token: str) -> list[int]:

@@ -21,7 +21,9 @@ class Lookups:
             return
         queries = self._queries.setdefault(index, set())
         kinds = self._kinds.setdefault(index, set())
-        queries.update(one for one in _list(grounding, "webSearchQueries") if type(one) is str)
+        queries.update(
+            query for query in _list(grounding, "webSearchQueries") if type(query) is str
+        )
         queries.discard("")
         for chunk in _list(grounding, "groundingChunks"):
             if type(chunk) is dict:
@@ -45,5 +47,5 @@ class Lookups:
 
 
 def _list(grounding: Json, name: str) -> list[Any]:
-    told = grounding.get(name)
-    return told if type(told) is list else []
+    value = grounding.get(name)
+    return value if type(value) is list else []

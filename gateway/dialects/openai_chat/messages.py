@@ -51,10 +51,10 @@ class _Walk:
         self._by_id: dict[str, deque[int]] = {}
         self._by_name: dict[str, deque[int]] = {}
         messages = translating.payload["messages"]
-        for index in [at for at, one in enumerate(messages) if one["role"] in _RESULTS]:
+        for index in [at for at, message in enumerate(messages) if message["role"] in _RESULTS]:
             self._expect(messages[index], index)
         # The first stands for all: a long history would leave no room for other notes.
-        for index in [at for at, one in enumerate(messages) if "name" in one]:
+        for index in [at for at, message in enumerate(messages) if "name" in message]:
             if messages[index]["name"] and messages[index]["role"] not in _RESULTS:
                 translating.notes.drop(f"messages[{index}].name")
                 break
@@ -92,12 +92,14 @@ class _Walk:
         """Take a message of the model; the results of its calls come before the next turn."""
         parts = assistant.turn(self.translating, message, index)
         self.add("model", parts)
-        if _CALLS.isdisjoint(message) or not (calls := _told_calls(message)):
+        if _CALLS.isdisjoint(message) or not (calls := _tool_calls(message)):
             return
         native = [part for part in parts if "functionCall" in part]
-        for at, (call, told) in enumerate(zip(native, calls, strict=False)):
-            function = told.get("function") or told.get("custom") or {}
-            self._waiting.append((call, told.get("id"), function.get("name") or "", (index, at)))
+        for at, (call, tool_call) in enumerate(zip(native, calls, strict=False)):
+            function = tool_call.get("function") or tool_call.get("custom") or {}
+            self._waiting.append(
+                (call, tool_call.get("id"), function.get("name") or "", (index, at))
+            )
 
     def result(self, message: Json, index: int) -> None:
         """Take a result that no call of an earlier message has claimed."""
@@ -127,13 +129,15 @@ class _Walk:
         messages, notes = self.translating.payload["messages"], self.translating.notes
         responses, after = [], []
         for call, call_id, name, (index, at) in waiting:
-            found = self._result(call_id, name, index)
-            if found is None:
+            result_index = self._result(call_id, name, index)
+            if result_index is None:
                 notes.adjust(f"messages[{index}].tool_calls[{at}]", "answered", "no_result")
                 result = None
             else:
-                result = messages[found]
-            part, media = results.function_response(self.translating, call, result, found or 0)
+                result = messages[result_index]
+            part, media = results.function_response(
+                self.translating, call, result, result_index or 0
+            )
             responses.append(part)
             after += media
         self.contents.append({"role": "user", "parts": responses})
@@ -153,7 +157,7 @@ class _Walk:
         return None
 
 
-def _told_calls(message: Json) -> list[Json]:
+def _tool_calls(message: Json) -> list[Json]:
     legacy = message.get("function_call")
     return [*([{"function": legacy}] if legacy else ()), *(message.get("tool_calls") or ())]
 

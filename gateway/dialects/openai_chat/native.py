@@ -123,7 +123,7 @@ def google(payload: Json) -> Json:
 
 def camel(name: str) -> str:
     """Give *name* in Gemini's own spelling."""
-    return _UNDERSCORE.sub(lambda found: found[1].upper(), name) if "_" in name else name
+    return _UNDERSCORE.sub(lambda match: match[1].upper(), name) if "_" in name else name
 
 
 def fit(value: Any, shape: Shape, path: str, notes: Notes) -> Any:
@@ -138,7 +138,7 @@ def fit(value: Any, shape: Shape, path: str, notes: Notes) -> Any:
     if isinstance(shape, list):
         if not isinstance(value, list):
             raise _wrong(path, "an array")
-        return [fit(one, shape[0], f"{path}[{at}]", notes) for at, one in enumerate(value)]
+        return [fit(item, shape[0], f"{path}[{at}]", notes) for at, item in enumerate(value)]
     if isinstance(shape, frozenset):
         if not isinstance(value, str) or value.upper() not in shape:
             raise _wrong(path, "one of " + ", ".join(sorted(shape)))
@@ -150,12 +150,12 @@ def _fit_object(value: Any, shape: Mapping[str, Shape], path: str, notes: Notes)
     if not isinstance(value, dict):
         raise _wrong(path, "an object")
     fitted = {}
-    for name, one in value.items():
-        known = shape.get(camel(name))
-        if known is None:
+    for name, item in value.items():
+        field_shape = shape.get(camel(name))
+        if field_shape is None:
             notes.drop(f"{path}.{name}")
-        elif one is not None:
-            fitted[camel(name)] = fit(one, known, f"{path}.{name}", notes)
+        elif item is not None:
+            fitted[camel(name)] = fit(item, field_shape, f"{path}.{name}", notes)
     return fitted
 
 

@@ -6,9 +6,9 @@ from gateway.dialects.openai_chat import native
 from gateway.dialects.openai_chat.translating import Translating
 from gateway.exchange import Json
 
-_FREE: Json = {"mode": "AUTO"}
+_AUTO: Json = {"mode": "AUTO"}
 # In these modes Gemini holds itself to the schemas (ai.google.dev: function-calling).
-_HELD = frozenset({"ANY", "VALIDATED", "NONE"})
+_CONSTRAINED = frozenset({"ANY", "VALIDATED", "NONE"})
 
 
 @dataclass(slots=True)
@@ -32,12 +32,12 @@ class Tools:
         tools: list[Json] = []
         if self.declarations:
             tools.append({"functionDeclarations": list(self.declarations.values())})
-        tools += [{name: told} for name, told in self.builtins.items()]
+        tools += [{name: settings} for name, settings in self.builtins.items()]
         config: Json = {}
         if self.declarations and self.choice is not None:
             config["functionCallingConfig"] = self.choice
         self._combine(config, translating)
-        if self.strict and config.get("functionCallingConfig", _FREE)["mode"] not in _HELD:
+        if self.strict and config.get("functionCallingConfig", _AUTO)["mode"] not in _CONSTRAINED:
             translating.notes.drop(self.strict)
         retrieval = translating.google.get("retrievalConfig")
         if retrieval is not None and not tools:
@@ -53,15 +53,15 @@ class Tools:
 
     def _combine(self, config: Json, translating: Translating) -> None:
         """Add to *config* what the model needs to use both kinds of tools, or to show its own."""
-        shown = translating.google.get("includeServerSideToolInvocations")
+        shows_invocations = translating.google.get("includeServerSideToolInvocations")
         if not self.builtins or "builtins_with_functions" in translating.can.refuses:
-            if shown:
+            if shows_invocations:
                 translating.note_drop("google.include_server_side_tool_invocations")
             return
         if self.declarations and (self.choice is None or self.choice["mode"] == "AUTO"):
             # AUTO is refused where both are allowed (ai.google.dev: tool-combination).
             config["functionCallingConfig"] = {"mode": "VALIDATED"}
-        if self.declarations or shown is True:
+        if self.declarations or shows_invocations is True:
             config["includeServerSideToolInvocations"] = True
 
 

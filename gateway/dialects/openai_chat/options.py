@@ -35,9 +35,9 @@ def generation_config(translating: Translating) -> Json:
     payload = translating.payload
     config: Json = {}
     for name, value in payload.items():
-        put = _OPTIONS.get(name)
-        if put is not None and value is not None:
-            put(translating, config, value)
+        set_option = _OPTIONS.get(name)
+        if set_option is not None and value is not None:
+            set_option(translating, config, value)
     if "max_completion_tokens" in payload and "max_tokens" in payload:
         _limit(translating, config)
     thoughts = thinking.translate(translating)
@@ -49,7 +49,7 @@ def generation_config(translating: Translating) -> Json:
         known = [level for level in _RESOLUTIONS if level in translating.details]
         config["mediaResolution"] = known[-1] if known else _RESOLUTIONS[-1]
     if translating.google:
-        overlay.put(translating, config)
+        overlay.lay_over(translating, config)
     return config
 
 
@@ -175,13 +175,13 @@ def _response_format(translating: Translating, config: Json, value: Json) -> Non
         return
     config["responseMimeType"] = "application/json"
     form = value.get("json_schema") or {}
-    told, description = form.get("schema"), form.get("description")
-    if value["type"] == "json_schema" and told:
+    schema, description = form.get("schema"), form.get("description")
+    if value["type"] == "json_schema" and schema:
         if description:
             # Gemini reads the schema only.
-            own = told.get("description")
-            told = {**told, "description": f"{description}\n{own}" if own else description}
-        overlay.put_schema(translating, config, told, "response_format.json_schema.schema")
+            inner = schema.get("description")
+            schema = {**schema, "description": f"{description}\n{inner}" if inner else description}
+        overlay.put_schema(translating, config, schema, "response_format.json_schema.schema")
     elif description:
         translating.notes.drop("response_format.json_schema.description")
 

@@ -91,29 +91,33 @@ def _modalities(translating: Translating) -> list[str] | None:
     google = translating.google.get("responseModalities")
     if google is not None:
         shape = native.GENERATION_CONFIG["responseModalities"]
-        asked: list[str] = native.fit(
+        requested: list[str] = native.fit(
             google, shape, "google.response_modalities", translating.notes
         )
         field = "google.response_modalities"
     else:
-        asked = [one.upper() for one in translating.payload.get("modalities") or ()]
+        requested = [modality.upper() for modality in translating.payload.get("modalities") or ()]
         field = "modalities"
-    if "VIDEO" in asked:
+    if "VIDEO" in requested:
         # Only Gemini's own word for it reaches this; which models can do it, it tells by itself.
-        return asked
+        return requested
     # A model of sound speaks every text: asking it for text too asks for the transcript.
-    can = [one for one in outputs if one in asked] or list(outputs)
-    refused = [one for one in asked if one not in outputs and (one != "TEXT" or asked == [one])]
+    possible = [modality for modality in outputs if modality in requested] or list(outputs)
+    refused = [
+        modality
+        for modality in requested
+        if modality not in outputs and (modality != "TEXT" or requested == [modality])
+    ]
     if refused:
-        told = "+".join(can).lower()
-        translating.notes.adjust(field, told, "model")
-    return None if outputs == ("TEXT",) else can
+        outcome = "+".join(possible).lower()
+        translating.notes.adjust(field, outcome, "model")
+    return None if outputs == ("TEXT",) else possible
 
 
 def _speech(translating: Translating) -> Json | None:
-    told = translating.google.get("speechConfig")
-    if told is not None:
-        speech = native.fit(told, native.SPEECH_CONFIG, "google.speech_config", translating.notes)
+    config = translating.google.get("speechConfig")
+    if config is not None:
+        speech = native.fit(config, native.SPEECH_CONFIG, "google.speech_config", translating.notes)
         _name_voices(speech)
         several = speech.get("multiSpeakerVoiceConfig")
         if several and len(several.get("speakerVoiceConfigs") or ()) != 2:
@@ -146,15 +150,15 @@ def _voice(name: str) -> str:
 
 
 def _image(translating: Translating) -> Json | None:
-    told: Any = translating.payload.get("image_config")
+    config: Any = translating.payload.get("image_config")
     path = "image_config"
     if translating.google.get("imageConfig") is not None:
-        if told is not None and told != translating.google["imageConfig"]:
+        if config is not None and config != translating.google["imageConfig"]:
             translating.notes.drop(path)
-        told, path = translating.google["imageConfig"], "google.image_config"
-    if told is None:
+        config, path = translating.google["imageConfig"], "google.image_config"
+    if config is None:
         return None
-    image: Json = native.fit(told, native.IMAGE_CONFIG, path, translating.notes)
+    image: Json = native.fit(config, native.IMAGE_CONFIG, path, translating.notes)
     if "imageSize" in image:
         # Gemini takes 1K but not 1k.
         image["imageSize"] = image["imageSize"].upper()

@@ -61,7 +61,7 @@ _HANDLED = frozenset(
 )
 
 
-def put(translating: Translating, config: Json) -> None:
+def lay_over(translating: Translating, config: Json) -> None:
     """Lay the client's native settings over *config*."""
     for name, value in translating.google.items():
         if value is None or name in _HANDLED:
@@ -95,11 +95,13 @@ def _settle_schemas(translating: Translating, config: Json) -> None:
         if isinstance(config.get(name), dict) and "responseMimeType" not in config:
             config["responseMimeType"] = "application/json"
         if name in config:
-            told = config.pop(name)
-            if not isinstance(told, dict):
+            client_schema = config.pop(name)
+            if not isinstance(client_schema, dict):
                 raise BadRequest("Expected an object.", param=path, code="invalid_type")
-            told = _lowered(told, 0) if name == "responseSchema" else told
-            put_schema(translating, config, told, path)
+            client_schema = (
+                _lowered(client_schema, 0) if name == "responseSchema" else client_schema
+            )
+            put_schema(translating, config, client_schema, path)
 
 
 def _lowered(openapi: Any, depth: int) -> Any:
@@ -111,9 +113,9 @@ def _lowered(openapi: Any, depth: int) -> Any:
         if name == "type" and isinstance(value, str):
             lowered[name] = value.lower()
         elif name == "properties" and isinstance(value, dict):
-            lowered[name] = {key: _lowered(one, depth + 1) for key, one in value.items()}
+            lowered[name] = {key: _lowered(nested, depth + 1) for key, nested in value.items()}
         elif name in ("anyOf", "any_of") and isinstance(value, list):
-            lowered["anyOf"] = [_lowered(one, depth + 1) for one in value]
+            lowered["anyOf"] = [_lowered(nested, depth + 1) for nested in value]
         else:
             lowered[native.camel(name)] = _lowered(value, depth + 1) if name == "items" else value
     return lowered
@@ -128,8 +130,8 @@ def check_range(name: str, value: float, field: str) -> None:
         )
 
 
-def put_schema(translating: Translating, config: Json, told: Json, path: str) -> None:
-    """Have the answer follow the schema *told*, which stands at *path* of the payload."""
-    config["responseJsonSchema"], lost = schema.normalise(told, path, translating.steps)
+def put_schema(translating: Translating, config: Json, client_schema: Json, path: str) -> None:
+    """Have the answer follow the schema *client_schema*, which stands at *path* of the payload."""
+    config["responseJsonSchema"], lost = schema.normalise(client_schema, path, translating.steps)
     if lost:
         translating.notes.adjust(path, "without_" + "+".join(lost), "schema")

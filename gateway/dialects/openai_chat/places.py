@@ -45,37 +45,37 @@ def place(payload: Json, media: Media, call: UpstreamCall, field: str) -> str:
 
 
 def _place(payload: Json, media: Media, call: UpstreamCall, steps: list[Any]) -> str | None:
-    found: str | None = None
+    path: str | None = None
     match steps:
         case ["contents", int(turn), "parts", int(at), *rest]:
             part = call.body["contents"][turn]["parts"][at]
-            found = next(_holders(payload, media, part, rest), None)
+            path = next(_holders(payload, media, part, rest), None)
         case ["systemInstruction", "parts", int(at), *rest]:
             part = call.body["systemInstruction"]["parts"][at]
-            found = next(_holders(payload, media, part, rest), None)
+            path = next(_holders(payload, media, part, rest), None)
         case ["generationConfig", str(name), *_]:
-            found = _setting(payload, name)
+            path = _setting(payload, name)
         case ["tools", int(tool), "functionDeclarations", int(at), *rest]:
             declared = call.body["tools"][tool]["functionDeclarations"][at]["name"]
-            found = _function(payload, declared, rest)
+            path = _function(payload, declared, rest)
         case ["toolConfig", "retrievalConfig", *_]:
-            found = "google.retrieval_config"
+            path = "google.retrieval_config"
         case ["toolConfig", "functionCallingConfig", *_]:
-            told = (name for name in ("tool_choice", "function_call") if payload.get(name))
-            found = next(told, "google.function_calling_config")
+            fields = (name for name in ("tool_choice", "function_call") if payload.get(name))
+            path = next(fields, "google.function_calling_config")
         case [str(name), *_]:
-            found = _TOP.get(name)
-    return found
+            path = _TOP.get(name)
+    return path
 
 
 def _holders(payload: Json, media: Media, part: Json, rest: list[Any]) -> Iterator[str]:
     """Give where the messages hold what became *part*; *rest* is what Gemini names of it."""
     blob = part.get("inlineData") or part.get("fileData")
     if blob is not None:
-        told = blob.get("data"), blob.get("fileUri")
+        source = blob.get("data"), blob.get("fileUri")
         beside = ".video_metadata" if rest[:1] == ["videoMetadata"] else ""
-        for (index, at), one in media.items():
-            if told == (one.data, one.uri):
+        for (index, at), medium in media.items():
+            if source == (medium.data, medium.uri):
                 yield f"messages[{index}].content[{at}]{beside}"
     for index, message in enumerate(payload["messages"]):
         path = f"messages[{index}]"
@@ -90,11 +90,11 @@ def _holders(payload: Json, media: Media, part: Json, rest: list[Any]) -> Iterat
 
 def _calls(message: Json, call: Json, path: str) -> Iterator[str]:
     """Give where *message*, which stands at *path*, holds what became *call*."""
-    for at, one in enumerate(message.get("tool_calls") or ()):
-        function = one.get("function") or one["custom"]
+    for at, tool_call in enumerate(message.get("tool_calls") or ()):
+        function = tool_call.get("function") or tool_call["custom"]
         if wire_name(function["name"]) == call["name"]:
-            told = results.parse_object(function.get("arguments") or "")
-            if told is None or told == call["args"]:
+            arguments = results.parse_object(function.get("arguments") or "")
+            if arguments is None or arguments == call["args"]:
                 yield f"{path}.tool_calls[{at}]"
 
 
@@ -103,16 +103,16 @@ def _answers(message: Json, response: Json) -> bool:
     if message["role"] not in ("tool", "function"):
         return False
     text = "\n".join(content.texts(message.get("content")))
-    told: Json = response["response"]
-    return results.response(text) == told
+    expected: Json = response["response"]
+    return results.response(text) == expected
 
 
 def _texts(body: Any, text: str, path: str) -> Iterator[str]:
     """Give where the content *body*, which stands at *path*, holds *text*."""
     if body == text:
         yield path
-    for at, one in enumerate(body if isinstance(body, list) else ()):
-        if text in (one.get("text"), one.get("refusal")):
+    for at, part in enumerate(body if isinstance(body, list) else ()):
+        if text in (part.get("text"), part.get("refusal")):
             yield f"{path}[{at}]"
 
 

@@ -15,9 +15,9 @@ import orjson
 from gateway.dialects.openai_chat import collect, logprobs, turns, usage
 from gateway.dialects.openai_chat.asked import Asked, asked
 from gateway.dialects.openai_chat.choice import Choice
-from gateway.dialects.openai_chat.closing import block, closing, ended, note
+from gateway.dialects.openai_chat.closing import closing_chunks, end_reason, note, note_block
 from gateway.dialects.openai_chat.embedded import Marks, split_images
-from gateway.dialects.openai_chat.errors import told_in_event
+from gateway.dialects.openai_chat.errors import error_in_event
 from gateway.dialects.openai_chat.finish import is_blocked
 from gateway.dialects.openai_chat.lookups import Lookups
 from gateway.dialects.openai_chat.parts import translate
@@ -76,7 +76,7 @@ class ChatReply:
     @property
     def finish_reason(self) -> str | None:
         """Why the first choice ended, in OpenAI's word; None while any choice goes on."""
-        ends = [ended(choice) for choice in self._choices.values()]
+        ends = [end_reason(choice) for choice in self._choices.values()]
         return ends[0] if ends and all(ends) else None
 
     def open(self) -> list[Json]:
@@ -105,7 +105,9 @@ class ChatReply:
         if not self._choices:
             raise UpstreamTruncated("Gemini's reply ended before it began.")
         try:
-            chunks = [chunk for choice in self._choices.values() for chunk in closing(choice)]
+            chunks = [
+                chunk for choice in self._choices.values() for chunk in closing_chunks(choice)
+            ]
         except _SHAPE_FAULTS as error:
             raise UpstreamError(_STRANGE) from error
         return [*chunks, {"choices": [], **self._totals()}] if self._asked.usage else chunks
@@ -173,12 +175,12 @@ class ChatReply:
             for candidate in candidates:
                 self._candidate(candidate, chunks)
         if "error" in event:
-            raise told_in_event(event["error"])
+            raise error_in_event(event["error"])
         if "promptFeedback" in event:
             feedback = event["promptFeedback"]
             if is_blocked(feedback):
                 index = (candidates[0].get("index") or 0) if candidates else 0
-                block(self._choices.get(index) or self._open(index, chunks), feedback)
+                note_block(self._choices.get(index) or self._open(index, chunks), feedback)
         if "modelStatus" in event:
             self.sunset = http_date((event["modelStatus"] or {}).get("retirementTime"))
 
@@ -219,11 +221,11 @@ class ChatReply:
         counts = self.usage
         if counts is None or self._counts is None:
             return {}
-        told = usage.wire(*self._counts)
+        fields = usage.wire(*self._counts)
         cost = self._cost(counts)
         if cost is not None:
-            told["cost"] = cost
-        return {"usage": told, **usage.service_tier(counts)}
+            fields["cost"] = cost
+        return {"usage": fields, **usage.service_tier(counts)}
 
 
 def _written(choice: Choice) -> str:
@@ -239,10 +241,10 @@ def _fingerprint(model: str) -> str:
     return f"fp_{crc32(model.encode()):08x}"
 
 
-def http_date(told: object) -> str | None:
-    """Give the RFC 3339 time *told* in the form of HTTP's headers; None if it is none."""
+def http_date(timestamp: object) -> str | None:
+    """Give the RFC 3339 time *timestamp* in the form of HTTP's headers; None if it is none."""
     try:
-        when = datetime.fromisoformat(str(told))
+        when = datetime.fromisoformat(str(timestamp))
     except ValueError:
         return None
     return format_datetime(when.astimezone(UTC), usegmt=True)

@@ -51,14 +51,14 @@ def call(payload: Json, known: Known, notes: Notes) -> UpstreamCall:
     if tier is not None:
         body["serviceTier"] = tier
     body = _settled(body, offered, translating)
-    made = UpstreamCall(translating.model, body, payload.get("stream") is True)
-    made.names = offered.names
+    upstream_call = UpstreamCall(translating.model, body, payload.get("stream") is True)
+    upstream_call.names = offered.names
     _note_unsent(translating)
     unread.note(translating)
     refused = (
         translating.can.refuses | known.refusals if known.refusals else (translating.can.refuses)
     )
-    return features.without(made, _in_order(refused), notes) if refused else made
+    return features.without(upstream_call, _in_order(refused), notes) if refused else upstream_call
 
 
 @lru_cache(maxsize=256)
@@ -78,10 +78,12 @@ def recalls(payload: Json, media: assistant.Media) -> list[str]:
     marks = Marks()
     for index, message in enumerate(payload["messages"]):
         if message["role"] == "assistant":
-            keys += [assistant.memory_key(one) for one in message.get("tool_calls") or ()]
+            keys += [
+                assistant.memory_key(tool_call) for tool_call in message.get("tool_calls") or ()
+            ]
             if message.get("function_call"):
                 keys.append(assistant.memory_key({"function": message["function_call"]}))
-            text, images = assistant.shown(message, index, media, marks)
+            text, images = assistant.visible_content(message, index, media, marks)
             key = turns.text_key(text, images, turns.question(payload["messages"], index))
             if key is not None:
                 keys.append(key)
@@ -103,9 +105,9 @@ def _settled(body: Json, offered: Tools, translating: Translating) -> Json:
     if cached is not None:
         body = _cached(body, cached, translating)
     else:
-        hint = tools.one_at_a_time(translating, offered)
-        if hint is not None:
-            body = features.instruct(body, hint)
+        instruction = tools.one_at_a_time(translating, offered)
+        if instruction is not None:
+            body = features.instruct(body, instruction)
     _settle_format(body, offered, translating)
     token = translating.google.get("continuationToken")
     if token is not None:

@@ -49,23 +49,23 @@ def function_response(
     *message* is the result at *index*; None where the client sent no result.
     """
     native = call["functionCall"]
-    told: Json = {"name": native["name"], "response": {"error": "no result"}}
+    native_response: Json = {"name": native["name"], "response": {"error": "no result"}}
     if "id" in native:
-        told = {"id": native["id"], **told}
+        native_response = {"id": native["id"], **native_response}
     if message is None:
-        return {"functionResponse": told}, []
+        return {"functionResponse": native_response}, []
     body = message.get("content")
     media: list[Json] = []
     if content.has_media(body):
-        media = [p for p in content.parts(translating, body, index) if "text" not in p]
+        media = [part for part in content.parts(translating, body, index) if "text" not in part]
     text = "\n".join(content.texts(body))
-    told["response"] = response(text) if text or not media else {}
+    native_response["response"] = response(text) if text or not media else {}
     if media and translating.can.result_media:
         inline = [part for part in media if _goes_within(part)]
         if inline:
-            told["parts"] = inline
+            native_response["parts"] = inline
         media = [part for part in media if not _goes_within(part)]
-    return {"functionResponse": told}, media
+    return {"functionResponse": native_response}, media
 
 
 def _goes_within(part: Json) -> bool:
@@ -76,5 +76,5 @@ def _goes_within(part: Json) -> bool:
 def as_text(translating: Translating, message: Json, index: int) -> list[Json]:
     """Give a result that belongs to no call as parts of an ordinary turn of the user."""
     name = message.get("name") or message.get("tool_call_id") or "a tool"
-    found = content.parts(translating, message.get("content"), index)
-    return [{"text": f"Result of {name}:"}, *found]
+    parts = content.parts(translating, message.get("content"), index)
+    return [{"text": f"Result of {name}:"}, *parts]

@@ -34,13 +34,13 @@ def normalise(schema: Any, param: str, steps: Steps) -> tuple[Json, list[str]]:
     a schema nested too deeply and for one that takes too many steps.
     """
     budget = Budget(param, min(MAX_STEPS, steps.left))
-    work = _Work(schema, budget)
-    made = work.whole()
+    work = _Normaliser(schema, budget)
+    normalised = work.whole()
     steps.left -= budget.spent
-    return made, sorted(work.lost)
+    return normalised, sorted(work.lost)
 
 
-class _Work:
+class _Normaliser:
     """One schema being normalised; *lost* are the keywords that could not be told."""
 
     __slots__ = (
@@ -65,18 +65,18 @@ class _Work:
 
     def whole(self) -> Json:
         """Give the root with the definitions that it needs."""
-        made = self._or_anything(self._node((self._root,), 0))
+        root = self._or_anything(self._node((self._root,), 0))
         while self._definitions.pending:
             name, key, members = self._definitions.pending.pop()
             self._definitions.put(name, self._or_anything(self._made(key, members, 0)))
-        needed = self._definitions.needed_by(made)
-        return {**made, "$defs": needed} if needed else made
+        needed = self._definitions.needed_by(root)
+        return {**root, "$defs": needed} if needed else root
 
-    def _or_anything(self, made: Json | None) -> Json:
-        """Give *made*; that nothing is allowed cannot be told."""
-        if made is None:
+    def _or_anything(self, node: Json | None) -> Json:
+        """Give *node*; that nothing is allowed cannot be told."""
+        if node is None:
             self.lost.add("false")
-        return made or {}
+        return node or {}
 
     def _node(self, parts: Parts, depth: int) -> Json | None:
         """Give one schema that demands what all *parts* do; None if nothing can meet them."""
@@ -84,7 +84,7 @@ class _Work:
             return {}
         if depth > MAX_DEPTH:
             raise self._budget.refused("This schema is nested too deeply.")
-        members = {id(one): one for part in parts for one in self._members(part, ())}
+        members = {id(member): member for part in parts for member in self._members(part, ())}
         if id(False) in members:
             return None
         if len(members) > MAX_MEMBERS:
@@ -127,19 +127,19 @@ class _Work:
             if pointer in through:
                 raise self._budget.refused(f"The reference {pointer[:128]!r} leads to itself.")
             yield from self._members(self._references.find(pointer), (*through, pointer))
-        for one in schema.get("allOf", ()):
-            yield from self._members(one, (*through, ""))
+        for member in schema.get("allOf", ()):
+            yield from self._members(member, (*through, ""))
 
     def _in_words(self, schema: Json) -> Json:
-        known = self._reworded.get(id(schema))
-        if known is None:
+        cached = self._reworded.get(id(schema))
+        if cached is None:
             steps = 1 + sum(steps_of(name, value) for name, value in schema.items())
             self._budget.spend(steps)
-            words = reworded(schema, self.lost)
-            self._reworded[id(schema)] = schema, words, steps
-            return words
-        self._budget.spend(known[2])
-        return known[1]
+            modern = reworded(schema, self.lost)
+            self._reworded[id(schema)] = schema, modern, steps
+            return modern
+        self._budget.spend(cached[2])
+        return cached[1]
 
     def _pointer_alone(self, parts: Parts) -> str | None:
         """Give the reference that *parts* are, if they say nothing else."""
@@ -159,63 +159,65 @@ class _Work:
         if len(members) > 1:
             # Each property is looked up in each member: little work, but with all others.
             self._budget.spend(len(members) * sum(map(width, members)) // 8)
-        made = merge(members, self.lost)
-        if made is None:
+        merged = merge(members, self.lost)
+        if merged is None:
             return None
         self._open.add(key)
-        possible = all(self._make_branches(made, name, depth + 1) for name in ("anyOf", "oneOf"))
-        self._make_properties(made, depth + 1)
-        self._make_items(made, depth + 1)
+        possible = all(self._make_branches(merged, name, depth + 1) for name in ("anyOf", "oneOf"))
+        self._make_properties(merged, depth + 1)
+        self._make_items(merged, depth + 1)
         self._open.discard(key)
-        return made if possible else None
+        return merged if possible else None
 
-    def _make_branches(self, made: Json, name: str, depth: int) -> bool:
+    def _make_branches(self, merged: Json, name: str, depth: int) -> bool:
         """Make the alternatives; false if there are some, and none can be met."""
-        if name not in made:
+        if name not in merged:
             return True
-        nodes = [self._node(parts, depth) for parts in made[name]]
-        made[name] = [one for one in nodes if one is not None]
-        return bool(made[name])
+        nodes = [self._node(parts, depth) for parts in merged[name]]
+        merged[name] = [node for node in nodes if node is not None]
+        return bool(merged[name])
 
-    def _make_properties(self, made: Json, depth: int) -> None:
-        additional = made.get("additionalProperties")
+    def _make_properties(self, merged: Json, depth: int) -> None:
+        additional = merged.get("additionalProperties")
         if additional is not None:
-            made["additionalProperties"] = additional = _or_bool(self._node(additional, depth))
-        if "properties" not in made:
+            merged["additionalProperties"] = additional = _or_bool(self._node(additional, depth))
+        if "properties" not in merged:
             return
-        made.setdefault("type", "object")
-        nodes = {name: self._node(parts, depth) for name, parts in made["properties"].items()}
-        known = made["properties"] = {name: one for name, one in nodes.items() if one is not None}
-        if len(known) < len(nodes) and additional is not False:
+        merged.setdefault("type", "object")
+        nodes = {name: self._node(parts, depth) for name, parts in merged["properties"].items()}
+        properties = merged["properties"] = {
+            name: node for name, node in nodes.items() if node is not None
+        }
+        if len(properties) < len(nodes) and additional is not False:
             self.lost.add("false")
-        required = made.pop("required", [])
+        required = merged.pop("required", [])
         if isinstance(additional, dict):
-            known.update({name: additional for name in required if name not in nodes})
+            properties.update({name: additional for name in required if name not in nodes})
         # Names that are not among the properties are refused.
-        kept = [name for name in required if name in known]
-        if len(kept) < len(required):
+        known = [name for name in required if name in properties]
+        if len(known) < len(required):
             self.lost.add("required")
-        if kept:
-            made["required"] = kept
+        if known:
+            merged["required"] = known
 
-    def _make_items(self, made: Json, depth: int) -> None:
-        first = [self._node(parts, depth) for parts in made.pop("prefixItems", ())]
-        rest = self._node(made.pop("items", ()), depth)
+    def _make_items(self, merged: Json, depth: int) -> None:
+        first = [self._node(parts, depth) for parts in merged.pop("prefixItems", ())]
+        rest = self._node(merged.pop("items", ()), depth)
         if None in (*first, rest):
             # Where nothing may stand, the array is over.
             most = [*first, rest].index(None)
-            made["maxItems"] = min(made.get("maxItems", most), most)
+            merged["maxItems"] = min(merged.get("maxItems", most), most)
             first, rest = first[:most], None
         if first:
-            made["prefixItems"] = first
+            merged["prefixItems"] = first
         if rest:
-            made["items"] = rest
-        elif not first and "array" in made.get("type", ()):
+            merged["items"] = rest
+        elif not first and "array" in merged.get("type", ()):
             # Items without a type are refused.
-            made["items"] = _STRINGS
-            if made.get("maxItems") != 0:
+            merged["items"] = _STRINGS
+            if merged.get("maxItems") != 0:
                 self.lost.add("items")
 
 
-def _or_bool(made: Json | None) -> Json | bool:
-    return False if made is None else made or True
+def _or_bool(node: Json | None) -> Json | bool:
+    return False if node is None else node or True

@@ -39,14 +39,14 @@ class Definitions:
             self.pending.append((name, key, members))
         return known
 
-    def put(self, name: str, made: Json) -> None:
+    def put(self, name: str, schema: Json) -> None:
         """Say what the definition *name* is."""
-        self._by_name[name] = made
+        self._by_name[name] = schema
 
-    def needed_by(self, made: Json) -> Json:
-        """Give the definitions that *made* refers to; what was dropped refers no more."""
-        found: set[str] = set()
-        nodes: list[Any] = [made] if self._by_name else []
+    def needed_by(self, root: Json) -> Json:
+        """Give the definitions that *root* refers to; what was dropped refers no more."""
+        needed: set[str] = set()
+        nodes: list[Any] = [root] if self._by_name else []
         while nodes:
             node = nodes.pop()
             if isinstance(node, list):
@@ -54,16 +54,16 @@ class Definitions:
             elif isinstance(node, dict):
                 nodes += node.values()
                 name = str(node.get("$ref")).removeprefix("#/$defs/")
-                if name in self._by_name and name not in found:
-                    found.add(name)
+                if name in self._by_name and name not in needed:
+                    needed.add(name)
                     nodes.append(self._by_name[name])
-        return {name: node for name, node in self._by_name.items() if name in found}
+        return {name: node for name, node in self._by_name.items() if name in needed}
 
 
 def _reference_in(parts: Parts) -> str:
     """Give a reference among *parts*, for the name of what they become."""
     for part in parts:
-        for one in (part, *(part.get("allOf") or ())) if isinstance(part, dict) else ():
-            if isinstance(one, dict) and isinstance(one.get("$ref"), str):
-                return str(one["$ref"])
+        for schema in (part, *(part.get("allOf") or ())) if isinstance(part, dict) else ():
+            if isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
+                return str(schema["$ref"])
     return ""

@@ -25,9 +25,9 @@ class References:
 
     def _followed(self, pointer: str) -> Any:
         target: Any = self._root
-        own = target.get("$id") if isinstance(target, dict) else None
+        root_id = target.get("$id") if isinstance(target, dict) else None
         # The rest is what identifies it within the schema that is named before.
-        within = pointer.removeprefix(own) if isinstance(own, str) else pointer
+        within = pointer.removeprefix(root_id) if isinstance(root_id, str) else pointer
         if within not in ("", "#") and not within.startswith("#/"):
             return self._anchored(within.removeprefix("#"), pointer)
         self._budget.spend(pointer.count("/"))

@@ -38,19 +38,19 @@ def _nullable(schema: Json, _lost: set[str]) -> Json:
         if types is not None and is_type(types) and "null" not in types:
             rest["type"] = [*listed(types), "null"]
         return rest
-    told = {name: rest.pop(name) for name in _ANNOTATIONS if name in rest}
+    annotations = {name: rest.pop(name) for name in _ANNOTATIONS if name in rest}
     branches = rest.get("anyOf")
     if rest.keys() == {"anyOf"} and isinstance(branches, list):
-        return {**told, "anyOf": [*branches, {"type": "null"}]}
-    return {**told, "anyOf": [rest, {"type": "null"}]}
+        return {**annotations, "anyOf": [*branches, {"type": "null"}]}
+    return {**annotations, "anyOf": [rest, {"type": "null"}]}
 
 
 def _const(schema: Json, _lost: set[str]) -> Json:
     rest = _but(schema, "const")
-    told = [schema["const"]]
+    values = [schema["const"]]
     if isinstance(schema.get("enum"), list):
-        told = common_values(told, schema["enum"])
-    return {**rest, "enum": told}
+        values = common_values(values, schema["enum"])
+    return {**rest, "enum": values}
 
 
 def _draft_4_bound(name: str) -> Callable[[Json, set[str]], Json]:

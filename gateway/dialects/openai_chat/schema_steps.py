@@ -65,13 +65,13 @@ def _size(value: Any) -> int:
     size, level = 1, [value]
     while level:
         nested: list[Any] = []
-        for one in level:
-            if isinstance(one, str):
-                size += len(one) // _TEXT_OF_A_STEP
-            elif isinstance(one, dict | list):
-                size += len(one)
+        for item in level:
+            if isinstance(item, str):
+                size += len(item) // _TEXT_OF_A_STEP
+            elif isinstance(item, dict | list):
+                size += len(item)
                 if size > MAX_STEPS:
                     return size
-                nested += [*one, *one.values()] if isinstance(one, dict) else one
+                nested += [*item, *item.values()] if isinstance(item, dict) else item
         level = nested
     return size

@@ -82,9 +82,9 @@ def _plain_numbers(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):
-        return [_plain_numbers(one) for one in value]
+        return [_plain_numbers(item) for item in value]
     if isinstance(value, dict):
-        return {name: _plain_numbers(one) for name, one in value.items()}
+        return {name: _plain_numbers(item) for name, item in value.items()}
     return value
 
 
@@ -107,7 +107,7 @@ def is_type(value: object) -> bool:
     return (
         isinstance(types, list)
         and 0 < len(types) <= len(_TYPES)
-        and all(isinstance(one, str) and one.lower() in _TYPES for one in types)
+        and all(isinstance(name, str) and name.lower() in _TYPES for name in types)
     )
 
 
@@ -132,7 +132,7 @@ def _first(one: Any, _other: Any) -> Any:
 
 
 def _small(types: Any) -> Any:
-    return types.lower() if isinstance(types, str) else _union([one.lower() for one in types], [])
+    return types.lower() if isinstance(types, str) else _union([name.lower() for name in types], [])
 
 
 def _only(one: Any, other: Any) -> Any:
@@ -150,8 +150,8 @@ def _union(one: list[str], other: list[str]) -> list[str]:
 
 def common_values(one: list[Any], other: list[Any]) -> list[Any]:
     """Give those values of *one* that are equal to one of *other*, as JSON compares them."""
-    told = set(map(_comparable, other))
-    return [value for value in one if _comparable(value) in told]
+    comparable = set(map(_comparable, other))
+    return [value for value in one if _comparable(value) in comparable]
 
 
 def _types(one: Any, other: Any) -> Any:
@@ -166,7 +166,7 @@ def _is_whole(kind: str, others: list[str]) -> bool:
 
 
 def _branches(value: list[Any]) -> list[tuple[Any, ...]]:
-    return [(one,) for one in value]
+    return [(branch,) for branch in value]
 
 
 def _product(one: list[tuple[Any, ...]], other: list[tuple[Any, ...]]) -> Any:

@@ -35,8 +35,8 @@ def prefixed(error: BadRequest, name: str) -> BadRequest:
 
 def wrong(value: object, wanted: str) -> BadRequest:
     """Give the error of a *value* that is not what was *wanted*."""
-    told = _WORDS.get(type(value), type(value).__name__)
-    return BadRequest(f"Expected {wanted}, got {told}.", code="invalid_type")
+    kind = _WORDS.get(type(value), type(value).__name__)
+    return BadRequest(f"Expected {wanted}, got {kind}.", code="invalid_type")
 
 
 def a(kind: type, *, blank: bool = True) -> Check:
@@ -68,12 +68,12 @@ def kinds(checks: Mapping[type, Check], wanted: str) -> Check:
     """Make the checker of a value that may be of several JSON types, each with its own check."""
 
     def check(value: Any) -> None:
-        one = checks.get(type(value))
-        if one is None:
+        inner = checks.get(type(value))
+        if inner is None:
             raise wrong(value, wanted)
-        one(value)
+        inner(value)
 
-    return _passing(check, [kind for kind, one in checks.items() if one is anything])
+    return _passing(check, [kind for kind, inner in checks.items() if inner is anything])
 
 
 def anything(_value: Any) -> None:
@@ -115,8 +115,8 @@ def items(item: Check, *, most: int | None = None, least: int = 0) -> Check:
             )
         index = 0
         try:
-            for index, one in enumerate(value):  # noqa: B007 - the handler below tells the index
-                item(one)
+            for index, element in enumerate(value):  # noqa: B007 - the handler below tells the index
+                item(element)
         except BadRequest as error:
             raise prefixed(error, f"[{index}]") from None
 
@@ -126,8 +126,8 @@ def items(item: Check, *, most: int | None = None, least: int = 0) -> Check:
 def fields(known: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> Check:
     """Make the checker of an object. Null is unset; fields that nobody knows pass."""
     passing = {
-        name: (getattr(one, "passes", frozenset()) | {type(None)}, one)
-        for name, one in known.items()
+        name: (getattr(inner, "passes", frozenset()) | {type(None)}, inner)
+        for name, inner in known.items()
     }
 
     def check(value: Any) -> None:
@@ -137,9 +137,9 @@ def fields(known: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> Che
         try:
             for name, field in value.items():
                 if name in passing:
-                    passes, one = passing[name]
+                    passes, inner = passing[name]
                     if type(field) not in passes:
-                        one(field)
+                        inner(field)
         except BadRequest as error:
             raise prefixed(error, name) from None
         for name in required:
@@ -159,17 +159,17 @@ def tagged(tag: str, variants: Mapping[str, Check], other: Check | None = None) 
     def check(value: Any) -> None:
         if type(value) is not dict:
             raise wrong(value, "an object")
-        told = value.get(tag)
-        if told is None and other is None:
+        variant = value.get(tag)
+        if variant is None and other is None:
             raise BadRequest(f"{tag!r} is missing.", param=tag, code="missing_field")
-        if told is not None and type(told) is not str:
-            raise prefixed(wrong(told, "a string"), tag)
-        one = variants.get(told, other) if told is not None else other
-        if one is None:
+        if variant is not None and type(variant) is not str:
+            raise prefixed(wrong(variant, "a string"), tag)
+        inner = variants.get(variant, other) if variant is not None else other
+        if inner is None:
             raise BadRequest(
-                f"{str(told)[:64]!r} is not one of {known}.", param=tag, code="invalid_value"
+                f"{str(variant)[:64]!r} is not one of {known}.", param=tag, code="invalid_value"
             )
-        one(value)
+        inner(value)
 
     return check
 
@@ -180,9 +180,9 @@ def is_shallow(value: Any, limit: int = MAX_DEPTH) -> bool:
     while level and limit >= 0:
         limit -= 1
         level = [
-            inner
-            for one in level
-            if isinstance(one, dict | list)
-            for inner in (one.values() if isinstance(one, dict) else one)
+            nested
+            for node in level
+            if isinstance(node, dict | list)
+            for nested in (node.values() if isinstance(node, dict) else node)
         ]
     return not level

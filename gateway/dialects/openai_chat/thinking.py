@@ -89,11 +89,11 @@ def _wish(translating: Translating) -> _Wish | None:
 
 
 def _by_native(translating: Translating) -> _Wish | None:
-    told = translating.google.get("thinkingConfig")
-    if told is None:
+    setting = translating.google.get("thinkingConfig")
+    if setting is None:
         return None
     path = "google.thinking_config"
-    config = native.fit(told, native.THINKING_CONFIG, path, translating.notes)
+    config = native.fit(setting, native.THINKING_CONFIG, path, translating.notes)
     level = config.get("thinkingLevel")
     if level is not None:
         level = level.upper().removeprefix("THINKING_LEVEL_")
@@ -110,13 +110,13 @@ def _by_native(translating: Translating) -> _Wish | None:
     return _Wish(path, budget, level, config.get("includeThoughts"))
 
 
-def _by_thinking(told: Any) -> _Wish | None:
-    if told is None:
+def _by_thinking(setting: Any) -> _Wish | None:
+    if setting is None:
         return None
-    kind = told.get("type") or "enabled"
+    kind = setting.get("type") or "enabled"
     if kind == "disabled":
         return _Wish("thinking", budget=0, thoughts=False)
-    budget = told.get("budget_tokens")
+    budget = setting.get("budget_tokens")
     return _Wish("thinking", budget=-1 if budget is None else int(budget), thoughts=True)
 
 
@@ -134,19 +134,21 @@ def _by_effort(effort: Any, field: str) -> _Wish | None:
     return _Wish(field, level=_EFFORTS[effort], thoughts=True)
 
 
-def _by_reasoning(told: Any) -> _Wish | None:
+def _by_reasoning(setting: Any) -> _Wish | None:
     """Read OpenRouter's form."""
-    if not told:
+    if not setting:
         return None
-    shown = None if told.get("exclude") is None else not told["exclude"]
-    if told.get("enabled") is False:
+    show_thoughts = None if setting.get("exclude") is None else not setting["exclude"]
+    if setting.get("enabled") is False:
         return _Wish("reasoning", budget=0, thoughts=False)
-    if told.get("max_tokens") is not None:
-        return _Wish("reasoning", budget=int(told["max_tokens"]), thoughts=shown is not False)
-    wish = _by_effort(told.get("effort"), "reasoning.effort")
+    if setting.get("max_tokens") is not None:
+        return _Wish(
+            "reasoning", budget=int(setting["max_tokens"]), thoughts=show_thoughts is not False
+        )
+    wish = _by_effort(setting.get("effort"), "reasoning.effort")
     if wish is None:
-        return _Wish("reasoning", thoughts=shown is not False)
-    return _Wish(wish.field, wish.budget, wish.level, wish.thoughts and shown is not False)
+        return _Wish("reasoning", thoughts=show_thoughts is not False)
+    return _Wish(wish.field, wish.budget, wish.level, wish.thoughts and show_thoughts is not False)
 
 
 def _by_name(translating: Translating) -> _Wish | None:
@@ -184,7 +186,9 @@ def _level(translating: Translating, wish: _Wish) -> Json:
         return {"thinkingLevel": levels[-1]} if wish.field == "model" else {}
     else:
         wanted = _level_of(wish.budget or 0)
-    level = min(levels, key=lambda one: (abs(_rank(one) - _rank(wanted)), -_rank(one)))
+    level = min(
+        levels, key=lambda candidate: (abs(_rank(candidate) - _rank(wanted)), -_rank(candidate))
+    )
     if level != wanted or wish.budget == 0:
         translating.notes.adjust(wish.field, level.lower(), "model")
     return {"thinkingLevel": level}

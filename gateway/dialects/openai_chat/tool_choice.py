@@ -18,27 +18,27 @@ def choose(tools: Tools, translating: Translating) -> None:
 
     Raises `BadRequest` for a choice of a tool that is not there.
     """
-    told = {
+    choices = {
         "tool_choice": translating.payload.get("tool_choice"),
         "function_call": translating.payload.get("function_call"),
         "google.function_calling_config": translating.google.get("functionCallingConfig"),
     }
-    field, *overruled = [name for name, choice in told.items() if choice is not None] or [""]
+    field, *overruled = [name for name, choice in choices.items() if choice is not None] or [""]
     for name in overruled:
         translating.notes.drop(name)
-    choice = told.get(field)
+    choice = choices.get(field)
     if field == "google.function_calling_config":
         _choose_natively(tools, translating, choice)
     elif field == "function_call" and isinstance(choice, dict):
-        _choose_as_told(tools, translating, {"type": "function", "name": choice["name"]}, field)
+        _choose_openai(tools, translating, {"type": "function", "name": choice["name"]}, field)
     elif field:
-        _choose_as_told(tools, translating, choice, field)
+        _choose_openai(tools, translating, choice, field)
     if not tools.declarations and (tools.choice or {}).get("mode") == "ANY":
         # A built-in tool cannot be demanded, and none at all even less.
         translating.notes.adjust(field, "auto", "builtin" if tools.builtins else "no_functions")
 
 
-def _choose_as_told(tools: Tools, translating: Translating, choice: Any, field: str) -> None:
+def _choose_openai(tools: Tools, translating: Translating, choice: Any, field: str) -> None:
     if isinstance(choice, str):
         _choose_mode(tools, _MODES[choice])
         return
@@ -48,10 +48,10 @@ def _choose_as_told(tools: Tools, translating: Translating, choice: Any, field: 
         return
     if kind == "allowed_tools":
         allowed = choice.get("allowed_tools") or choice
-        names = [_chosen(tool) for tool in allowed.get("tools") or ()]
+        names = [_name_of(tool) for tool in allowed.get("tools") or ()]
         mode = "ANY" if allowed.get("mode") == "required" else "VALIDATED"
     else:
-        names, mode = [_chosen(choice)], "ANY"
+        names, mode = [_name_of(choice)], "ANY"
     functions = [name for name in names if wire_name(name) in tools.declarations]
     known = frozenset(functions)
     others = [name for name in names if name not in known]
@@ -65,9 +65,9 @@ def _choose_as_told(tools: Tools, translating: Translating, choice: Any, field: 
         tools.choice = {"mode": mode, "allowedFunctionNames": [wire_name(n) for n in functions]}
 
 
-def _choose_natively(tools: Tools, translating: Translating, told: Any) -> None:
+def _choose_natively(tools: Tools, translating: Translating, setting: Any) -> None:
     path = "google.function_calling_config"
-    config = native.fit(told, native.FUNCTION_CALLING, path, translating.notes)
+    config = native.fit(setting, native.FUNCTION_CALLING, path, translating.notes)
     names = config.get("allowedFunctionNames") or []
     unknown = [name for name in names if wire_name(name) not in tools.declarations]
     if unknown:
@@ -87,7 +87,7 @@ def _choose_mode(tools: Tools, mode: str) -> None:
     tools.choice = {"mode": mode}
 
 
-def _chosen(tool: Json) -> str:
-    told = next((tool[k] for k in ("function", "custom") if isinstance(tool.get(k), dict)), tool)
-    name = told.get("name") or tool.get("type") or ""
+def _name_of(tool: Json) -> str:
+    holder = next((tool[k] for k in ("function", "custom") if isinstance(tool.get(k), dict)), tool)
+    name = holder.get("name") or tool.get("type") or ""
     return name if isinstance(name, str) else ""

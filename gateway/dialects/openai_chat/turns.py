@@ -48,8 +48,8 @@ def call_key(call_id: str) -> str:
 
 def legacy_key(name: str, arguments: Any) -> str:
     """Give the key of a `function_call`, which has no id."""
-    told = orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS).decode()
-    return "call/" + _digest(f"{name}\n{told}")
+    encoded = orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS).decode()
+    return "call/" + _digest(f"{name}\n{encoded}")
 
 
 def image_key(data: str) -> str:
@@ -240,8 +240,10 @@ def carried_by_message(message: Json) -> tuple[dict[str, str], str | None]:
         if isinstance(signature, str) and signature:
             last = signature
     google = _dict(_dict(message.get("extra_content")).get("google"))
-    own = google.get("thought_signature")
-    return by_call, own if isinstance(own, str) and own else last
+    google_signature = google.get("thought_signature")
+    return by_call, google_signature if isinstance(
+        google_signature, str
+    ) and google_signature else last
 
 
 def _dict(value: object) -> Json:

@@ -83,8 +83,8 @@ def _parts(content: list[Json], path: str) -> Iterator[tuple[str, Json, frozense
 
 def _with_one_source(holder: Json, known: frozenset[str]) -> frozenset[str]:
     """Give *known* without the sources of *holder* that stand behind the one that is read."""
-    given = [name for name in SOURCES if holder.get(name) is not None]
-    return known.difference(given[1:])
+    present = [name for name in SOURCES if holder.get(name) is not None]
+    return known.difference(present[1:])
 
 
 def _tools(payload: Json) -> Iterator[tuple[str, Json, frozenset[str]]]:

@@ -59,7 +59,7 @@ def tally(metadata: Json) -> tuple[Usage, Tokens, Tokens]:
     if not _INT.issuperset(map(type, counts)):
         counts = tuple(count if type(count) is int else 0 for count in counts)
     prompt, tools, completion, thoughts, total, cached, calls = counts
-    asked, held, told = _modalities(metadata)
+    prompt_modalities, cached_modalities, completion_modalities = _modalities(metadata)
     # Filled one by one: as arguments by name they would take three times as long.
     usage = Usage()
     usage.prompt = prompt + tools
@@ -67,27 +67,27 @@ def tally(metadata: Json) -> tuple[Usage, Tokens, Tokens]:
     usage.total = total or usage.prompt + usage.completion
     usage.cached = cached
     usage.thoughts = thoughts
-    usage.audio_input = asked.get("audio_tokens", 0)
-    usage.image_input = asked.get("image_tokens", 0)
-    usage.audio_cached = held.get("audio_tokens", 0)
-    usage.image_output = told.get("image_tokens", 0)
-    usage.audio_output = told.get("audio_tokens", 0)
+    usage.audio_input = prompt_modalities.get("audio_tokens", 0)
+    usage.image_input = prompt_modalities.get("image_tokens", 0)
+    usage.audio_cached = cached_modalities.get("audio_tokens", 0)
+    usage.image_output = completion_modalities.get("image_tokens", 0)
+    usage.audio_output = completion_modalities.get("audio_tokens", 0)
     if "candidatesTokensDetails" in metadata:
         usage.video_output = _videos(metadata["candidatesTokensDetails"])
     usage.calls = calls or 1
     if "serviceTier" in metadata:
         usage.tier = str(metadata["serviceTier"] or "").lower()
-    return usage, asked, told
+    return usage, prompt_modalities, completion_modalities
 
 
-def wire(usage: Usage, asked: Tokens, told: Tokens) -> Json:
+def wire(usage: Usage, prompt: Tokens, completion: Tokens) -> Json:
     """Give *usage* as OpenAI's object, with the modalities of the prompt and of the completion."""
     return {
         "prompt_tokens": usage.prompt,
         "completion_tokens": usage.completion,
         "total_tokens": usage.total,
-        "prompt_tokens_details": {"cached_tokens": usage.cached, **asked},
-        "completion_tokens_details": {"reasoning_tokens": usage.thoughts, **told},
+        "prompt_tokens_details": {"cached_tokens": usage.cached, **prompt},
+        "completion_tokens_details": {"reasoning_tokens": usage.thoughts, **completion},
     }
 
 
@@ -102,8 +102,8 @@ def _videos(details: Any) -> int:
     tokens = 0
     for detail in details if type(details) is list else ():
         if type(detail) is dict and detail.get("modality") == "VIDEO":
-            told = detail.get("tokenCount")
-            tokens += told if type(told) is int else 0
+            token_count = detail.get("tokenCount")
+            tokens += token_count if type(token_count) is int else 0
     return tokens
 
 
@@ -114,10 +114,10 @@ def _modalities(metadata: Json) -> tuple[Tokens, Tokens, Tokens]:
         place = _DETAILS.get(name)
         if place is None or type(details) is not list:
             continue
-        found = counts[place]
+        tokens_of = counts[place]
         for detail in details:
             word = _MODALITIES.get(str(detail.get("modality"))) if type(detail) is dict else None
             if word:
                 tokens = detail.get("tokenCount")
-                found[word] = found.get(word, 0) + (tokens if type(tokens) is int else 0)
+                tokens_of[word] = tokens_of.get(word, 0) + (tokens if type(tokens) is int else 0)
     return counts

@@ -66,7 +66,9 @@ class EmbeddingsReply:
 
     def _take(self, event: Json) -> None:
         try:
-            vectors = [[float(value) for value in one["values"]] for one in event["embeddings"]]
+            vectors = [
+                [float(value) for value in embedding["values"]] for embedding in event["embeddings"]
+            ]
         except (KeyError, TypeError, ValueError) as error:
             raise UpstreamError(_STRANGE) from error
         index = event.get("index")

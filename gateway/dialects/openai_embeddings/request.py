@@ -79,7 +79,7 @@ def check(payload: Json) -> None:
             param="input",
             code="array_too_long",
         )
-    if all(type(one) is int for one in texts):
+    if all(type(text) is int for text in texts):
         raise BadRequest(_TOKENS, param="input", code="invalid_type")
     for at, text in enumerate(texts):
         _check_text(text, f"input[{at}]")
@@ -131,14 +131,14 @@ def call(payload: Json, known: Known, notes: Notes) -> UpstreamCall:
 
 def place(payload: Json, field: str) -> str:
     """Give what Gemini calls *field* as that of *payload* which became it."""
-    found = _TEXT.match(field)
-    if found is None:
+    match = _TEXT.match(field)
+    if match is None:
         return field
-    name = native.camel(found["name"])
+    name = native.camel(match["name"])
     if name == "content":
         # Of the first hundred: which batch failed is not told.
         several = isinstance(payload["input"], list) and len(payload["input"]) <= MOST_IN_BATCH
-        return f"input[{found['at']}]" if several else "input"
+        return f"input[{match['at']}]" if several else "input"
     if name == "outputDimensionality" and payload.get("dimensions") is not None:
         return "dimensions"
     return f"google.{snake(name)}" if name in _OPTIONS else field

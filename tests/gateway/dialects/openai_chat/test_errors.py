@@ -2,7 +2,7 @@ import orjson
 import pytest
 
 from gateway.dialects.openai_chat import DIALECT
-from gateway.dialects.openai_chat.errors import encode_error, render, told_in_event
+from gateway.dialects.openai_chat.errors import encode_error, error_in_event, render
 from gateway.errors import BadRequest, RateLimited, UpstreamError, UpstreamOverloaded
 
 
@@ -28,11 +28,11 @@ def test_an_error_is_told_in_openais_envelope():
     ],
 )
 def test_an_error_within_an_event_keeps_its_kind(body, kind):
-    assert type(told_in_event(body)) is kind
+    assert type(error_in_event(body)) is kind
 
 
 def test_a_key_in_an_upstream_message_goes_nowhere():
     key = "AIza" + "x" * 35
-    error = told_in_event({"message": f"Consumer 'api_key:{key}' has been suspended" + "." * 5000})
+    error = error_in_event({"message": f"Consumer 'api_key:{key}' has been suspended" + "." * 5000})
     assert key not in error.message
     assert len(error.message) < 2200
