@@ -73,11 +73,11 @@ def audio(choice: Choice, part: Json) -> list[Json]:
     data = b64decode(blob["data"])
     sound, data = _samples(kind, parameters, data)
     if choice.audio is None:
-        asked = choice.asked
-        name = f"audio_{asked.exchange_id}_{choice.index}"
+        options = choice.options
+        name = f"audio_{options.exchange_id}_{choice.index}"
         if sound is not None:
-            choice.audio = Audio(name, ENCODERS[asked.audio](sound), kind, sound)
-        elif _FORMATS.get(kind) == asked.audio:
+            choice.audio = Audio(name, ENCODERS[options.audio_format](sound), kind, sound)
+        elif _FORMATS.get(kind) == options.audio_format:
             choice.audio = Audio(name, Pcm(), kind, None)
     if choice.audio is None or not choice.audio.goes_on_with(kind, sound):
         choice.add_part(part)
@@ -93,7 +93,7 @@ def last_audio(choice: Choice) -> list[Json]:
     if choice.audio is None:
         return []
     transcript = "".join(text for text, is_written in choice.pieces if is_written)
-    facts = {"transcript": transcript, "expires_at": choice.asked.created}
+    facts = {"transcript": transcript, "expires_at": choice.options.created}
     return [{"audio": {**choice.audio.end(), **facts}}]
 
 

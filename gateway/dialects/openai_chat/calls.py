@@ -33,9 +33,9 @@ def last_call(choice: Choice) -> list[Json]:
 def _whole(choice: Choice, part: Json) -> list[Json]:
     choice.add_part(part)
     call = part["functionCall"]
-    name = choice.asked.names.get(call["name"], call["name"])
+    name = choice.options.function_names.get(call["name"], call["name"])
     arguments = call.get("args") or {}
-    if choice.asked.legacy and not choice.calls:
+    if choice.options.legacy_functions and not choice.calls:
         choice.calls.append({"function": name})
         text = orjson.dumps(arguments).decode()
         return [{"function_call": {"name": name, "arguments": text}}]
@@ -52,7 +52,7 @@ def _whole(choice: Choice, part: Json) -> list[Json]:
 
 
 def _typed(choice: Choice, name: str, arguments: Json) -> Json:
-    if name in choice.asked.customs:
+    if name in choice.options.custom_tools:
         return {"type": "custom", "custom": {"name": name, "input": _free_text(arguments)}}
     text = orjson.dumps(arguments).decode()
     return {"type": "function", "function": {"name": name, "arguments": text}}
@@ -73,10 +73,10 @@ def _call_id(choice: Choice, native: str | None) -> str:
     number of earlier calls counts, because a client may send one request id again and again.
     """
     used = {call.get("id") for call in choice.calls}
-    earlier = choice.asked.taken
+    earlier = choice.options.earlier_call_ids
     if native and native not in used and native not in earlier:
         return native
-    seed = f"{choice.asked.exchange_id}/{choice.asked.created}/{len(earlier)}"
+    seed = f"{choice.options.exchange_id}/{choice.options.created}/{len(earlier)}"
     number = len(choice.calls)
     while True:
         digest = blake2b(f"{seed}/{choice.index}/{number}".encode(), digest_size=12)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gateway.dialects.openai_chat.asked import Asked
+from gateway.dialects.openai_chat.reply_options import ReplyOptions
 from gateway.exchange import Json
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ class Choice:
     """
 
     __slots__ = (
-        "asked",
         "audio",
         "calls",
         "citations",
@@ -37,6 +36,7 @@ class Choice:
         "is_blocked",
         "is_whole",
         "natives",
+        "options",
         "parts",
         "pending",
         "pieces",
@@ -44,9 +44,9 @@ class Choice:
         "run",
     )
 
-    def __init__(self, index: int, asked: Asked, *, is_whole: bool = False) -> None:
+    def __init__(self, index: int, options: ReplyOptions, *, is_whole: bool = False) -> None:
         self.index = index
-        self.asked = asked
+        self.options = options
         self.is_whole = is_whole
         self.finish_reason: str | None = None
         self.finish_message: str | None = None

@@ -47,7 +47,7 @@ def end_reason(choice: Choice) -> str | None:
     if choice.is_blocked:
         return "content_filter"
     word = finish_reason(native, calls=bool(choice.calls or choice.pending))
-    return "function_call" if word == "tool_calls" and choice.asked.legacy else word
+    return "function_call" if word == "tool_calls" and choice.options.legacy_functions else word
 
 
 def closing_chunks(choice: Choice) -> list[Json]:

@@ -17,7 +17,7 @@ def image(choice: Choice, part: Json) -> list[Json]:
     choice.images += 1
     if "inlineData" in part:
         choice.image_keys.append(turns.image_key(part["inlineData"]["data"]))
-    if choice.asked.images == "images":
+    if choice.options.image_output == "images":
         choice.add_part(part)
         entry = {"type": "image_url", "index": choice.images - 1, "image_url": {"url": url}}
         return [{"images": [entry]}]

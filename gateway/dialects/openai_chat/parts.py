@@ -26,7 +26,7 @@ def translate(choice: Choice, part: Json) -> list[Json]:
 def _text(choice: Choice, part: Json) -> list[Json]:
     text = part["text"]
     if part.get("thought"):
-        return [{"reasoning_content": text}] if choice.asked.thoughts and text else []
+        return [{"reasoning_content": text}] if choice.options.include_thoughts and text else []
     if "thoughtSignature" in part:
         # Kept with its own text: a signature must go back on the part it came on.
         choice.add_part(part)

@@ -13,7 +13,6 @@ from zlib import crc32
 import orjson
 
 from gateway.dialects.openai_chat import collect, logprobs, turns, usage
-from gateway.dialects.openai_chat.asked import Asked, asked
 from gateway.dialects.openai_chat.choice import Choice
 from gateway.dialects.openai_chat.closing import closing_chunks, end_reason, note, note_block
 from gateway.dialects.openai_chat.embedded import Marks, split_images
@@ -21,6 +20,7 @@ from gateway.dialects.openai_chat.errors import error_in_event
 from gateway.dialects.openai_chat.finish import is_blocked
 from gateway.dialects.openai_chat.lookups import Lookups
 from gateway.dialects.openai_chat.parts import translate
+from gateway.dialects.openai_chat.reply_options import ReplyOptions, reply_options
 from gateway.errors import UpstreamError, UpstreamTruncated
 from gateway.exchange import Json, Known, UpstreamCall, Usage
 from gateway.models import base_name
@@ -38,7 +38,6 @@ class ChatReply:
     """
 
     __slots__ = (
-        "_asked",
         "_choices",
         "_cost",
         "_counts",
@@ -46,12 +45,13 @@ class ChatReply:
         "_head",
         "_is_whole",
         "_metadata",
+        "_options",
         "_usage_head",
         "sunset",
     )
 
     def __init__(self, call: UpstreamCall, payload: Json, known: Known) -> None:
-        self._asked: Asked = asked(call, payload, known)
+        self._options: ReplyOptions = reply_options(call, payload, known)
         self._choices: dict[int, Choice] = {}
         self._is_whole = not call.stream
         self._metadata: Json = {}
@@ -110,7 +110,9 @@ class ChatReply:
             ]
         except _SHAPE_FAULTS as error:
             raise UpstreamError(_STRANGE) from error
-        return [*chunks, {"choices": [], **self._totals()}] if self._asked.usage else chunks
+        if self._options.include_usage:
+            chunks.append({"choices": [], **self._totals()})
+        return chunks
 
     def encode(self, chunks: list[Json]) -> bytes:
         """Give the frames of *chunks* as bytes."""
@@ -135,7 +137,7 @@ class ChatReply:
         special = [choice for choice in self._choices.values() if choice.is_special()]
         if not special:
             return []
-        origin = turns.Origin(base_name(self._asked.model), self._asked.question)
+        origin = turns.Origin(base_name(self._options.model), self._options.question)
         try:
             return [
                 entry
@@ -152,13 +154,13 @@ class ChatReply:
         """Make what all chunks begin with: only what varies is encoded for each."""
         facts = orjson.dumps(self._facts("chat.completion.chunk"))
         self._usage_head = b"data: " + facts[:-1] + b","
-        self._head = self._usage_head + (b'"usage":null,' if self._asked.usage else b"")
+        self._head = self._usage_head + (b'"usage":null,' if self._options.include_usage else b"")
 
     def _facts(self, kind: str) -> Json:
         return {
-            "id": f"chatcmpl-{self._asked.exchange_id}",
-            "created": self._asked.created,
-            "model": self._asked.model,
+            "id": f"chatcmpl-{self._options.exchange_id}",
+            "created": self._options.created,
+            "model": self._options.model,
             "system_fingerprint": self._fingerprint,
             "object": kind,
         }
@@ -213,7 +215,7 @@ class ChatReply:
     def _open(self, index: int, chunks: list[Json]) -> Choice:
         if not isinstance(index, int):
             raise TypeError("the index of a candidate is a number")
-        choice = self._choices[index] = Choice(index, self._asked, is_whole=self._is_whole)
+        choice = self._choices[index] = Choice(index, self._options, is_whole=self._is_whole)
         chunks.append(choice.chunk({"role": "assistant", "content": ""}))
         return choice
 

@@ -4,7 +4,7 @@ from .replying import make_reply
 
 
 def make_choice():
-    return Choice(0, make_reply()._asked)
+    return Choice(0, make_reply()._options)
 
 
 def test_plain_texts_become_one_part():

@@ -1,4 +1,4 @@
-"""What the client asked of the answer's form, read once before the first event."""
+"""What the client wants of the reply's form, read once before the first event."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,53 +11,53 @@ from gateway.exchange import Json, Known, UpstreamCall
 
 _NONE: frozenset[str] = frozenset()
 _IMAGE_OUTPUTS = ("markdown", "images")
-_USUAL_SOUND = "wav"
+_DEFAULT_AUDIO_FORMAT = "wav"
 
 
 @dataclass(slots=True)
-class Asked:
-    """The answer's form; never changed once it is made.
+class ReplyOptions:
+    """The form of one reply; never changed once it is made.
 
-    *names* restores the client's function names, *customs* are its free-text tools, *legacy* is
-    true for `functions` in place of `tools`. *taken* holds the ids of the calls made before,
-    *question* is the end of what is answered.
+    *function_names* gives the client's names by the wire's, *custom_tools* are its free-text tools,
+    *legacy_functions* is true for `functions` in place of `tools`. *earlier_call_ids* are those of
+    the conversation so far, *question* is the end of the message that is answered.
     """
 
     exchange_id: str
     created: int
     model: str
-    thoughts: bool
-    usage: bool
-    images: str
-    audio: str
-    names: Mapping[str, str]
-    customs: frozenset[str]
-    legacy: bool
-    taken: frozenset[str]
+    include_thoughts: bool
+    include_usage: bool
+    image_output: str
+    audio_format: str
+    function_names: Mapping[str, str]
+    custom_tools: frozenset[str]
+    legacy_functions: bool
+    earlier_call_ids: frozenset[str]
     question: str
 
 
-def asked(call: UpstreamCall, payload: Json, known: Known) -> Asked:
-    """Read the answer's form from the *call* that goes up and the *payload* that came.
+def reply_options(call: UpstreamCall, payload: Json, known: Known) -> ReplyOptions:
+    """Read the reply's form from the upstream *call* and the client's *payload*.
 
-    Raises `BadRequest` for a form of images or sound that cannot be had here.
+    Raises `BadRequest` for a form of images or sound that the gateway cannot make.
     """
     thinking = setting(call, "thinkingConfig") or {}
-    images = native.google(payload).get("imageOutput") or known.image_output
-    if images not in _IMAGE_OUTPUTS:
+    image_output = native.google(payload).get("imageOutput") or known.image_output
+    if image_output not in _IMAGE_OUTPUTS:
         raise BadRequest("Expected 'markdown' or 'images'.", param="google.image_output")
-    audio = (payload.get("audio") or {}).get("format") or _USUAL_SOUND
-    if audio != _USUAL_SOUND:
-        check_format(audio)
+    audio_format = (payload.get("audio") or {}).get("format") or _DEFAULT_AUDIO_FORMAT
+    if audio_format != _DEFAULT_AUDIO_FORMAT:
+        check_format(audio_format)
     # In the order of the fields: by name they would take twice as long.
-    return Asked(
+    return ReplyOptions(
         known.exchange_id,
         known.created,
         payload["model"],
         bool(thinking.get("includeThoughts")),
         bool((payload.get("stream_options") or {}).get("include_usage")),
-        images,
-        audio,
+        image_output,
+        audio_format,
         call.names,
         _custom_tools(payload),
         bool(payload.get("functions")) and not payload.get("tools"),

@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.dialects.openai_chat.asked import asked
+from gateway.dialects.openai_chat.reply_options import reply_options
 from gateway.errors import BadRequest
 from gateway.exchange import Known, UpstreamCall
 
@@ -8,13 +8,23 @@ from gateway.exchange import Known, UpstreamCall
 def ask(payload, config=None):
     body = {"generationConfig": config} if config else {}
     call = UpstreamCall("gemini-2.5-flash", body, stream=True, names={"a": "b"})
-    return asked(call, {"model": "m", "messages": [], **payload}, Known("x", image_output="images"))
+    return reply_options(
+        call, {"model": "m", "messages": [], **payload}, Known("x", image_output="images")
+    )
 
 
 def test_a_plain_request_asks_for_nothing_special():
     plain = ask({})
-    assert (plain.thoughts, plain.usage, plain.legacy) == (False, False, False)
-    assert (plain.images, plain.audio, plain.names) == ("images", "wav", {"a": "b"})
+    assert (plain.include_thoughts, plain.include_usage, plain.legacy_functions) == (
+        False,
+        False,
+        False,
+    )
+    assert (plain.image_output, plain.audio_format, plain.function_names) == (
+        "images",
+        "wav",
+        {"a": "b"},
+    )
 
 
 def test_a_form_of_images_that_does_not_exist_is_refused_by_name():
@@ -25,12 +35,12 @@ def test_a_form_of_images_that_does_not_exist_is_refused_by_name():
 
 
 def test_thoughts_are_shown_when_they_were_asked_for_upstream():
-    assert ask({}, {"thinkingConfig": {"includeThoughts": True}}).thoughts
-    assert not ask({}, {"thinkingConfig": None}).thoughts
+    assert ask({}, {"thinkingConfig": {"includeThoughts": True}}).include_thoughts
+    assert not ask({}, {"thinkingConfig": None}).include_thoughts
 
 
 def test_the_payload_says_how_the_answer_should_be():
-    found = ask(
+    options = ask(
         {
             "stream_options": {"include_usage": True},
             "google": {"image_output": "markdown"},
@@ -40,6 +50,14 @@ def test_the_payload_says_how_the_answer_should_be():
             "messages": [{"role": "user"}, {"role": "assistant", "tool_calls": [{"id": "c1"}, {}]}],
         }
     )
-    assert (found.usage, found.images, found.audio) == (True, "markdown", "mp3")
-    assert (found.customs, found.taken, found.legacy) == ({"sql"}, {"c1"}, False)
-    assert ask({"functions": [{"name": "f"}]}).legacy
+    assert (options.include_usage, options.image_output, options.audio_format) == (
+        True,
+        "markdown",
+        "mp3",
+    )
+    assert (options.custom_tools, options.earlier_call_ids, options.legacy_functions) == (
+        {"sql"},
+        {"c1"},
+        False,
+    )
+    assert ask({"functions": [{"name": "f"}]}).legacy_functions
