@@ -250,10 +250,10 @@ class Dialect(Protocol):
     def check(self, payload: Json) -> None:
         """Refuse with `BadRequest` and *param* what is missing or of a wrong type, nothing else."""
 
-    def cached(self, payload: Json) -> tuple[str, str] | None:
+    def cached_content(self, payload: Json) -> tuple[str, str] | None:
         """Give the name of the cached content that *payload* builds on, after the field's own."""
 
-    def recalls(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
+    def memory_keys(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
         """Give the keys of the memories that a translation of *payload* would use.
 
         *media* are as in `Known`.
@@ -265,7 +265,7 @@ class Dialect(Protocol):
     def reply(self, call: UpstreamCall, payload: Json, known: Known) -> Reply:
         """Make the translator for what comes back."""
 
-    def place(self, exchange: "Exchange", field: str) -> str:
+    def client_field(self, exchange: "Exchange", field: str) -> str:
         """Give the client's name of what Gemini refuses as its own *field*."""
 
     def render(self, error: GatewayError) -> Json:

@@ -219,7 +219,7 @@ def _finish(reply: Reply, broken: UpstreamError | None) -> list[Json]:
 def _place(exchange: Exchange, error: GatewayError) -> None:
     """Have *error*, of a request that Gemini refused, name the client's own field."""
     if error.param is not None:
-        error.param = exchange.dialect.place(exchange, error.param)
+        error.param = exchange.dialect.client_field(exchange, error.param)
 
 
 async def _tell(response: EventStream, exchange: Exchange, error: GatewayError) -> None:

@@ -53,7 +53,7 @@ class Translation:
         license_id = exchange.license.id
         # Every turn of the model has a key, each of which is a digest.
         known_ones = self._memories.may_know(license_id)
-        keys = dialect.recalls(payload, exchange.media) if known_ones else []
+        keys = dialect.memory_keys(payload, exchange.media) if known_ones else []
         # Filled one by one: as arguments by name they would take three times as long.
         known = Known(exchange.id)
         known.created = int(time.time())

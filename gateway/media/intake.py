@@ -94,7 +94,9 @@ class Intake:
         """Tell whether, after *error*, another project would take the uploads and serve them."""
         if self.files is None or exchange.media_project is None or not isinstance(error, _KEYS):
             return False
-        if exchange.dialect.cached(exchange.payload) or any(map(is_named, exchange.media.values())):
+        if exchange.dialect.cached_content(exchange.payload) or any(
+            map(is_named, exchange.media.values())
+        ):
             return False
         return not self.files.serves(exchange.media_project, self.model(exchange))
 
@@ -239,7 +241,7 @@ class _Round:
         """Store what is large, all of it in the project of what the client names."""
         files, exchange = self._intake.files, self._exchange
         assert files is not None
-        cached = exchange.dialect.cached(exchange.payload)
+        cached = exchange.dialect.cached_content(exchange.payload)
         bound = await project_of([cached, *self._named] if cached else self._named, files)
         try:
             await self._store(files, bound)

@@ -25,11 +25,11 @@ class Gemini:
         """Refuse with `BadRequest` and *param* what the gateway itself could not work with."""
         request.check(payload)
 
-    def cached(self, payload: Json) -> None:
+    def cached_content(self, payload: Json) -> None:
         """Give nothing: nobody looks at what goes up beside it."""
         del payload
 
-    def recalls(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
+    def memory_keys(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
         """Give no keys: these clients keep signatures themselves."""
         del payload, media
         return []
@@ -44,7 +44,7 @@ class Gemini:
         del payload, known
         return GeminiReply(call)
 
-    def place(self, exchange: Exchange, field: str) -> str:
+    def client_field(self, exchange: Exchange, field: str) -> str:
         """Give *field*: these clients speak of it as Gemini does."""
         del exchange
         return field

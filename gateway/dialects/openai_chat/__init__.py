@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from gateway.dialects.openai_chat import request
 from gateway.dialects.openai_chat.checks import check
+from gateway.dialects.openai_chat.client_fields import client_field
 from gateway.dialects.openai_chat.errors import encode_error, render
-from gateway.dialects.openai_chat.places import place
 from gateway.dialects.openai_chat.reply import ChatReply
 from gateway.errors import GatewayError
 from gateway.exchange import Blob, Dialect, Exchange, Json, Known, Notes, Reply, UpstreamCall
@@ -26,13 +26,13 @@ class OpenAIChat:
         """Refuse with `BadRequest` and *param* what is missing or of a wrong type."""
         check(payload)
 
-    def cached(self, payload: Json) -> tuple[str, str] | None:
+    def cached_content(self, payload: Json) -> tuple[str, str] | None:
         """Give the name of the cached content that *payload* builds on, after the field's own."""
-        return request.cached(payload)
+        return request.cached_content(payload)
 
-    def recalls(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
+    def memory_keys(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
         """Give the keys of the memories that a translation of *payload* would use."""
-        return request.recalls(payload, media)
+        return request.memory_keys(payload, media)
 
     def call(self, payload: Json, known: Known, notes: Notes) -> UpstreamCall:
         """Translate the checked *payload* into the upstream call."""
@@ -42,9 +42,9 @@ class OpenAIChat:
         """Make the translator for what comes back."""
         return ChatReply(call, payload, known)
 
-    def place(self, exchange: Exchange, field: str) -> str:
+    def client_field(self, exchange: Exchange, field: str) -> str:
         """Give the path within the payload for Gemini's *field*."""
-        return place(exchange.payload, exchange.media, exchange.call, field)
+        return client_field(exchange.payload, exchange.media, exchange.call, field)
 
     def render(self, error: GatewayError) -> Json:
         """Give the client's error body."""

@@ -13,7 +13,7 @@ from gateway.dialects.openai_chat.embedded import (
 )
 from gateway.dialects.openai_chat.names import wire_name
 from gateway.dialects.openai_chat.shapes import is_shallow
-from gateway.dialects.openai_chat.translating import Translating
+from gateway.dialects.openai_chat.translation import Translation
 from gateway.errors import BadRequest
 from gateway.exchange import Blob, Json
 from gateway.features import BYPASS
@@ -21,7 +21,7 @@ from gateway.features import BYPASS
 Media = Mapping[tuple[int, int], Blob]
 
 
-def turn(translating: Translating, message: Json, index: int) -> list[Json]:
+def turn(translation: Translation, message: Json, index: int) -> list[Json]:
     """Give the parts of the assistant *message* at *index*.
 
     What the gateway remembers of the turn comes first, then what the client carries, then the
@@ -31,7 +31,7 @@ def turn(translating: Translating, message: Json, index: int) -> list[Json]:
     if (
         type(body) is str
         and _TEXT_ONLY.issuperset(message)
-        and not translating.known.memories
+        and not translation.known.memories
         and IMAGE_MARK not in body
     ):
         # Nearly every turn: text, of which nobody remembers more.
@@ -40,9 +40,9 @@ def turn(translating: Translating, message: Json, index: int) -> list[Json]:
     signature = None
     if not _PLAIN.issuperset(message):
         by_call, signature = turns.carried_by_message(message)
-        calls = function_calls(translating, message, by_call)
-    visible = _visible_parts(translating, message, index)
-    parts = _restored(translating, message, index, visible, calls)
+        calls = function_calls(translation, message, by_call)
+    visible = _visible_parts(translation, message, index)
+    parts = _restored(translation, message, index, visible, calls)
     if parts is None:
         parts = visible
         if signature and parts and "text" in parts[-1]:
@@ -50,10 +50,10 @@ def turn(translating: Translating, message: Json, index: int) -> list[Json]:
         elif signature and calls:
             calls[0].setdefault("thoughtSignature", signature)
         parts += calls
-    if translating.can.signed_calls:
+    if translation.can.signed_calls:
         if calls:
             _bypass(parts)
-        if "IMAGE" in translating.can.outputs:
+        if "IMAGE" in translation.can.outputs:
             parts = [_signed_image(part) for part in parts]
     return parts
 
@@ -62,13 +62,13 @@ _TEXT_ONLY = frozenset({"role", "content", "name"})
 _PLAIN = _TEXT_ONLY | {"refusal"}
 
 
-def function_calls(translating: Translating, message: Json, by_call: dict[str, str]) -> list[Json]:
+def function_calls(translation: Translation, message: Json, by_call: dict[str, str]) -> list[Json]:
     """Give the calls of *message* as parts; *by_call* holds the signatures carried beside them."""
-    parts = [_call(translating, call, by_call) for call in message.get("tool_calls") or ()]
+    parts = [_call(translation, call, by_call) for call in message.get("tool_calls") or ()]
     legacy = message.get("function_call")
     if legacy:
         # The gateway's own answer of several calls has the first one here.
-        parts.insert(0, _call(translating, {"function": legacy}, by_call))
+        parts.insert(0, _call(translation, {"function": legacy}, by_call))
     return parts
 
 
@@ -122,28 +122,28 @@ def memory_key(call: Json) -> str:
     return turns.legacy_key(name, _arguments(function.get("arguments")))
 
 
-def _call(translating: Translating, call: Json, by_call: dict[str, str]) -> Json:
+def _call(translation: Translation, call: Json, by_call: dict[str, str]) -> Json:
     if call.get("type") == "custom":
         name, args = call["custom"]["name"], {"input": call["custom"].get("input") or ""}
     else:
         name, args = call["function"]["name"], _arguments(call["function"].get("arguments"))
-    memory = turns.read(translating.known.memories, memory_key(call))
+    memory = turns.read(translation.known.memories, memory_key(call))
     call_id = turns.split_id(call.get("id") or "")[0]
     native: Json = {"name": wire_name(name), "args": args}
     # An id goes back exactly when the call came with one; when that is not known, to models whose
     # calls all have one.
     native_id = (
-        memory.get("i") if memory is not None else call_id if translating.can.call_ids else None
+        memory.get("i") if memory is not None else call_id if translation.can.call_ids else None
     )
     if native_id:
         native = {"id": native_id, **native}
     part: Json = {"functionCall": native}
-    if memory is None or turns.is_of(memory, translating.name.base):
+    if memory is None or turns.is_of(memory, translation.name.base):
         signature = (memory or {}).get("s") or turns.carried(call) or by_call.get(call_id)
         if signature:
             part["thoughtSignature"] = signature
     elif "s" in memory:
-        translating.notes.adjust("thought_signature", "dropped", "other_model")
+        translation.notes.adjust("thought_signature", "dropped", "other_model")
     return part
 
 
@@ -162,28 +162,28 @@ def _arguments(arguments: Any) -> Json:
 
 
 def _restored(
-    translating: Translating, message: Json, index: int, visible: list[Json], calls: list[Json]
+    translation: Translation, message: Json, index: int, visible: list[Json], calls: list[Json]
 ) -> list[Json] | None:
     """Give the turn as it is remembered, None if it is not; the images in *visible* get signed."""
-    memories = translating.known.memories
+    memories = translation.known.memories
     if not memories:
         return None
-    text, keys = visible_content(message, index, translating.known.media, translating.marks)
-    images = _sign_images(translating, visible, keys)
+    text, keys = visible_content(message, index, translation.known.media, translation.marks)
+    images = _sign_images(translation, visible, keys)
     if images is None:
         return None
-    key = turns.text_key(text, keys, turns.question(translating.payload["messages"], index))
+    key = turns.text_key(text, keys, turns.question(translation.payload["messages"], index))
     if key is None and message.get("tool_calls"):
         key = memory_key(message["tool_calls"][0])
     entry = turns.read(memories, key) or {}
     turn = entry.get("t")
-    if not isinstance(turn, list) or not turns.is_of(entry, translating.name.base):
+    if not isinstance(turn, list) or not turns.is_of(entry, translation.name.base):
         return None
     return turns.restore(turn, calls, images)
 
 
 def _sign_images(
-    translating: Translating, visible: list[Json], keys: Sequence[str]
+    translation: Translation, visible: list[Json], keys: Sequence[str]
 ) -> list[Json] | None:
     """Put on the images in *visible* what is remembered by their *keys*, and give them all.
 
@@ -193,27 +193,27 @@ def _sign_images(
     if len(places) != len(keys):
         return None
     for at, key in zip(places, keys, strict=True):
-        entry = turns.read(translating.known.memories, key) or {}
-        if entry.get("s") and turns.is_of(entry, translating.name.base):
+        entry = turns.read(translation.known.memories, key) or {}
+        if entry.get("s") and turns.is_of(entry, translation.name.base):
             visible[at] = {**visible[at], "thoughtSignature": entry["s"]}
     return [visible[at] for at in places]
 
 
-def _visible_parts(translating: Translating, message: Json, index: int) -> list[Json]:
+def _visible_parts(translation: Translation, message: Json, index: int) -> list[Json]:
     """Give the parts that the client sees and sends back: texts and images."""
     parts: list[Json] = []
-    for part in content.parts(translating, message.get("content"), index):
-        parts += _with_images_split(part, translating.marks)
+    for part in content.parts(translation, message.get("content"), index):
+        parts += _with_images_split(part, translation.marks)
     if message.get("refusal"):
         parts.append({"text": message["refusal"]})
     if message.get("audio"):
-        parts += _spoken(translating, message["audio"], index)
+        parts += _spoken(translation, message["audio"], index)
     for at, image in enumerate(message.get("images") or ()):
-        image_part = _image_beside(image, translating.marks)
+        image_part = _image_beside(image, translation.marks)
         if image_part is not None:
             parts.append(image_part)
         else:
-            translating.notes.drop(f"messages[{index}].images[{at}]")
+            translation.notes.drop(f"messages[{index}].images[{at}]")
     return parts
 
 
@@ -222,13 +222,13 @@ def _with_images_split(part: Json, marks: Marks) -> Iterable[Json]:
     return split_images(part["text"], marks) if is_mixed else (part,)
 
 
-def _spoken(translating: Translating, audio: Json, index: int) -> list[Json]:
+def _spoken(translation: Translation, audio: Json, index: int) -> list[Json]:
     """Give what the model said: its words if the client has them, the sound is not kept."""
     words = audio.get("transcript")
     if not isinstance(words, str) or not words:
-        translating.notes.drop(f"messages[{index}].audio")
+        translation.notes.drop(f"messages[{index}].audio")
         return []
-    translating.notes.adjust(f"messages[{index}].audio", "transcript", "no_counterpart")
+    translation.notes.adjust(f"messages[{index}].audio", "transcript", "no_counterpart")
     return [{"text": words}]
 
 

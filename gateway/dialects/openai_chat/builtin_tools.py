@@ -4,7 +4,7 @@ from typing import Any
 
 from gateway.dialects.openai_chat import native
 from gateway.dialects.openai_chat.offered_tools import Tools
-from gateway.dialects.openai_chat.translating import Translating
+from gateway.dialects.openai_chat.translation import Translation
 from gateway.errors import BadRequest
 from gateway.exchange import Json
 
@@ -36,15 +36,15 @@ _HOSTED_NAMES = {"vector_store_ids": "fileSearchStoreNames", "max_num_results": 
 _MEANINGLESS = (("container", {"type": "auto"}),)
 
 
-def take_hosted(tools: Tools, translating: Translating, tool: Json, path: str) -> None:
+def take_hosted(tools: Tools, translation: Translation, tool: Json, path: str) -> None:
     """Take a tool that OpenAI hosts, too: its type is the name, its settings are OpenAI's."""
     kind = tool["type"]
     name = BUILTIN_NAMES[kind]
     settings = tool.get(kind) if isinstance(tool.get(kind), dict) else tool
-    add(tools, translating, name, _hosted_settings(translating, name, settings or {}, path), path)
+    add(tools, translation, name, _hosted_settings(translation, name, settings or {}, path), path)
 
 
-def take_native(tools: Tools, translating: Translating, tool: Json, path: str) -> None:
+def take_native(tools: Tools, translation: Translation, tool: Json, path: str) -> None:
     """Take a tool in Gemini's own form: its name is the key."""
     has_builtin = False
     for key, value in tool.items():
@@ -52,17 +52,17 @@ def take_native(tools: Tools, translating: Translating, tool: Json, path: str) -
         if name is not None:
             has_builtin = True
             settings = value if value is not None else {}
-            add(tools, translating, name, settings, f"{path}.{key}")
+            add(tools, translation, name, settings, f"{path}.{key}")
     if not has_builtin:
-        translating.notes.drop(path)
+        translation.notes.drop(path)
         return
     for key in tool.keys() - BUILTIN_NAMES.keys() - {"type"}:
-        translating.notes.drop(f"{path}.{key}")
+        translation.notes.drop(f"{path}.{key}")
 
 
-def add(tools: Tools, translating: Translating, name: str, settings: Any, path: str) -> None:
+def add(tools: Tools, translation: Translation, name: str, settings: Any, path: str) -> None:
     """Add the tool *name* with the settings *settings* at *path*."""
-    fitted = native.fit(settings, native.BUILTINS[name], path, translating.notes)
+    fitted = native.fit(settings, native.BUILTINS[name], path, translation.notes)
     if NEEDS.get(name, "") not in ("", *fitted):
         if name == "computerUse":
             fitted["environment"] = "ENVIRONMENT_BROWSER"
@@ -71,18 +71,18 @@ def add(tools: Tools, translating: Translating, name: str, settings: Any, path: 
     tools.builtins[name] = fitted
 
 
-def take_search(tools: Tools, translating: Translating) -> None:
+def take_search(tools: Tools, translation: Translation) -> None:
     """Take `web_search_options`, which ask for the search by themselves."""
-    options = translating.payload.get("web_search_options")
+    options = translation.payload.get("web_search_options")
     if options is None:
         return
     tools.builtins.setdefault("googleSearch", {})
     for name, value in options.items():
         if value is not None:
-            translating.notes.drop(f"web_search_options.{name}")
+            translation.notes.drop(f"web_search_options.{name}")
 
 
-def _hosted_settings(translating: Translating, name: str, tool: Json, path: str) -> Json:
+def _hosted_settings(translation: Translation, name: str, tool: Json, path: str) -> Json:
     """Give those settings of a hosted *tool* that Gemini's own knows; the others are noted."""
     settings: Json = {}
     for key, value in tool.items():
@@ -90,5 +90,5 @@ def _hosted_settings(translating: Translating, name: str, tool: Json, path: str)
         if wire in native.BUILTINS[name]:
             settings[wire] = value
         elif value is not None and (key, value) not in _MEANINGLESS and key != "type":
-            translating.notes.drop(f"{path}.{key}")
+            translation.notes.drop(f"{path}.{key}")
     return settings

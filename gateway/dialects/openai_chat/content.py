@@ -4,7 +4,7 @@ from typing import Any
 
 from gateway.dialects.openai_chat import native
 from gateway.dialects.openai_chat.embedded import inline
-from gateway.dialects.openai_chat.translating import Translating
+from gateway.dialects.openai_chat.translation import Translation
 from gateway.errors import InvalidMedia
 from gateway.exchange import Json
 
@@ -27,7 +27,7 @@ def texts(content: Any) -> list[str]:
     return [text for text in values if text]
 
 
-def parts(translating: Translating, content: Any, index: int) -> list[Json]:
+def parts(translation: Translation, content: Any, index: int) -> list[Json]:
     """Give the parts of *content* of the message at *index*; empty texts are left out."""
     if isinstance(content, str):
         return [{"text": content}] if content else []
@@ -38,7 +38,7 @@ def parts(translating: Translating, content: Any, index: int) -> list[Json]:
             if part[field]:
                 native_parts.append({"text": part[field]})
         elif part["type"] not in _THOUGHTS:
-            native_parts.append(_media(translating, part, (index, at)))
+            native_parts.append(_media(translation, part, (index, at)))
     return native_parts
 
 
@@ -49,9 +49,9 @@ def has_media(content: Any) -> bool:
     )
 
 
-def _media(translating: Translating, part: Json, at: tuple[int, int]) -> Json:
+def _media(translation: Translation, part: Json, at: tuple[int, int]) -> Json:
     path = f"messages[{at[0]}].content[{at[1]}]"
-    blob = translating.known.media.get(at)
+    blob = translation.known.media.get(at)
     if blob is None:
         raise InvalidMedia("This part has no media that can be read.", param=path)
     native_part = inline(blob)
@@ -60,21 +60,21 @@ def _media(translating: Translating, part: Json, at: tuple[int, int]) -> Json:
     metadata = part.get("video_metadata") or beside.get("video_metadata")
     if metadata is not None:
         native_part["videoMetadata"] = native.fit(
-            metadata, native.VIDEO_METADATA, f"{path}.video_metadata", translating.notes
+            metadata, native.VIDEO_METADATA, f"{path}.video_metadata", translation.notes
         )
     detail = part.get("media_resolution") or part.get("detail") or beside.get("detail")
     if isinstance(detail, str):
-        _set_resolution(translating, native_part, detail.lower(), path)
+        _set_resolution(translation, native_part, detail.lower(), path)
     return native_part
 
 
-def _set_resolution(translating: Translating, native_part: Json, detail: str, path: str) -> None:
+def _set_resolution(translation: Translation, native_part: Json, detail: str, path: str) -> None:
     word = detail.removeprefix("media_resolution_")
     level = _LEVELS.get(word)
     if level is None:
         if word not in ("auto", "unspecified"):
-            translating.notes.drop(f"{path}.detail")
-    elif translating.can.part_resolution:
+            translation.notes.drop(f"{path}.detail")
+    elif translation.can.part_resolution:
         native_part["mediaResolution"] = {"level": level}
     else:
-        translating.details.append(level)
+        translation.details.append(level)

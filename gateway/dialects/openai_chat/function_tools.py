@@ -5,7 +5,7 @@ from typing import Any
 from gateway.dialects.openai_chat import schema
 from gateway.dialects.openai_chat.names import wire_name
 from gateway.dialects.openai_chat.offered_tools import Tools
-from gateway.dialects.openai_chat.translating import Translating
+from gateway.dialects.openai_chat.translation import Translation
 from gateway.exchange import Json
 
 _FREE_TEXT: Json = {
@@ -28,21 +28,21 @@ _MEMBER_KEYWORDS = (
 _NO_MEMBERS: tuple[Any, ...] = (None, True, False, {}, [])
 
 
-def declare(tools: Tools, translating: Translating, function: Json, path: str) -> None:
+def declare(tools: Tools, translation: Translation, function: Json, path: str) -> None:
     """Declare the *function* that stands at *path*; of several with one name the first counts."""
     name = wire_name(function["name"])
     if name in tools.declarations:
-        translating.notes.drop(path)
+        translation.notes.drop(path)
         return
     declaration: Json = {"name": name}
     if function.get("description"):
         declaration["description"] = function["description"]
     parameters = function.get("parameters")
     if not is_empty(parameters):
-        normalised, lost = schema.normalise(parameters, f"{path}.parameters", translating.steps)
+        normalised, lost = schema.normalise(parameters, f"{path}.parameters", translation.steps)
         declaration["parametersJsonSchema"] = normalised
         if lost:
-            translating.notes.adjust(f"{path}.parameters", "without_" + "+".join(lost), "schema")
+            translation.notes.adjust(f"{path}.parameters", "without_" + "+".join(lost), "schema")
     if function.get("strict") and tools.strict is None:
         tools.strict = f"{path}.strict"
     tools.declarations[name] = declaration
@@ -50,16 +50,16 @@ def declare(tools: Tools, translating: Translating, function: Json, path: str) -
         tools.names[name] = function["name"]
 
 
-def declare_custom(tools: Tools, translating: Translating, custom: Json, path: str) -> None:
+def declare_custom(tools: Tools, translation: Translation, custom: Json, path: str) -> None:
     """Declare a tool that takes free text as a function with one string."""
     description = custom.get("description") or ""
     grammar = (custom.get("format") or {}).get("grammar") or custom.get("format") or {}
     if isinstance(grammar, dict) and isinstance(grammar.get("definition"), str):
         # Gemini cannot be held to a grammar, but it can be told.
         description += f"\nThe input must match this grammar:\n{grammar['definition']}"
-        translating.notes.adjust(f"{path}.custom.format", "description", "no_counterpart")
+        translation.notes.adjust(f"{path}.custom.format", "description", "no_counterpart")
     function = {"name": custom["name"], "description": description, "parameters": _FREE_TEXT}
-    declare(tools, translating, function, f"{path}.custom")
+    declare(tools, translation, function, f"{path}.custom")
 
 
 def is_empty(parameters: Any) -> bool:

@@ -9,16 +9,16 @@ from collections import deque
 from collections.abc import Callable
 
 from gateway.dialects.openai_chat import assistant, content, results
-from gateway.dialects.openai_chat.translating import Translating
+from gateway.dialects.openai_chat.translation import Translation
 from gateway.exchange import Json
 
 _CONTINUE = "Continue exactly where your last message ends."
 
 
-def conversation(translating: Translating) -> tuple[list[Json], list[Json]]:
+def conversation(translation: Translation) -> tuple[list[Json], list[Json]]:
     """Give the parts of the system instruction, and the contents."""
-    walk = _Walk(translating)
-    for index, message in enumerate(translating.payload["messages"]):
+    walk = _Walk(translation)
+    for index, message in enumerate(translation.payload["messages"]):
         _ROLES[message["role"]](walk, message, index)
     return walk.end()
 
@@ -38,11 +38,11 @@ class _Walk:
         "_waiting",
         "contents",
         "system",
-        "translating",
+        "translation",
     )
 
-    def __init__(self, translating: Translating) -> None:
-        self.translating = translating
+    def __init__(self, translation: Translation) -> None:
+        self.translation = translation
         self.contents: list[Json] = []
         self.system: list[Json] = []
         self._open: str | None = None
@@ -50,13 +50,13 @@ class _Walk:
         self._waiting: list[tuple[Json, str | None, str, tuple[int, int]]] = []
         self._by_id: dict[str, deque[int]] = {}
         self._by_name: dict[str, deque[int]] = {}
-        messages = translating.payload["messages"]
+        messages = translation.payload["messages"]
         for index in [at for at, message in enumerate(messages) if message["role"] in _RESULTS]:
             self._expect(messages[index], index)
         # The first stands for all: a long history would leave no room for other notes.
         for index in [at for at, message in enumerate(messages) if "name" in message]:
             if messages[index]["name"] and messages[index]["role"] not in _RESULTS:
-                translating.notes.drop(f"messages[{index}].name")
+                translation.notes.drop(f"messages[{index}].name")
                 break
 
     def _expect(self, message: Json, index: int) -> None:
@@ -82,15 +82,15 @@ class _Walk:
         """Take a message that tells the model what to do."""
         self.system += [{"text": text} for text in content.texts(message["content"])]
         if content.has_media(message["content"]):
-            self.translating.notes.drop(f"messages[{index}].content")
+            self.translation.notes.drop(f"messages[{index}].content")
 
     def ask(self, message: Json, index: int) -> None:
         """Take a message of the user."""
-        self.add("user", content.parts(self.translating, message["content"], index))
+        self.add("user", content.parts(self.translation, message["content"], index))
 
     def answer(self, message: Json, index: int) -> None:
         """Take a message of the model; the results of its calls come before the next turn."""
-        parts = assistant.turn(self.translating, message, index)
+        parts = assistant.turn(self.translation, message, index)
         self.add("model", parts)
         if _CALLS.isdisjoint(message) or not (calls := _tool_calls(message)):
             return
@@ -107,8 +107,8 @@ class _Walk:
             self._respond()
         if index in self._answered:
             return
-        self.translating.notes.adjust(f"messages[{index}]", "text", "no_call")
-        self.add("user", results.as_text(self.translating, message, index))
+        self.translation.notes.adjust(f"messages[{index}]", "text", "no_call")
+        self.add("user", results.as_text(self.translation, message, index))
 
     def end(self) -> tuple[list[Json], list[Json]]:
         """Close the conversation: it must begin and end with the user."""
@@ -119,14 +119,14 @@ class _Walk:
         if self.contents[-1]["role"] == "model":
             # Gemini refuses to continue a text of its own without being asked to.
             self.contents.append({"role": "user", "parts": [{"text": _CONTINUE}]})
-            last = len(self.translating.payload["messages"]) - 1
-            self.translating.notes.adjust(f"messages[{last}]", "continued", "ends_with_assistant")
+            last = len(self.translation.payload["messages"]) - 1
+            self.translation.notes.adjust(f"messages[{last}]", "continued", "ends_with_assistant")
         return self.system, self.contents
 
     def _respond(self) -> None:
         """Tell the result of each waiting call, in one turn and in the order of the calls."""
         waiting, self._waiting = self._waiting, []
-        messages, notes = self.translating.payload["messages"], self.translating.notes
+        messages, notes = self.translation.payload["messages"], self.translation.notes
         responses, after = [], []
         for call, call_id, name, (index, at) in waiting:
             result_index = self._result(call_id, name, index)
@@ -136,7 +136,7 @@ class _Walk:
             else:
                 result = messages[result_index]
             part, media = results.function_response(
-                self.translating, call, result, result_index or 0
+                self.translation, call, result, result_index or 0
             )
             responses.append(part)
             after += media

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from gateway.dialects.openai_chat import native
-from gateway.dialects.openai_chat.translating import Translating
+from gateway.dialects.openai_chat.translation import Translation
 from gateway.exchange import Json
 
 _AUTO: Json = {"mode": "AUTO"}
@@ -25,7 +25,7 @@ class Tools:
     names: dict[str, str] = field(default_factory=dict)
     strict: str | None = None
 
-    def put_into(self, body: Json, translating: Translating) -> None:
+    def put_into(self, body: Json, translation: Translation) -> None:
         """Add the tools and their configuration to *body*."""
         if self is NO_TOOLS:
             return
@@ -36,27 +36,27 @@ class Tools:
         config: Json = {}
         if self.declarations and self.choice is not None:
             config["functionCallingConfig"] = self.choice
-        self._combine(config, translating)
+        self._combine(config, translation)
         if self.strict and config.get("functionCallingConfig", _AUTO)["mode"] not in _CONSTRAINED:
-            translating.notes.drop(self.strict)
-        retrieval = translating.google.get("retrievalConfig")
+            translation.notes.drop(self.strict)
+        retrieval = translation.google.get("retrievalConfig")
         if retrieval is not None and not tools:
-            translating.notes.drop("google.retrieval_config")
+            translation.notes.drop("google.retrieval_config")
         elif retrieval is not None:
             config["retrievalConfig"] = native.fit(
-                retrieval, native.RETRIEVAL_CONFIG, "google.retrieval_config", translating.notes
+                retrieval, native.RETRIEVAL_CONFIG, "google.retrieval_config", translation.notes
             )
         if tools:
             body["tools"] = tools
             if config:
                 body["toolConfig"] = config
 
-    def _combine(self, config: Json, translating: Translating) -> None:
+    def _combine(self, config: Json, translation: Translation) -> None:
         """Add to *config* what the model needs to use both kinds of tools, or to show its own."""
-        shows_invocations = translating.google.get("includeServerSideToolInvocations")
-        if not self.builtins or "builtins_with_functions" in translating.can.refuses:
+        shows_invocations = translation.google.get("includeServerSideToolInvocations")
+        if not self.builtins or "builtins_with_functions" in translation.can.refuses:
             if shows_invocations:
-                translating.note_drop("google.include_server_side_tool_invocations")
+                translation.note_drop("google.include_server_side_tool_invocations")
             return
         if self.declarations and (self.choice is None or self.choice["mode"] == "AUTO"):
             # AUTO is refused where both are allowed (ai.google.dev: tool-combination).

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.dialects.openai_chat import native, outputs, overlay, thinking
-from gateway.dialects.openai_chat.translating import Translating
+from gateway.dialects.openai_chat.translation import Translation
 from gateway.errors import BadRequest
 from gateway.exchange import Json
 from gateway.features import MAX_CANDIDATES
@@ -30,33 +30,33 @@ _TIERS = {
 _RESOLUTIONS = ("MEDIA_RESOLUTION_LOW", "MEDIA_RESOLUTION_MEDIUM", "MEDIA_RESOLUTION_HIGH")
 
 
-def generation_config(translating: Translating) -> Json:
+def generation_config(translation: Translation) -> Json:
     """Give Gemini's `generationConfig`. Raises `BadRequest` naming what cannot be carried out."""
-    payload = translating.payload
+    payload = translation.payload
     config: Json = {}
     for name, value in payload.items():
         set_option = _OPTIONS.get(name)
         if set_option is not None and value is not None:
-            set_option(translating, config, value)
+            set_option(translation, config, value)
     if "max_completion_tokens" in payload and "max_tokens" in payload:
-        _limit(translating, config)
-    thoughts = thinking.translate(translating)
+        _limit(translation, config)
+    thoughts = thinking.translate(translation)
     if thoughts:
         config["thinkingConfig"] = thoughts
-    outputs.put_into(config, translating)
-    if translating.details and "mediaResolution" not in config:
+    outputs.put_into(config, translation)
+    if translation.details and "mediaResolution" not in config:
         # These models know one resolution for all media: the finest that was asked for.
-        known = [level for level in _RESOLUTIONS if level in translating.details]
+        known = [level for level in _RESOLUTIONS if level in translation.details]
         config["mediaResolution"] = known[-1] if known else _RESOLUTIONS[-1]
-    if translating.google:
-        overlay.lay_over(translating, config)
+    if translation.google:
+        overlay.lay_over(translation, config)
     return config
 
 
-def safety_settings(translating: Translating) -> list[Json]:
+def safety_settings(translation: Translation) -> list[Json]:
     """Give the threshold of each category, all off unless something else is asked for."""
-    told = translating.google.get("safetySettings")
-    configured = translating.known.safety
+    told = translation.google.get("safetySettings")
+    configured = translation.known.safety
     if not told and not configured:
         return list(_DEFAULT_SAFETY)
     thresholds = {one["category"]: one["threshold"] for one in _DEFAULT_SAFETY}
@@ -64,25 +64,25 @@ def safety_settings(translating: Translating) -> list[Json]:
         thresholds[category_of(category)] = threshold
     if told:
         for one in native.fit(
-            _full_names(told), native.SAFETY_SETTINGS, "google.safety_settings", translating.notes
+            _full_names(told), native.SAFETY_SETTINGS, "google.safety_settings", translation.notes
         ):
             if len(one) == 2:
                 thresholds[one["category"]] = one["threshold"]
             else:
-                translating.notes.drop("google.safety_settings")
+                translation.notes.drop("google.safety_settings")
     return [{"category": name, "threshold": level} for name, level in thresholds.items()]
 
 
-def service_tier(translating: Translating) -> str | None:
+def service_tier(translation: Translation) -> str | None:
     """Give Gemini's name of the tier that is asked for."""
-    tier, other = translating.payload.get("service_tier"), translating.google.get("serviceTier")
+    tier, other = translation.payload.get("service_tier"), translation.google.get("serviceTier")
     if tier and other not in (None, tier):
-        translating.notes.drop("google.service_tier")
+        translation.notes.drop("google.service_tier")
     tier = tier or other
     if tier is None:
         return None
     if tier == "scale":
-        translating.notes.adjust("service_tier", "standard", "no_counterpart")
+        translation.notes.adjust("service_tier", "standard", "no_counterpart")
     if not isinstance(tier, str) or tier.lower() not in _TIERS:
         raise BadRequest(
             f"Expected one of {', '.join(_TIERS)}.", param="service_tier", code="invalid_value"
@@ -104,7 +104,7 @@ def _full_names(told: Any) -> Any:
 def _number(field: str, to: str) -> Callable[..., None]:
     """Make the option of a number that Gemini takes within a range."""
 
-    def put(_translating: Translating, config: Json, value: float) -> None:
+    def put(_translation: Translation, config: Json, value: float) -> None:
         overlay.check_range(to, value, field)
         config[to] = value
 
@@ -112,25 +112,25 @@ def _number(field: str, to: str) -> Callable[..., None]:
 
 
 def _whole(field: str, to: str) -> Callable[..., None]:
-    def put(_translating: Translating, config: Json, value: float) -> None:
+    def put(_translation: Translation, config: Json, value: float) -> None:
         overlay.check_range(to, value, field)
         config[to] = int(value)
 
     return put
 
 
-def _limit(translating: Translating, config: Json) -> None:
+def _limit(translation: Translation, config: Json) -> None:
     """Settle which of the two limits of tokens counts."""
-    payload = translating.payload
+    payload = translation.payload
     newer, older = payload.get("max_completion_tokens"), payload.get("max_tokens")
     if newer is None or older is None:
         return
     config["maxOutputTokens"] = int(newer)
     if older != newer:
-        translating.notes.drop("max_tokens")
+        translation.notes.drop("max_tokens")
 
 
-def _n(_translating: Translating, config: Json, value: float) -> None:
+def _n(_translation: Translation, config: Json, value: float) -> None:
     if not 1 <= value <= MAX_CANDIDATES:
         raise BadRequest(
             f"Between 1 and {MAX_CANDIDATES} answers can be asked for.",
@@ -141,36 +141,36 @@ def _n(_translating: Translating, config: Json, value: float) -> None:
         config["candidateCount"] = int(value)
 
 
-def _stop(translating: Translating, config: Json, value: Any) -> None:
+def _stop(translation: Translation, config: Json, value: Any) -> None:
     stops = [text for text in ([value] if isinstance(value, str) else value) if text]
     if len(stops) > _MAX_STOPS:
-        translating.notes.adjust("stop", f"first_{_MAX_STOPS}", "limit")
+        translation.notes.adjust("stop", f"first_{_MAX_STOPS}", "limit")
     if stops:
         config["stopSequences"] = stops[:_MAX_STOPS]
 
 
-def _seed(translating: Translating, config: Json, value: float) -> None:
+def _seed(translation: Translation, config: Json, value: float) -> None:
     seed = int(value)
     if abs(seed) > native.MAX_INT32:
         seed %= native.MAX_INT32
-        translating.notes.adjust("seed", str(seed), "limit")
+        translation.notes.adjust("seed", str(seed), "limit")
     config["seed"] = seed
 
 
-def _logprobs(_translating: Translating, config: Json, value: bool) -> None:  # noqa: FBT001 - JSON
+def _logprobs(_translation: Translation, config: Json, value: bool) -> None:  # noqa: FBT001 - JSON
     if value:
         config["responseLogprobs"] = True
 
 
-def _top_logprobs(translating: Translating, config: Json, value: float) -> None:
+def _top_logprobs(translation: Translation, config: Json, value: float) -> None:
     overlay.check_range("logprobs", value, "top_logprobs")
-    if translating.payload.get("logprobs"):
+    if translation.payload.get("logprobs"):
         config["logprobs"] = int(value)
     elif value:
         raise BadRequest("top_logprobs needs logprobs: true.", param="top_logprobs")
 
 
-def _response_format(translating: Translating, config: Json, value: Json) -> None:
+def _response_format(translation: Translation, config: Json, value: Json) -> None:
     if value["type"] == "text":
         return
     config["responseMimeType"] = "application/json"
@@ -181,9 +181,9 @@ def _response_format(translating: Translating, config: Json, value: Json) -> Non
             # Gemini reads the schema only.
             inner = schema.get("description")
             schema = {**schema, "description": f"{description}\n{inner}" if inner else description}
-        overlay.put_schema(translating, config, schema, "response_format.json_schema.schema")
+        overlay.put_schema(translation, config, schema, "response_format.json_schema.schema")
     elif description:
-        translating.notes.drop("response_format.json_schema.description")
+        translation.notes.drop("response_format.json_schema.description")
 
 
 _OPTIONS: Mapping[str, Callable[..., None]] = {

@@ -3,7 +3,7 @@
 from typing import Any
 
 from gateway.dialects.openai_chat import native
-from gateway.dialects.openai_chat.translating import Translating
+from gateway.dialects.openai_chat.translation import Translation
 from gateway.errors import BadRequest
 from gateway.exchange import Json
 
@@ -59,44 +59,44 @@ _BY_NAME = {
 }
 
 
-def put_into(config: Json, translating: Translating) -> None:
+def put_into(config: Json, translation: Translation) -> None:
     """Put modalities, voice and image settings into *config*."""
-    if translating.can.outputs == ("TEXT",) and not translating.tells(_FIELDS):
+    if translation.can.outputs == ("TEXT",) and not translation.has_any(_FIELDS):
         return
-    modalities = _modalities(translating)
+    modalities = _modalities(translation)
     if modalities:
         config["responseModalities"] = modalities
     if "AUDIO" in (modalities or ()):
-        speech = _speech(translating)
+        speech = _speech(translation)
         if speech:
             config["speechConfig"] = speech
     else:
-        _note_unspoken(translating)
-    image = _image(translating)
+        _note_unspoken(translation)
+    image = _image(translation)
     if image:
         config["imageConfig"] = image
 
 
-def _note_unspoken(translating: Translating) -> None:
+def _note_unspoken(translation: Translation) -> None:
     """Note what is said of a voice where nothing will be spoken."""
-    if translating.payload.get("audio"):
-        translating.note_drop("audio")
-    if translating.google.get("speechConfig") is not None:
-        translating.note_drop("google.speech_config")
+    if translation.payload.get("audio"):
+        translation.note_drop("audio")
+    if translation.google.get("speechConfig") is not None:
+        translation.note_drop("google.speech_config")
 
 
-def _modalities(translating: Translating) -> list[str] | None:
+def _modalities(translation: Translation) -> list[str] | None:
     """Give the modalities within what the model can do; None for plain text."""
-    outputs = translating.can.outputs
-    google = translating.google.get("responseModalities")
+    outputs = translation.can.outputs
+    google = translation.google.get("responseModalities")
     if google is not None:
         shape = native.GENERATION_CONFIG["responseModalities"]
         requested: list[str] = native.fit(
-            google, shape, "google.response_modalities", translating.notes
+            google, shape, "google.response_modalities", translation.notes
         )
         field = "google.response_modalities"
     else:
-        requested = [modality.upper() for modality in translating.payload.get("modalities") or ()]
+        requested = [modality.upper() for modality in translation.payload.get("modalities") or ()]
         field = "modalities"
     if "VIDEO" in requested:
         # Only Gemini's own word for it reaches this; which models can do it, it tells by itself.
@@ -110,14 +110,14 @@ def _modalities(translating: Translating) -> list[str] | None:
     ]
     if refused:
         outcome = "+".join(possible).lower()
-        translating.notes.adjust(field, outcome, "model")
+        translation.notes.adjust(field, outcome, "model")
     return None if outputs == ("TEXT",) else possible
 
 
-def _speech(translating: Translating) -> Json | None:
-    config = translating.google.get("speechConfig")
+def _speech(translation: Translation) -> Json | None:
+    config = translation.google.get("speechConfig")
     if config is not None:
-        speech = native.fit(config, native.SPEECH_CONFIG, "google.speech_config", translating.notes)
+        speech = native.fit(config, native.SPEECH_CONFIG, "google.speech_config", translation.notes)
         _name_voices(speech)
         several = speech.get("multiSpeakerVoiceConfig")
         if several and len(several.get("speakerVoiceConfigs") or ()) != 2:
@@ -128,7 +128,7 @@ def _speech(translating: Translating) -> Json | None:
             )
         result: Json = speech
         return result
-    voice = (translating.payload.get("audio") or {}).get("voice")
+    voice = (translation.payload.get("audio") or {}).get("voice")
     if isinstance(voice, dict):
         voice = voice["id"] if voice.get("id") else None
     if not voice:
@@ -149,20 +149,20 @@ def _voice(name: str) -> str:
     return _BY_NAME.get(name.lower(), name)
 
 
-def _image(translating: Translating) -> Json | None:
-    config: Any = translating.payload.get("image_config")
+def _image(translation: Translation) -> Json | None:
+    config: Any = translation.payload.get("image_config")
     path = "image_config"
-    if translating.google.get("imageConfig") is not None:
-        if config is not None and config != translating.google["imageConfig"]:
-            translating.notes.drop(path)
-        config, path = translating.google["imageConfig"], "google.image_config"
+    if translation.google.get("imageConfig") is not None:
+        if config is not None and config != translation.google["imageConfig"]:
+            translation.notes.drop(path)
+        config, path = translation.google["imageConfig"], "google.image_config"
     if config is None:
         return None
-    image: Json = native.fit(config, native.IMAGE_CONFIG, path, translating.notes)
+    image: Json = native.fit(config, native.IMAGE_CONFIG, path, translation.notes)
     if "imageSize" in image:
         # Gemini takes 1K but not 1k.
         image["imageSize"] = image["imageSize"].upper()
-    if image and "IMAGE" not in translating.can.outputs:
-        translating.note_drop(path)
+    if image and "IMAGE" not in translation.can.outputs:
+        translation.note_drop(path)
         return None
     return image

@@ -6,7 +6,7 @@ from typing import Any
 from gateway.calls import snake
 from gateway.dialects.openai_chat import native, schema
 from gateway.dialects.openai_chat.shapes import MAX_DEPTH
-from gateway.dialects.openai_chat.translating import Translating
+from gateway.dialects.openai_chat.translation import Translation
 from gateway.errors import BadRequest
 from gateway.exchange import Json
 from gateway.features import MAX_CANDIDATES
@@ -61,32 +61,32 @@ _HANDLED = frozenset(
 )
 
 
-def lay_over(translating: Translating, config: Json) -> None:
+def lay_over(translation: Translation, config: Json) -> None:
     """Lay the client's native settings over *config*."""
-    for name, value in translating.google.items():
+    for name, value in translation.google.items():
         if value is None or name in _HANDLED:
             continue
         path, shape = f"google.{name}", native.GENERATION_CONFIG.get(name)
         if shape is None:
-            translating.notes.drop(path)
+            translation.notes.drop(path)
             continue
-        fitted = native.fit(value, shape, path, translating.notes)
+        fitted = native.fit(value, shape, path, translation.notes)
         if name in _RANGES:
             check_range(name, fitted, f"google.{snake(name)}")
         if config.get(_SAME.get(name, name), fitted) != fitted:
-            _note_overruled(translating, name)
+            _note_overruled(translation, name)
         config[name] = fitted
-    _settle_schemas(translating, config)
+    _settle_schemas(translation, config)
 
 
-def _note_overruled(translating: Translating, name: str) -> None:
+def _note_overruled(translation: Translation, name: str) -> None:
     """Note the client's other field for Gemini's setting *name*, which counts less."""
     for field in OVERRULED.get(name, ()):
-        if translating.payload.get(field) is not None:
-            translating.notes.drop(field)
+        if translation.payload.get(field) is not None:
+            translation.notes.drop(field)
 
 
-def _settle_schemas(translating: Translating, config: Json) -> None:
+def _settle_schemas(translation: Translation, config: Json) -> None:
     """Send one schema, as JSON schema: Gemini refuses two."""
     for name, path in (
         ("responseSchema", "google.response_schema"),
@@ -101,7 +101,7 @@ def _settle_schemas(translating: Translating, config: Json) -> None:
             client_schema = (
                 _lowered(client_schema, 0) if name == "responseSchema" else client_schema
             )
-            put_schema(translating, config, client_schema, path)
+            put_schema(translation, config, client_schema, path)
 
 
 def _lowered(openapi: Any, depth: int) -> Any:
@@ -130,8 +130,8 @@ def check_range(name: str, value: float, field: str) -> None:
         )
 
 
-def put_schema(translating: Translating, config: Json, client_schema: Json, path: str) -> None:
+def put_schema(translation: Translation, config: Json, client_schema: Json, path: str) -> None:
     """Have the answer follow the schema *client_schema*, which stands at *path* of the payload."""
-    config["responseJsonSchema"], lost = schema.normalise(client_schema, path, translating.steps)
+    config["responseJsonSchema"], lost = schema.normalise(client_schema, path, translation.steps)
     if lost:
-        translating.notes.adjust(path, "without_" + "+".join(lost), "schema")
+        translation.notes.adjust(path, "without_" + "+".join(lost), "schema")

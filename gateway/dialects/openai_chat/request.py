@@ -8,7 +8,7 @@ from gateway.dialects.openai_chat import assistant, messages, native, options, t
 from gateway.dialects.openai_chat.checks import FIELDS
 from gateway.dialects.openai_chat.embedded import Marks
 from gateway.dialects.openai_chat.offered_tools import Tools
-from gateway.dialects.openai_chat.translating import Translating
+from gateway.dialects.openai_chat.translation import Translation
 from gateway.errors import BadRequest
 from gateway.exchange import Json, Known, Notes, UpstreamCall
 
@@ -36,27 +36,27 @@ def call(payload: Json, known: Known, notes: Notes) -> UpstreamCall:
 
     Raises `BadRequest` naming the field that cannot be carried out.
     """
-    translating = _begin(payload, known, notes)
-    system, contents = messages.conversation(translating)
+    translation = _begin(payload, known, notes)
+    system, contents = messages.conversation(translation)
     body: Json = {"contents": contents}
     if system:
         body["systemInstruction"] = {"parts": system}
-    offered = tools.translate(translating)
-    offered.put_into(body, translating)
-    config = options.generation_config(translating)
+    offered = tools.translate(translation)
+    offered.put_into(body, translation)
+    config = options.generation_config(translation)
     if config:
         body["generationConfig"] = config
-    body["safetySettings"] = options.safety_settings(translating)
-    tier = options.service_tier(translating)
+    body["safetySettings"] = options.safety_settings(translation)
+    tier = options.service_tier(translation)
     if tier is not None:
         body["serviceTier"] = tier
-    body = _settled(body, offered, translating)
-    upstream_call = UpstreamCall(translating.model, body, payload.get("stream") is True)
+    body = _settled(body, offered, translation)
+    upstream_call = UpstreamCall(translation.model, body, payload.get("stream") is True)
     upstream_call.names = offered.names
-    _note_unsent(translating)
-    unread.note(translating)
+    _note_unsent(translation)
+    unread.note(translation)
     refused = (
-        translating.can.refuses | known.refusals if known.refusals else (translating.can.refuses)
+        translation.can.refuses | known.refusals if known.refusals else (translation.can.refuses)
     )
     return features.without(upstream_call, _in_order(refused), notes) if refused else upstream_call
 
@@ -66,13 +66,13 @@ def _in_order(refused: frozenset[str]) -> tuple[str, ...]:
     return tuple(sorted(refused))
 
 
-def cached(payload: Json) -> tuple[str, str] | None:
+def cached_content(payload: Json) -> tuple[str, str] | None:
     """Give the field for cached content and the name in it, None where there is no name."""
     name = native.google(payload).get("cachedContent")
     return (_CACHED, name) if isinstance(name, str) else None
 
 
-def recalls(payload: Json, media: assistant.Media) -> list[str]:
+def memory_keys(payload: Json, media: assistant.Media) -> list[str]:
     """Give the keys of what the gateway may remember of the turns in *payload*."""
     keys = []
     marks = Marks()
@@ -91,25 +91,25 @@ def recalls(payload: Json, media: assistant.Media) -> list[str]:
     return keys
 
 
-def _begin(payload: Json, known: Known, notes: Notes) -> Translating:
+def _begin(payload: Json, known: Known, notes: Notes) -> Translation:
     name = models.parse(payload["model"])
     model = known.model or name.base
-    return Translating(
+    return Translation(
         payload, known, notes, model, name, models.capabilities(model), native.google(payload), []
     )
 
 
-def _settled(body: Json, offered: Tools, translating: Translating) -> Json:
+def _settled(body: Json, offered: Tools, translation: Translation) -> Json:
     """Give *body* with what does not go together told apart."""
-    cached = translating.google.get("cachedContent")
+    cached = translation.google.get("cachedContent")
     if cached is not None:
-        body = _cached(body, cached, translating)
+        body = _cached(body, cached, translation)
     else:
-        instruction = tools.one_at_a_time(translating, offered)
+        instruction = tools.one_at_a_time(translation, offered)
         if instruction is not None:
             body = features.instruct(body, instruction)
-    _settle_format(body, offered, translating)
-    token = translating.google.get("continuationToken")
+    _settle_format(body, offered, translation)
+    token = translation.google.get("continuationToken")
     if token is not None:
         body["continuationToken"] = _token(token)
     return body
@@ -123,7 +123,7 @@ def _token(token: Any) -> str:
     return token
 
 
-def _settle_format(body: Json, offered: Tools, translating: Translating) -> None:
+def _settle_format(body: Json, offered: Tools, translation: Translation) -> None:
     """Settle the answer's form in *body* with its tools; the settings there are its own."""
     config = body.get("generationConfig") or {}
     if "responseMimeType" not in config:
@@ -131,7 +131,7 @@ def _settle_format(body: Json, offered: Tools, translating: Translating) -> None
     calling = (body.get("toolConfig") or {}).get("functionCallingConfig") or {}
     if calling.get("mode") == "ANY":
         # Refused by every model, and without effect: the answer will be a call.
-        translating.notes.adjust("response_format", "dropped", "tool_choice")
+        translation.notes.adjust("response_format", "dropped", "tool_choice")
         config.pop("responseMimeType")
         config.pop("responseJsonSchema", None)
         if not config:
@@ -145,7 +145,7 @@ def _settle_format(body: Json, offered: Tools, translating: Translating) -> None
         config["responseFormat"] = {"text": text}
 
 
-def _cached(body: Json, cached: Any, translating: Translating) -> Json:
+def _cached(body: Json, cached: Any, translation: Translation) -> Json:
     """Give *body* on top of cached content, which has instruction and tools of its own."""
     if not isinstance(cached, str) or not cached:
         raise BadRequest("Expected the name of cached content.", param=_CACHED)
@@ -155,16 +155,16 @@ def _cached(body: Json, cached: Any, translating: Translating) -> Json:
         ("toolConfig", "tool_choice"),
     ):
         if body.pop(name, None) is not None:
-            translating.notes.adjust(field, "dropped", "cached_content")
-    if translating.payload.get("parallel_tool_calls") is False:
+            translation.notes.adjust(field, "dropped", "cached_content")
+    if translation.payload.get("parallel_tool_calls") is False:
         # It would be an instruction.
-        translating.notes.drop("parallel_tool_calls")
+        translation.notes.drop("parallel_tool_calls")
     body["cachedContent"] = cached
     return body
 
 
-def _note_unsent(translating: Translating) -> None:
-    payload, notes = translating.payload, translating.notes
+def _note_unsent(translation: Translation) -> None:
+    payload, notes = translation.payload, translation.notes
     if _SENT.issuperset(payload) and "extra_body" not in payload:
         return
     for name, value in payload.items():

@@ -4,7 +4,7 @@ import orjson
 
 from gateway.dialects.openai_chat import content
 from gateway.dialects.openai_chat.shapes import is_shallow
-from gateway.dialects.openai_chat.translating import Translating
+from gateway.dialects.openai_chat.translation import Translation
 from gateway.exchange import Json
 
 # Other types are refused within a result; in a turn of their own they are read.
@@ -42,7 +42,7 @@ def _refers(text: str, value: Json) -> bool:
 
 
 def function_response(
-    translating: Translating, call: Json, message: Json | None, index: int
+    translation: Translation, call: Json, message: Json | None, index: int
 ) -> tuple[Json, list[Json]]:
     """Give the response part to *call*, and what of its media must follow in a turn of its own.
 
@@ -57,10 +57,10 @@ def function_response(
     body = message.get("content")
     media: list[Json] = []
     if content.has_media(body):
-        media = [part for part in content.parts(translating, body, index) if "text" not in part]
+        media = [part for part in content.parts(translation, body, index) if "text" not in part]
     text = "\n".join(content.texts(body))
     native_response["response"] = response(text) if text or not media else {}
-    if media and translating.can.result_media:
+    if media and translation.can.result_media:
         inline = [part for part in media if _goes_within(part)]
         if inline:
             native_response["parts"] = inline
@@ -73,8 +73,8 @@ def _goes_within(part: Json) -> bool:
     return part.keys() == {"inlineData"} and part["inlineData"]["mimeType"] in _WITHIN
 
 
-def as_text(translating: Translating, message: Json, index: int) -> list[Json]:
+def as_text(translation: Translation, message: Json, index: int) -> list[Json]:
     """Give a result that belongs to no call as parts of an ordinary turn of the user."""
     name = message.get("name") or message.get("tool_call_id") or "a tool"
-    parts = content.parts(translating, message.get("content"), index)
+    parts = content.parts(translation, message.get("content"), index)
     return [{"text": f"Result of {name}:"}, *parts]

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.dialects.openai_chat.schema_definitions import Definitions, Key
+from gateway.dialects.openai_chat.schema_keywords import IGNORED
 from gateway.dialects.openai_chat.schema_merge import Parts, merge
 from gateway.dialects.openai_chat.schema_references import References
 from gateway.dialects.openai_chat.schema_rewording import reworded
 from gateway.dialects.openai_chat.schema_steps import MAX_STEPS, Budget, Steps, steps_of, width
-from gateway.dialects.openai_chat.schema_words import SILENT
 from gateway.dialects.openai_chat.shapes import MAX_DEPTH
 from gateway.exchange import Json
 
@@ -120,7 +120,7 @@ class _Normaliser:
             yield False
             return
         schema = self._in_words(part)
-        if schema.keys() - SILENT:
+        if schema.keys() - IGNORED:
             yield schema
         if "$ref" in schema:
             pointer = schema["$ref"]
@@ -147,7 +147,7 @@ class _Normaliser:
         while isinstance(part, dict):
             schema = self._in_words(part)
             pointer, all_of = schema.get("$ref"), schema.get("allOf")
-            if schema.keys() - SILENT or (pointer is not None and all_of):
+            if schema.keys() - IGNORED or (pointer is not None and all_of):
                 return None
             if pointer is not None:
                 return str(pointer)

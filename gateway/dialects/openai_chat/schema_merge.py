@@ -6,7 +6,7 @@ A subschema of the outcome is a tuple of subschemas that must all hold, to be me
 from collections.abc import Iterable
 from typing import Any
 
-from gateway.dialects.openai_chat.schema_words import SILENT, WORDS, settle_bounds
+from gateway.dialects.openai_chat.schema_keywords import IGNORED, KEYWORDS, settle_bounds
 from gateway.exchange import Json
 
 Parts = tuple[Any, ...]
@@ -24,37 +24,37 @@ def merge(members: list[Json], lost: set[str]) -> Json | None:
     merged: Json = {}
     for member in members:
         for name, value in member.items():
-            if name in WORDS:
-                _put(merged, name, value, lost)
-            elif name not in SILENT and name not in _PROPERTIES and name not in _ITEMS:
+            if name in KEYWORDS:
+                _add_keyword(merged, name, value, lost)
+            elif name not in IGNORED and name not in _PROPERTIES and name not in _ITEMS:
                 lost.add(name)
     if merged.get("type") == [] or merged.get("enum") == []:
         return None
     settle_bounds(merged, lost)
-    _put_properties(merged, members, lost)
-    _put_items(merged, members, lost)
+    _merge_properties(merged, members, lost)
+    _merge_items(merged, members, lost)
     return merged
 
 
-def _put(merged: Json, name: str, value: Any, lost: set[str]) -> None:
-    word = WORDS[name]
-    if not word.fits(value):
+def _add_keyword(merged: Json, name: str, value: Any, lost: set[str]) -> None:
+    keyword = KEYWORDS[name]
+    if not keyword.fits(value):
         # Some mark a required property within itself; false demands nothing.
         if value is not False:
             lost.add(name)
         return
-    value = word.begin(value)
+    value = keyword.prepare(value)
     if name not in merged:
         merged[name] = value
         return
-    both = word.both(merged[name], value)
-    if both is None:
+    combined = keyword.combine(merged[name], value)
+    if combined is None:
         lost.add(name)
     else:
-        merged[name] = both
+        merged[name] = combined
 
 
-def _put_properties(merged: Json, members: list[Json], lost: set[str]) -> None:
+def _merge_properties(merged: Json, members: list[Json], lost: set[str]) -> None:
     """Put the properties, each with what those members demand of it that do not name it."""
     described = [m for m in members if any(name in m for name in _PROPERTIES)]
     if not described:
@@ -83,7 +83,7 @@ def _is_forbidden(named: list[Json], others: list[Any], name: str) -> bool:
     )
 
 
-def _put_items(merged: Json, members: list[Json], lost: set[str]) -> None:
+def _merge_items(merged: Json, members: list[Json], lost: set[str]) -> None:
     described = [member for member in members if any(name in member for name in _ITEMS)]
     if not described:
         return

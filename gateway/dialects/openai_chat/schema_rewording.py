@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from gateway.dialects.openai_chat.schema_words import common_values, is_type, listed
+from gateway.dialects.openai_chat.schema_keywords import common_values, is_type, listed
 from gateway.exchange import Json
 
 _ANNOTATIONS = ("title", "description", "default", "propertyOrdering")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.dialects.openai_chat import native
-from gateway.dialects.openai_chat.translating import Translating
+from gateway.dialects.openai_chat.translation import Translation
 from gateway.errors import BadRequest
 from gateway.exchange import Json
 
@@ -28,7 +28,7 @@ _FIELDS = frozenset({"thinking", "reasoning_effort", "reasoning"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class _ThinkingRequest:
     """What is asked for: *budget* in tokens (-1 automatic, 0 off) or *level*, told as *field*."""
 
     field: str
@@ -42,58 +42,60 @@ class _Wish:
         return self.level if self.budget is None else self.budget
 
 
-def translate(translating: Translating) -> Json | None:
+def translate(translation: Translation) -> Json | None:
     """Give Gemini's `thinkingConfig`; None where nothing is asked for, or nothing can be."""
-    name = translating.name
-    if name.level is None and name.budget is None and not translating.tells(_FIELDS):
+    name = translation.name
+    if name.level is None and name.budget is None and not translation.has_any(_FIELDS):
         return None
-    wish = _wish(translating)
-    if wish is None:
+    requested = _requested_thinking(translation)
+    if requested is None:
         return None
-    if translating.can.thinking == "none":
-        if wish.budget != 0:
-            translating.note_drop(wish.field)
+    if translation.can.thinking == "none":
+        if requested.budget != 0:
+            translation.note_drop(requested.field)
         return None
     config: Json = {}
-    if wish.thoughts is not None:
-        config["includeThoughts"] = wish.thoughts
-    if wish.budget is not None or wish.level is not None:
-        amount = _budget if translating.can.thinking == "budget" else _level
-        config.update(amount(translating, wish))
+    if requested.thoughts is not None:
+        config["includeThoughts"] = requested.thoughts
+    if requested.budget is not None or requested.level is not None:
+        amount = _budget if translation.can.thinking == "budget" else _level
+        config.update(amount(translation, requested))
     if config.get("thinkingBudget") == 0 and config.get("includeThoughts"):
         # Refused: "only enabled when thinking is enabled".
         config["includeThoughts"] = False
     return config or None
 
 
-def _wish(translating: Translating) -> _Wish | None:
-    found = [
-        wish
-        for wish in (
-            _by_native(translating),
-            _by_thinking(translating.payload.get("thinking")),
-            _by_effort(translating.payload.get("reasoning_effort"), "reasoning_effort"),
-            _by_reasoning(translating.payload.get("reasoning")),
-            _by_name(translating),
+def _requested_thinking(translation: Translation) -> _ThinkingRequest | None:
+    requests = [
+        request
+        for request in (
+            _from_native(translation),
+            _from_thinking(translation.payload.get("thinking")),
+            _from_effort(translation.payload.get("reasoning_effort"), "reasoning_effort"),
+            _from_reasoning(translation.payload.get("reasoning")),
+            _from_suffix(translation),
         )
-        if wish is not None
+        if request is not None
     ]
-    if not found:
+    if not requests:
         return None
-    amount = next((wish for wish in found if wish.amount is not None), found[0])
-    thoughts = next((wish.thoughts for wish in found if wish.thoughts is not None), None)
-    for wish in found:
-        if wish.amount not in (None, amount.amount) and wish.field != "model":
-            translating.notes.drop(wish.field)
-    return _Wish(amount.field, amount.budget, amount.level, thoughts)
+    amount = next((request for request in requests if request.amount is not None), requests[0])
+    thoughts = next(
+        (request.thoughts for request in requests if request.thoughts is not None), None
+    )
+    for request in requests:
+        if request.amount not in (None, amount.amount) and request.field != "model":
+            translation.notes.drop(request.field)
+    return _ThinkingRequest(amount.field, amount.budget, amount.level, thoughts)
 
 
-def _by_native(translating: Translating) -> _Wish | None:
-    setting = translating.google.get("thinkingConfig")
+def _from_native(translation: Translation) -> _ThinkingRequest | None:
+    setting = translation.google.get("thinkingConfig")
     if setting is None:
         return None
     path = "google.thinking_config"
-    config = native.fit(setting, native.THINKING_CONFIG, path, translating.notes)
+    config = native.fit(setting, native.THINKING_CONFIG, path, translation.notes)
     level = config.get("thinkingLevel")
     if level is not None:
         level = level.upper().removeprefix("THINKING_LEVEL_")
@@ -105,92 +107,97 @@ def _by_native(translating: Translating) -> _Wish | None:
     budget = config.get("thinkingBudget")
     if level is not None and budget is not None:
         # Gemini refuses both together.
-        translating.notes.drop(f"{path}.thinking_budget")
+        translation.notes.drop(f"{path}.thinking_budget")
         budget = None
-    return _Wish(path, budget, level, config.get("includeThoughts"))
+    return _ThinkingRequest(path, budget, level, config.get("includeThoughts"))
 
 
-def _by_thinking(setting: Any) -> _Wish | None:
+def _from_thinking(setting: Any) -> _ThinkingRequest | None:
     if setting is None:
         return None
     kind = setting.get("type") or "enabled"
     if kind == "disabled":
-        return _Wish("thinking", budget=0, thoughts=False)
+        return _ThinkingRequest("thinking", budget=0, thoughts=False)
     budget = setting.get("budget_tokens")
-    return _Wish("thinking", budget=-1 if budget is None else int(budget), thoughts=True)
+    return _ThinkingRequest("thinking", budget=-1 if budget is None else int(budget), thoughts=True)
 
 
-def _by_effort(effort: Any, field: str) -> _Wish | None:
+def _from_effort(effort: Any, field: str) -> _ThinkingRequest | None:
     if effort is None:
         return None
     if effort == "none":
-        return _Wish(field, budget=0, thoughts=False)
+        return _ThinkingRequest(field, budget=0, thoughts=False)
     if effort not in _EFFORTS:
         raise BadRequest(
             f"{str(effort)[:64]!r} is not one of none, {', '.join(_EFFORTS)}.", param=field
         )
     if effort in ("xhigh", "max"):
-        return _Wish(field, budget=_STRONGEST, thoughts=True)
-    return _Wish(field, level=_EFFORTS[effort], thoughts=True)
+        return _ThinkingRequest(field, budget=_STRONGEST, thoughts=True)
+    return _ThinkingRequest(field, level=_EFFORTS[effort], thoughts=True)
 
 
-def _by_reasoning(setting: Any) -> _Wish | None:
+def _from_reasoning(setting: Any) -> _ThinkingRequest | None:
     """Read OpenRouter's form."""
     if not setting:
         return None
     show_thoughts = None if setting.get("exclude") is None else not setting["exclude"]
     if setting.get("enabled") is False:
-        return _Wish("reasoning", budget=0, thoughts=False)
+        return _ThinkingRequest("reasoning", budget=0, thoughts=False)
     if setting.get("max_tokens") is not None:
-        return _Wish(
+        return _ThinkingRequest(
             "reasoning", budget=int(setting["max_tokens"]), thoughts=show_thoughts is not False
         )
-    wish = _by_effort(setting.get("effort"), "reasoning.effort")
-    if wish is None:
-        return _Wish("reasoning", thoughts=show_thoughts is not False)
-    return _Wish(wish.field, wish.budget, wish.level, wish.thoughts and show_thoughts is not False)
+    requested = _from_effort(setting.get("effort"), "reasoning.effort")
+    if requested is None:
+        return _ThinkingRequest("reasoning", thoughts=show_thoughts is not False)
+    return _ThinkingRequest(
+        requested.field,
+        requested.budget,
+        requested.level,
+        requested.thoughts and show_thoughts is not False,
+    )
 
 
-def _by_name(translating: Translating) -> _Wish | None:
-    name = translating.name
+def _from_suffix(translation: Translation) -> _ThinkingRequest | None:
+    name = translation.name
     if name.level is not None:
-        return _Wish("model", level=name.level.upper(), thoughts=None)
+        return _ThinkingRequest("model", level=name.level.upper(), thoughts=None)
     if name.budget is None:
         return None
-    return _Wish("model", budget=name.budget, thoughts=True if name.thoughts else None)
+    return _ThinkingRequest("model", budget=name.budget, thoughts=True if name.thoughts else None)
 
 
-def _budget(translating: Translating, wish: _Wish) -> Json:
+def _budget(translation: Translation, requested: _ThinkingRequest) -> Json:
     """Give the budget within the model's range; what had to be changed is noted."""
-    can = translating.can
-    if wish.level is not None:
+    can = translation.can
+    if requested.level is not None:
         least, most = can.budgets
-        return {"thinkingBudget": min(max(_BUDGETS[wish.level], least), most)}
-    assert wish.budget is not None
-    budget = wish.budget
+        return {"thinkingBudget": min(max(_BUDGETS[requested.level], least), most)}
+    assert requested.budget is not None
+    budget = requested.budget
     if budget == -1 or (budget == 0 and can.thinking_off):
         return {"thinkingBudget": budget}
     clamped = min(max(budget, can.budgets[0], 1), can.budgets[1])
     if budget not in (clamped, _STRONGEST):
-        translating.notes.adjust(wish.field, str(clamped), "model")
+        translation.notes.adjust(requested.field, str(clamped), "model")
     return {"thinkingBudget": clamped}
 
 
-def _level(translating: Translating, wish: _Wish) -> Json:
+def _level(translation: Translation, requested: _ThinkingRequest) -> Json:
     """Give the nearest level that the model has; what had to be changed is noted."""
-    levels = translating.can.levels
-    if wish.level is not None:
-        wanted = wish.level
-    elif wish.budget == -1:
+    levels = translation.can.levels
+    if requested.level is not None:
+        wanted = requested.level
+    elif requested.budget == -1:
         # The suffix promises thinking; elsewhere -1 leaves the amount to the model.
-        return {"thinkingLevel": levels[-1]} if wish.field == "model" else {}
+        return {"thinkingLevel": levels[-1]} if requested.field == "model" else {}
     else:
-        wanted = _level_of(wish.budget or 0)
+        wanted = _level_of(requested.budget or 0)
     level = min(
         levels, key=lambda candidate: (abs(_rank(candidate) - _rank(wanted)), -_rank(candidate))
     )
-    if level != wanted or wish.budget == 0:
-        translating.notes.adjust(wish.field, level.lower(), "model")
+    if level != wanted or requested.budget == 0:
+        translation.notes.adjust(requested.field, level.lower(), "model")
     return {"thinkingLevel": level}
 
 

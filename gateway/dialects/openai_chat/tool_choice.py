@@ -6,39 +6,39 @@ from gateway.dialects.openai_chat import native
 from gateway.dialects.openai_chat.builtin_tools import BUILTIN_NAMES
 from gateway.dialects.openai_chat.names import wire_name
 from gateway.dialects.openai_chat.offered_tools import Tools
-from gateway.dialects.openai_chat.translating import Translating
+from gateway.dialects.openai_chat.translation import Translation
 from gateway.errors import BadRequest
 from gateway.exchange import Json
 
 _MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY", "any": "ANY", "validated": "VALIDATED"}
 
 
-def choose(tools: Tools, translating: Translating) -> None:
+def choose(tools: Tools, translation: Translation) -> None:
     """Settle the choice: the first of its three forms counts, the others are noted.
 
     Raises `BadRequest` for a choice of a tool that is not there.
     """
     choices = {
-        "tool_choice": translating.payload.get("tool_choice"),
-        "function_call": translating.payload.get("function_call"),
-        "google.function_calling_config": translating.google.get("functionCallingConfig"),
+        "tool_choice": translation.payload.get("tool_choice"),
+        "function_call": translation.payload.get("function_call"),
+        "google.function_calling_config": translation.google.get("functionCallingConfig"),
     }
     field, *overruled = [name for name, choice in choices.items() if choice is not None] or [""]
     for name in overruled:
-        translating.notes.drop(name)
+        translation.notes.drop(name)
     choice = choices.get(field)
     if field == "google.function_calling_config":
-        _choose_natively(tools, translating, choice)
+        _choose_natively(tools, translation, choice)
     elif field == "function_call" and isinstance(choice, dict):
-        _choose_openai(tools, translating, {"type": "function", "name": choice["name"]}, field)
+        _choose_openai(tools, translation, {"type": "function", "name": choice["name"]}, field)
     elif field:
-        _choose_openai(tools, translating, choice, field)
+        _choose_openai(tools, translation, choice, field)
     if not tools.declarations and (tools.choice or {}).get("mode") == "ANY":
         # A built-in tool cannot be demanded, and none at all even less.
-        translating.notes.adjust(field, "auto", "builtin" if tools.builtins else "no_functions")
+        translation.notes.adjust(field, "auto", "builtin" if tools.builtins else "no_functions")
 
 
-def _choose_openai(tools: Tools, translating: Translating, choice: Any, field: str) -> None:
+def _choose_openai(tools: Tools, translation: Translation, choice: Any, field: str) -> None:
     if isinstance(choice, str):
         _choose_mode(tools, _MODES[choice])
         return
@@ -60,14 +60,14 @@ def _choose_openai(tools: Tools, translating: Translating, choice: Any, field: s
         raise BadRequest(f"There is no tool named {(unknown or [''])[0][:64]!r}.", param=field)
     if others:
         # A built-in tool cannot be demanded; it is there to be used.
-        translating.notes.adjust(field, "auto", "builtin")
+        translation.notes.adjust(field, "auto", "builtin")
     if functions:
         tools.choice = {"mode": mode, "allowedFunctionNames": [wire_name(n) for n in functions]}
 
 
-def _choose_natively(tools: Tools, translating: Translating, setting: Any) -> None:
+def _choose_natively(tools: Tools, translation: Translation, setting: Any) -> None:
     path = "google.function_calling_config"
-    config = native.fit(setting, native.FUNCTION_CALLING, path, translating.notes)
+    config = native.fit(setting, native.FUNCTION_CALLING, path, translation.notes)
     names = config.get("allowedFunctionNames") or []
     unknown = [name for name in names if wire_name(name) not in tools.declarations]
     if unknown:

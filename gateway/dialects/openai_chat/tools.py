@@ -5,7 +5,7 @@ from typing import Any
 from gateway.dialects.openai_chat import builtin_tools, function_tools, tool_choice
 from gateway.dialects.openai_chat.builtin_tools import BUILTIN_NAMES, NEEDS
 from gateway.dialects.openai_chat.offered_tools import NO_TOOLS, Tools
-from gateway.dialects.openai_chat.translating import Translating
+from gateway.dialects.openai_chat.translation import Translation
 from gateway.errors import BadRequest
 from gateway.exchange import Json
 
@@ -13,34 +13,34 @@ _FIELDS = frozenset({"tools", "tool_choice", "functions", "function_call", "web_
 _ONE_AT_A_TIME = "Call at most one function at a time, and wait for its result."
 
 
-def translate(translating: Translating) -> Tools:
+def translate(translation: Translation) -> Tools:
     """Give all tools of the payload. Raises `BadRequest` for a choice of a tool that is not there.
 
     `functions` and `function_call` count where there are no `tools`.
     """
-    if not translating.tells(_FIELDS):
+    if not translation.has_any(_FIELDS):
         return NO_TOOLS
-    payload, tools = translating.payload, Tools()
+    payload, tools = translation.payload, Tools()
     for index, tool in enumerate(payload.get("tools") or ()):
-        _take(tools, translating, tool, f"tools[{index}]")
+        _take(tools, translation, tool, f"tools[{index}]")
     if payload.get("tools") and payload.get("functions"):
-        translating.notes.drop("functions")
+        translation.notes.drop("functions")
     else:
         for index, function in enumerate(payload.get("functions") or ()):
             path = f"functions[{index}]"
-            _take_function(tools, translating, function, path, path)
-    for index, tool in enumerate(_listed(translating.google.get("tools"))):
-        builtin_tools.take_native(tools, translating, tool, f"google.tools[{index}]")
-    builtin_tools.take_search(tools, translating)
-    tool_choice.choose(tools, translating)
+            _take_function(tools, translation, function, path, path)
+    for index, tool in enumerate(_listed(translation.google.get("tools"))):
+        builtin_tools.take_native(tools, translation, tool, f"google.tools[{index}]")
+    builtin_tools.take_search(tools, translation)
+    tool_choice.choose(tools, translation)
     return tools
 
 
-def one_at_a_time(translating: Translating, tools: Tools) -> str | None:
+def one_at_a_time(translation: Translation, tools: Tools) -> str | None:
     """Give the instruction that stands for `parallel_tool_calls: false`, if it is needed."""
-    if translating.payload.get("parallel_tool_calls") is not False or not tools.declarations:
+    if translation.payload.get("parallel_tool_calls") is not False or not tools.declarations:
         return None
-    translating.notes.adjust("parallel_tool_calls", "instruction", "no_counterpart")
+    translation.notes.adjust("parallel_tool_calls", "instruction", "no_counterpart")
     return _ONE_AT_A_TIME
 
 
@@ -52,21 +52,21 @@ def _listed(value: Any) -> list[Any]:
     return value
 
 
-def _take(tools: Tools, translating: Translating, tool: Json, path: str) -> None:
+def _take(tools: Tools, translation: Translation, tool: Json, path: str) -> None:
     kind = tool.get("type")
     if kind == "function":
         function = tool["function"]
-        _take_function(tools, translating, function, path, f"{path}.function")
+        _take_function(tools, translation, function, path, f"{path}.function")
     elif kind == "custom":
-        function_tools.declare_custom(tools, translating, tool["custom"], path)
+        function_tools.declare_custom(tools, translation, tool["custom"], path)
     elif kind in BUILTIN_NAMES:
-        builtin_tools.take_hosted(tools, translating, tool, path)
+        builtin_tools.take_hosted(tools, translation, tool, path)
     else:
-        builtin_tools.take_native(tools, translating, tool, path)
+        builtin_tools.take_native(tools, translation, tool, path)
 
 
 def _take_function(
-    tools: Tools, translating: Translating, function: Json, path: str, described: str
+    tools: Tools, translation: Translation, function: Json, path: str, described: str
 ) -> None:
     """Take the *function* that is *described* there; some names without parameters are built in."""
     builtin = BUILTIN_NAMES.get(function["name"])
@@ -75,6 +75,6 @@ def _take_function(
         and builtin not in NEEDS
         and function_tools.is_empty(function.get("parameters"))
     ):
-        builtin_tools.add(tools, translating, builtin, {}, path)
+        builtin_tools.add(tools, translation, builtin, {}, path)
     else:
-        function_tools.declare(tools, translating, function, described)
+        function_tools.declare(tools, translation, function, described)

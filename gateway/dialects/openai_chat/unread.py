@@ -6,7 +6,7 @@ Those of assistant messages are not looked at: they tell what an answer was, and
 from collections.abc import Iterator
 
 from gateway.dialects.openai_chat.checks import FUNCTION, PARTS
-from gateway.dialects.openai_chat.translating import Translating
+from gateway.dialects.openai_chat.translation import Translation
 from gateway.exchange import Json
 from gateway.media.parts import SOURCES
 
@@ -39,14 +39,14 @@ _FORM = frozenset({"name", "description", "schema", "strict"})
 _FIELDS = frozenset({"tools", "functions", *_OBJECTS})
 
 
-def note(translating: Translating) -> None:
+def note(translation: Translation) -> None:
     """Note the first of each field that is not read: a long history holds the same many times."""
     named: set[str] = set()
-    for path, holder, known in _places(translating.payload):
+    for path, holder, known in _places(translation.payload):
         for name in sorted(holder.keys() - known - named):
             if holder[name] is not None:
                 named.add(name)
-                translating.notes.drop(f"{path}.{name}")
+                translation.notes.drop(f"{path}.{name}")
 
 
 def _places(payload: Json) -> Iterator[tuple[str, Json, frozenset[str]]]:

@@ -24,11 +24,11 @@ class OpenAIEmbeddings:
         """Refuse with `BadRequest` and *param* what is missing or of a wrong type."""
         request.check(payload)
 
-    def cached(self, payload: Json) -> None:
+    def cached_content(self, payload: Json) -> None:
         """Give nothing: nobody looks at what goes up beside it."""
         del payload
 
-    def recalls(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
+    def memory_keys(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
         """Give no keys: nothing is remembered of texts."""
         del payload, media
         return []
@@ -42,9 +42,9 @@ class OpenAIEmbeddings:
         del known
         return EmbeddingsReply(call, payload)
 
-    def place(self, exchange: Exchange, field: str) -> str:
+    def client_field(self, exchange: Exchange, field: str) -> str:
         """Give the field within the payload for Gemini's *field*."""
-        return request.place(exchange.payload, field)
+        return request.client_field(exchange.payload, field)
 
     def render(self, error: GatewayError) -> Json:
         """Give the client's error body."""

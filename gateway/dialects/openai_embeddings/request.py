@@ -129,7 +129,7 @@ def call(payload: Json, known: Known, notes: Notes) -> UpstreamCall:
     )
 
 
-def place(payload: Json, field: str) -> str:
+def client_field(payload: Json, field: str) -> str:
     """Give what Gemini calls *field* as that of *payload* which became it."""
     match = _TEXT.match(field)
     if match is None:

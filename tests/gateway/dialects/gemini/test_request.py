@@ -73,7 +73,7 @@ def test_what_the_gateway_reads_has_its_type(body, param):
 
 
 def test_nothing_is_recalled():
-    assert DIALECT.recalls({}, {}) == []
+    assert DIALECT.memory_keys({}, {}) == []
 
 
 def test_a_batch_names_the_model_that_an_alias_means():

@@ -162,7 +162,7 @@ def test_any_value_in_any_place_is_refused_or_carried_but_never_breaks(place, va
     known = Known(exchange_id="x", media=Everywhere())
     try:
         DIALECT.check(payload)
-        DIALECT.recalls(payload, {})
+        DIALECT.memory_keys(payload, {})
         asked = DIALECT.call(payload, known, Notes())
     except BadRequest as error:
         told = error.param
@@ -188,7 +188,7 @@ def test_a_deep_value_in_any_place_is_refused_or_carried_but_never_breaks(path):
         known = Known(exchange_id="x", media=Everywhere())
         try:
             DIALECT.check(payload)
-            DIALECT.recalls(payload, {})
+            DIALECT.memory_keys(payload, {})
             asked = DIALECT.call(payload, known, Notes())
         except BadRequest:
             continue

@@ -169,7 +169,7 @@ def requests() -> list[tuple[str, str, dict[str, Any]]]:
 
 def translated(reversed_: Reversed) -> dict[str, Any]:
     DIALECT.check(reversed_.payload)
-    recalled = DIALECT.recalls(reversed_.payload, {})
+    recalled = DIALECT.memory_keys(reversed_.payload, {})
     memories = {key: reversed_.memories[key] for key in recalled if key in reversed_.memories}
     known = Known(exchange_id="x", media=reversed_.media, memories=memories)
     return DIALECT.call(reversed_.payload, known, Notes()).body

@@ -183,7 +183,7 @@ def test_what_may_be_remembered_is_asked_for_by_ids_and_text():
             assistant(None, {"function": {"name": "get weather!"}}),
         ]
     }
-    assert DIALECT.recalls(payload, {}) == [
+    assert DIALECT.memory_keys(payload, {}) == [
         turns.call_key("1"),
         turns.call_key("2"),
         turns.text_key("Yes", question="Hi"),

@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.dialects.openai_embeddings.request import MOST_INPUTS, place
+from gateway.dialects.openai_embeddings.request import MOST_INPUTS, client_field
 from gateway.errors import BadRequest
 from tests.gateway.dialects.openai_embeddings.asking import MODEL, ask
 
@@ -112,4 +112,4 @@ def test_what_cannot_be_carried_out_is_refused_by_its_place(fields, param, told)
     ],
 )
 def test_what_gemini_names_has_the_clients_name(payload, field, path):
-    assert place(payload, field) == path
+    assert client_field(payload, field) == path

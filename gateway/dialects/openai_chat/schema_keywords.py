@@ -19,7 +19,7 @@ _TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object",
 _MAX_EXACT = 2**53
 
 # Left out without a word: they restrict nothing, or are followed where they stand.
-SILENT = frozenset(
+IGNORED = frozenset(
     [
         "$ref",
         "$id",
@@ -44,15 +44,15 @@ SILENT = frozenset(
 )
 
 
-class Word(NamedTuple):
-    """A keyword that is sent: *fits* says which values mean anything, *begin* gives their form.
+class Keyword(NamedTuple):
+    """A keyword that is sent: *fits* says which values are valid, *prepare* gives their form.
 
-    *both* gives the value that demands what two demand, None if no single value does.
+    *combine* gives the value that demands what two demand, None if no single value does.
     """
 
     fits: Callable[[Any], bool]
-    both: Callable[[Any, Any], Any]
-    begin: Callable[[Any], Any] = lambda value: value
+    combine: Callable[[Any, Any], Any]
+    prepare: Callable[[Any], Any] = lambda value: value
 
 
 def settle_bounds(value: Json, lost: set[str]) -> None:
@@ -176,23 +176,23 @@ def _product(one: list[tuple[Any, ...]], other: list[tuple[Any, ...]]) -> Any:
     return [first + second for first in one for second in other]
 
 
-def _tightest(*names: str, by: Callable[[Any, Any], Any]) -> dict[str, Word]:
-    return {name: Word(_is_number, by) for name in names}
+def _tightest(*names: str, by: Callable[[Any, Any], Any]) -> dict[str, Keyword]:
+    return {name: Keyword(_is_number, by) for name in names}
 
 
-WORDS: dict[str, Word] = {
-    "title": Word(_is_text, _first),
-    "description": Word(_is_text, _joined),
-    "default": Word(is_shallow, _first),
-    "type": Word(is_type, _types, _small),
-    "format": Word(_is_text, _only),
-    "pattern": Word(_is_text, _only),
-    "enum": Word(_is_list, common_values),
-    "uniqueItems": Word(_is_flag, lambda one, other: one or other),
-    "required": Word(_is_list, _union, lambda value: _union(list(filter(_is_text, value)), [])),
-    "propertyOrdering": Word(_are_texts, _union),
-    "anyOf": Word(_are_branches, _product, _branches),
-    "oneOf": Word(_are_branches, _product, _branches),
+KEYWORDS: dict[str, Keyword] = {
+    "title": Keyword(_is_text, _first),
+    "description": Keyword(_is_text, _joined),
+    "default": Keyword(is_shallow, _first),
+    "type": Keyword(is_type, _types, _small),
+    "format": Keyword(_is_text, _only),
+    "pattern": Keyword(_is_text, _only),
+    "enum": Keyword(_is_list, common_values),
+    "uniqueItems": Keyword(_is_flag, lambda one, other: one or other),
+    "required": Keyword(_is_list, _union, lambda value: _union(list(filter(_is_text, value)), [])),
+    "propertyOrdering": Keyword(_are_texts, _union),
+    "anyOf": Keyword(_are_branches, _product, _branches),
+    "oneOf": Keyword(_are_branches, _product, _branches),
     **_tightest("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", by=max),
     **_tightest("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties", by=min),
 }

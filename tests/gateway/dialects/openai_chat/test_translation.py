@@ -4,31 +4,31 @@ import pytest
 
 from gateway import models
 from gateway.dialects.openai_chat import outputs, tools
-from gateway.dialects.openai_chat.translating import Translating
+from gateway.dialects.openai_chat.translation import Translation
 from gateway.exchange import Known, Notes
 
 MODEL = "gemini-2.5-flash"
 
 
-def translating(google=None, **payload):
+def translation(google=None, **payload):
     name = models.parse(MODEL)
     can = models.capabilities(MODEL)
     known = Known(exchange_id="1")
-    return Translating(payload, known, Notes(), MODEL, name, can, google or {}, [])
+    return Translation(payload, known, Notes(), MODEL, name, can, google or {}, [])
 
 
 def test_it_tells_whether_one_of_the_fields_was_sent():
     fields = frozenset({"tools", "functions"})
-    assert translating(tools=[]).tells(fields)
-    assert not translating(messages=[], stream=True).tells(fields)
+    assert translation(tools=[]).has_any(fields)
+    assert not translation(messages=[], stream=True).has_any(fields)
 
 
 def test_native_fields_may_mean_any_of_them():
-    assert translating(google={"tools": []}).tells(frozenset({"tools"}))
+    assert translation(google={"tools": []}).has_any(frozenset({"tools"}))
 
 
 def test_what_the_model_cannot_do_is_noted_as_dropped():
-    one = translating()
+    one = translation()
     one.note_drop("audio")
     assert one.notes.adjusted == {"audio": "dropped;reason=model"}
 
@@ -48,7 +48,7 @@ class Watched(dict):
 @pytest.mark.parametrize("part", [tools, outputs])
 def test_a_part_looks_at_no_field_that_it_does_not_name(part):
     # A field it reads without naming it would be passed over when it is sent alone.
-    one = translating(google={"unknown": True})
+    one = translation(google={"unknown": True})
     one.payload = Watched()
     if part is tools:
         tools.translate(one).put_into({}, one)

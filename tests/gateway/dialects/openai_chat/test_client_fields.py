@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.dialects.openai_chat.places import place
+from gateway.dialects.openai_chat.client_fields import client_field
 from gateway.exchange import Blob
 
 from .asking import ask, assistant, call, function, result, user
@@ -53,7 +53,7 @@ PLACES = {
 @pytest.mark.parametrize(("field", "path"), PLACES.items())
 def test_what_gemini_names_has_the_clients_name(field, path):
     asked, _ = ask(PAYLOAD, media=MEDIA)
-    assert place(PAYLOAD, MEDIA, asked, field) == path
+    assert client_field(PAYLOAD, MEDIA, asked, field) == path
 
 
 @pytest.mark.parametrize(
@@ -72,16 +72,16 @@ def test_what_gemini_names_has_the_clients_name(field, path):
 )
 def test_what_nobody_knows_keeps_its_name(field):
     asked, _ = ask(PAYLOAD, media=MEDIA)
-    assert place(PAYLOAD, MEDIA, asked, field) == field
+    assert client_field(PAYLOAD, MEDIA, asked, field) == field
 
 
 def test_functions_of_old_have_their_place():
     payload = {"functions": [{"name": "f", "parameters": {"type": "object", "title": "t"}}]}
     asked, _ = ask(payload)
     field = "tools[0].function_declarations[0].parameters.title"
-    assert place(payload, {}, asked, field) == "functions[0].parameters"
+    assert client_field(payload, {}, asked, field) == "functions[0].parameters"
 
 
 def test_of_a_payload_that_is_gone_nothing_is_told():
     asked, _ = ask(PAYLOAD, media=MEDIA)
-    assert place({}, {}, asked, "contents[0].parts[0].text") == "contents[0].parts[0].text"
+    assert client_field({}, {}, asked, "contents[0].parts[0].text") == "contents[0].parts[0].text"

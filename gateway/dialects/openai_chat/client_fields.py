@@ -34,30 +34,30 @@ _KINDS = ("parameters", "parametersJsonSchema", "name", "description")
 Media = Mapping[tuple[int, int], Blob]
 
 
-def place(payload: Json, media: Media, call: UpstreamCall, field: str) -> str:
+def client_field(payload: Json, media: Media, call: UpstreamCall, field: str) -> str:
     """Give the path within *payload* for Gemini's *field* of *call*; *field* itself if unknown."""
     steps = [int(index) if index else native.camel(name) for name, index in _STEP.findall(field)]
     try:
-        return _place(payload, media, call, steps) or field
+        return _path_of(payload, media, call, steps) or field
     except (AttributeError, IndexError, KeyError, TypeError):
         # Google names what is not there, or the payload is gone: a stream had begun.
         return field
 
 
-def _place(payload: Json, media: Media, call: UpstreamCall, steps: list[Any]) -> str | None:
+def _path_of(payload: Json, media: Media, call: UpstreamCall, steps: list[Any]) -> str | None:
     path: str | None = None
     match steps:
         case ["contents", int(turn), "parts", int(at), *rest]:
             part = call.body["contents"][turn]["parts"][at]
-            path = next(_holders(payload, media, part, rest), None)
+            path = next(_message_paths(payload, media, part, rest), None)
         case ["systemInstruction", "parts", int(at), *rest]:
             part = call.body["systemInstruction"]["parts"][at]
-            path = next(_holders(payload, media, part, rest), None)
+            path = next(_message_paths(payload, media, part, rest), None)
         case ["generationConfig", str(name), *_]:
-            path = _setting(payload, name)
+            path = _setting_path(payload, name)
         case ["tools", int(tool), "functionDeclarations", int(at), *rest]:
             declared = call.body["tools"][tool]["functionDeclarations"][at]["name"]
-            path = _function(payload, declared, rest)
+            path = _function_path(payload, declared, rest)
         case ["toolConfig", "retrievalConfig", *_]:
             path = "google.retrieval_config"
         case ["toolConfig", "functionCallingConfig", *_]:
@@ -68,7 +68,7 @@ def _place(payload: Json, media: Media, call: UpstreamCall, steps: list[Any]) ->
     return path
 
 
-def _holders(payload: Json, media: Media, part: Json, rest: list[Any]) -> Iterator[str]:
+def _message_paths(payload: Json, media: Media, part: Json, rest: list[Any]) -> Iterator[str]:
     """Give where the messages hold what became *part*; *rest* is what Gemini names of it."""
     blob = part.get("inlineData") or part.get("fileData")
     if blob is not None:
@@ -80,15 +80,15 @@ def _holders(payload: Json, media: Media, part: Json, rest: list[Any]) -> Iterat
     for index, message in enumerate(payload["messages"]):
         path = f"messages[{index}]"
         if "functionCall" in part:
-            yield from _calls(message, part["functionCall"], path)
+            yield from _call_paths(message, part["functionCall"], path)
         elif "functionResponse" in part:
-            if _answers(message, part["functionResponse"]):
+            if _is_result(message, part["functionResponse"]):
                 yield f"{path}.content"
         elif "text" in part:
-            yield from _texts(message.get("content"), part["text"], f"{path}.content")
+            yield from _text_paths(message.get("content"), part["text"], f"{path}.content")
 
 
-def _calls(message: Json, call: Json, path: str) -> Iterator[str]:
+def _call_paths(message: Json, call: Json, path: str) -> Iterator[str]:
     """Give where *message*, which stands at *path*, holds what became *call*."""
     for at, tool_call in enumerate(message.get("tool_calls") or ()):
         function = tool_call.get("function") or tool_call["custom"]
@@ -98,7 +98,7 @@ def _calls(message: Json, call: Json, path: str) -> Iterator[str]:
                 yield f"{path}.tool_calls[{at}]"
 
 
-def _answers(message: Json, response: Json) -> bool:
+def _is_result(message: Json, response: Json) -> bool:
     """Say whether *message* is the result that became *response*."""
     if message["role"] not in ("tool", "function"):
         return False
@@ -107,7 +107,7 @@ def _answers(message: Json, response: Json) -> bool:
     return results.response(text) == expected
 
 
-def _texts(body: Any, text: str, path: str) -> Iterator[str]:
+def _text_paths(body: Any, text: str, path: str) -> Iterator[str]:
     """Give where the content *body*, which stands at *path*, holds *text*."""
     if body == text:
         yield path
@@ -116,7 +116,7 @@ def _texts(body: Any, text: str, path: str) -> Iterator[str]:
             yield f"{path}[{at}]"
 
 
-def _setting(payload: Json, name: str) -> str | None:
+def _setting_path(payload: Json, name: str) -> str | None:
     """Give the client's field for Gemini's setting *name*."""
     if native.google(payload).get(name) is not None:
         return f"google.{snake(name)}"
@@ -124,7 +124,7 @@ def _setting(payload: Json, name: str) -> str | None:
     return next((field for field in fields if payload.get(field) is not None), None)
 
 
-def _function(payload: Json, declared: str, rest: list[Any]) -> str | None:
+def _function_path(payload: Json, declared: str, rest: list[Any]) -> str | None:
     """Give where the function is told that went up under the name *declared*."""
     within = ""
     if rest and rest[0] in _KINDS:

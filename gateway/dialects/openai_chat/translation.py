@@ -9,7 +9,7 @@ from gateway.models import Capabilities, ModelName
 
 
 @dataclass(slots=True)
-class Translating:
+class Translation:
     """One request being translated.
 
     *google* holds the client's native fields as they came; *details* are the media resolutions
@@ -34,7 +34,7 @@ class Translating:
             self._marks = Marks()
         return self._marks
 
-    def tells(self, fields: frozenset[str]) -> bool:
+    def has_any(self, fields: frozenset[str]) -> bool:
         """Say whether the client sent one of *fields*, or anything native: mostly it did not."""
         return bool(self.google) or not fields.isdisjoint(self.payload)
 
