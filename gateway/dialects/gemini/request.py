@@ -5,7 +5,7 @@ from typing import Any
 from gateway import models
 from gateway.calls import snake
 from gateway.dialects.openai_chat.native import MAX_INT32
-from gateway.dialects.openai_chat.shapes import Check, a, anything, fields, integer, items
+from gateway.dialects.openai_chat.shapes import Check, anything, fields, integer, items, of_type
 from gateway.errors import BadRequest
 from gateway.exchange import Json, Known, UpstreamCall
 
@@ -28,14 +28,14 @@ def _both_spellings(known: dict[str, Check]) -> dict[str, Check]:
 
 # Only what limits and relay read of it: the rest is for Gemini to judge.
 _config = _both_spellings(
-    {"maxOutputTokens": _count, "candidateCount": _count, "responseModalities": items(a(str))}
+    {"maxOutputTokens": _count, "candidateCount": _count, "responseModalities": items(of_type(str))}
 )
 _payload = fields(
     {
-        "model": a(str, blank=False),
+        "model": of_type(str, blank=False),
         "action": anything,
         **_both_spellings({"generationConfig": fields(_config)}),
-        "requests": items(a(dict)),
+        "requests": items(of_type(dict)),
     },
     required=_ADDRESS,
 )

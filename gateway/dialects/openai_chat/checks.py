@@ -7,15 +7,15 @@ it is translated.
 from gateway import models
 from gateway.dialects.openai_chat.shapes import (
     Check,
-    a,
     anything,
+    by_type,
     fields,
     integer,
     items,
-    kinds,
     number,
+    of_type,
+    one_of,
     tagged,
-    word,
 )
 from gateway.exchange import Json
 
@@ -24,19 +24,19 @@ MAX_PARTS = 64
 # OpenAI takes 128, Gemini 512; who sends more than OpenAI allows means Gemini.
 MAX_TOOLS = 512
 
-_text = a(str)
-_name = a(str, blank=False)
-_flag = a(bool)
-_object = a(dict)
+_text = of_type(str)
+_name = of_type(str, blank=False)
+_flag = of_type(bool)
+_object = of_type(dict)
 _strings = items(_text)
 _objects = items(_object)
 
 # Whether a media part has a source at all is the business of the media check.
-_url = kinds(
+_url = by_type(
     {str: anything, dict: fields({"url": _text, "detail": _text})}, "a string or an object"
 )
 _SOURCES = ("data", "url", "file_data", "file_id", "file_url", "filename", "format", "mime_type")
-_source = kinds(
+_source = by_type(
     {str: anything, dict: fields(dict.fromkeys(_SOURCES, _text))}, "a string or an object"
 )
 _BESIDE_MEDIA = {"video_metadata": _object, "detail": _text, "media_resolution": _text}
@@ -73,7 +73,7 @@ _part = tagged(
         "reasoning": _object,
     },
 )
-_content = kinds(
+_content = by_type(
     {str: anything, list: items(_part, most=MAX_PARTS)}, "a string or an array of parts"
 )
 _called = fields({"name": _name}, required=("name",))
@@ -114,7 +114,7 @@ _message = tagged(
     },
 )
 
-_schema = kinds({dict: anything, bool: anything}, "an object")
+_schema = by_type({dict: anything, bool: anything}, "an object")
 FUNCTION = {"name": _name, "description": _text, "parameters": _schema, "strict": _flag}
 _function = fields(FUNCTION, required=("name",))
 _tool = tagged(
@@ -138,13 +138,13 @@ _choice = fields(
         "name": _text,
         "function": _called,
         "custom": _called,
-        "mode": word("auto", "required"),
+        "mode": one_of("auto", "required"),
         "tools": _objects,
-        "allowed_tools": fields({"mode": word("auto", "required"), "tools": _objects}),
+        "allowed_tools": fields({"mode": one_of("auto", "required"), "tools": _objects}),
     }
 )
-_tool_choice = kinds(
-    {str: word("none", "auto", "required", "any", "validated"), dict: _choice},
+_tool_choice = by_type(
+    {str: one_of("none", "auto", "required", "any", "validated"), dict: _choice},
     "a string or an object",
 )
 _response_format = tagged(
@@ -172,7 +172,7 @@ FIELDS = {
     "top_p": number,
     "top_k": integer,
     "n": integer,
-    "stop": kinds({str: anything, list: _strings}, "a string or an array of strings"),
+    "stop": by_type({str: anything, list: _strings}, "a string or an array of strings"),
     "seed": integer,
     "max_tokens": integer,
     "max_completion_tokens": integer,
@@ -186,24 +186,24 @@ FIELDS = {
     "tool_choice": _tool_choice,
     "parallel_tool_calls": _flag,
     "functions": items(_function, most=MAX_TOOLS),
-    "function_call": kinds({str: word("none", "auto"), dict: _called}, "a string or an object"),
-    "reasoning_effort": word("none", "minimal", "low", "medium", "high", "xhigh", "max"),
+    "function_call": by_type({str: one_of("none", "auto"), dict: _called}, "a string or an object"),
+    "reasoning_effort": one_of("none", "minimal", "low", "medium", "high", "xhigh", "max"),
     "reasoning": fields(
         {"effort": _text, "max_tokens": integer, "enabled": _flag, "exclude": _flag}
     ),
     "thinking": fields(
-        {"type": word("enabled", "disabled", "adaptive", "auto"), "budget_tokens": integer}
+        {"type": one_of("enabled", "disabled", "adaptive", "auto"), "budget_tokens": integer}
     ),
-    "modalities": items(word("text", "audio", "image")),
+    "modalities": items(one_of("text", "audio", "image")),
     "audio": fields(
         {
-            "voice": kinds({str: anything, dict: fields({"id": _name})}, "a string or an object"),
-            "format": word("wav", "aac", "mp3", "flac", "opus", "pcm16"),
+            "voice": by_type({str: anything, dict: fields({"id": _name})}, "a string or an object"),
+            "format": one_of("wav", "aac", "mp3", "flac", "opus", "pcm16"),
         }
     ),
     "image_config": _object,
     "web_search_options": fields({"search_context_size": _text, "user_location": _object}),
-    "service_tier": word("auto", "default", "standard", "flex", "priority", "fast", "scale"),
+    "service_tier": one_of("auto", "default", "standard", "flex", "priority", "fast", "scale"),
     "extra_body": fields({"google": _object}),
     "google": _object,
     "user": _text,

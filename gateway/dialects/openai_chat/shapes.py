@@ -1,7 +1,7 @@
 """Small checkers of JSON shapes, put together into tables.
 
 A checker takes a value and raises `BadRequest`. Paths are only made when something is wrong: the
-checker of a field or an item puts its own name in front while the error passes.
+checker of a field or an item puts its own name in front while the error passes through it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +11,7 @@ from gateway.errors import BadRequest
 
 Check = Callable[[Any], None]
 
-# Deeper values are rare, and no writer of JSON takes them without end.
+# Deeper values are rare, and every encoder of JSON has a limit.
 MAX_DEPTH = 64
 
 _WORDS = {
@@ -26,7 +26,7 @@ _WORDS = {
 
 
 def prefixed(error: BadRequest, name: str) -> BadRequest:
-    """Give *error* with *name* in front of the path to its culprit."""
+    """Give *error* with *name* in front of its path."""
     rest = error.param or ""
     dot = "" if not rest or rest.startswith("[") else "."
     error.param = f"{name}{dot}{rest}"
@@ -39,7 +39,7 @@ def wrong(value: object, wanted: str) -> BadRequest:
     return BadRequest(f"Expected {wanted}, got {kind}.", code="invalid_type")
 
 
-def a(kind: type, *, blank: bool = True) -> Check:
+def of_type(kind: type, *, blank: bool = True) -> Check:
     """Make the checker of one JSON type; without *blank* a string must have characters."""
     name = _WORDS[kind]
 
@@ -64,7 +64,7 @@ def integer(value: Any) -> None:
         raise wrong(value, "an integer")
 
 
-def kinds(checks: Mapping[type, Check], wanted: str) -> Check:
+def by_type(checks: Mapping[type, Check], wanted: str) -> Check:
     """Make the checker of a value that may be of several JSON types, each with its own check."""
 
     def check(value: Any) -> None:
@@ -80,14 +80,14 @@ def anything(_value: Any) -> None:
     """Take any value."""
 
 
-def _passing(check: Check, kinds: Iterable[type]) -> Check:
-    """Give *check*, which has nothing against values of *kinds*; `fields` does not ask it then."""
-    check.passes = frozenset(kinds)  # type: ignore[attr-defined]
+def _passing(check: Check, types: Iterable[type]) -> Check:
+    """Give *check*, which accepts all values of *types*: `fields` does not call it for these."""
+    check.passes = frozenset(types)  # type: ignore[attr-defined]
     return check
 
 
-def word(*words: str) -> Check:
-    """Make the checker of one of *words*."""
+def one_of(*words: str) -> Check:
+    """Make the checker of a string that is one of *words*."""
     known = frozenset(words)
 
     def check(value: Any) -> None:
@@ -115,7 +115,7 @@ def items(item: Check, *, most: int | None = None, least: int = 0) -> Check:
             )
         index = 0
         try:
-            for index, element in enumerate(value):  # noqa: B007 - the handler below tells the index
+            for index, element in enumerate(value):  # noqa: B007 - used by the handler below
                 item(element)
         except BadRequest as error:
             raise prefixed(error, f"[{index}]") from None
@@ -124,7 +124,7 @@ def items(item: Check, *, most: int | None = None, least: int = 0) -> Check:
 
 
 def fields(known: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> Check:
-    """Make the checker of an object. Null is unset; fields that nobody knows pass."""
+    """Make the checker of an object. Null is unset; unknown fields pass."""
     passing = {
         name: (getattr(inner, "passes", frozenset()) | {type(None)}, inner)
         for name, inner in known.items()

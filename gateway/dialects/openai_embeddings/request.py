@@ -9,7 +9,7 @@ from typing import Any
 from gateway import models
 from gateway.calls import snake
 from gateway.dialects.openai_chat import native
-from gateway.dialects.openai_chat.shapes import a, anything, fields, integer, kinds, word
+from gateway.dialects.openai_chat.shapes import anything, by_type, fields, integer, of_type, one_of
 from gateway.errors import BadRequest
 from gateway.exchange import Json, Known, Notes, UpstreamCall
 
@@ -26,14 +26,14 @@ def _size(value: Any) -> None:
         )
 
 
-_name = a(str, blank=False)
+_name = of_type(str, blank=False)
 _FIELDS = {
     "model": _name,
-    "input": kinds({str: anything, list: anything}, "a string or an array of strings"),
-    "encoding_format": word("float", "base64"),
+    "input": by_type({str: anything, list: anything}, "a string or an array of strings"),
+    "encoding_format": one_of("float", "base64"),
     "dimensions": _size,
-    "extra_body": fields({"google": a(dict)}),
-    "google": a(dict),
+    "extra_body": fields({"google": of_type(dict)}),
+    "google": of_type(dict),
 }
 _payload = fields(_FIELDS, required=("model", "input"))
 # Gemini's own fields of one text, by the shape of their values.

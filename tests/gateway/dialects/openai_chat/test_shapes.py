@@ -3,12 +3,12 @@
 import pytest
 
 from gateway.dialects.openai_chat.shapes import (
-    a,
     fields,
     integer,
     is_shallow,
     items,
     number,
+    of_type,
     tagged,
 )
 from gateway.errors import BadRequest
@@ -21,7 +21,7 @@ def refused(check, value):
 
 
 def test_a_path_is_made_of_the_names_on_the_way():
-    check = fields({"a": items(fields({"b": a(str)}))})
+    check = fields({"a": items(fields({"b": of_type(str)}))})
     check({"a": [{"b": "x"}, {"b": None}], "c": 1})
     assert refused(check, {"a": [{"b": "x"}, {"b": 5}]}) == "a[1].b"
     assert refused(check, {"a": [5]}) == "a[0]"
@@ -36,7 +36,7 @@ def test_true_is_no_number():
 
 
 def test_an_object_is_checked_by_its_tag():
-    check = tagged("type", {"x": a(dict)}, other=fields({"n": a(int)}))
+    check = tagged("type", {"x": of_type(dict)}, other=fields({"n": of_type(int)}))
     check({"type": "x"})
     check({"n": 5})
     assert refused(check, {"type": 5}) == "type"
