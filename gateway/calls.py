@@ -1,4 +1,4 @@
-"""What is read of a call that goes up, and calls made of it; none is ever changed in place."""
+"""The settings of an upstream call, and changed copies of one; none is changed in place."""
 
 import re
 from dataclasses import replace
@@ -9,7 +9,7 @@ from gateway.exchange import Json, UpstreamCall
 _CAPITAL = re.compile("[A-Z]")
 
 
-def moved(call: UpstreamCall, model: str) -> UpstreamCall:
+def with_model(call: UpstreamCall, model: str) -> UpstreamCall:
     """Give *call* for another *model*, which each text of a batch names once more."""
     if "requests" not in call.body:
         return replace(call, model=model)
@@ -42,4 +42,4 @@ def setting(call: UpstreamCall, name: str) -> Any:
 
 def snake(name: str) -> str:
     """Give the other spelling of *name* that Google's JSON takes."""
-    return _CAPITAL.sub(lambda found: f"_{found[0].lower()}", name)
+    return _CAPITAL.sub(lambda match: f"_{match[0].lower()}", name)

@@ -217,7 +217,7 @@ class Known:
 
     Never changed once it is made.
 
-    *media* is keyed by (message index, part index). *memories* holds what `Dialect.recalls` asked
+    *media* is keyed by (message index, part index). *memories* holds what `Dialect.memory_keys` asked
     for. *refusals* are the features that this model is known to refuse. *created* is the answer's
     time in seconds since 1970, *model* is what an alias or replacement made of the name asked for.
     *cost* estimates the price in USD of what was used, None where no price is known.

@@ -1,7 +1,7 @@
-"""Mend a call that the model refused: Google's message tells the feature, the feature the change.
+"""Mend a call that the model refused: Google's message tells which feature to take away.
 
-The messages are Google's own, as reported for these refusals by many; a message that nobody knows
-mends nothing.
+The messages are Google's own, as reported for these refusals by many; an unknown message mends
+nothing.
 """
 
 import re
@@ -13,8 +13,8 @@ from gateway.features import BYPASS, instruct, limit, map_parts, without
 
 REMEMBER_S = 86_400.0
 MAX_LEARNED = 4_096
-# What Gemini could not read it repeats, a value or a name: the client's own words, which tell
-# nothing, nor does what follows, where they may go on.
+# What Gemini could not read it repeats, a value or a name: those are the client's own words, which
+# say nothing of the model, and so may be all that follows.
 _REPEATED = re.compile(
     r"""(Invalid value at '[^']*' \([^)]*\), )(?!"OFF"$).*"""
     r"""|(Unknown name (?:"\w+"(?: at '[\w.\[\]]*)?)?).*"""
@@ -27,7 +27,7 @@ _NOTHING: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Healed:
-    """A mended *call*. *feature* is what the model refuses, None if that says nothing of it."""
+    """A mended *call*. *feature* is what the model refuses, None if it was not the model."""
 
     call: UpstreamCall
     feature: str | None
@@ -36,7 +36,7 @@ class Healed:
 def heal(call: UpstreamCall, message: str, notes: Notes) -> Healed | None:
     """Give *call* without what upstream's *message* complains of; None if nothing would change."""
     message = _REPEATED.sub(r"\1\2\3", message)
-    for feature in _told(message):
+    for feature in _refused_features(message):
         healed = without(call, (feature,), notes)
         if healed is not call:
             return Healed(healed, feature)
@@ -45,19 +45,19 @@ def heal(call: UpstreamCall, message: str, notes: Notes) -> Healed | None:
     return None
 
 
-def _told(message: str) -> Iterator[str]:
-    """Give the features that *message* may tell of; a range says more than a refusal."""
+def _refused_features(message: str) -> Iterator[str]:
+    """Give the features that *message* may be about; a range says more than a refusal."""
     for pattern, name, beyond in RANGES:
-        found = pattern.search(message)
-        if found is not None:
-            yield limit(name, int(found["least"] or 0), int(found["most"]) - beyond)
+        match = pattern.search(message)
+        if match is not None:
+            yield limit(name, int(match["least"] or 0), int(match["most"]) - beyond)
     for pattern, feature in MESSAGES:
         if pattern.search(message):
             yield feature
 
 
 def hint(call: UpstreamCall, slip: str, notes: Notes) -> UpstreamCall:
-    """Give *call* for a second try, with a word on the *slip* that the model ended with.
+    """Give *call* for a second try, with an instruction on the *slip* that the model ended with.
 
     A request in strict mode, and one whose instruction is in a cache, stay as they are.
     """
@@ -92,23 +92,25 @@ class LearnedRefusals:
         known = self._until.setdefault(model, {})
         # Of one setting's limits, the latest counts.
         name, limited, _ = feature.partition("=")
-        for other in [one for one in known if limited and one.startswith(f"{name}=")]:
-            del known[other]
+        for outdated in [old for old in known if limited and old.startswith(f"{name}=")]:
+            del known[outdated]
         known[feature] = self._clock() + for_s
 
 
 def _bypass(call: UpstreamCall, notes: Notes) -> UpstreamCall:
     """Put the documented bypass where a signature stands, or where a call needs one."""
-    first = True
+    follows_call = False
 
     def change(part: Json) -> Json:
-        nonlocal first
-        leads, first = first and "functionCall" in part, "functionCall" not in part
-        if part.get("thoughtSignature", BYPASS) != BYPASS or (
-            leads and "thoughtSignature" not in part
-        ):
-            return {**part, "thoughtSignature": BYPASS}
-        return part
+        nonlocal follows_call
+        is_call = "functionCall" in part
+        is_first_call = is_call and not follows_call
+        follows_call = is_call
+        if "thoughtSignature" in part:
+            needs_bypass = part["thoughtSignature"] != BYPASS
+        else:
+            needs_bypass = is_first_call
+        return {**part, "thoughtSignature": BYPASS} if needs_bypass else part
 
     healed = map_parts(call, change)
     if healed is not call:
@@ -120,7 +122,7 @@ def _compiled(pattern: str) -> "re.Pattern[str]":
     return re.compile(pattern, re.IGNORECASE | re.DOTALL)
 
 
-# What the message tells, and the feature that is refused; the first that changes anything counts.
+# What the message says, and the feature that is refused; the first that changes anything counts.
 MESSAGES = tuple(
     (_compiled(pattern), feature)
     for pattern, feature in (
@@ -190,7 +192,7 @@ _SIGNATURE = _compiled(r"(?:corrupted )?thought.?signature")
 _BUDGETS = _compiled(
     r"thinking.?budget.{0,120}(?:between|from) (?P<least>\d{1,9}) (?:and|to) (?P<most>\d{1,9})"
 )
-# What the message tells, the setting's name, and by how much the told end is beyond the range.
+# What the message says, the setting's name, and how far the end it names is beyond the range.
 RANGES = (
     (
         _compiled(r"max.?output.?tokens?.{0,120}(?P<least>)to (?P<most>\d{1,9}) \(exclusive"),

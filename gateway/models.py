@@ -2,7 +2,7 @@
 
 A name may carry a suffix that asks for thinking (`-thinking`, `-thinking-<budget>`, `-nothinking`)
 or a level of it (`-low`, `-medium`, `-high`); no upstream model has one. What a model refuses is
-said as names of features; `gateway.features` knows what each means for the body that goes up.
+given as names of features; `gateway.features` knows what each means for the body that goes up.
 """
 
 import re
@@ -40,13 +40,13 @@ def parse(name: str) -> ModelName:
             "A model name has letters, digits, '.', '_' and '-', at most 128 of them.",
             param="model",
         )
-    if found := _SUFFIX.search(name):
-        base = name[: found.start()]
-        if found["off"]:
+    if match := _SUFFIX.search(name):
+        base = name[: match.start()]
+        if match["off"]:
             return ModelName(base, budget=0)
-        return ModelName(base, budget=int(found["budget"] or -1), thoughts=True)
-    if name.startswith("gemini-") and (found := _LEVEL_SUFFIX.search(name)):
-        return ModelName(name[: found.start()], level=found["level"])
+        return ModelName(base, budget=int(match["budget"] or -1), thoughts=True)
+    if name.startswith("gemini-") and (match := _LEVEL_SUFFIX.search(name)):
+        return ModelName(name[: match.start()], level=match["level"])
     return ModelName(name)
 
 

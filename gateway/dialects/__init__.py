@@ -8,4 +8,6 @@ from gateway.exchange import Dialect
 __all__ = ["DIALECTS", "GEMINI", "OPENAI_CHAT", "OPENAI_EMBEDDINGS"]
 
 # By the first word of the names of their routes.
-DIALECTS: dict[str, Dialect] = {one.name: one for one in (OPENAI_CHAT, OPENAI_EMBEDDINGS, GEMINI)}
+DIALECTS: dict[str, Dialect] = {
+    dialect.name: dialect for dialect in (OPENAI_CHAT, OPENAI_EMBEDDINGS, GEMINI)
+}

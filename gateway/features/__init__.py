@@ -38,18 +38,18 @@ def without(call: UpstreamCall, features: Iterable[str], notes: Notes) -> Upstre
         change = CHANGES.get(feature)
         if change is not None:
             call = change(call, notes)
-        elif (told := _LIMIT.fullmatch(feature)) is not None:
-            call = LIMITS[told["name"]](call, notes, int(told["least"]), int(told["most"]))
+        elif (match := _LIMIT.fullmatch(feature)) is not None:
+            call = LIMITS[match["name"]](call, notes, int(match["least"]), int(match["most"]))
     return call
 
 
 def limit(name: str, least: int, most: int) -> str:
-    """Give the feature that is all but *least* to *most* of what *name*, one of `LIMITS`, sets."""
+    """Give the name of the feature: values of *name*, one of `LIMITS`, beyond *least* to *most*."""
     return f"{name}={least}..{most}"
 
 
 def instruct(body: Json, text: str) -> Json:
-    """Give *body* with *text* at the end of what the model is told beforehand.
+    """Give *body* with *text* at the end of the system instruction.
 
     Cached content has an instruction of its own, beside which none may be sent: then *text* is
     at the beginning of the first turn.
@@ -57,15 +57,15 @@ def instruct(body: Json, text: str) -> Json:
     if "cachedContent" in body:
         first, *rest = body["contents"]
         return {**body, "contents": [{**first, "parts": [{"text": text}, *first["parts"]]}, *rest]}
-    told = (body.get("systemInstruction") or {}).get("parts") or []
-    return {**body, "systemInstruction": {"parts": [*told, {"text": text}]}}
+    parts = (body.get("systemInstruction") or {}).get("parts") or []
+    return {**body, "systemInstruction": {"parts": [*parts, {"text": text}]}}
 
 
 def _candidates(call: UpstreamCall, _notes: Notes) -> UpstreamCall:
     # Nothing is lost for the client: as many calls are made.
     config = config_of(call)
     count = config.get("candidateCount")
-    # Nobody may have the gateway make as many calls as they like.
+    # No client may have the gateway make any number of calls.
     if not isinstance(count, int) or count not in range(1, MAX_CANDIDATES + 1):
         return call
     kept = {name: value for name, value in config.items() if name != "candidateCount"}
@@ -84,11 +84,11 @@ def _task_type(call: UpstreamCall, notes: Notes) -> UpstreamCall:
 def _system(call: UpstreamCall, notes: Notes) -> UpstreamCall:
     """Move the system instruction into the first turn."""
     body = dict(call.body)
-    told = body.pop("systemInstruction", None)
-    if told is None:
+    instruction = body.pop("systemInstruction", None)
+    if instruction is None:
         return call
     first, *rest = body["contents"]
-    body["contents"] = [{**first, "parts": [*told["parts"], *first["parts"]]}, *rest]
+    body["contents"] = [{**first, "parts": [*instruction["parts"], *first["parts"]]}, *rest]
     notes.adjust("system", "user", REASON)
     return replace(call, body=body)
 
@@ -116,11 +116,11 @@ def _json_with_tools(call: UpstreamCall, notes: Notes) -> UpstreamCall:
 
 def _safety_off(call: UpstreamCall, notes: Notes) -> UpstreamCall:
     settings = call.body.get("safetySettings") or []
-    if all(one.get("threshold") != "OFF" for one in settings):
+    if all(setting.get("threshold") != "OFF" for setting in settings):
         return call
     weakest = [
-        {**one, "threshold": "BLOCK_NONE"} if one.get("threshold") == "OFF" else one
-        for one in settings
+        {**setting, "threshold": "BLOCK_NONE"} if setting.get("threshold") == "OFF" else setting
+        for setting in settings
     ]
     notes.adjust("safety_settings", "BLOCK_NONE", REASON)
     return replace(call, body={**call.body, "safetySettings": weakest})

@@ -62,17 +62,17 @@ def at_most(name: str) -> Limit:
     return change
 
 
-def budget_to(takes: Callable[[int], bool], put: Callable[[int, int, int], int]) -> Limit:
-    """Make the change of a thinking budget that *takes* says yes to.
+def budget_to(applies: Callable[[int], bool], replace: Callable[[int, int, int], int]) -> Limit:
+    """Make the change of a thinking budget for which *applies* is true.
 
-    *put* gives the new one from the old one, the least and the most.
+    *replace* gives the new one from the old one, the least and the most.
     """
 
     def change(call: UpstreamCall, notes: Notes, least: int, most: int) -> UpstreamCall:
         config = config_of(call)
         thinking = config.get("thinkingConfig") or {}
         budget = thinking.get("thinkingBudget")
-        if budget is None or not takes(budget) or (new := put(budget, least, most)) == budget:
+        if budget is None or not applies(budget) or (new := replace(budget, least, most)) == budget:
             return call
         notes.adjust("thinking", str(new), REASON)
         return with_config(call, {**config, "thinkingConfig": {**thinking, "thinkingBudget": new}})
@@ -81,7 +81,7 @@ def budget_to(takes: Callable[[int], bool], put: Callable[[int, int, int], int])
 
 
 def _changing_thinking(change: Callable[[Json], Json], to: str) -> Change:
-    """Make the change of the settings for thinking, which is noted as one *to* that."""
+    """Make a change of the settings for thinking, noted as adjusted *to* that."""
 
     def changed(call: UpstreamCall, notes: Notes) -> UpstreamCall:
         config = config_of(call)
@@ -94,21 +94,21 @@ def _changing_thinking(change: Callable[[Json], Json], to: str) -> Change:
     return changed
 
 
-def _raised(thinking: Json) -> Json:
+def _raise_minimal(thinking: Json) -> Json:
     low = thinking.get("thinkingLevel") == "MINIMAL"
     return {**thinking, "thinkingLevel": "LOW"} if low else thinking
 
 
-def _on(thinking: Json) -> Json:
-    # The least budget that any model takes which cannot be without.
+def _turn_on(thinking: Json) -> Json:
+    # The least budget of any model that cannot do without thinking.
     off = thinking.get("thinkingBudget") == 0
     return {**thinking, "thinkingBudget": 512} if off else thinking
 
 
-def _unmeasured(thinking: Json) -> Json:
+def _without_amount(thinking: Json) -> Json:
     return {k: v for k, v in thinking.items() if k == "includeThoughts"}
 
 
-without_minimal_thinking = _changing_thinking(_raised, "LOW")
-without_thinking_off = _changing_thinking(_on, "512")
-without_thinking_amount = _changing_thinking(_unmeasured, "automatic")
+without_minimal_thinking = _changing_thinking(_raise_minimal, "LOW")
+without_thinking_off = _changing_thinking(_turn_on, "512")
+without_thinking_amount = _changing_thinking(_without_amount, "automatic")

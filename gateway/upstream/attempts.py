@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from gateway.calls import moved
+from gateway.calls import with_model
 from gateway.dialects.openai_chat.finish import worth_retrying
 from gateway.dialects.openai_chat.usage import count_of
 from gateway.errors import UpstreamEmpty
@@ -288,5 +288,5 @@ class Attempts:
 
     def _move_to(self, model: str) -> None:
         self._asked |= {self._call.model}
-        self._call = moved(self._call, model)
+        self._call = with_model(self._call, model)
         self._choice.forget_attempts()

@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.calls import config_of, moved, setting, snake, with_config
+from gateway.calls import config_of, setting, snake, with_config, with_model
 from gateway.exchange import UpstreamCall
 
 
@@ -10,11 +10,11 @@ def call(verbatim=False, **body):
 
 def test_another_model_is_named_in_every_text_of_a_batch():
     texts = [{"model": "models/m", "content": {}}]
-    made = moved(call(requests=texts, other=1), "n")
+    made = with_model(call(requests=texts, other=1), "n")
     assert made.model == "n"
     assert made.body == {"requests": [{"model": "models/n", "content": {}}], "other": 1}
     assert texts[0]["model"] == "models/m"
-    assert moved(call(contents=[]), "n").body == {"contents": []}
+    assert with_model(call(contents=[]), "n").body == {"contents": []}
 
 
 def test_a_config_that_is_empty_is_left_out():

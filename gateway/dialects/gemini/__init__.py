@@ -18,7 +18,7 @@ class Gemini:
         self.name = "gemini"
         self.has_messages = False
         self.end = b""
-        # No chunk says nothing here: it becomes an empty line.
+        # The native wire has no chunk without content: this becomes an empty line.
         self.keepalive: Json = {}
 
     def check(self, payload: Json) -> None:
@@ -26,7 +26,7 @@ class Gemini:
         request.check(payload)
 
     def cached_content(self, payload: Json) -> None:
-        """Give nothing: nobody looks at what goes up beside it."""
+        """Give nothing: no media are uploaded beside it."""
         del payload
 
     def memory_keys(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
@@ -54,7 +54,7 @@ class Gemini:
         return render(error)
 
     def encode_error(self, error: GatewayError) -> bytes:
-        """Give the frame that tells of *error* in mid-stream."""
+        """Give the frame that reports *error* in mid-stream."""
         return encode_error(error)
 
 

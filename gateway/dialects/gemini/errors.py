@@ -6,7 +6,7 @@ from gateway.errors import GatewayError
 from gateway.exchange import Json
 
 _TYPE = "type.googleapis.com/google.rpc."
-# Google's word for each status; what has none of its own counts as the request's fault.
+# Google's word for each status; a status without one counts as the request's fault.
 _STATUS = {
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
@@ -22,7 +22,7 @@ _STATUS = {
 
 
 def render(error: GatewayError) -> Json:
-    """Give the body that tells a client of *error*; its code and param are among the details."""
+    """Give the body that reports *error* to a client; its code and param are among the details."""
     info: Json = {"@type": f"{_TYPE}ErrorInfo", "reason": error.code, "domain": "gateway"}
     if error.param:
         info["metadata"] = {"param": error.param}
@@ -40,5 +40,5 @@ def render(error: GatewayError) -> Json:
 
 
 def encode_error(error: GatewayError) -> bytes:
-    """Give the frame that tells of *error* in mid-stream; Google's SDKs raise on it."""
+    """Give the frame that reports *error* in mid-stream; Google's SDKs raise on it."""
     return b"data: " + orjson.dumps(render(error)) + b"\r\n\r\n"

@@ -13,7 +13,7 @@ _STRANGE = "Gemini sent an event that cannot be understood."
 _SHAPE_FAULTS = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 # An empty line between frames, which says nothing to any reader of events.
 _NOTHING = b"\r\n"
-# Actions whose answers may tell no counts.
+# Actions whose answers may hold no counts.
 _COUNTS_TEXTS = frozenset({"embedContent", "batchEmbedContents"})
 
 
@@ -21,17 +21,17 @@ class GeminiReply:
     """Read the events of one reply. *sunset* is when Gemini retires the model, as an HTTP date."""
 
     __slots__ = (
-        *("_asked", "_came", "_ended", "_lookups", "_metadata", "_reason", "_streamed"),
+        *("_ended", "_estimate", "_has_events", "_lookups", "_metadata", "_reason", "_streamed"),
         "sunset",
     )
 
     def __init__(self, call: UpstreamCall) -> None:
-        # A whole answer is whole, whatever it holds.
+        # A whole answer cannot be cut short, whatever it holds.
         self._streamed = call.stream
-        # Vectors come without counts: what was asked is measured before it is forgotten.
+        # Vectors come without counts: the request is measured before it is dropped.
         texts = call.action in _COUNTS_TEXTS
-        self._asked = len(orjson.dumps(call.body)) // BYTES_PER_TOKEN if texts else 0
-        self._came = False
+        self._estimate = len(orjson.dumps(call.body)) // BYTES_PER_TOKEN if texts else 0
+        self._has_events = False
         self._metadata: Json = {}
         self._lookups = Lookups()
         self._reason: str | None = None
@@ -40,14 +40,14 @@ class GeminiReply:
 
     @property
     def usage(self) -> Usage | None:
-        """The counts of the last event that told any; an estimate for vectors that came."""
+        """The counts of the last event that had any; an estimate where vectors came without."""
         if self._metadata:
             counts = usage.count(self._metadata)
             self._lookups.count(counts)
             return counts
-        if not (self._came and self._asked):
+        if not (self._has_events and self._estimate):
             return None
-        return Usage(prompt=self._asked, total=self._asked)
+        return Usage(prompt=self._estimate, total=self._estimate)
 
     @property
     def finish_reason(self) -> str | None:
@@ -55,12 +55,12 @@ class GeminiReply:
         return self._reason
 
     def open(self) -> list[Json]:
-        """Give what goes out before the first event: it says nothing."""
+        """Give what goes out before the first event: an empty chunk."""
         return [{}]
 
     def feed(self, *events: Json) -> list[Json]:
-        """Note what *events* tell and pass them on. Raises `UpstreamError` for what is none."""
-        self._came = True
+        """Pass *events* on, and note what is booked. Raises `UpstreamError` for an odd one."""
+        self._has_events = True
         try:
             for event in events:
                 self._note(event)

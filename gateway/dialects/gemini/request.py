@@ -9,7 +9,7 @@ from gateway.dialects.openai_chat.shapes import Check, anything, fields, integer
 from gateway.errors import BadRequest
 from gateway.exchange import Json, Known, UpstreamCall
 
-# What stands in the address; the payload middleware puts it into the payload.
+# Fields of the address, which the payload middleware puts into the payload.
 _ADDRESS = ("model", "action")
 # The request whose tokens are to be counted, in both spellings.
 _COUNTED = ("generateContentRequest", "generate_content_request")
@@ -22,11 +22,11 @@ def _count(value: Any) -> None:
 
 
 def _both_spellings(known: dict[str, Check]) -> dict[str, Check]:
-    """Give *known* in both spellings that Google's JSON takes."""
+    """Give the fields *known* in both spellings that Google's JSON takes."""
     return known | {snake(name): check for name, check in known.items()}
 
 
-# Only what limits and relay read of it: the rest is for Gemini to judge.
+# Only the settings that limits and relay read: the rest is for Gemini to judge.
 _config = _both_spellings(
     {"maxOutputTokens": _count, "candidateCount": _count, "responseModalities": items(of_type(str))}
 )
@@ -78,7 +78,7 @@ def call(payload: Json, known: Known) -> UpstreamCall:
 
 
 def _renamed(inner: Json, requested: str, model: str) -> Json:
-    """Give the *inner* request with *model* for the alias that was *requested* for."""
+    """Give the *inner* request with *model* in place of the alias that was *requested*."""
     if inner.get("model") not in (requested, f"models/{requested}"):
         return inner
     return {**inner, "model": f"models/{model}"}

@@ -51,7 +51,7 @@ class OpenAIChat:
         return render(error)
 
     def encode_error(self, error: GatewayError) -> bytes:
-        """Give the frame that tells of *error* in mid-stream."""
+        """Give the frame that reports *error* in mid-stream."""
         return encode_error(error)
 
 

@@ -34,7 +34,7 @@ def turn(translation: Translation, message: Json, index: int) -> list[Json]:
         and not translation.known.memories
         and IMAGE_MARK not in body
     ):
-        # Nearly every turn: text, of which nobody remembers more.
+        # Nearly every turn: text, of which nothing more is remembered.
         return [{"text": body}] if body else []
     calls: list[Json] = []
     signature = None
@@ -185,9 +185,9 @@ def _restored(
 def _sign_images(
     translation: Translation, visible: list[Json], keys: Sequence[str]
 ) -> list[Json] | None:
-    """Put on the images in *visible* what is remembered by their *keys*, and give them all.
+    """Sign the images in *visible* with what is remembered under their *keys*, and give them all.
 
-    None if there are others, such as of an address: then the client changed the turn.
+    None if some have no key, such as those at an address: then the client changed the turn.
     """
     places = [at for at, part in enumerate(visible) if "text" not in part]
     if len(places) != len(keys):
@@ -233,7 +233,7 @@ def _spoken(translation: Translation, audio: Json, index: int) -> list[Json]:
 
 
 def _signed_image(part: Json) -> Json:
-    """Give *part*, with the bypass if it is an image whose signature nobody knows any more."""
+    """Give *part*, with the bypass if it is an image whose signature is not known any more."""
     if "inlineData" in part and "thoughtSignature" not in part:
         return {**part, "thoughtSignature": BYPASS}
     return part

@@ -29,7 +29,7 @@ BUILTIN_NAMES = {
     "computerUse": "computerUse",
     "computer_use": "computerUse",
 }
-# Those that do nothing without being told where, so that a bare name cannot mean them.
+# The setting without which a tool does nothing: a bare name cannot mean these tools.
 NEEDS = {"fileSearch": "fileSearchStoreNames", "computerUse": "environment"}
 # Settings of OpenAI's hosted tools that Gemini has under another name, and one that OpenAI demands.
 _HOSTED_NAMES = {"vector_store_ids": "fileSearchStoreNames", "max_num_results": "topK"}
@@ -37,7 +37,7 @@ _MEANINGLESS = (("container", {"type": "auto"}),)
 
 
 def take_hosted(tools: Tools, translation: Translation, tool: Json, path: str) -> None:
-    """Take a tool that OpenAI hosts, too: its type is the name, its settings are OpenAI's."""
+    """Take a tool that OpenAI hosts as well: its type is the name, its settings are OpenAI's."""
     kind = tool["type"]
     name = BUILTIN_NAMES[kind]
     settings = tool.get(kind) if isinstance(tool.get(kind), dict) else tool
@@ -61,7 +61,7 @@ def take_native(tools: Tools, translation: Translation, tool: Json, path: str) -
 
 
 def add(tools: Tools, translation: Translation, name: str, settings: Any, path: str) -> None:
-    """Add the tool *name* with the settings *settings* at *path*."""
+    """Add the tool *name* with the *settings* at *path*."""
     fitted = native.fit(settings, native.BUILTINS[name], path, translation.notes)
     if NEEDS.get(name, "") not in ("", *fitted):
         if name == "computerUse":
@@ -83,7 +83,7 @@ def take_search(tools: Tools, translation: Translation) -> None:
 
 
 def _hosted_settings(translation: Translation, name: str, tool: Json, path: str) -> Json:
-    """Give those settings of a hosted *tool* that Gemini's own knows; the others are noted."""
+    """Give those settings of a hosted *tool* that Gemini's own has; the others are noted."""
     settings: Json = {}
     for key, value in tool.items():
         wire = _HOSTED_NAMES.get(key) or native.camel(key)

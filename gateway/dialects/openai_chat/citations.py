@@ -42,7 +42,7 @@ def annotations(choice: Choice) -> list[Json]:
 
 
 def keep_citations(choice: Choice, value: Any) -> None:
-    """Note *value*, a `citationMetadata`; a stream repeats what it told before."""
+    """Note *value*, a `citationMetadata`; a stream repeats earlier ones."""
     orjson.dumps(value)
     for source in value.get("citationSources") or value.get("citations") or ():
         place = (source.get("startIndex"), source.get("endIndex"), source.get("uri"))
@@ -62,7 +62,7 @@ def grounding_noter(name: str) -> Callable[[Choice, Any], None]:
 
 
 def _merged(before: Json, value: Json) -> Json:
-    """Give both metadata as one: what is told again stands there once."""
+    """Give both metadata as one: what is repeated stands there once."""
     new = value.get("groundingChunks") or []
     chunks = _joined(before.get("groundingChunks") or [], new)
     if new and chunks != new:

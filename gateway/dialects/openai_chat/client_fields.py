@@ -1,6 +1,6 @@
-"""Where in the client's payload stands what Gemini complains of by its own names.
+"""The client's field for a field of Gemini's that an error names.
 
-Looked for only when something is refused, and by value: of two equal texts both are to blame.
+Looked for only when something is refused, and by value: of equal texts each is to blame.
 """
 
 import re
@@ -69,7 +69,7 @@ def _path_of(payload: Json, media: Media, call: UpstreamCall, steps: list[Any]) 
 
 
 def _message_paths(payload: Json, media: Media, part: Json, rest: list[Any]) -> Iterator[str]:
-    """Give where the messages hold what became *part*; *rest* is what Gemini names of it."""
+    """Give the paths of what became *part*; *rest* are the steps that Gemini names within it."""
     blob = part.get("inlineData") or part.get("fileData")
     if blob is not None:
         source = blob.get("data"), blob.get("fileUri")
@@ -89,7 +89,7 @@ def _message_paths(payload: Json, media: Media, part: Json, rest: list[Any]) -> 
 
 
 def _call_paths(message: Json, call: Json, path: str) -> Iterator[str]:
-    """Give where *message*, which stands at *path*, holds what became *call*."""
+    """Give the paths of what became *call* in *message*, which stands at *path*."""
     for at, tool_call in enumerate(message.get("tool_calls") or ()):
         function = tool_call.get("function") or tool_call["custom"]
         if wire_name(function["name"]) == call["name"]:
@@ -108,7 +108,7 @@ def _is_result(message: Json, response: Json) -> bool:
 
 
 def _text_paths(body: Any, text: str, path: str) -> Iterator[str]:
-    """Give where the content *body*, which stands at *path*, holds *text*."""
+    """Give the paths of *text* in the content *body*, which stands at *path*."""
     if body == text:
         yield path
     for at, part in enumerate(body if isinstance(body, list) else ()):
@@ -125,7 +125,7 @@ def _setting_path(payload: Json, name: str) -> str | None:
 
 
 def _function_path(payload: Json, declared: str, rest: list[Any]) -> str | None:
-    """Give where the function is told that went up under the name *declared*."""
+    """Give the path of the function that went up under the name *declared*."""
     within = ""
     if rest and rest[0] in _KINDS:
         within = f".{str(rest[0]).removesuffix('JsonSchema')}"

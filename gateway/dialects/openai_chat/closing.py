@@ -1,4 +1,4 @@
-"""What ends a choice: facts beside the parts are noted as they come and told at the end."""
+"""The end of a choice: facts beside the parts are noted as they come and sent at the end."""
 
 from collections.abc import Callable
 from typing import Any
@@ -78,7 +78,7 @@ def closing_chunks(choice: Choice) -> list[Json]:
 
 
 def _last(choice: Choice, word: str, native: str, message: str | None) -> Json:
-    """Give what the last chunk says of *choice*."""
+    """Give what the last chunk holds of *choice*."""
     last = {
         "index": choice.index,
         "delta": {},

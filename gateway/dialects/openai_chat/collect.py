@@ -9,9 +9,9 @@ _JOINED = frozenset({"content", "reasoning_content", "refusal"})
 # Deltas whose lists follow one another.
 _LISTED = frozenset({"tool_calls", "images", "annotations", "code_execution", "native_parts"})
 _INDEXED = frozenset({"tool_calls", "code_execution", "native_parts"})
-# The index, the delta and the finish reason, which nearly every chunk tells as None.
+# The index, the delta and the finish reason, which is None in nearly every chunk.
 _FIELDS_OF_ALL = 3
-# What makes up for the lack of content.
+# Fields that may stand in place of content.
 _SPEECHLESS = frozenset({"tool_calls", "function_call", "audio"})
 
 # The deltas of one choice, gathered by name.

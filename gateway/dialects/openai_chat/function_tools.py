@@ -13,7 +13,7 @@ _FREE_TEXT: Json = {
     "properties": {"input": {"type": "string"}},
     "required": ["input"],
 }
-# What gives an object of parameters its members, and the values that give none.
+# Keywords that give an object of parameters its members, and values of them that give none.
 _MEMBER_KEYWORDS = (
     "properties",
     "patternProperties",
@@ -55,7 +55,7 @@ def declare_custom(tools: Tools, translation: Translation, custom: Json, path: s
     description = custom.get("description") or ""
     grammar = (custom.get("format") or {}).get("grammar") or custom.get("format") or {}
     if isinstance(grammar, dict) and isinstance(grammar.get("definition"), str):
-        # Gemini cannot be held to a grammar, but it can be told.
+        # Gemini cannot be held to a grammar, but can be told of it.
         description += f"\nThe input must match this grammar:\n{grammar['definition']}"
         translation.notes.adjust(f"{path}.custom.format", "description", "no_counterpart")
     function = {"name": custom["name"], "description": description, "parameters": _FREE_TEXT}

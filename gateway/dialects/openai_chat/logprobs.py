@@ -4,7 +4,7 @@ import re
 
 from gateway.exchange import Json
 
-# A token that is no text by itself is told as its one byte.
+# A token that is no text by itself is written as its one byte.
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 

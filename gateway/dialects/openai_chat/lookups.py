@@ -7,7 +7,7 @@ from gateway.exchange import Json, Usage
 
 
 class Lookups:
-    """The searches of each candidate: a query counts once, however often it is told of."""
+    """The searches of each candidate: a query counts once, however often it is repeated."""
 
     __slots__ = ("_kinds", "_queries")
 
@@ -16,7 +16,7 @@ class Lookups:
         self._kinds: dict[Hashable, set[str]] = {}
 
     def note(self, index: Hashable, grounding: Any) -> None:
-        """Note what *grounding*, a piece of the candidate's `groundingMetadata`, tells of."""
+        """Note the searches in *grounding*, a piece of the candidate's `groundingMetadata`."""
         if type(grounding) is not dict:
             return
         queries = self._queries.setdefault(index, set())
@@ -30,10 +30,10 @@ class Lookups:
                 kinds.update(chunk)
 
     def count(self, usage: Usage) -> None:
-        """Count them in *usage*.
+        """Add them to *usage*.
 
-        Queries are of maps where all that was found is; where it is not, Gemini does not tell which
-        of them are, and one is.
+        Where all sources are places on maps, so are all queries. Where only some are, Gemini does
+        not say which queries were of maps: all count as searches, and one more as one of maps.
         """
         for index, queries in self._queries.items():
             kinds = self._kinds[index]

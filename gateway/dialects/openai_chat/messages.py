@@ -1,7 +1,7 @@
 """Messages as Gemini's contents and system instruction.
 
 Gemini wants turns of the user and the model, and right after each turn with function calls one
-response to each of them. So results are told where the calls stand, wherever the client put them;
+response to each of them. So results are put where the calls stand, wherever the client put them;
 a call without a result gets one that says so, a result without a call becomes text.
 """
 
@@ -79,7 +79,7 @@ class _Walk:
             self._open = role
 
     def instruct(self, message: Json, index: int) -> None:
-        """Take a message that tells the model what to do."""
+        """Take a message of instructions."""
         self.system += [{"text": text} for text in content.texts(message["content"])]
         if content.has_media(message["content"]):
             self.translation.notes.drop(f"messages[{index}].content")
@@ -124,7 +124,7 @@ class _Walk:
         return self.system, self.contents
 
     def _respond(self) -> None:
-        """Tell the result of each waiting call, in one turn and in the order of the calls."""
+        """Add the result of each waiting call, in one turn and in the order of the calls."""
         waiting, self._waiting = self._waiting, []
         messages, notes = self.translation.payload["messages"], self.translation.notes
         responses, after = [], []

@@ -103,8 +103,8 @@ _GROUPS = {"generationConfig": "generation_config", "toolConfig": "tool_config"}
 def google(payload: Json) -> Json:
     """Give the native fields in Gemini's spelling.
 
-    Those of `generation_config` and `tool_config` are among them.
-    Those at the top count before `extra_body`'s. Raises `BadRequest` for settings of a wrong type.
+    Those of `generation_config` and `tool_config` are among them. Those at the top of the payload
+    count before `extra_body`'s. Raises `BadRequest` for settings of a wrong type.
     """
     top, extra = payload.get("google"), payload.get("extra_body")
     if top is None and extra is None:

@@ -65,5 +65,5 @@ class Tools:
             config["includeServerSideToolInvocations"] = True
 
 
-# Of a request without any, as most are; never changed.
+# The tools of a request without any, as most are; never changed.
 NO_TOOLS = Tools()

@@ -78,7 +78,7 @@ def put_into(config: Json, translation: Translation) -> None:
 
 
 def _note_unspoken(translation: Translation) -> None:
-    """Note what is said of a voice where nothing will be spoken."""
+    """Note the settings of a voice where nothing will be spoken."""
     if translation.payload.get("audio"):
         translation.note_drop("audio")
     if translation.google.get("speechConfig") is not None:
@@ -99,7 +99,7 @@ def _modalities(translation: Translation) -> list[str] | None:
         requested = [modality.upper() for modality in translation.payload.get("modalities") or ()]
         field = "modalities"
     if "VIDEO" in requested:
-        # Only Gemini's own word for it reaches this; which models can do it, it tells by itself.
+        # Only a native setting can name it, and Gemini itself refuses it for other models.
         return requested
     # A model of sound speaks every text: asking it for text too asks for the transcript.
     possible = [modality for modality in outputs if modality in requested] or list(outputs)

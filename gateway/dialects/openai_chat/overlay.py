@@ -41,7 +41,7 @@ OVERRULED: Mapping[str, tuple[str, ...]] = {
 }
 # Both become the same.
 _SAME = {"responseSchema": "responseJsonSchema"}
-# Native fields that are read where they belong.
+# Native fields that other modules read.
 _HANDLED = frozenset(
     {
         "thinkingConfig",
@@ -131,7 +131,7 @@ def check_range(name: str, value: float, field: str) -> None:
 
 
 def put_schema(translation: Translation, config: Json, client_schema: Json, path: str) -> None:
-    """Have the answer follow the schema *client_schema*, which stands at *path* of the payload."""
+    """Have the answer follow *client_schema*, which stands at *path* of the payload."""
     config["responseJsonSchema"], lost = schema.normalise(client_schema, path, translation.steps)
     if lost:
         translation.notes.adjust(path, "without_" + "+".join(lost), "schema")

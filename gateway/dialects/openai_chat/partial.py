@@ -12,7 +12,7 @@ from gateway.dialects.openai_chat.choice import Choice
 from gateway.exchange import Json
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[['\"]([^'\"]*)['\"]\]")
-# None is what `nullValue` tells: in JSON it may be a word (google-genai 3.6: "NULL_VALUE").
+# Without these it is `nullValue`, None: in JSON it may be a word (google-genai 3.6: "NULL_VALUE").
 _VALUES = ("stringValue", "numberValue", "boolValue")
 # A list index far beyond what came before is no list that a model would write.
 _MAX_GAP = 1024
@@ -49,7 +49,7 @@ def _put(root: Json, path: str, piece: Json) -> None:
     _make_room(node, steps[-1])
     before = _at(node, steps[-1])
     if isinstance(before, str) and before:
-        # What tells no value ends the string.
+        # A piece without a value ends the string.
         value = before if value is None else before + value
     node[steps[-1]] = value
 

@@ -87,7 +87,7 @@ class ChatReply:
         return chunks
 
     def feed(self, *events: Json) -> list[Json]:
-        """Translate *events*; raise the `GatewayError` that one tells of or amounts to."""
+        """Translate *events*. Raises the `GatewayError` that one reports, or amounts to if odd."""
         chunks: list[Json] = []
         try:
             for event in events:
@@ -133,7 +133,7 @@ class ChatReply:
         }
 
     def memories(self) -> list[tuple[str, bytes]]:
-        """Give what the next turn of this conversation needs, as key and value."""
+        """Give what the next turn of this conversation needs, as pairs of key and value."""
         special = [choice for choice in self._choices.values() if choice.is_special()]
         if not special:
             return []
@@ -166,7 +166,7 @@ class ChatReply:
         }
 
     def _feed(self, event: Json, chunks: list[Json]) -> None:
-        """Put what *event* says behind *chunks*."""
+        """Append the chunks of *event* to *chunks*."""
         # First, because it is paid for whatever the rest turns out to be.
         metadata = event.get("usageMetadata")
         if type(metadata) is dict:
@@ -244,7 +244,7 @@ def _fingerprint(model: str) -> str:
 
 
 def http_date(timestamp: object) -> str | None:
-    """Give the RFC 3339 time *timestamp* in the form of HTTP's headers; None if it is none."""
+    """Give the RFC 3339 *timestamp* as a date of HTTP's headers; None if it is not one."""
     try:
         when = datetime.fromisoformat(str(timestamp))
     except ValueError:

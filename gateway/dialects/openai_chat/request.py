@@ -100,10 +100,10 @@ def _begin(payload: Json, known: Known, notes: Notes) -> Translation:
 
 
 def _settled(body: Json, offered: Tools, translation: Translation) -> Json:
-    """Give *body* with what does not go together told apart."""
+    """Give *body* without combinations that Gemini refuses."""
     cached = translation.google.get("cachedContent")
     if cached is not None:
-        body = _cached(body, cached, translation)
+        body = _with_cached_content(body, cached, translation)
     else:
         instruction = tools.one_at_a_time(translation, offered)
         if instruction is not None:
@@ -124,7 +124,7 @@ def _token(token: Any) -> str:
 
 
 def _settle_format(body: Json, offered: Tools, translation: Translation) -> None:
-    """Settle the answer's form in *body* with its tools; the settings there are its own."""
+    """Bring the answer's format in *body*, whose settings are changed, in line with its tools."""
     config = body.get("generationConfig") or {}
     if "responseMimeType" not in config:
         return
@@ -137,7 +137,7 @@ def _settle_format(body: Json, offered: Tools, translation: Translation) -> None
         if not config:
             del body["generationConfig"]
     elif "googleMaps" in offered.builtins and config["responseMimeType"] == "application/json":
-        # The only form of the wish that goes with this tool (ai.google.dev: maps-grounding).
+        # The only way to ask for JSON beside this tool (ai.google.dev: maps-grounding).
         text = {"mimeType": "APPLICATION_JSON"}
         config.pop("responseMimeType")
         if "responseJsonSchema" in config:
@@ -145,7 +145,7 @@ def _settle_format(body: Json, offered: Tools, translation: Translation) -> None
         config["responseFormat"] = {"text": text}
 
 
-def _cached(body: Json, cached: Any, translation: Translation) -> Json:
+def _with_cached_content(body: Json, cached: Any, translation: Translation) -> Json:
     """Give *body* on top of cached content, which has instruction and tools of its own."""
     if not isinstance(cached, str) or not cached:
         raise BadRequest("Expected the name of cached content.", param=_CACHED)

@@ -21,9 +21,9 @@ def parse_object(text: str) -> Json | None:
 
 
 def response(text: str) -> Json:
-    """Give the object that tells *text*, the output of a function.
+    """Give the `response` object for *text*, the output of a function.
 
-    A JSON object is told as it is, all else under "output", and so is an object with a `$ref`,
+    A JSON object stays as it is; all else goes under "output", and so does an object with a `$ref`,
     which Gemini would take for a reference to a file.
     """
     if text.lstrip()[:1] == "{":
@@ -44,7 +44,7 @@ def _refers(text: str, value: Json) -> bool:
 def function_response(
     translation: Translation, call: Json, message: Json | None, index: int
 ) -> tuple[Json, list[Json]]:
-    """Give the response part to *call*, and what of its media must follow in a turn of its own.
+    """Give the response part for *call*, and the media that must follow in a turn of their own.
 
     *message* is the result at *index*; None where the client sent no result.
     """

@@ -1,8 +1,8 @@
 """JSON schemas in the form that `parametersJsonSchema` and `responseJsonSchema` take.
 
 The keywords are those of the API's own description and those that recorded requests show to be
-accepted. The rest is told in accepted words where these say exactly the same: `allOf` and what
-stands beside a `$ref` by merging. What nobody could tell is left out and named.
+accepted. Others are rewritten as accepted ones where these mean exactly the same: `allOf` and what
+stands beside a `$ref` by merging. What cannot be expressed is left out and named.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ MAX_MEMBERS = 64
 MAX_INLINED = 20_000
 
 _STRINGS: Json = {"type": "string"}
-# Nothing meets a schema that forbids these: zod tells so that a value may be missing.
+# Nothing meets a schema that forbids these: zod writes it for a value that may be missing.
 _ANYTHING: tuple[Any, ...] = ({}, True)
 
 
@@ -41,7 +41,7 @@ def normalise(schema: Any, param: str, steps: Steps) -> tuple[Json, list[str]]:
 
 
 class _Normaliser:
-    """One schema being normalised; *lost* are the keywords that could not be told."""
+    """One schema being normalised; *lost* are the keywords that could not be expressed."""
 
     __slots__ = (
         "_budget",
@@ -73,7 +73,7 @@ class _Normaliser:
         return {**root, "$defs": needed} if needed else root
 
     def _or_anything(self, node: Json | None) -> Json:
-        """Give *node*; that nothing is allowed cannot be told."""
+        """Give *node*, or any value's schema: that nothing is allowed cannot be expressed."""
         if node is None:
             self.lost.add("false")
         return node or {}
@@ -98,7 +98,7 @@ class _Normaliser:
         return {"$ref": self._definitions.refer(key, list(members.values()), parts)}
 
     def _is_inlined(self, key: Key) -> bool:
-        """Say whether the schemas of *key* are told where they stand: never within themselves."""
+        """Say whether the schemas of *key* are written inline: never within themselves."""
         if any(not key.isdisjoint(outer) for outer in self._open):
             return False
         return len(key) <= 1 or (key not in self._definitions and self._budget.spent < MAX_INLINED)

@@ -1,4 +1,4 @@
-"""The definitions of a schema: what is referred to, and what cannot be told where it stands."""
+"""The definitions of a schema: what is referred to, and what cannot be written inline."""
 
 import re
 from typing import Any
@@ -23,24 +23,24 @@ class Definitions:
         self.pending: list[tuple[str, Key, list[Json]]] = []
 
     def __contains__(self, key: Key) -> bool:
-        """Say whether there is one that says what the schemas of *key* do."""
+        """Say whether there is one for the schemas of *key*."""
         return key in self._references
 
     def refer(self, key: Key, members: list[Json], parts: Parts) -> str:
-        """Give the reference to the definition of what *members* say; *parts* may name it."""
-        known = self._references.get(key)
-        if known is None:
+        """Give the reference to the definition of what *members* demand; *parts* may name it."""
+        reference = self._references.get(key)
+        if reference is None:
             pointer = _reference_in(parts)
             name = _UNFIT.sub("_", pointer.rsplit("/", 1)[-1]) or "schema"
             while name in self._by_name:
                 name = f"{name}_{len(self._by_name)}"
-            self._references[key] = known = f"#/$defs/{name}"
+            self._references[key] = reference = f"#/$defs/{name}"
             self._by_name[name] = {}
             self.pending.append((name, key, members))
-        return known
+        return reference
 
     def put(self, name: str, schema: Json) -> None:
-        """Say what the definition *name* is."""
+        """Set the schema of the definition *name*."""
         self._by_name[name] = schema
 
     def needed_by(self, root: Json) -> Json:

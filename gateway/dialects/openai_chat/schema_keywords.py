@@ -18,7 +18,7 @@ _TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object",
 # From here on a step of one is lost in a JSON number.
 _MAX_EXACT = 2**53
 
-# Left out without a word: they restrict nothing, or are followed where they stand.
+# Left out silently: they restrict nothing, or are followed where they stand.
 IGNORED = frozenset(
     [
         "$ref",
@@ -140,7 +140,7 @@ def _only(one: Any, other: Any) -> Any:
 
 
 def _joined(one: str, other: str) -> str:
-    """Give two descriptions as one: both are told to the model."""
+    """Give two descriptions as one: the model reads both."""
     return one if other in one else f"{one}\n{other}"
 
 

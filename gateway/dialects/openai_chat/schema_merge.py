@@ -1,4 +1,4 @@
-"""What several schemas demand together, told by one: `allOf`, and keywords beside a reference.
+"""What several schemas demand together, expressed by one: `allOf`, and keywords beside a reference.
 
 A subschema of the outcome is a tuple of subschemas that must all hold, to be merged in turn.
 """
@@ -19,7 +19,7 @@ _ITEMS = ("prefixItems", "items")
 def merge(members: list[Json], lost: set[str]) -> Json | None:
     """Give the keywords that demand what all *members* demand; None if nothing can meet them.
 
-    What cannot be told goes into *lost*. Members must be free of `$ref` and `allOf`.
+    What cannot be expressed goes into *lost*. Members must be free of `$ref` and `allOf`.
     """
     merged: Json = {}
     for member in members:
@@ -55,7 +55,7 @@ def _add_keyword(merged: Json, name: str, value: Any, lost: set[str]) -> None:
 
 
 def _merge_properties(merged: Json, members: list[Json], lost: set[str]) -> None:
-    """Put the properties, each with what those members demand of it that do not name it."""
+    """Merge the properties: of those it does not name a member demands `additionalProperties`."""
     described = [m for m in members if any(name in m for name in _PROPERTIES)]
     if not described:
         return

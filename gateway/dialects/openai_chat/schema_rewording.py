@@ -1,4 +1,4 @@
-"""Keywords of older drafts and of OpenAPI, told in the words of today's JSON schema."""
+"""Keywords of older drafts and of OpenAPI, rewritten as those of today's JSON schema."""
 
 from collections.abc import Callable
 
@@ -10,9 +10,9 @@ _BESIDE_TYPE = frozenset({"enum", "const", "anyOf", "oneOf", "allOf", "$ref"})
 
 
 def reworded(schema: Json, lost: set[str]) -> Json:
-    """Give *schema* in the words of today's JSON schema; *schema* itself if it uses no others.
+    """Give *schema* in the keywords of today's JSON schema; *schema* itself if it has no others.
 
-    What cannot be told goes into *lost*.
+    What cannot be expressed goes into *lost*.
     """
     for name, kind in (("$ref", str), ("allOf", list)):
         if not isinstance(schema.get(name, kind()), kind):
@@ -29,7 +29,7 @@ def _but(schema: Json, without: str) -> Json:
 
 
 def _nullable(schema: Json, _lost: set[str]) -> Json:
-    """Tell `nullable` by a type or an alternative."""
+    """Express `nullable` by a type or an alternative."""
     rest = _but(schema, "nullable")
     if schema["nullable"] is not True:
         return rest
@@ -79,7 +79,7 @@ def _tuple_items(schema: Json, _lost: set[str]) -> Json:
 
 
 def _patterns(schema: Json, lost: set[str]) -> Json:
-    """Leave out names by pattern, and what is said of all other names: it would forbid these."""
+    """Leave out names by pattern, and what is demanded of all others: it would forbid these."""
     rest = _but(schema, "patternProperties")
     if schema["patternProperties"] != {}:
         lost.add("patternProperties")

@@ -1,6 +1,6 @@
 """Thinking: OpenAI's effort, Anthropic's budget, Gemini's own settings and the name's suffix.
 
-All are turned into one wish, and the wish into what the model takes. Native settings count before
+All are turned into one request, and that into what the model takes. Native settings count before
 `thinking`, that before `reasoning_effort` and `reasoning`, those before the suffix.
 """
 
@@ -29,7 +29,7 @@ _FIELDS = frozenset({"thinking", "reasoning_effort", "reasoning"})
 
 @dataclass(frozen=True, slots=True)
 class _ThinkingRequest:
-    """What is asked for: *budget* in tokens (-1 automatic, 0 off) or *level*, told as *field*."""
+    """What *field* of the client asks for: *budget* in tokens (-1 automatic, 0 off) or *level*."""
 
     field: str
     budget: int | None = None

@@ -9,7 +9,7 @@ sends again: the id of a tool call, the data of an image, or all that was visibl
     text/<digest>   {"t": turn}
 
 A turn is [part, ...]; {"call": n} is its n-th function call, {"image": n} the n-th image that the
-client sends. One with neither visible text nor images is kept with its first call. Each entry tells
+client sends. One with neither visible text nor images is kept with its first call. Each entry has
 as "m" the model that was asked for: another one refuses its signatures.
 
 An answer of plain text without a signature needs no entry.
@@ -26,8 +26,8 @@ from gateway.exchange import Json
 
 _THOUGHT_ID = "__thought__"
 _INSTRUCTIONS = frozenset({"system", "developer"})
-# A text of so many characters is the answer to one question; a shorter one may be to many.
-_TELLING = 100
+# A text of so many characters answers one question only; a shorter one may answer many.
+_DISTINCTIVE_LENGTH = 100
 _END_OF_QUESTION = 200
 
 
@@ -68,7 +68,7 @@ def text_key(text: str, images: Sequence[str] = (), question: str = "") -> str |
     text = text.strip()
     if not text:
         return None
-    return "text/" + _digest(text if len(text) >= _TELLING else f"{question}\n{text}")
+    return "text/" + _digest(text if len(text) >= _DISTINCTIVE_LENGTH else f"{question}\n{text}")
 
 
 def question(messages: Sequence[Json], index: int) -> str:
@@ -101,27 +101,27 @@ def records(
     the client got, without images; *calls* are its tool calls in the order of the `functionCall`
     parts; *images* are the keys of the images in the order of their parts.
     """
-    of = {"m": origin.model} if origin.model else {}
+    model_entry = {"m": origin.model} if origin.model else {}
     drawn = [part for part in parts if _is_image(part)]
     entries = [
-        (key, orjson.dumps({"s": part["thoughtSignature"], **of}))
+        (key, orjson.dumps({"s": part["thoughtSignature"], **model_entry}))
         for part, key in zip(drawn, images, strict=False)
         if "thoughtSignature" in part
     ]
     text = text_key(content, images, origin.question)
-    is_kept = any(map(_is_special, parts)) or _speaks_behind_a_call(parts)
+    is_kept = any(map(_is_special, parts)) or _has_text_after_call(parts)
     turn = list(_compact(parts)) if is_kept else None
     native_calls = [part for part in parts if "functionCall" in part]
     for part, call in zip(native_calls, calls, strict=False):
         native = part["functionCall"]
         key = call_key(call["id"]) if call.get("id") else None
         key = key or legacy_key(native["name"], native.get("args") or {})
-        facts = {"s": part.get("thoughtSignature"), "i": native.get("id"), **of}
+        facts = {"s": part.get("thoughtSignature"), "i": native.get("id"), **model_entry}
         if text is None and part is native_calls[0]:
             facts["t"] = turn
         entries.append((key, orjson.dumps({k: v for k, v in facts.items() if v})))
     if text is not None and turn is not None:
-        entries.append((text, orjson.dumps({"t": turn, **of})))
+        entries.append((text, orjson.dumps({"t": turn, **model_entry})))
     return entries
 
 
@@ -131,7 +131,7 @@ def _is_special(part: Json) -> bool:
     return "thoughtSignature" in part or "text" not in part
 
 
-def _speaks_behind_a_call(parts: Sequence[Json]) -> bool:
+def _has_text_after_call(parts: Sequence[Json]) -> bool:
     """Tell whether the order is another than that of a message: its text, then its calls."""
     return any(
         "functionCall" in part and "functionCall" not in following
@@ -197,7 +197,7 @@ def read(memories: Mapping[str, bytes], key: str | None) -> Json | None:
 
 
 def is_of(entry: Json, model: str) -> bool:
-    """Tell whether *model* was asked for what *entry* tells of."""
+    """Tell whether *entry* is of an answer of *model*."""
     return bool(entry.get("m", model) == model)
 
 

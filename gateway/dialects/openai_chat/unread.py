@@ -1,6 +1,6 @@
 """Fields inside messages, parts and functions that nothing here reads: each is named once.
 
-Those of assistant messages are not looked at: they tell what an answer was, and ask for nothing.
+Those of assistant messages are not looked at: they record an answer, and ask for nothing.
 """
 
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def note(translation: Translation) -> None:
 
 
 def _places(payload: Json) -> Iterator[tuple[str, Json, frozenset[str]]]:
-    """Give the path of each object that holds more than is read of it, it, and what is read."""
+    """Give each object that may hold more than is read: path, object, and fields that are read."""
     for index, message in enumerate(payload["messages"]):
         if message["role"] == "assistant":
             continue

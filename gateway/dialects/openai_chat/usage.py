@@ -5,7 +5,7 @@ from typing import Any
 from gateway.dialects.openai_chat.lookups import Lookups
 from gateway.exchange import CALLS, Json, Usage
 
-# Which modalities a list in `usageMetadata` tells of: those of prompt, cached part, completion.
+# What a list in `usageMetadata` counts the modalities of: prompt, cached part or completion.
 _DETAILS = {
     "promptTokensDetails": 0,
     "toolUsePromptTokensDetails": 0,
@@ -27,7 +27,7 @@ def count(metadata: Json) -> Usage:
 
 
 def count_of(event: Json) -> Usage | None:
-    """Give what an answer that ends with *event* used; None where that is not told."""
+    """Give what an answer that ends with *event* used; None where it does not say."""
     metadata = event.get("usageMetadata")
     if type(metadata) is not dict:
         return None
@@ -92,7 +92,7 @@ def wire(usage: Usage, prompt: Tokens, completion: Tokens) -> Json:
 
 
 def service_tier(usage: Usage) -> Json:
-    """Give the tier that served the request as OpenAI's field; nothing where it was not told."""
+    """Give the tier that served the request as OpenAI's field; nothing where Gemini did not say."""
     tier = _TIERS.get(usage.tier)
     return {"service_tier": tier} if tier else {}
 

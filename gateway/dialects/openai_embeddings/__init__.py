@@ -25,7 +25,7 @@ class OpenAIEmbeddings:
         request.check(payload)
 
     def cached_content(self, payload: Json) -> None:
-        """Give nothing: nobody looks at what goes up beside it."""
+        """Give nothing: no media are uploaded beside it."""
         del payload
 
     def memory_keys(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
@@ -51,7 +51,7 @@ class OpenAIEmbeddings:
         return render(error)
 
     def encode_error(self, error: GatewayError) -> bytes:
-        """Give the frame that tells of *error*."""
+        """Give the frame that reports *error*."""
         return encode_error(error)
 
 

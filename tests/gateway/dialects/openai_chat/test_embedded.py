@@ -6,7 +6,7 @@ import pytest
 
 from gateway.dialects.openai_chat import embedded
 from gateway.dialects.openai_chat.embedded import MOST_MARKS, Marks, split_images
-from gateway.dialects.openai_chat.request import recalls
+from gateway.dialects.openai_chat.request import memory_keys
 from tests.gateway.dialects.openai_chat.asking import ask, assistant, contents, user
 
 URL = "data:image/png;base64,AAAA"
@@ -77,5 +77,5 @@ def test_all_texts_of_a_request_have_one_bound_for_images(looked_at, beside):
     assert len(looked_at) <= MOST_MARKS
     assert bool(notes.dropped) == beside, "what is not looked at is text, or told as dropped"
     looked_at.clear()
-    recalls({"messages": messages}, {})
+    memory_keys({"messages": messages}, {})
     assert len(looked_at) <= MOST_MARKS
