@@ -217,10 +217,10 @@ class Known:
 
     Never changed once it is made.
 
-    *media* is keyed by (message index, part index). *memories* holds what `Dialect.memory_keys` asked
-    for. *refusals* are the features that this model is known to refuse. *created* is the answer's
-    time in seconds since 1970, *model* is what an alias or replacement made of the name asked for.
-    *cost* estimates the price in USD of what was used, None where no price is known.
+    *media* is keyed by (message index, part index). *memories* holds what is remembered under
+    `Dialect.memory_keys`. *refusals* are the features that this model is known to refuse. *created*
+    is the answer's time in seconds since 1970, *model* is what an alias or replacement made of the
+    name asked for. *cost* estimates the price in USD of what was used, None without a known price.
     """
 
     exchange_id: str

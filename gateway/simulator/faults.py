@@ -68,12 +68,12 @@ class _Line:
     action: str | None
 
     def fits(self, received: Received) -> bool:
-        wanted = (
+        pairs = (
             (self.key, received.key),
             (self.model, received.model),
             (self.action, received.action),
         )
-        return all(asked is None or asked == given for asked, given in wanted)
+        return all(wanted is None or wanted == actual for wanted, actual in pairs)
 
 
 class Script:

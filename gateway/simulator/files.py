@@ -73,9 +73,9 @@ class Files:
     def get(self, name: str, key: str) -> Json:
         """Give a file; each look brings it nearer to ACTIVE."""
         file = self._owned(name, key)
-        shown = self._shown(file)
+        card = self._shown(file)
         file.polls_left = max(0, file.polls_left - 1)
-        return shown
+        return card
 
     def list(self, key: str) -> list[Json]:
         """Give the files of *key*."""
@@ -88,8 +88,8 @@ class Files:
 
     def check_use(self, uri: str, key: str) -> None:
         """Refuse the use of a file that is not there, not of this *key* or not ACTIVE."""
-        _, found, name = uri.partition("/v1beta/files/")
-        if found and self._owned(f"files/{name}", key).polls_left:
+        _, is_file, name = uri.partition("/v1beta/files/")
+        if is_file and self._owned(f"files/{name}", key).polls_left:
             raise Refusal(
                 f"The File {name} is not in an ACTIVE state and usage is not allowed.",
                 name="FAILED_PRECONDITION",

@@ -1,4 +1,4 @@
-"""What becomes of a key: all are good unless told otherwise."""
+"""The standing of keys: all are good unless the test says otherwise."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Models: list, get, and what is asked of one."""
+"""Models: list, get, and the actions of one."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import chain
@@ -31,8 +31,8 @@ async def models(request: web.Request) -> web.StreamResponse:
 async def model(request: web.Request) -> web.StreamResponse:
     """Give one model."""
     info = request.match_info
-    found = request.app[SIMULATOR].model(info["model"], info["version"], "")
-    return await send_whole(request, found.card())
+    served = request.app[SIMULATOR].model(info["model"], info["version"], "")
+    return await send_whole(request, served.card())
 
 
 async def act(request: web.Request) -> web.StreamResponse:
@@ -44,7 +44,7 @@ async def act(request: web.Request) -> web.StreamResponse:
     return await do(request, request.app[SIMULATOR].model(info["model"], info["version"], method))
 
 
-def _ask(request: web.Request, model: Model) -> answers.Ask:
+def _checked(request: web.Request, model: Model) -> answers.Request:
     received, simulator = request[RECEIVED], request.app[SIMULATOR]
     checked = strict.generate({} if received.body is None else received.body, model)
     if cache := checked.get("cachedContent"):
@@ -53,7 +53,7 @@ def _ask(request: web.Request, model: Model) -> answers.Ask:
         for part in content["parts"]:
             if "fileData" in part:
                 simulator.files.check_use(part["fileData"]["fileUri"], received.key)
-    return answers.Ask(checked, model)
+    return answers.Request(checked, model)
 
 
 def _check_cache(name: str, request: web.Request) -> None:
@@ -63,18 +63,18 @@ def _check_cache(name: str, request: web.Request) -> None:
 
 
 async def cached_content(request: web.Request) -> web.StreamResponse:
-    """Give what is known of one cached content."""
+    """Give one cached content."""
     name = f"cachedContents/{request.match_info['name']}"
     _check_cache(name, request)
     return await send_whole(request, {"name": name})
 
 
 async def _generate(request: web.Request, model: Model) -> web.StreamResponse:
-    return await send_whole(request, answers.whole(_ask(request, model)))
+    return await send_whole(request, answers.whole(_checked(request, model)))
 
 
 async def _stream(request: web.Request, model: Model) -> web.StreamResponse:
-    events: Iterator[Json] = answers.stream(_ask(request, model))
+    events: Iterator[Json] = answers.stream(_checked(request, model))
     # Whatever can be refused is refused before the head goes out.
     return await send_stream(request, chain([next(events)], events))
 

@@ -1,4 +1,4 @@
-"""What the simulator was sent, and where a request's parts are found on aiohttp's request."""
+"""The requests that came, and the keys of what aiohttp's request carries."""
 
 import asyncio
 from dataclasses import dataclass, field

@@ -40,13 +40,13 @@ class Refusal(Exception):
 
 def bad_request(*violations: tuple[str, str]) -> Refusal:
     """Give the 400 for *violations*, each a field's path and what is wrong with it."""
-    shown = [
+    field_violations = [
         {"field": field, "description": text} if field else {"description": text}
         for field, text in violations
     ]
     return Refusal(
         "\n".join(text for _, text in violations),
-        details=[{"@type": f"{_TYPE}BadRequest", "fieldViolations": shown}],
+        details=[{"@type": f"{_TYPE}BadRequest", "fieldViolations": field_violations}],
     )
 
 

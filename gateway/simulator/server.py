@@ -77,7 +77,7 @@ class Simulator:
             self._runner = None
 
     def app(self) -> web.Application:
-        """Give the application, to be run by somebody else."""
+        """Give the application, for another runner."""
         app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[self._receive])
         app[SIMULATOR] = self
         version = "/{version:v1beta|v1}"

@@ -6,8 +6,8 @@ from base64 import b64encode
 import pytest
 
 from gateway.features import BYPASS
-from gateway.simulator.answers.ask import Ask
 from gateway.simulator.answers.media import picture, png
+from gateway.simulator.answers.request import Request
 from gateway.simulator.models import MODELS
 from tests.running import settings_for
 
@@ -163,8 +163,8 @@ async def edited(gateway, simulator, message):
 
 def drawn_by_gemini(simulator):
     """Give the parts of the first answer."""
-    ask = Ask(next(iter(simulator.received)).body, MODELS[DRAWER])
-    parts = [part for chunk in picture(ask) for part in chunk.parts]
+    request = Request(next(iter(simulator.received)).body, MODELS[DRAWER])
+    parts = [part for chunk in picture(request) for part in chunk.parts]
     return [part for part in parts if not part.get("thought")]
 
 

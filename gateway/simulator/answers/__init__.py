@@ -3,7 +3,7 @@
 `plan` decides what to say as chunks, `events` puts chunks on Gemini's wire, streamed and whole.
 """
 
-from gateway.simulator.answers.ask import Ask
 from gateway.simulator.answers.events import stream, whole
+from gateway.simulator.answers.request import Request
 
-__all__ = ["Ask", "stream", "whole"]
+__all__ = ["Request", "stream", "whole"]

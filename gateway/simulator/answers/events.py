@@ -3,31 +3,31 @@
 import hashlib
 from collections.abc import Iterator
 
-from gateway.simulator.answers.ask import Ask, Chunk
 from gateway.simulator.answers.logprobs import join, logprobs
 from gateway.simulator.answers.plan import plan
+from gateway.simulator.answers.request import Chunk, Request
 from gateway.simulator.answers.usage import Usage
 from gateway.simulator.refusal import Json
 
 
-def stream(ask: Ask) -> Iterator[Json]:
-    """Give the events of the answer to *ask*, each with the usage so far."""
-    if ask.question.startswith("block the prompt"):
-        yield _blocked(ask)
+def stream(request: Request) -> Iterator[Json]:
+    """Give the events of the answer to *request*, each with the usage so far."""
+    if request.question.startswith("block the prompt"):
+        yield _blocked(request)
         return
-    usage, envelope = Usage(ask), _envelope(ask)
-    for chunk in plan(ask):
+    usage, envelope = Usage(request), _envelope(request)
+    for chunk in plan(request):
         usage.add(chunk.parts)
         yield {
-            "candidates": _candidates(ask, chunk),
+            "candidates": _candidates(request, chunk),
             "usageMetadata": usage.metadata(),
             **envelope,
         }
 
 
-def whole(ask: Ask) -> Json:
-    """Give the answer to *ask* as one object: all events folded."""
-    events = list(stream(ask))
+def whole(request: Request) -> Json:
+    """Give the answer to *request* as one object: all events folded."""
+    events = list(stream(request))
     last = events[-1]
     if "candidates" in last:
         columns = zip(*(event["candidates"] for event in events), strict=True)
@@ -75,29 +75,29 @@ def _is_text(part: Json, previous: Json) -> bool:
 
 
 def _is_sound(part: Json, previous: Json) -> bool:
-    mimes = [held.get("inlineData", {}).get("mimeType", "") for held in (part, previous)]
+    mimes = [each.get("inlineData", {}).get("mimeType", "") for each in (part, previous)]
     return mimes[0] == mimes[1] and bool(mimes[0].startswith("audio/"))
 
 
-def _candidates(ask: Ask, chunk: Chunk) -> list[Json]:
+def _candidates(request: Request, chunk: Chunk) -> list[Json]:
     content = {"parts": chunk.parts, "role": "model"} if chunk.parts else {"role": "model"}
     candidate: Json = {"content": content, **chunk.extra}
     if chunk.finish:
         candidate["finishReason"] = chunk.finish
-    if ask.config.get("responseLogprobs"):
-        candidate.update(logprobs(chunk.parts, ask.config.get("logprobs", 0)))
-    count = ask.config.get("candidateCount", 1)
+    if request.config.get("responseLogprobs"):
+        candidate.update(logprobs(chunk.parts, request.config.get("logprobs", 0)))
+    count = request.config.get("candidateCount", 1)
     return [{**candidate, "index": index} for index in range(count)]
 
 
-def _envelope(ask: Ask) -> Json:
-    name = hashlib.sha256(ask.question.encode("utf-8", "replace")).hexdigest()[:22]
-    return {"modelVersion": ask.model.name, "responseId": name}
+def _envelope(request: Request) -> Json:
+    name = hashlib.sha256(request.question.encode("utf-8", "replace")).hexdigest()[:22]
+    return {"modelVersion": request.model.name, "responseId": name}
 
 
-def _blocked(ask: Ask) -> Json:
+def _blocked(request: Request) -> Json:
     return {
         "promptFeedback": {"blockReason": "PROHIBITED_CONTENT"},
-        "usageMetadata": Usage(ask).metadata(),
-        **_envelope(ask),
+        "usageMetadata": Usage(request).metadata(),
+        **_envelope(request),
     }

@@ -64,8 +64,8 @@ class Filler:
     def _object(self, schema: Json, _name: str, depth: int) -> Json:
         required = schema.get("required", ())
         result = {
-            key: self.fill(held, key, depth + 1)
-            for key, held in schema.get("properties", {}).items()
+            key: self.fill(nested, key, depth + 1)
+            for key, nested in schema.get("properties", {}).items()
             if key in required or depth < _DEEPEST
         }
         extra = schema.get("additionalProperties")

@@ -6,7 +6,7 @@ import re
 import struct
 import zlib
 
-from gateway.simulator.answers.ask import Ask, Chunk
+from gateway.simulator.answers.request import Chunk, Request
 from gateway.simulator.refusal import Json
 
 _RATE = 24_000
@@ -38,32 +38,32 @@ def inline(mime: str, data: bytes) -> Json:
     return {"inlineData": {"mimeType": mime, "data": base64.b64encode(data).decode()}}
 
 
-def picture(ask: Ask) -> list[Chunk]:
+def picture(request: Request) -> list[Chunk]:
     """Give images, with a text before them and a draft before that where they were asked for.
 
     No two images of an answer are the same, nor are their signatures. A caption that is asked for
     comes last.
     """
     chunks = []
-    if ask.shows_thoughts:
+    if request.shows_thoughts:
         chunks.append(Chunk([{**inline("image/png", png(4, 4)), "thought": True}]))
-    modalities = ask.config.get("responseModalities") or ["TEXT", "IMAGE"]
+    modalities = request.config.get("responseModalities") or ["TEXT", "IMAGE"]
     if "TEXT" in modalities:
-        chunks.append(Chunk([{"text": "Here is your picture.", **ask.own_signature(0)}]))
+        chunks.append(Chunk([{"text": "Here is your picture.", **request.own_signature(0)}]))
     if "IMAGE" in modalities:
-        wanted = re.search(r"(\d) images", ask.question)
+        wanted = re.search(r"(\d) images", request.question)
         chunks += [
-            Chunk([{**inline("image/png", png(8 + at)), **ask.own_signature(at)}])
+            Chunk([{**inline("image/png", png(8 + at)), **request.own_signature(at)}])
             for at in range(int(wanted[1]) if wanted else 1)
         ]
-    if "TEXT" in modalities and "caption" in ask.question:
-        chunks.append(Chunk([{"text": "A square.", **ask.own_signature(0)}]))
+    if "TEXT" in modalities and "caption" in request.question:
+        chunks.append(Chunk([{"text": "A square.", **request.own_signature(0)}]))
     return [*chunks, Chunk([], "STOP")]
 
 
-def speech(ask: Ask) -> list[Chunk]:
+def speech(request: Request) -> list[Chunk]:
     """Give sound as long as the text is, in two pieces."""
-    sound = pcm(len(ask.question))
+    sound = pcm(len(request.question))
     # Whole samples, and base64 without padding.
     half = len(sound) // 12 * 6
     pieces = [Chunk([inline(PCM, piece)]) for piece in (sound[:half], sound[half:]) if piece]

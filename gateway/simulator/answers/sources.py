@@ -1,6 +1,6 @@
 """The sources of an answer: grounding by search, maps, files and pages, and citations."""
 
-from gateway.simulator.answers.ask import Ask
+from gateway.simulator.answers.request import Request
 from gateway.simulator.refusal import Json
 
 TOOL_TYPES = {
@@ -33,55 +33,59 @@ _PAGE = "https://example.com/"
 _LICENSED = "https://github.com/example/recited"
 
 
-def asked(ask: Ask) -> list[str]:
-    """Give the tools of *ask* that find sources."""
-    return [name for name in TOOL_TYPES if ask.uses(name)]
+def source_tools(request: Request) -> list[str]:
+    """Give the tools of *request* that find sources."""
+    return [name for name in TOOL_TYPES if request.uses(name)]
 
 
-def recites(ask: Ask) -> bool:
+def recites(request: Request) -> bool:
     """Tell whether the answer shall repeat what others wrote."""
-    return "recite" in ask.question.lower()
+    return "recite" in request.question.lower()
 
 
-def metadata(ask: Ask, sentences: list[str]) -> Json:
-    """Give the fields of the candidate that tell the sources of *sentences*."""
-    told: Json = {}
-    chunks = _chunks(ask)
+def metadata(request: Request, sentences: list[str]) -> Json:
+    """Give the fields of the candidate that name the sources of *sentences*."""
+    fields: Json = {}
+    chunks = _chunks(request)
     if chunks:
-        told["groundingMetadata"] = _grounding(ask, sentences, chunks)
-    if ask.uses("urlContext"):
+        fields["groundingMetadata"] = _grounding(request, sentences, chunks)
+    if request.uses("urlContext"):
         statuses = ("SUCCESS", "ERROR")
-        told["urlContextMetadata"] = {"urlMetadata": [_page(status) for status in statuses]}
-    if recites(ask):
-        told["citationMetadata"] = {"citationSources": _citations(sentences)}
-    return told
+        fields["urlContextMetadata"] = {"urlMetadata": [_page(status) for status in statuses]}
+    if recites(request):
+        fields["citationMetadata"] = {"citationSources": _citations(sentences)}
+    return fields
 
 
-def _chunks(ask: Ask) -> list[Json]:
+def _chunks(request: Request) -> list[Json]:
     chunks = []
-    if ask.uses("googleSearch") or ask.uses("urlContext"):
+    if request.uses("googleSearch") or request.uses("urlContext"):
         chunks += _WEB
-    if "imageSearch" in (ask.tool("googleSearch").get("searchTypes") or {}):
+    if "imageSearch" in (request.tool("googleSearch").get("searchTypes") or {}):
         chunks.append(_PICTURE)
-    if ask.uses("googleMaps"):
+    if request.uses("googleMaps"):
         chunks.append(_PLACE)
-    for store in ask.tool("fileSearch").get("fileSearchStoreNames") or ():
-        told = {"title": "Opening hours", "text": "Geöffnet bis 18 Uhr.", "fileSearchStore": store}
-        chunks.append({"retrievedContext": told})
+    for store in request.tool("fileSearch").get("fileSearchStoreNames") or ():
+        context = {
+            "title": "Opening hours",
+            "text": "Geöffnet bis 18 Uhr.",
+            "fileSearchStore": store,
+        }
+        chunks.append({"retrievedContext": context})
     return chunks
 
 
-def _grounding(ask: Ask, sentences: list[str], chunks: list[Json]) -> Json:
+def _grounding(request: Request, sentences: list[str], chunks: list[Json]) -> Json:
     supports = [
         {"segment": segment, "groundingChunkIndices": [at % len(chunks)]}
         for at, segment in enumerate(_segments(sentences))
     ]
-    told: Json = {"groundingChunks": chunks, "groundingSupports": supports}
-    if ask.uses("googleSearch"):
-        told["searchEntryPoint"] = {"renderedContent": "<div>simulated search</div>"}
-    if ask.uses("googleSearch") or ask.uses("googleMaps"):
-        told["webSearchQueries"] = [ask.question[:100]]
-    return told
+    metadata: Json = {"groundingChunks": chunks, "groundingSupports": supports}
+    if request.uses("googleSearch"):
+        metadata["searchEntryPoint"] = {"renderedContent": "<div>simulated search</div>"}
+    if request.uses("googleSearch") or request.uses("googleMaps"):
+        metadata["webSearchQueries"] = [request.question[:100]]
+    return metadata
 
 
 def _segments(sentences: list[str]) -> list[Json]:

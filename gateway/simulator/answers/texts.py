@@ -1,12 +1,12 @@
-"""Plain texts: echo, stories, what the model is, which media it sees."""
+"""Plain texts: echo, stories, the name of the model, the media it sees."""
 
 import re
 from collections.abc import Callable
 
 import orjson
 
-from gateway.simulator.answers.ask import Ask
 from gateway.simulator.answers.fill import Filler
+from gateway.simulator.answers.request import Request
 from gateway.simulator.refusal import Json
 
 _ECHO = re.compile(r"\s*echo[:\s]+(.*)", re.DOTALL | re.IGNORECASE)
@@ -16,17 +16,17 @@ _WHO = re.compile(r"你是什么模型|你是谁")
 _PIECE = re.compile(r"(?:\s*[^\s\u3000-\u9fff]+){1,3}\s*|[\u3000-\u9fff]{1,4}|\s+")
 
 
-def pieces(ask: Ask) -> list[str]:
+def pieces(request: Request) -> list[str]:
     """Give the answer as the texts of single chunks."""
-    for pattern, tell in _TABLE:
-        if found := pattern.search(ask.question):
-            return tell(found, ask)
-    return cut(_seen(ask) or f"{ask.model.name} (simulated) was asked: {ask.question}")
+    for pattern, answer in _TABLE:
+        if match := pattern.search(request.question):
+            return answer(match, request)
+    return cut(_seen(request) or f"{request.model.name} (simulated) was asked: {request.question}")
 
 
-def directed(ask: Ask) -> bool:
+def directed(request: Request) -> bool:
     """Tell whether the question itself says what the answer shall be."""
-    return bool(_ECHO.match(ask.question) or _STORY.search(ask.question))
+    return bool(_ECHO.match(request.question) or _STORY.search(request.question))
 
 
 def cut(text: str) -> list[str]:
@@ -34,9 +34,9 @@ def cut(text: str) -> list[str]:
     return _PIECE.findall(text) or [text]
 
 
-def json_text(ask: Ask) -> str:
+def json_text(request: Request) -> str:
     """Give JSON that fits the schema asked for, or an object that repeats the question."""
-    config = ask.config
+    config = request.config
     text_format = (config.get("responseFormat") or {}).get("text") or {}
     schema = (
         config.get("responseJsonSchema")
@@ -44,33 +44,35 @@ def json_text(ask: Ask) -> str:
         or config.get("responseSchema")
         or text_format.get("schema")
     )
-    value = Filler(schema).fill() if schema else {"answer": ask.question}
+    value = Filler(schema).fill() if schema else {"answer": request.question}
     return orjson.dumps(value).decode()
 
 
-def enum_text(ask: Ask) -> str:
+def enum_text(request: Request) -> str:
     """Give the first word of the enum asked for, bare."""
-    schema = ask.config.get("responseJsonSchema") or ask.config.get("responseSchema") or {}
+    schema = request.config.get("responseJsonSchema") or request.config.get("responseSchema") or {}
     return str(Filler(schema).fill())
 
 
-def _echo(found: re.Match[str], _ask: Ask) -> list[str]:
-    return cut(found[1])
+def _echo(match: re.Match[str], _request: Request) -> list[str]:
+    return cut(match[1])
 
 
-def _story(found: re.Match[str], _ask: Ask) -> list[str]:
-    texts = [f"Chunk {at} of the story. " for at in range(1, int(found[1]) + 1)]
-    size = int(found[2] or 0)
+def _story(match: re.Match[str], _request: Request) -> list[str]:
+    texts = [f"Chunk {at} of the story. " for at in range(1, int(match[1]) + 1)]
+    size = int(match[2] or 0)
     return [text.ljust(size, ".")[:size] for text in texts] if size else texts
 
 
-def _who(_found: re.Match[str], ask: Ask) -> list[str]:
-    return cut(f"我是 {ask.model.name}，这是模拟的回答。")
+def _who(_match: re.Match[str], request: Request) -> list[str]:
+    return cut(f"我是 {request.model.name}，这是模拟的回答。")
 
 
-def _seen(ask: Ask) -> str:
+def _seen(request: Request) -> str:
     kinds = [
-        _described(part) for part in ask.last["parts"] if part.keys() & {"inlineData", "fileData"}
+        _described(part)
+        for part in request.last["parts"]
+        if part.keys() & {"inlineData", "fileData"}
     ]
     return f"I see {' and '.join(kinds)}." if kinds else ""
 
@@ -83,7 +85,7 @@ def _described(part: Json) -> str:
     return f"{article} {mime} of {len(data) * 3 // 4} bytes"
 
 
-_TABLE: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Ask], list[str]]], ...] = (
+_TABLE: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Request], list[str]]], ...] = (
     (re.compile(rf"\A{_ECHO.pattern}", _ECHO.flags), _echo),
     (_STORY, _story),
     (_WHO, _who),

@@ -1,75 +1,75 @@
 """What the built-in tools add: code with its results, actions on a screen, and sources."""
 
 from gateway.simulator.answers import sources
-from gateway.simulator.answers.ask import Ask, Chunk
 from gateway.simulator.answers.calls import call_id
 from gateway.simulator.answers.media import inline, png
+from gateway.simulator.answers.request import Chunk, Request
 from gateway.simulator.refusal import Json
 
 _CODE = "print(sum(range(1, 11)))\n"
 _SENTENCES = ["Das Café schließt um 18 Uhr.", " 巴黎是法国的首都。", " The source says so 😀."]
 
 
-def code(ask: Ask) -> list[Chunk]:
+def code(request: Request) -> list[Chunk]:
     """Give code, its output and a text about it; the STOP beside the code is as real ones have."""
     return [
         Chunk([{"text": "I will run some code.\n"}]),
-        *_executed(ask),
+        *_executed(request),
         Chunk([{"text": "The sum is 55."}], "STOP"),
     ]
 
 
-def sourced(ask: Ask, sentences: list[str] | None = None) -> list[Chunk]:
+def sourced(request: Request, sentences: list[str] | None = None) -> list[Chunk]:
     """Give *sentences* with their sources, the metadata in the last chunk.
 
     Where code execution is on, code stands behind the first sentence.
     """
     first, *rest = sentences or _SENTENCES
-    told = sources.metadata(ask, [first, *rest])
-    early: Json = {"groundingMetadata": {}} if "groundingMetadata" in told else {}
-    signature = ask.signature() if ask.model.signs else {}
+    metadata = sources.metadata(request, [first, *rest])
+    early: Json = {"groundingMetadata": {}} if "groundingMetadata" in metadata else {}
+    signature = request.signature() if request.model.signs else {}
     return [
-        *_invocations(ask),
+        *_invocations(request),
         Chunk([{"text": first}], extra=early),
-        *(_executed(ask) if ask.uses("codeExecution") else ()),
+        *(_executed(request) if request.uses("codeExecution") else ()),
         *(Chunk([{"text": sentence}], extra=early) for sentence in rest),
-        Chunk([{"text": "", **signature}], "STOP", told),
+        Chunk([{"text": "", **signature}], "STOP", metadata),
     ]
 
 
-def action(ask: Ask) -> list[Chunk]:
+def action(request: Request) -> list[Chunk]:
     """Give an action on the screen that the client shall carry out."""
-    made: Json = {"name": "click_at", "args": {"x": 500, "y": 120}}
-    if ask.model.ids:
-        made = {"id": call_id(ask, 0), **made}
+    function_call: Json = {"name": "click_at", "args": {"x": 500, "y": 120}}
+    if request.model.ids:
+        function_call = {"id": call_id(request, 0), **function_call}
     return [
         Chunk([{"text": "I will click the field."}]),
-        Chunk([{"functionCall": made, **ask.signature()}], "STOP"),
+        Chunk([{"functionCall": function_call, **request.signature()}], "STOP"),
     ]
 
 
-def _executed(ask: Ask) -> list[Chunk]:
+def _executed(request: Request) -> list[Chunk]:
     """Give code and its output: failing when the question says "fail", with a plot if "plot"."""
-    ids: Json = {"id": "code1"} if ask.model.ids else {}
-    failing = "fail" in ask.question.lower()
+    ids: Json = {"id": "code1"} if request.model.ids else {}
+    failing = "fail" in request.question.lower()
     outcome = "OUTCOME_FAILED" if failing else "OUTCOME_OK"
     output = "ZeroDivisionError: division by zero\n" if failing else "55\n"
     script: Json = {"executableCode": {"language": "PYTHON", "code": _CODE, **ids}}
-    script.update(ask.signature())
+    script.update(request.signature())
     result: Json = {"codeExecutionResult": {"outcome": outcome, "output": output, **ids}}
-    plot = [Chunk([inline("image/png", png())])] if "plot" in ask.question.lower() else []
+    plot = [Chunk([inline("image/png", png())])] if "plot" in request.question.lower() else []
     return [Chunk([script], "STOP"), Chunk([result]), *plot]
 
 
-def _invocations(ask: Ask) -> list[Chunk]:
-    """Give what the model asked tools on Google's side, where the request wants to see it."""
-    if not (ask.request.get("toolConfig") or {}).get("includeServerSideToolInvocations"):
+def _invocations(request: Request) -> list[Chunk]:
+    """Give the invocations of tools on Google's side, where the request wants to see them."""
+    if not (request.body.get("toolConfig") or {}).get("includeServerSideToolInvocations"):
         return []
     chunks = []
-    for at, name in enumerate(sources.asked(ask)):
+    for at, name in enumerate(sources.source_tools(request)):
         kind = sources.TOOL_TYPES[name]
-        told: Json = {"id": call_id(ask, at), "toolType": kind}
-        call = {"toolCall": {**told, "args": {"queries": [ask.question[:100]]}}}
-        response = {"toolResponse": {**told, "response": {"result": "simulated"}}}
-        chunks.append(Chunk([{**call, **ask.signature()}, {**response, **ask.signature()}]))
+        invocation: Json = {"id": call_id(request, at), "toolType": kind}
+        call = {"toolCall": {**invocation, "args": {"queries": [request.question[:100]]}}}
+        response = {"toolResponse": {**invocation, "response": {"result": "simulated"}}}
+        chunks.append(Chunk([{**call, **request.signature()}, {**response, **request.signature()}]))
     return chunks

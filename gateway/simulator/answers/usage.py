@@ -1,13 +1,13 @@
 """Token counts: four characters are a token, media cost a fixed sum."""
 
-from gateway.simulator.answers.ask import Ask
+from gateway.simulator.answers.request import Request
 from gateway.simulator.refusal import Json
 
 _MEDIA_TOKENS = {"IMAGE": 258, "AUDIO": 64, "VIDEO": 516, "DOCUMENT": 258}
 _MODALITIES = {"image": "IMAGE", "audio": "AUDIO", "video": "VIDEO", "text": "DOCUMENT"}
 THOUGHT_TOKENS = 12
 _SEARCH_TOKENS = 20
-# What these tools find counts as a part of the prompt.
+# What these tools read counts as a part of the prompt.
 _READERS = ("urlContext", "googleMaps", "fileSearch")
 
 
@@ -46,35 +46,35 @@ class Usage:
 
     __slots__ = ("_candidates", "_copies", "_prompt", "_thoughts", "_tier", "_tool_use")
 
-    def __init__(self, ask: Ask) -> None:
-        system = ask.request.get("systemInstruction")
-        self._prompt = count([*ask.request["contents"], *([system] if system else [])])
-        self._thoughts = THOUGHT_TOKENS if ask.thinks else 0
+    def __init__(self, request: Request) -> None:
+        system = request.body.get("systemInstruction")
+        self._prompt = count([*request.body["contents"], *([system] if system else [])])
+        self._thoughts = THOUGHT_TOKENS if request.thinks else 0
         self._candidates: dict[str, int] = {}
-        self._copies = ask.config.get("candidateCount", 1)
-        self._tool_use = _SEARCH_TOKENS if any(map(ask.uses, _READERS)) else 0
-        self._tier = ask.request.get("serviceTier", "STANDARD").lower()
+        self._copies = request.config.get("candidateCount", 1)
+        self._tool_use = _SEARCH_TOKENS if any(map(request.uses, _READERS)) else 0
+        self._tier = request.body.get("serviceTier", "STANDARD").lower()
 
     def add(self, parts: list[Json]) -> None:
         """Count *parts* of the answer."""
-        said = [part for part in parts if not part.get("thought")]
-        for modality, tokens in count([{"parts": said}]).items():
+        visible = [part for part in parts if not part.get("thought")]
+        for modality, tokens in count([{"parts": visible}]).items():
             total = self._candidates.get(modality, 0) + tokens * self._copies
             self._candidates[modality] = total
 
     def metadata(self) -> Json:
         """Give usageMetadata as of now; counts of nothing are absent."""
-        prompt, said = sum(self._prompt.values()), sum(self._candidates.values())
+        prompt, completion = sum(self._prompt.values()), sum(self._candidates.values())
         counts = {
             "promptTokenCount": prompt,
-            "candidatesTokenCount": said,
+            "candidatesTokenCount": completion,
             "thoughtsTokenCount": self._thoughts,
             "toolUsePromptTokenCount": self._tool_use,
         }
         result: Json = {name: tokens for name, tokens in counts.items() if tokens}
         result["totalTokenCount"] = sum(counts.values())
         result["promptTokensDetails"] = details(self._prompt)
-        if said:
+        if completion:
             result["candidatesTokensDetails"] = details(self._candidates)
         if self._tool_use:
             result["toolUsePromptTokensDetails"] = details({"TEXT": self._tool_use})

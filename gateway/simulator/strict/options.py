@@ -25,8 +25,8 @@ _PENALTIES = ("presencePenalty", "frequencyPenalty")
 def check(request: Json, model: Model) -> None:
     """Refuse options that are out of range or that *model* does not take."""
     config = request.get("generationConfig") or {}
-    for one in _CHECKS:
-        one(config, model)
+    for check_option in _CHECKS:
+        check_option(config, model)
     thinking.check(config.get("thinkingConfig"), model)
     output.check(request, model)
     _check_safety(request.get("safetySettings", ()))

@@ -84,13 +84,13 @@ def _check_mime(config: Json, model: Model) -> None:
 
 
 def _check_modalities(config: Json, model: Model) -> None:
-    asked = set(config.get("responseModalities") or ())
-    if model.kind == "tts" and not asked:
-        asked = {"TEXT"}
-    if not asked <= model.outputs:
+    requested = set(config.get("responseModalities") or ())
+    if model.kind == "tts" and not requested:
+        requested = {"TEXT"}
+    if not requested <= model.outputs:
         raise Refusal(
-            f"The requested combination of response modalities ({', '.join(sorted(asked))}) is not"
-            f" supported by the model. models/{model.name} accepts the following combination of"
+            f"The requested combination of response modalities ({', '.join(sorted(requested))}) is"
+            f" not supported by the model. models/{model.name} accepts the following combination of"
             f" response modalities:\n* {', '.join(sorted(model.outputs))}\n"
         )
 

@@ -112,13 +112,13 @@ def _check_json_node(node: Json, root: Json) -> None:
 
 def _json_nested(node: Json) -> Iterator[Json]:
     for name in ("properties", "$defs"):
-        held = node.get(name)
-        if isinstance(held, dict):
-            yield from (nested for nested in held.values() if isinstance(nested, dict))
+        members = node.get(name)
+        if isinstance(members, dict):
+            yield from (nested for nested in members.values() if isinstance(nested, dict))
     for name in ("anyOf", "oneOf", "prefixItems"):
-        held = node.get(name)
-        if isinstance(held, list):
-            yield from (nested for nested in held if isinstance(nested, dict))
+        members = node.get(name)
+        if isinstance(members, list):
+            yield from (nested for nested in members if isinstance(nested, dict))
     for name in ("items", "additionalProperties"):
         if isinstance(node.get(name), dict):
             yield node[name]

@@ -1,7 +1,7 @@
 """Check JSON against the message types, give it in camelCase with upper-case enum values.
 
 As the real API does, it takes snake_case names, enum values in any case, a single value where a
-list is expected and null for an unset field; all faults of a body are told in one 400.
+list is expected and null for an unset field; one 400 names all faults of a body.
 """
 
 import base64
@@ -56,15 +56,15 @@ def _message(value: object, type_: str, path: str, violations: _Violations) -> A
         return {}
     fields, names = _MESSAGES[type_], _names(type_)
     result: dict[str, Any] = {}
-    for given, held in value.items():
-        name = names.get(given)
+    for key, item in value.items():
+        name = names.get(key)
         if name is None:
-            violations.append((path, _unknown(given, path, "Cannot find field.")))
-        elif held is not None:
+            violations.append((path, _unknown(key, path, "Cannot find field.")))
+        elif item is not None:
             if name in _DATA and type_ == "Part" and (other := _DATA & result.keys()):
                 violations.append((path, _already_set(path, other, name)))
             result[name] = _field(
-                held, fields[name], f"{path}.{snake(name)}".lstrip("."), violations
+                item, fields[name], f"{path}.{snake(name)}".lstrip("."), violations
             )
     return result
 

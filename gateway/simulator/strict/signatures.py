@@ -1,4 +1,4 @@
-"""Thought signatures: made so that a later request's can be told from invented ones.
+"""Thought signatures: made so that those of a later request can be told from invented ones.
 
 A signature names the kind of model that made it, so one from another model is not valid.
 """

@@ -56,13 +56,13 @@ def _check_role(content: Json, model: Model) -> None:
 def _check_parts(content: Json, path: str, *, goes_on: bool = False) -> None:
     if not content.get("parts"):
         raise _violation(f"{path}.parts", "contents.parts must not be empty.")
-    said = goes_on or any(
+    has_content = goes_on or any(
         part.get("text") != "" or "thoughtSignature" in part for part in content["parts"]
     )
     for at, part in enumerate(content["parts"]):
         place = f"{path}.parts[{at}]"
         # An empty text is taken beside something said, or as the carrier of a signature.
-        if not (said and part.keys() - _META):
+        if not (has_content and part.keys() - _META):
             raise _violation(
                 f"{place}.data", "required oneof field 'data' must have one initialized field"
             )
@@ -123,22 +123,22 @@ def _check_sequence(contents: list[Json], model: Model) -> None:
 
 
 def _check_answers(before: Json, content: Json, model: Model) -> None:
-    asked, answered = calls(before), responses(content)
+    called, answered = calls(before), responses(content)
     if content["role"] == "user" and calls(content):
         raise Refusal("Please ensure that function call turn has the role model.")
-    if answered and content["role"] == "user" and not asked:
+    if answered and content["role"] == "user" and not called:
         raise Refusal(
             "Please ensure that function response turn comes immediately after a function call"
             " turn."
         )
     if answered and content["role"] == "model":
         raise Refusal("Please ensure that function response turn has the role user.")
-    if len(asked) != len(answered):
+    if len(called) != len(answered):
         raise Refusal(
             "Please ensure that the number of function response parts is equal to the number of"
             " function call parts of the function call turn."
         )
-    for call, response in zip(asked, answered, strict=True):
+    for call, response in zip(called, answered, strict=True):
         _check_pair(call, response, model)
 
 

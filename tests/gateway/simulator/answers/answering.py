@@ -1,6 +1,6 @@
-"""Ask for answers, streamed and whole, and see that every event is sound."""
+"""Request for answers, streamed and whole, and see that every event is sound."""
 
-from gateway.simulator.answers import Ask, stream, whole
+from gateway.simulator.answers import Request, stream, whole
 from gateway.simulator.models import MODELS
 from gateway.simulator.strict import generate
 from tests.discovery import SCHEMA, validate
@@ -11,7 +11,7 @@ FLASH, NEW = "gemini-2.5-flash", "gemini-3.5-flash"
 def asked(question, model=FLASH, *, parts=(), **fields):
     contents = [{"role": "user", "parts": [*parts, {"text": question}]}]
     table = MODELS[model]
-    return Ask(generate({"contents": contents, **fields}, table), table)
+    return Request(generate({"contents": contents, **fields}, table), table)
 
 
 def events(question, model=FLASH, **fields):

@@ -1,6 +1,6 @@
 import json
 
-from gateway.simulator.answers import Ask, whole
+from gateway.simulator.answers import Request, whole
 from gateway.simulator.models import MODELS
 from gateway.simulator.strict import generate
 from tests.gateway.simulator.answers.answering import NEW, answer, events, parts_of
@@ -60,7 +60,7 @@ def then(question, **fields):
     ]
     model = MODELS[NEW]
     request = generate({"contents": contents, "tools": TOOLS, **fields}, model)
-    return parts_of(whole(Ask(request, model)))
+    return parts_of(whole(Request(request, model)))
 
 
 def test_results_become_text_unless_more_steps_are_wanted():

@@ -1,4 +1,4 @@
-"""What was asked, in the form that answers are made from."""
+"""The checked request, in the form that answers are made from."""
 
 import re
 from dataclasses import dataclass, field
@@ -20,21 +20,21 @@ class Chunk:
 
 
 @dataclass(slots=True)
-class Ask:
+class Request:
     """One checked request: its body in one spelling, and the model that answers it."""
 
-    request: Json
+    body: Json
     model: Model
     question: str = field(init=False)
     config: Json = field(init=False)
 
     def __post_init__(self) -> None:
-        self.config = self.request.get("generationConfig") or {}
+        self.config = self.body.get("generationConfig") or {}
         self.question = "\n".join(self._texts()).strip()
 
     def _texts(self) -> list[str]:
         """Give the texts of the last turn that has any from the user."""
-        for content in reversed(self.request["contents"]):
+        for content in reversed(self.body["contents"]):
             if content.get("role") != "model":
                 texts = [part["text"] for part in content["parts"] if part.get("text")]
                 if texts:
@@ -44,7 +44,7 @@ class Ask:
     @property
     def last(self) -> Json:
         """Give the last content."""
-        content: Json = self.request["contents"][-1]
+        content: Json = self.body["contents"][-1]
         return content
 
     @property
@@ -53,8 +53,8 @@ class Ask:
         config = self.config.get("thinkingConfig") or {}
         if config.get("thinkingBudget") == 0 or config.get("thinkingLevel") == "MINIMAL":
             return False
-        asked = "thinkingBudget" in config or "thinkingLevel" in config
-        return self.model.thinking and (self.model.thinks or asked)
+        is_requested = "thinkingBudget" in config or "thinkingLevel" in config
+        return self.model.thinking and (self.model.thinks or is_requested)
 
     @property
     def shows_thoughts(self) -> bool:
@@ -65,11 +65,11 @@ class Ask:
 
     def uses(self, name: str) -> bool:
         """Tell whether the built-in tool called *name* is on."""
-        return any(name in tool for tool in self.request.get("tools") or ())
+        return any(name in tool for tool in self.body.get("tools") or ())
 
     def tool(self, name: str) -> Json:
         """Give the settings of the built-in tool called *name*, none where it is off."""
-        for tool in self.request.get("tools") or ():
+        for tool in self.body.get("tools") or ():
             if tool.get(name):
                 settings: Json = tool[name]
                 return settings
