@@ -68,7 +68,10 @@ def _merged(before: Json, value: Json) -> Json:
     if new and chunks != new:
         # The places that its supports name are those in its own list.
         supports = value.get("groundingSupports") or []
-        value = {**value, "groundingSupports": [_renumbered(one, new, chunks) for one in supports]}
+        value = {
+            **value,
+            "groundingSupports": [_renumbered(support, new, chunks) for support in supports],
+        }
     merged = dict(before)
     for name, field in value.items():
         if isinstance(field, list):

@@ -47,7 +47,7 @@ def one_at_a_time(translation: Translation, tools: Tools) -> str | None:
 def _listed(value: Any) -> list[Any]:
     if value is None:
         return []
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise BadRequest("Expected an array of objects.", param="google.tools")
     return value
 

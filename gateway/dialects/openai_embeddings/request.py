@@ -136,7 +136,7 @@ def client_field(payload: Json, field: str) -> str:
         return field
     name = native.camel(match["name"])
     if name == "content":
-        # Of the first hundred: which batch failed is not told.
+        # Of the first hundred: Gemini does not say which batch failed.
         several = isinstance(payload["input"], list) and len(payload["input"]) <= MOST_IN_BATCH
         return f"input[{match['at']}]" if several else "input"
     if name == "outputDimensionality" and payload.get("dimensions") is not None:

@@ -21,7 +21,9 @@ def pieces(request: Request) -> list[str]:
     for pattern, answer in _TABLE:
         if match := pattern.search(request.question):
             return answer(match, request)
-    return cut(_seen(request) or f"{request.model.name} (simulated) was asked: {request.question}")
+    return cut(
+        _media_text(request) or f"{request.model.name} (simulated) was asked: {request.question}"
+    )
 
 
 def directed(request: Request) -> bool:
@@ -68,7 +70,7 @@ def _who(_match: re.Match[str], request: Request) -> list[str]:
     return cut(f"我是 {request.model.name}，这是模拟的回答。")
 
 
-def _seen(request: Request) -> str:
+def _media_text(request: Request) -> str:
     kinds = [
         _described(part)
         for part in request.last["parts"]
