@@ -55,19 +55,22 @@ def generation_config(translation: Translation) -> Json:
 
 def safety_settings(translation: Translation) -> list[Json]:
     """Give the threshold of each category, all off unless something else is asked for."""
-    told = translation.google.get("safetySettings")
+    requested = translation.google.get("safetySettings")
     configured = translation.known.safety
-    if not told and not configured:
+    if not requested and not configured:
         return list(_DEFAULT_SAFETY)
-    thresholds = {one["category"]: one["threshold"] for one in _DEFAULT_SAFETY}
+    thresholds = {setting["category"]: setting["threshold"] for setting in _DEFAULT_SAFETY}
     for category, threshold in (configured or {}).items():
         thresholds[category_of(category)] = threshold
-    if told:
-        for one in native.fit(
-            _full_names(told), native.SAFETY_SETTINGS, "google.safety_settings", translation.notes
+    if requested:
+        for setting in native.fit(
+            _full_names(requested),
+            native.SAFETY_SETTINGS,
+            "google.safety_settings",
+            translation.notes,
         ):
-            if len(one) == 2:
-                thresholds[one["category"]] = one["threshold"]
+            if len(setting) == 2:
+                thresholds[setting["category"]] = setting["threshold"]
             else:
                 translation.notes.drop("google.safety_settings")
     return [{"category": name, "threshold": level} for name, level in thresholds.items()]
@@ -90,14 +93,14 @@ def service_tier(translation: Translation) -> str | None:
     return _TIERS[tier.lower()]
 
 
-def _full_names(told: Any) -> Any:
-    if not isinstance(told, list):
-        return told
+def _full_names(settings: Any) -> Any:
+    if not isinstance(settings, list):
+        return settings
     return [
-        {**one, "category": category_of(one["category"])}
-        if isinstance(one, dict) and isinstance(one.get("category"), str)
-        else one
-        for one in told
+        {**setting, "category": category_of(setting["category"])}
+        if isinstance(setting, dict) and isinstance(setting.get("category"), str)
+        else setting
+        for setting in settings
     ]
 
 
