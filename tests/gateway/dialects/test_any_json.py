@@ -43,16 +43,16 @@ ASKED = [
 
 @pytest.mark.parametrize(("dialect", "payload"), ASKED)
 @settings(max_examples=100, deadline=None)
-@given(told=events)
-def test_any_json_is_relayed_or_upstreams_fault(dialect, payload, told):
+@given(sent=events)
+def test_any_json_is_relayed_or_upstreams_fault(dialect, payload, sent):
     call = dialect.call(payload, Known(exchange_id="x"), Notes())
     reply = dialect.reply(call, payload, Known(exchange_id="x"))
     try:
-        chunks = reply.feed(*told) + reply.finish()
+        chunks = reply.feed(*sent) + reply.finish()
         if call.stream:
-            assert reply.encode(chunks).count(b"data: ") == sum(map(bool, told))
+            assert reply.encode(chunks).count(b"data: ") == sum(map(bool, sent))
         elif dialect is GEMINI:
-            assert reply.collect(chunks) == told[0]
+            assert reply.collect(chunks) == sent[0]
         else:
             assert len(reply.collect(chunks)["data"]) == 1
     except UpstreamError:

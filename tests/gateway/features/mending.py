@@ -9,9 +9,9 @@ FUNCTIONS = {"functionDeclarations": [{"name": "f"}]}
 
 def mended(message, config=None, **body):
     """Give the mended call, if it can be, after the refusal *message*, and its notes."""
-    told = {"contents": CONTENTS, **body}
+    whole_body = {"contents": CONTENTS, **body}
     if config is not None:
-        told["generationConfig"] = config
+        whole_body["generationConfig"] = config
     notes = Notes()
-    healed = heal(UpstreamCall("m", told, stream=False), message, notes)
+    healed = heal(UpstreamCall("m", whole_body, stream=False), message, notes)
     return healed, notes

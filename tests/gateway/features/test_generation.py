@@ -10,9 +10,9 @@ def changed(change, config, *bounds):
     """Give the settings that are left of *config*, and the notes."""
     notes = Notes()
     call = UpstreamCall("m", {"contents": [], "generationConfig": config}, stream=False)
-    made = change(call, notes, *bounds)
+    changed_call = change(call, notes, *bounds)
     assert call.body["generationConfig"] == config
-    return made.body.get("generationConfig"), dict(notes.adjusted)
+    return changed_call.body.get("generationConfig"), dict(notes.adjusted)
 
 
 def test_settings_are_left_out_and_named_as_the_client_does():
@@ -56,8 +56,8 @@ def test_thinking_becomes_what_the_model_can(change, thinking, left):
     assert bool(notes) == (left != thinking)
 
 
-@pytest.mark.parametrize(("asked", "left"), [(9, 8), (8, 8), (1, 1)])
-def test_a_setting_is_lowered_to_the_most(asked, left):
-    got, notes = changed(generation.at_most("topK"), {"topK": asked}, 0, 8)
+@pytest.mark.parametrize(("value", "left"), [(9, 8), (8, 8), (1, 1)])
+def test_a_setting_is_lowered_to_the_most(value, left):
+    got, notes = changed(generation.at_most("topK"), {"topK": value}, 0, 8)
     assert got == {"topK": left}
-    assert notes == ({"top_k": "8;reason=model"} if left != asked else {})
+    assert notes == ({"top_k": "8;reason=model"} if left != value else {})

@@ -5,7 +5,7 @@ from tests.gateway.simulator.wire import ask
 
 
 @pytest.mark.parametrize(
-    ("standing", "status", "name", "told"),
+    ("standing", "status", "name", "message"),
     [
         ("bad", 400, "INVALID_ARGUMENT", "API_KEY_INVALID"),
         ("expired", 400, "INVALID_ARGUMENT", "API key expired"),
@@ -15,11 +15,11 @@ from tests.gateway.simulator.wire import ask
         ("region", 400, "FAILED_PRECONDITION", "User location is not supported"),
     ],
 )
-async def test_each_standing_of_a_key_has_its_refusal(standing, status, name, told):
+async def test_each_standing_of_a_key_has_its_refusal(standing, status, name, message):
     async with Simulator(keys={"worn": standing}) as simulator:
         got, body = await ask(simulator, "hello", key="worn")
         assert (got, body["error"]["status"]) == (status, name)
-        assert told in str(body)
+        assert message in str(body)
         simulator.keys["worn"] = "good"
         assert (await ask(simulator, "hello", key="worn"))[0] == 200
 

@@ -52,8 +52,8 @@ async def test_only_caches_that_exist_can_be_used(simulator):
         "CachedContent not found (or permission denied)",
     )
     simulator.caches["cachedContents/b"] = "b"
-    asked = [await ask(simulator, "a", cachedContent="cachedContents/b", key=key) for key in "ab"]
-    assert [status for status, _ in asked] == [403, 200]
+    answers = [await ask(simulator, "a", cachedContent="cachedContents/b", key=key) for key in "ab"]
+    assert [status for status, _ in answers] == [403, 200]
     seen = [await get(simulator, "/v1beta/cachedContents/b", key) for key in "ab"]
     assert [status for status, _ in seen] == [403, 200]
     assert seen[1][1] == {"name": "cachedContents/b"}

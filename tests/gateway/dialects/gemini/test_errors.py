@@ -27,11 +27,11 @@ WORDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_error_has_googles_envelope(kind):
-    told = DIALECT.render(kind("what to change"))["error"]
-    assert told["code"] == kind.status
-    assert told["status"] in WORDS
-    assert (told["status"] == "INVALID_ARGUMENT") == (kind.status in {400, 413, 415})
-    assert told["message"] == "what to change"
+    envelope = DIALECT.render(kind("what to change"))["error"]
+    assert envelope["code"] == kind.status
+    assert envelope["status"] in WORDS
+    assert (envelope["status"] == "INVALID_ARGUMENT") == (kind.status in {400, 413, 415})
+    assert envelope["message"] == "what to change"
 
 
 def test_code_param_and_wait_are_among_the_details():

@@ -17,14 +17,17 @@ def event(**fields):
 
 
 def test_an_event_passes_as_it_came_and_is_read():
-    one, told = reply(), {**event(finishReason="STOP"), "usageMetadata": USAGE, "other": [1]}
-    assert one.usage is None
-    chunks = one.feed(told)
-    assert chunks == [told]
-    assert one.collect(chunks) is told
-    assert one.finish() == []
-    assert (one.usage.total, one.finish_reason) == (5, "STOP")
-    assert one.memories() == []
+    native_reply, sent = (
+        reply(),
+        {**event(finishReason="STOP"), "usageMetadata": USAGE, "other": [1]},
+    )
+    assert native_reply.usage is None
+    chunks = native_reply.feed(sent)
+    assert chunks == [sent]
+    assert native_reply.collect(chunks) is sent
+    assert native_reply.finish() == []
+    assert (native_reply.usage.total, native_reply.finish_reason) == (5, "STOP")
+    assert native_reply.memories() == []
 
 
 def test_searches_are_counted_once_for_each_candidate():

@@ -15,14 +15,18 @@ def call(*, model="gemini-2.5-flash", action="generateContent", alias=None, **bo
 
 
 def test_the_body_goes_up_as_it_came():
-    made = call(contents=CONTENTS, generation_config={"topK": 5}, colour=[None])
-    assert made.body == {
+    upstream_call = call(contents=CONTENTS, generation_config={"topK": 5}, colour=[None])
+    assert upstream_call.body == {
         "contents": CONTENTS,
         "generation_config": {"topK": 5},
         "colour": [None],
     }
-    assert (made.model, made.action, made.stream) == ("gemini-2.5-flash", "generateContent", False)
-    assert made.verbatim
+    assert (upstream_call.model, upstream_call.action, upstream_call.stream) == (
+        "gemini-2.5-flash",
+        "generateContent",
+        False,
+    )
+    assert upstream_call.verbatim
 
 
 def test_null_is_unset():
@@ -34,8 +38,11 @@ def test_null_is_unset():
     [("streamGenerateContent", True), ("countTokens", False), ("batchEmbedContents", False)],
 )
 def test_the_action_is_that_of_the_address(action, stream):
-    made = call(action=action)
-    assert (made.stream, made.action) == (stream, "generateContent" if stream else action)
+    upstream_call = call(action=action)
+    assert (upstream_call.stream, upstream_call.action) == (
+        stream,
+        "generateContent" if stream else action,
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,8 +85,8 @@ def test_nothing_is_recalled():
 
 def test_a_batch_names_the_model_that_an_alias_means():
     texts = [{"model": "models/fast"}, {"model": "fast"}, {"model": "models/other"}, {}]
-    made = call(model="fast", alias="m", action="batchEmbedContents", requests=texts)
-    assert [text.get("model") for text in made.body["requests"]] == [
+    upstream_call = call(model="fast", alias="m", action="batchEmbedContents", requests=texts)
+    assert [text.get("model") for text in upstream_call.body["requests"]] == [
         "models/m",
         "models/m",
         "models/other",
@@ -90,8 +97,10 @@ def test_a_batch_names_the_model_that_an_alias_means():
 
 @pytest.mark.parametrize("name", ["generateContentRequest", "generate_content_request"])
 def test_a_count_names_the_model_that_an_alias_means(name):
-    made = call(model="fast", alias="m", action="countTokens", **{name: {"model": "models/fast"}})
-    assert made.body == {name: {"model": "models/m"}}
+    upstream_call = call(
+        model="fast", alias="m", action="countTokens", **{name: {"model": "models/fast"}}
+    )
+    assert upstream_call.body == {name: {"model": "models/m"}}
 
 
 @pytest.mark.parametrize(

@@ -53,10 +53,10 @@ def result(call_id, content):
 
 
 def function(name="f", parameters=None, **fields):
-    told = {"name": name, **fields}
+    declaration = {"name": name, **fields}
     if parameters is not None:
-        told["parameters"] = parameters
-    return {"type": "function", "function": told}
+        declaration["parameters"] = parameters
+    return {"type": "function", "function": declaration}
 
 
 OBJECT = {"type": "object", "properties": {"a": {"type": "string"}}}

@@ -128,18 +128,18 @@ class Everywhere(dict):
 @settings(max_examples=400, deadline=None)
 @given(messages, options)
 def test_any_conversation_becomes_a_call_within_geminis_rules(conversation, fields):
-    asked, _ = ask(messages=conversation, media=Everywhere(), **fields)
-    orjson.dumps(asked.body)
-    assert broken_rules(asked.body["contents"]) == []
+    call, _ = ask(messages=conversation, media=Everywhere(), **fields)
+    orjson.dumps(call.body)
+    assert broken_rules(call.body["contents"]) == []
     if SCHEMA.exists():
-        assert validate(asked.body, "GenerateContentRequest") == []
-    config = asked.body.get("generationConfig", {})
+        assert validate(call.body, "GenerateContentRequest") == []
+    config = call.body.get("generationConfig", {})
     assert not {"thinkingBudget", "thinkingLevel"} <= config.get("thinkingConfig", {}).keys()
-    calling = asked.body.get("toolConfig", {}).get("functionCallingConfig")
-    declared = [t for t in asked.body.get("tools", ()) if "functionDeclarations" in t]
+    calling = call.body.get("toolConfig", {}).get("functionCallingConfig")
+    declared = [t for t in call.body.get("tools", ()) if "functionDeclarations" in t]
     assert not calling or len(declared) == 1
-    if "cachedContent" in asked.body:
-        assert not {"systemInstruction", "tools", "toolConfig"} & asked.body.keys()
+    if "cachedContent" in call.body:
+        assert not {"systemInstruction", "tools", "toolConfig"} & call.body.keys()
 
 
 # Larger numbers are read as floats.
@@ -163,18 +163,18 @@ def test_any_value_in_any_place_is_refused_or_carried_but_never_breaks(place, va
     try:
         DIALECT.check(payload)
         DIALECT.memory_keys(payload, {})
-        asked = DIALECT.call(payload, known, Notes())
+        call = DIALECT.call(payload, known, Notes())
     except BadRequest as error:
-        told = error.param
+        outcome = error.param
     else:
-        told = orjson.dumps(asked.body)
-        DIALECT.reply(asked, payload, known)
-    assert told
+        outcome = orjson.dumps(call.body)
+        DIALECT.reply(call, payload, known)
+    assert outcome
 
 
 def test_a_payload_with_every_known_field_is_carried():
-    asked = DIALECT.call(PAYLOAD, Known(exchange_id="x", media=Everywhere()), Notes())
-    assert orjson.dumps(asked.body)
+    call = DIALECT.call(PAYLOAD, Known(exchange_id="x", media=Everywhere()), Notes())
+    assert orjson.dumps(call.body)
 
 
 def nested(depth):
@@ -189,8 +189,8 @@ def test_a_deep_value_in_any_place_is_refused_or_carried_but_never_breaks(path):
         try:
             DIALECT.check(payload)
             DIALECT.memory_keys(payload, {})
-            asked = DIALECT.call(payload, known, Notes())
+            call = DIALECT.call(payload, known, Notes())
         except BadRequest:
             continue
-        orjson.dumps(asked.body)
-        DIALECT.reply(asked, payload, known)
+        orjson.dumps(call.body)
+        DIALECT.reply(call, payload, known)

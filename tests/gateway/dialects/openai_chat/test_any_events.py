@@ -32,14 +32,14 @@ def test_any_valid_events_give_what_the_sdk_takes_streamed_and_whole(events, pay
     """Both forms say the same, and the stream keeps the order that clients rely on."""
     reply = make_reply(payload)
     chunks = run(reply, [*events, ENDING])
-    told = frames(reply.encode(chunks))
-    for one in told:
+    sent_frames = frames(reply.encode(chunks))
+    for one in sent_frames:
         ChatCompletionChunk.model_validate(known_to_the_sdk(deepcopy(one)))
     answer = reply.collect(chunks)
     parsed = ChatCompletion.model_validate(answer)
-    assert reply.collect(told) == answer
+    assert reply.collect(sent_frames) == answer
     for choice in parsed.choices:
-        of_choice = [c for one in told for c in one["choices"] if c["index"] == choice.index]
+        of_choice = [c for one in sent_frames for c in one["choices"] if c["index"] == choice.index]
         assert of_choice[0]["delta"] == {"role": "assistant", "content": ""}
         assert [c["finish_reason"] for c in of_choice if c["finish_reason"]] == [
             choice.finish_reason

@@ -19,18 +19,18 @@ from tests.gateway.dialects.openai_chat.asking import (
 NEWEST = "gemini-3.7-flash"
 
 
-def parts(made, at=-1):
-    return made[at]["parts"]
+def parts(turns_sent, at=-1):
+    return turns_sent[at]["parts"]
 
 
 def test_a_custom_call_has_its_text_as_input():
     custom = {"id": "1", "type": "custom", "custom": {"name": "c", "input": "free"}}
-    made = contents(user("Hi"), assistant(None, custom), result("1", "ok"))
-    assert parts(made, 1)[0]["functionCall"] == {"name": "c", "args": {"input": "free"}}
+    sent = contents(user("Hi"), assistant(None, custom), result("1", "ok"))
+    assert parts(sent, 1)[0]["functionCall"] == {"name": "c", "args": {"input": "free"}}
 
 
 @pytest.mark.parametrize(
-    ("told", "args"),
+    ("arguments", "args"),
     [
         ("", {}),
         (None, {}),
@@ -43,9 +43,9 @@ def test_a_custom_call_has_its_text_as_input():
         ('{"a":' * 300 + "1" + "}" * 300, {"input": '{"a":' * 300 + "1" + "}" * 300}),
     ],
 )
-def test_arguments_are_always_an_object(told, args):
-    made = contents(user("Hi"), assistant(None, call("1", "f", told)), result("1", "ok"))
-    assert parts(made, 1)[0]["functionCall"]["args"] == args
+def test_arguments_are_always_an_object(arguments, args):
+    sent = contents(user("Hi"), assistant(None, call("1", "f", arguments)), result("1", "ok"))
+    assert parts(sent, 1)[0]["functionCall"]["args"] == args
 
 
 def test_ids_are_echoed_to_models_that_give_them_and_not_to_older_ones():
@@ -62,9 +62,9 @@ def test_ids_are_echoed_to_models_that_give_them_and_not_to_older_ones():
 def test_the_native_id_that_is_remembered_counts_not_the_clients():
     memories = {turns.call_key("1"): orjson.dumps({"i": "native"})}
     messages = [user("Hi"), assistant(None, call("1", "f")), result("1", "ok")]
-    made = body(messages=messages, memories=memories)["contents"]
-    assert parts(made, 1)[0]["functionCall"]["id"] == "native"
-    assert parts(made)[0]["functionResponse"]["id"] == "native"
+    sent = body(messages=messages, memories=memories)["contents"]
+    assert parts(sent, 1)[0]["functionCall"]["id"] == "native"
+    assert parts(sent)[0]["functionResponse"]["id"] == "native"
 
 
 @pytest.mark.parametrize(
@@ -76,26 +76,26 @@ def test_the_native_id_that_is_remembered_counts_not_the_clients():
     ],
 )
 def test_a_signature_is_read_from_every_carrier_on_a_call(carrier):
-    made = contents(user("Hi"), assistant(None, carrier), result(carrier["id"], "ok"))
-    assert parts(made, 1)[0]["thoughtSignature"] == "sig"
-    assert parts(made)[0]["functionResponse"]["response"] == {"output": "ok"}
+    sent = contents(user("Hi"), assistant(None, carrier), result(carrier["id"], "ok"))
+    assert parts(sent, 1)[0]["thoughtSignature"] == "sig"
+    assert parts(sent)[0]["functionResponse"]["response"] == {"output": "ok"}
 
 
 def test_a_signature_is_read_from_reasoning_details_and_thinking_blocks():
     details = [{"type": "reasoning.encrypted", "id": "1", "data": "sig"}]
-    made = contents(user("Hi"), assistant(None, call("1", "f"), reasoning_details=details))
-    assert parts(made, 1)[0]["thoughtSignature"] == "sig"
+    sent = contents(user("Hi"), assistant(None, call("1", "f"), reasoning_details=details))
+    assert parts(sent, 1)[0]["thoughtSignature"] == "sig"
     blocks = [{"type": "thinking", "thinking": "...", "signature": "sig"}]
-    made = contents(user("Hi"), assistant("text", thinking_blocks=blocks), user("Go"))
-    assert parts(made, 1) == [{"text": "text", "thoughtSignature": "sig"}]
-    made = contents(user("Hi"), assistant(None, call("1", "f"), thinking_blocks=blocks))
-    assert parts(made, 1)[0]["thoughtSignature"] == "sig"
+    sent = contents(user("Hi"), assistant("text", thinking_blocks=blocks), user("Go"))
+    assert parts(sent, 1) == [{"text": "text", "thoughtSignature": "sig"}]
+    sent = contents(user("Hi"), assistant(None, call("1", "f"), thinking_blocks=blocks))
+    assert parts(sent, 1)[0]["thoughtSignature"] == "sig"
 
 
 def test_a_miss_sends_the_bypass_on_the_first_call_of_a_step_from_gemini_3_on():
     messages = [user("Hi"), assistant(None, call("1", "a"), call("2", "b"))]
-    made = body(model="gemini-3-flash-preview", messages=messages)["contents"]
-    signatures = [part.get("thoughtSignature") for part in parts(made, 1)]
+    sent = body(model="gemini-3-flash-preview", messages=messages)["contents"]
+    signatures = [part.get("thoughtSignature") for part in parts(sent, 1)]
     assert signatures == [BYPASS, None]
     assert "thoughtSignature" not in parts(body(messages=messages)["contents"], 1)[0]
 
@@ -106,11 +106,11 @@ def test_images_of_the_history_are_sent_back_with_their_signature():
     native = [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}, "thoughtSignature": "c2ln"}]
     text = f"![image]({url})"
     memories = dict(turns.records(native, "", [], [turns.image_key("AAAA")]))
-    made = contents(user("Draw"), assistant(text), user("Bigger"), memories=memories)
-    assert parts(made, 1) == native
+    sent = contents(user("Draw"), assistant(text), user("Bigger"), memories=memories)
+    assert parts(sent, 1) == native
     shown = assistant("", images=[{"type": "image_url", "image_url": {"url": url}}])
-    made = contents(user("Draw"), shown, user("Bigger"))
-    assert parts(made, 1)[0]["inlineData"]["data"] == "AAAA"
+    sent = contents(user("Draw"), shown, user("Bigger"))
+    assert parts(sent, 1)[0]["inlineData"]["data"] == "AAAA"
 
 
 def test_the_parts_of_a_remembered_turn_come_back_as_they_were():
@@ -121,12 +121,12 @@ def test_the_parts_of_a_remembered_turn_come_back_as_they_were():
         {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "Y2Fs"},
     ]
     shown = "Let me see.\n```python\n1\n```\n"
-    asked = turns.Origin(question="Hi")
-    memories = dict(turns.records(native, shown, [{"id": "1"}], origin=asked))
-    made = contents(
+    origin = turns.Origin(question="Hi")
+    memories = dict(turns.records(native, shown, [{"id": "1"}], origin=origin))
+    sent = contents(
         user("Hi"), assistant(shown, call("1", "f")), result("1", "ok"), memories=memories
     )
-    assert parts(made, 1) == native
+    assert parts(sent, 1) == native
 
 
 def test_a_turn_that_showed_no_text_is_remembered_with_its_call():
@@ -135,16 +135,16 @@ def test_a_turn_that_showed_no_text_is_remembered_with_its_call():
         {"toolCall": {"id": "9", "toolType": "GOOGLE_SEARCH_WEB"}, "thoughtSignature": "c2ln"},
     ]
     memories = dict(turns.records(native, "", [{"id": "1"}]))
-    made = contents(
+    sent = contents(
         user("Hi"), assistant(None, call("1", "f")), result("1", "ok"), memories=memories
     )
-    assert parts(made, 1) == native
+    assert parts(sent, 1) == native
 
 
 def test_the_reasoning_that_a_client_sends_back_does_not_go_up():
     thoughts = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "Yes"}]
-    made = contents(user("Hi"), assistant(thoughts, reasoning_content="hm"), user("Why?"))
-    assert parts(made, 1) == [{"text": "Yes"}]
+    sent = contents(user("Hi"), assistant(thoughts, reasoning_content="hm"), user("Why?"))
+    assert parts(sent, 1) == [{"text": "Yes"}]
 
 
 def test_arguments_that_are_no_text_and_nested_too_deeply_are_refused():
@@ -170,23 +170,23 @@ def test_an_image_of_the_history_that_is_no_data_is_left_out():
 def test_an_image_that_nobody_remembers_gets_the_bypass_where_images_are_signed(model, signature):
     url = "data:image/png;base64,AAAA"
     history = [user("Draw"), assistant(f"Here\n\n![image]({url})\n"), user("Bigger")]
-    made = contents(*history, model=model)
+    sent = contents(*history, model=model)
     image = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
-    assert parts(made, 1)[1] == {**image, **signature}
+    assert parts(sent, 1)[1] == {**image, **signature}
 
 
 def test_a_turn_without_text_and_ids_is_made_of_what_the_client_sent():
     """Something is remembered, but nothing that such a turn could be known by."""
-    told = assistant(None, function_call={"name": "f", "arguments": "{}"})
+    message = assistant(None, function_call={"name": "f", "arguments": "{}"})
     memories = {turns.text_key("another"): orjson.dumps({"t": [{"text": "another"}]})}
-    made, _ = ask(messages=[user("Hi"), told], memories=memories)
-    assert parts(made.body["contents"], 1) == [{"functionCall": {"name": "f", "args": {}}}]
+    call, _ = ask(messages=[user("Hi"), message], memories=memories)
+    assert parts(call.body["contents"], 1) == [{"functionCall": {"name": "f", "args": {}}}]
 
 
 def test_of_what_was_spoken_the_words_go_up():
     audio = {"id": "a", "data": "AAAA", "transcript": "It rains."}
-    made, notes = ask(messages=[user("Hi"), assistant(None, audio=audio), user("So?")])
-    assert parts(made.body["contents"], 1) == [{"text": "It rains."}]
+    call, notes = ask(messages=[user("Hi"), assistant(None, audio=audio), user("So?")])
+    assert parts(call.body["contents"], 1) == [{"text": "It rains."}]
     assert notes.adjusted == {"messages[1].audio": "transcript;reason=no_counterpart"}
 
 

@@ -18,7 +18,7 @@ def sound(data, mime="audio/L16;codec=pcm;rate=24000"):
     return {"inlineData": {"mimeType": mime, "data": b64encode(data).decode()}}
 
 
-def asked(name):
+def in_format(name):
     return {"audio": {"format": name, "voice": "Kore"}, "modalities": ["text", "audio"]}
 
 
@@ -35,39 +35,39 @@ def test_speech_becomes_a_wav_file_of_the_announced_rate():
 def test_pieces_may_end_anywhere_and_can_be_joined_before_decoding():
     cuts = [0, 1, 2, 7, 8, 100, 1001, len(PCM)]
     pieces = [PCM[a:b] for a, b in pairwise(cuts)]
-    reply = make_reply(asked("pcm16"))
+    reply = make_reply(in_format("pcm16"))
     chunks = run(reply, [*(event(sound(piece)) for piece in pieces), stop()])
-    told = [delta["audio"] for delta in deltas(chunks)]
-    assert b64decode("".join(one["data"] for one in told)) == PCM
-    assert b"".join(b64decode(one["data"]) for one in told) == PCM
+    pieces_sent = [delta["audio"] for delta in deltas(chunks)]
+    assert b64decode("".join(one["data"] for one in pieces_sent)) == PCM
+    assert b"".join(b64decode(one["data"]) for one in pieces_sent) == PCM
     # OpenAI's own client joins the texts of all deltas.
-    assert "".join(one.get("id", "") for one in told) == "audio_x1_0"
+    assert "".join(one.get("id", "") for one in pieces_sent) == "audio_x1_0"
     assert b64decode(reply.collect(chunks)["choices"][0]["message"]["audio"]["data"]) == PCM
 
 
 def test_mp3_is_mp3_and_not_wav():
     """Report 52: clients asked for mp3 and got WAV."""
-    data = b64decode(message([stop(sound(PCM * 20))], asked("mp3"))["audio"]["data"])
+    data = b64decode(message([stop(sound(PCM * 20))], in_format("mp3"))["audio"]["data"])
     assert data.startswith((b"\xff", b"ID3"))
 
 
 def test_what_was_written_is_the_transcript():
-    told = message([event("Hello ", sound(PCM)), stop("there.")])
-    assert told["audio"]["transcript"] == "Hello there."
-    assert told["content"] == "Hello there."
+    answer = message([event("Hello ", sound(PCM)), stop("there.")])
+    assert answer["audio"]["transcript"] == "Hello there."
+    assert answer["content"] == "Hello there."
 
 
 def test_a_wav_file_from_gemini_is_encoded_like_samples():
     file = wav_header(Sound(22_050, 1), len(PCM)) + PCM
-    told = message([stop(sound(file, "audio/wav"))], asked("pcm16"))
-    assert b64decode(told["audio"]["data"]) == PCM
+    answer = message([stop(sound(file, "audio/wav"))], in_format("pcm16"))
+    assert b64decode(answer["audio"]["data"]) == PCM
 
 
 def test_a_file_in_the_asked_format_is_passed_on():
-    told = message(
-        [event(sound(b"ID3ab", "audio/mpeg")), stop(sound(b"c", "audio/mpeg"))], asked("mp3")
+    answer = message(
+        [event(sound(b"ID3ab", "audio/mpeg")), stop(sound(b"c", "audio/mpeg"))], in_format("mp3")
     )
-    assert b64decode(told["audio"]["data"]) == b"ID3abc"
+    assert b64decode(answer["audio"]["data"]) == b"ID3abc"
 
 
 def test_eight_bit_wav_is_passed_on_when_wav_is_asked_for():
@@ -93,15 +93,15 @@ def test_a_file_that_cannot_be_encoded_goes_out_as_it_came():
     [sound(PCM, "audio/L16;rate=16000"), sound(b"ID3", "audio/mpeg"), sound(b"OggS", "audio/ogg")],
 )
 def test_sound_of_another_kind_is_not_taken_for_more_of_the_first(other):
-    told = message([event(sound(PCM)), stop(other)], asked("pcm16"))
-    assert b64decode(told["audio"]["data"]) == PCM
-    assert told["native_parts"] == [other]
+    answer = message([event(sound(PCM)), stop(other)], in_format("pcm16"))
+    assert b64decode(answer["audio"]["data"]) == PCM
+    assert answer["native_parts"] == [other]
 
 
 def test_a_wav_file_in_pieces_has_one_header():
     file = wav_header(Sound(24_000, 1), len(PCM)) + PCM
     pieces = [event(sound(file[:60], "audio/wav")), stop(sound(file[60:], "audio/wav"))]
-    assert b64decode(message(pieces, asked("pcm16"))["audio"]["data"]) == PCM
+    assert b64decode(message(pieces, in_format("pcm16"))["audio"]["data"]) == PCM
 
 
 @pytest.mark.parametrize(
@@ -119,11 +119,11 @@ def test_broken_sound_is_an_upstream_error(blob):
 
 
 def test_a_wav_file_of_an_unknown_kind_is_passed_on():
-    told = message([stop(sound(b"RIFF but strange", "audio/wav"))])
-    assert b64decode(told["audio"]["data"]) == b"RIFF but strange"
+    answer = message([stop(sound(b"RIFF but strange", "audio/wav"))])
+    assert b64decode(answer["audio"]["data"]) == b"RIFF but strange"
 
 
 def test_an_unknown_format_is_refused_before_anything_goes_up():
     with pytest.raises(BadRequest) as refused:
-        make_reply(asked("vorbis"))
+        make_reply(in_format("vorbis"))
     assert refused.value.param == "audio.format"

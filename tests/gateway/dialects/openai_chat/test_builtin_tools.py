@@ -41,8 +41,8 @@ def test_file_search_without_a_store_is_refused():
 
 
 def test_web_search_options_switch_the_search_on():
-    asked, notes = ask(web_search_options={"search_context_size": "high", "user_location": None})
-    assert asked.body["tools"] == [{"googleSearch": {}}]
+    call, notes = ask(web_search_options={"search_context_size": "high", "user_location": None})
+    assert call.body["tools"] == [{"googleSearch": {}}]
     assert list(notes.dropped) == ["web_search_options.search_context_size"]
 
 

@@ -11,17 +11,21 @@ def call(name="get_weather", **fields):
 def test_a_call_goes_out_whole_in_one_delta():
     [delta] = deltas(run(make_reply(), [stop(call(args={"city": "Köln"}, id="n1"))]))
     function = {"name": "get_weather", "arguments": '{"city":"Köln"}'}
-    made = {"index": 0, "id": "n1", "type": "function", "function": function}
-    assert delta == {"tool_calls": [made]}
+    tool_call = {"index": 0, "id": "n1", "type": "function", "function": function}
+    assert delta == {"tool_calls": [tool_call]}
 
 
 def test_parallel_calls_have_their_own_index_and_id():
     """Report 22: calls of one answer, in one event or several, were joined into one entry."""
     events = [event(call("a"), call("a", args={"x": 1})), event(call("b")), stop("")]
     calls = [delta["tool_calls"][0] for delta in deltas(run(make_reply(), events))]
-    assert [made["index"] for made in calls] == [0, 1, 2]
-    assert len({made["id"] for made in calls}) == 3
-    assert [orjson.loads(made["function"]["arguments"]) for made in calls] == [{}, {"x": 1}, {}]
+    assert [tool_call["index"] for tool_call in calls] == [0, 1, 2]
+    assert len({tool_call["id"] for tool_call in calls}) == 3
+    assert [orjson.loads(tool_call["function"]["arguments"]) for tool_call in calls] == [
+        {},
+        {"x": 1},
+        {},
+    ]
 
 
 def test_ids_are_unique_over_the_conversation():
@@ -29,17 +33,17 @@ def test_ids_are_unique_over_the_conversation():
     first = message([stop(call(), call())])["tool_calls"]
     history = {"messages": [{"role": "assistant", "tool_calls": first}, {"role": "user"}]}
     second = message([stop(call(), call(id=first[0]["id"]), call(id="new"))], history)["tool_calls"]
-    ids = [made["id"] for made in (*first, *second)]
+    ids = [tool_call["id"] for tool_call in (*first, *second)]
     assert len(set(ids)) == 5
     assert ids[-1] == "new"
 
 
 def test_a_made_id_that_is_taken_already_is_made_anew():
-    def made(taken):
+    def id_after(taken):
         history = [{"role": "assistant", "tool_calls": [{"id": taken}]}]
         return message([stop(call())], {"messages": history})["tool_calls"][0]["id"]
 
-    assert made(made("another")) != made("another")
+    assert id_after(id_after("another")) != id_after("another")
 
 
 def test_names_that_gemini_would_not_take_come_back_as_they_were():
@@ -49,8 +53,8 @@ def test_names_that_gemini_would_not_take_come_back_as_they_were():
 
 
 def test_a_signature_is_told_as_google_tells_it():
-    [made] = message([stop({**call(), "thoughtSignature": "c2ln"})])["tool_calls"]
-    assert made["extra_content"] == {"google": {"thought_signature": "c2ln"}}
+    [tool_call] = message([stop({**call(), "thoughtSignature": "c2ln"})])["tool_calls"]
+    assert tool_call["extra_content"] == {"google": {"thought_signature": "c2ln"}}
 
 
 @pytest.mark.parametrize(
@@ -63,8 +67,12 @@ def test_a_signature_is_told_as_google_tells_it():
 )
 def test_a_free_text_tool_is_called_with_its_text(args, text):
     payload = {"tools": [{"type": "custom", "custom": {"name": "sql"}}]}
-    [made] = message([stop(call("sql", args=args))], payload)["tool_calls"]
-    assert made == {"id": made["id"], "type": "custom", "custom": {"name": "sql", "input": text}}
+    [tool_call] = message([stop(call("sql", args=args))], payload)["tool_calls"]
+    assert tool_call == {
+        "id": tool_call["id"],
+        "type": "custom",
+        "custom": {"name": "sql", "input": text},
+    }
 
 
 def test_a_client_of_functions_gets_a_function_call():

@@ -129,7 +129,7 @@ def places(value, path=()):
             yield from places(inner, (*path, key))
 
 
-def told(path):
+def path_text(path):
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return text.removeprefix(".")
 
@@ -162,7 +162,7 @@ def wrong_values():
             right = {"integer", "number"}
         for word, wrong in VALUES.items():
             if word not in right:
-                yield pytest.param(path, wrong, id=f"{told(path)}-{word}")
+                yield pytest.param(path, wrong, id=f"{path_text(path)}-{word}")
 
 
 def refused(payload):
@@ -178,7 +178,7 @@ def test_a_payload_with_every_known_field_passes():
 @pytest.mark.parametrize(("path", "wrong"), list(wrong_values()))
 def test_each_field_with_each_wrong_json_type_is_refused_by_its_path(path, wrong):
     error = refused(with_value(path, wrong))
-    assert error.param == told(path)
+    assert error.param == path_text(path)
     assert error.status == 400
 
 

@@ -20,25 +20,25 @@ def support(text, start=0, *, indices=(0,)):
     return {"segment": segment, "groundingChunkIndices": list(indices)}
 
 
-def cited(told):
+def cited(answer):
     """Give the cited pieces of a message's content."""
-    citations = [annotation["url_citation"] for annotation in told["annotations"]]
-    return [told["content"][one["start_index"] : one["end_index"]] for one in citations]
+    citations = [annotation["url_citation"] for annotation in answer["annotations"]]
+    return [answer["content"][one["start_index"] : one["end_index"]] for one in citations]
 
 
 def test_the_first_citation_has_no_start_and_is_kept():
     """Report 45: citations that begin at 0 were lost."""
-    told = message([stop("Paris is big.", groundingMetadata=grounding(support("Paris is big.")))])
+    answer = message([stop("Paris is big.", groundingMetadata=grounding(support("Paris is big.")))])
     citation = {"start_index": 0, "end_index": 13, "url": URL, "title": "example.org"}
-    assert told["annotations"] == [{"type": "url_citation", "url_citation": citation}]
+    assert answer["annotations"] == [{"type": "url_citation", "url_citation": citation}]
 
 
 def test_byte_offsets_become_code_points():
     """Report 45: offsets behind letters of several bytes were wrong."""
     text = "Größe 🙂 漢字. Zweiter Satz."
     start = len("Größe 🙂 漢字. ".encode())
-    told = message([stop(text, groundingMetadata=grounding(support("Zweiter Satz.", start)))])
-    assert cited(told) == ["Zweiter Satz."]
+    answer = message([stop(text, groundingMetadata=grounding(support("Zweiter Satz.", start)))])
+    assert cited(answer) == ["Zweiter Satz."]
 
 
 @pytest.mark.parametrize("off", [-3, -1, 1, 40])
@@ -52,8 +52,8 @@ def test_an_offset_that_misses_its_text_is_mended(off):
 def test_of_equal_texts_the_nearest_is_meant():
     text = "same, same, same"
     for place, start in ((0, 1), (6, 7), (12, 11), (12, 500)):
-        told = message([stop(text, groundingMetadata=grounding(support("same", start)))])
-        assert told["annotations"][0]["url_citation"]["start_index"] == place
+        answer = message([stop(text, groundingMetadata=grounding(support("same", start)))])
+        assert answer["annotations"][0]["url_citation"]["start_index"] == place
 
 
 def test_inserted_code_and_images_shift_the_places():
@@ -66,8 +66,8 @@ def test_inserted_code_and_images_shift_the_places():
         support("Last.", start + 8),
         support("ü. Behind", start - 4),
     )
-    told = message([*events, stop(groundingMetadata=found)])
-    *whole, across = cited(told)
+    answer = message([*events, stop(groundingMetadata=found)])
+    *whole, across = cited(answer)
     assert whole == ["Before ü.", "Behind.", "Last."]
     assert across.startswith("ü. \n\n```python")
     assert across.endswith("Behind")
@@ -100,8 +100,8 @@ def test_metadata_told_in_pieces_and_again_are_told_as_one():
         ),
     ]
     reply = make_reply()
-    told = reply.collect(run(reply, [*events, {"usageMetadata": {"promptTokenCount": 1}}]))
-    message = told["choices"][0]["message"]
+    answer = reply.collect(run(reply, [*events, {"usageMetadata": {"promptTokenCount": 1}}]))
+    message = answer["choices"][0]["message"]
     citations = [one["url_citation"]["url"] for one in message["annotations"]]
     assert (cited(message), citations) == (
         ["Paris", "Rome", "!"],
@@ -129,8 +129,8 @@ def test_every_kind_of_source_is_cited():
         {"later": {}},
     ]
     found = grounding(support("Paris", indices=(0, 1, 2, 3, 4, 9)), chunks=chunks)
-    told = message([stop("Paris", groundingMetadata=found)])
-    citations = [one["url_citation"] for one in told["annotations"]]
+    answer = message([stop("Paris", groundingMetadata=found)])
+    citations = [one["url_citation"] for one in answer["annotations"]]
     assert [(one["url"], one["title"]) for one in citations] == [
         (URL, "example.org"),
         ("https://maps.google.com/?cid=1", "Café"),
@@ -141,8 +141,8 @@ def test_every_kind_of_source_is_cited():
 
 
 def test_sources_without_places_are_cited_for_the_whole():
-    told = message([stop("Paris", groundingMetadata=grounding())])
-    assert cited(told) == ["Paris"]
+    answer = message([stop("Paris", groundingMetadata=grounding())])
+    assert cited(answer) == ["Paris"]
     lost = grounding(support("nowhere in it"))
     assert cited(message([stop("Paris", groundingMetadata=lost)])) == ["Paris"]
 
@@ -154,13 +154,13 @@ def test_citation_metadata_is_told_once_though_a_stream_repeats_it():
         event("0123456789", citationMetadata={"citationSources": [first]}),
         stop(citationMetadata={"citations": [first, second]}),
     ]
-    told = message(events)
-    assert cited(told) == ["234", "678"]
-    assert [one["url_citation"]["title"] for one in told["annotations"]] == [
+    answer = message(events)
+    assert cited(answer) == ["234", "678"]
+    assert [one["url_citation"]["title"] for one in answer["annotations"]] == [
         "https://example.org/",
         "A book",
     ]
-    assert told["grounding"] == {"citationMetadata": {"citationSources": [first, second]}}
+    assert answer["grounding"] == {"citationMetadata": {"citationSources": [first, second]}}
 
 
 def test_a_citation_without_a_place_or_beyond_the_text_is_of_the_whole():
@@ -168,8 +168,8 @@ def test_a_citation_without_a_place_or_beyond_the_text_is_of_the_whole():
         {"uri": "https://a.org/"},
         {"startIndex": 110, "endIndex": 239, "uri": "https://b.org/"},
     ]
-    told = message([stop("short", citationMetadata={"citationSources": sources})])
-    assert cited(told) == ["short", "short"]
+    answer = message([stop("short", citationMetadata={"citationSources": sources})])
+    assert cited(answer) == ["short", "short"]
 
 
 def test_pages_that_were_read_are_cited_unless_grounding_does():
@@ -179,9 +179,9 @@ def test_pages_that_were_read_are_cited_unless_grounding_does():
         {"retrievedUrl": "https://c.org/", "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_ERROR"},
     ]
     metadata = {"urlContextMetadata": {"urlMetadata": pages}}
-    told = message([stop("Paris", groundingMetadata=grounding(support("Paris")), **metadata)])
-    assert [one["url_citation"]["url"] for one in told["annotations"]] == [URL, "https://b.org/"]
-    assert told["grounding"]["urlContextMetadata"] == {"urlMetadata": pages}
+    answer = message([stop("Paris", groundingMetadata=grounding(support("Paris")), **metadata)])
+    assert [one["url_citation"]["url"] for one in answer["annotations"]] == [URL, "https://b.org/"]
+    assert answer["grounding"]["urlContextMetadata"] == {"urlMetadata": pages}
 
 
 def supports(events):
@@ -200,7 +200,7 @@ def test_every_recorded_citation_covers_the_text_that_gemini_meant():
     for name, events in replies():
         meant = [found["segment"]["text"] for found in supports(events)]
         if meant:
-            told = cited(message(events))
-            assert set(meant) <= set(told), name
+            citations = cited(message(events))
+            assert set(meant) <= set(citations), name
             checked += len(meant)
     assert checked > 70

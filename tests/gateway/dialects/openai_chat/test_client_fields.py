@@ -52,8 +52,8 @@ PLACES = {
 
 @pytest.mark.parametrize(("field", "path"), PLACES.items())
 def test_what_gemini_names_has_the_clients_name(field, path):
-    asked, _ = ask(PAYLOAD, media=MEDIA)
-    assert client_field(PAYLOAD, MEDIA, asked, field) == path
+    call, _ = ask(PAYLOAD, media=MEDIA)
+    assert client_field(PAYLOAD, MEDIA, call, field) == path
 
 
 @pytest.mark.parametrize(
@@ -71,17 +71,17 @@ def test_what_gemini_names_has_the_clients_name(field, path):
     ],
 )
 def test_what_nobody_knows_keeps_its_name(field):
-    asked, _ = ask(PAYLOAD, media=MEDIA)
-    assert client_field(PAYLOAD, MEDIA, asked, field) == field
+    call, _ = ask(PAYLOAD, media=MEDIA)
+    assert client_field(PAYLOAD, MEDIA, call, field) == field
 
 
 def test_functions_of_old_have_their_place():
     payload = {"functions": [{"name": "f", "parameters": {"type": "object", "title": "t"}}]}
-    asked, _ = ask(payload)
+    call, _ = ask(payload)
     field = "tools[0].function_declarations[0].parameters.title"
-    assert client_field(payload, {}, asked, field) == "functions[0].parameters"
+    assert client_field(payload, {}, call, field) == "functions[0].parameters"
 
 
 def test_of_a_payload_that_is_gone_nothing_is_told():
-    asked, _ = ask(PAYLOAD, media=MEDIA)
-    assert client_field({}, {}, asked, "contents[0].parts[0].text") == "contents[0].parts[0].text"
+    call, _ = ask(PAYLOAD, media=MEDIA)
+    assert client_field({}, {}, call, "contents[0].parts[0].text") == "contents[0].parts[0].text"

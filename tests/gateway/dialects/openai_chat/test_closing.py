@@ -49,18 +49,18 @@ def test_code_that_was_never_run_is_an_abrupt_end():
 
 def test_code_at_the_end_of_a_whole_answer_is_its_end():
     """Nothing can come after it."""
-    told = whole([stop("hi", {"executableCode": {"code": "1"}})], stream=False)
-    assert told["choices"][0]["finish_reason"] == "stop"
-    assert told["choices"][0]["message"]["content"] == "hi\n\n```python\n1\n```\n"
+    answer = whole([stop("hi", {"executableCode": {"code": "1"}})], stream=False)
+    assert answer["choices"][0]["finish_reason"] == "stop"
+    assert answer["choices"][0]["message"]["content"] == "hi\n\n```python\n1\n```\n"
 
 
 def test_a_length_without_parts_is_an_empty_answer():
     """Report 16: MAX_TOKENS without parts crashed."""
-    told = {
+    empty = {
         "candidates": [{"finishReason": "MAX_TOKENS"}],
         "usageMetadata": {"promptTokenCount": 5},
     }
-    answer = whole([told])
+    answer = whole([empty])
     [choice] = answer["choices"]
     assert (choice["message"]["content"], choice["finish_reason"]) == ("", "length")
     assert answer["usage"]["prompt_tokens"] == 5
@@ -96,8 +96,8 @@ def test_feedback_that_blocks_nothing_is_nothing():
 
 def test_a_withheld_answer_keeps_its_text_and_says_why():
     ratings = [{"category": "HARM_CATEGORY_HARASSMENT", "blocked": True}]
-    told = event(finishReason="SAFETY", safetyRatings=ratings)
-    [choice] = whole([event("So far"), told])["choices"]
+    ending = event(finishReason="SAFETY", safetyRatings=ratings)
+    [choice] = whole([event("So far"), ending])["choices"]
     assert choice["message"]["content"] == "So far"
     assert choice["message"]["refusal"] == "Gemini withheld the answer: SAFETY (HARASSMENT)."
     assert choice["safety_ratings"] == ratings
@@ -145,7 +145,7 @@ def test_sound_that_goes_out_as_it_came_is_no_empty_answer():
 
 def test_a_malformed_call_is_told_with_its_text():
     """Report 26: the answer was empty and said nothing of why."""
-    told = event(finishReason="MALFORMED_FUNCTION_CALL", finishMessage="call:f(x")
-    end = last(run(make_reply(), [told]))
+    ending = event(finishReason="MALFORMED_FUNCTION_CALL", finishMessage="call:f(x")
+    end = last(run(make_reply(), [ending]))
     assert (end["finish_reason"], end["finish_message"]) == ("stop", "call:f(x")
     assert end["native_finish_reason"] == "MALFORMED_FUNCTION_CALL"

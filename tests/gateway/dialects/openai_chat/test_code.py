@@ -8,11 +8,11 @@ RESULT = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2\n"}}
 
 def test_code_and_output_are_fenced_blocks_in_order():
     """Report 46: code execution parts were dropped."""
-    told = message([event("Let me count:"), event(CODE), event(RESULT), stop("It is 2.")])
-    assert told["content"] == (
+    answer = message([event("Let me count:"), event(CODE), event(RESULT), stop("It is 2.")])
+    assert answer["content"] == (
         "Let me count:\n\n```python\nprint(2)\n```\n\n```output\n2\n```\nIt is 2."
     )
-    assert told["code_execution"] == [
+    assert answer["code_execution"] == [
         {"type": "code", "language": "python", "code": "print(2)"},
         {"type": "result", "outcome": "ok", "output": "2\n"},
     ]
@@ -28,9 +28,9 @@ def test_a_stop_between_code_and_result_ends_nothing():
 
 
 def test_several_results_of_one_code_are_all_told():
-    told = message([event(CODE, RESULT, RESULT), stop("ok")])
-    assert [item["type"] for item in told["code_execution"]] == ["code", "result", "result"]
-    assert told["content"].count("```output") == 2
+    answer = message([event(CODE, RESULT, RESULT), stop("ok")])
+    assert [item["type"] for item in answer["code_execution"]] == ["code", "result", "result"]
+    assert answer["content"].count("```output") == 2
 
 
 @pytest.mark.parametrize(
@@ -42,9 +42,9 @@ def test_several_results_of_one_code_are_all_told():
 )
 def test_failures_are_visible(outcome, heading, word):
     result = {"codeExecutionResult": {"outcome": outcome, "output": "Traceback", "id": "c1"}}
-    told = message([event(CODE), stop(result)])
-    assert told["content"].endswith(f"{heading}\n\n```output\nTraceback\n```\n")
-    assert told["code_execution"][1] == {
+    answer = message([event(CODE), stop(result)])
+    assert answer["content"].endswith(f"{heading}\n\n```output\nTraceback\n```\n")
+    assert answer["code_execution"][1] == {
         "type": "result",
         "id": "c1",
         "outcome": word,
@@ -54,8 +54,8 @@ def test_failures_are_visible(outcome, heading, word):
 
 def test_a_fence_within_the_code_does_not_end_the_block():
     code = {"executableCode": {"code": "'''\n```\n'''\n"}}
-    told = message([event("x\n", code, {"codeExecutionResult": {}}), stop("")])
-    assert told["content"] == "x\n\n````python\n'''\n```\n'''\n````\n\n```output\n```\n"
+    answer = message([event("x\n", code, {"codeExecutionResult": {}}), stop("")])
+    assert answer["content"] == "x\n\n````python\n'''\n```\n'''\n````\n\n```output\n```\n"
 
 
 def test_only_a_stream_counts_its_entries():
@@ -63,5 +63,5 @@ def test_only_a_stream_counts_its_entries():
     chunks = run(make_reply(), [event(CODE), event(RESULT), stop("2")])
     items = [item for delta in deltas(chunks) for item in delta.get("code_execution", ())]
     assert [item["index"] for item in items] == [0, 1]
-    told = message([event(CODE), event(RESULT), stop("2")])
-    assert not any("index" in item for item in told["code_execution"])
+    answer = message([event(CODE), event(RESULT), stop("2")])
+    assert not any("index" in item for item in answer["code_execution"])

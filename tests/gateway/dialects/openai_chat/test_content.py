@@ -14,8 +14,8 @@ NEWEST = "gemini-3.7-flash"
 BLOB = Blob("image/png", "AAAA")
 
 
-def parts(made, at=-1):
-    return made[at]["parts"]
+def parts(sent, at=-1):
+    return sent[at]["parts"]
 
 
 def test_media_stand_where_they_stood_with_their_settings():
@@ -30,8 +30,8 @@ def test_media_stand_where_they_stood_with_their_settings():
         (0, 1): Blob(None, uri="https://youtu.be/1"),
         (0, 2): Blob("image/png", uri="https://files/2"),
     }
-    made = body(model=NEWEST, messages=messages, media=media)["contents"][0]["parts"]
-    assert made == [
+    sent = body(model=NEWEST, messages=messages, media=media)["contents"][0]["parts"]
+    assert sent == [
         {"text": "See"},
         {
             "fileData": {"fileUri": "https://youtu.be/1"},
@@ -48,8 +48,8 @@ def test_media_stand_where_they_stood_with_their_settings():
 
 def test_an_unknown_detail_asks_for_nothing():
     image = {"type": "image_url", "image_url": {"url": "x", "detail": "auto"}}
-    made = contents(user([image]), media={(0, 0): BLOB}, model=NEWEST)
-    assert "mediaResolution" not in parts(made)[0]
+    sent = contents(user([image]), media={(0, 0): BLOB}, model=NEWEST)
+    assert "mediaResolution" not in parts(sent)[0]
 
 
 @pytest.mark.parametrize(

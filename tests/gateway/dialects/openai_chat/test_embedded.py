@@ -12,14 +12,14 @@ from tests.gateway.dialects.openai_chat.asking import ask, assistant, contents, 
 URL = "data:image/png;base64,AAAA"
 
 
-def parts(made, at=-1):
-    return made[at]["parts"]
+def parts(sent, at=-1):
+    return sent[at]["parts"]
 
 
 def test_an_image_in_the_models_own_markdown_is_sent_back_as_an_image():
     text = "Here: ![image](data:image/png;base64,AAAA) nice"
-    made = contents(user("Draw"), assistant(text), user("Bigger"))
-    assert parts(made, 1) == [
+    sent = contents(user("Draw"), assistant(text), user("Bigger"))
+    assert parts(sent, 1) == [
         {"text": "Here: "},
         {"inlineData": {"mimeType": "image/png", "data": "AAAA"}},
         {"text": " nice"},
@@ -36,8 +36,8 @@ def test_an_image_in_the_models_own_markdown_is_sent_back_as_an_image():
     ],
 )
 def test_what_only_looks_like_an_image_stays_text(text):
-    made = contents(user("Draw"), assistant(text), user("Bigger"))
-    assert "".join(part["text"] for part in parts(made, 1)) == text
+    sent = contents(user("Draw"), assistant(text), user("Bigger"))
+    assert "".join(part["text"] for part in parts(sent, 1)) == text
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,10 @@ def test_what_only_looks_like_an_image_stays_text(text):
 def test_a_text_full_of_marks_does_not_stop_the_others(unit):
     text = unit * (12_000_000 // len(unit)) + ")"
     began = time.process_time()
-    made = list(split_images(text, Marks()))
+    parts_made = list(split_images(text, Marks()))
     assert time.process_time() - began < 0.5
-    assert len([part for part in made if "inlineData" in part]) <= MOST_MARKS
-    assert made[-1]["text"].endswith(unit + ")")
+    assert len([part for part in parts_made if "inlineData" in part]) <= MOST_MARKS
+    assert parts_made[-1]["text"].endswith(unit + ")")
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from gateway.errors import BadRequest, RateLimited, UpstreamError, UpstreamOverl
 
 def test_an_error_is_told_in_openais_envelope():
     error = BadRequest("No such role.", param="messages[0].role", code="bad_role")
-    told = {"message": "No such role.", "type": "invalid_request_error"}
-    assert render(error) == {"error": {**told, "param": "messages[0].role", "code": "bad_role"}}
+    fields = {"message": "No such role.", "type": "invalid_request_error"}
+    assert render(error) == {"error": {**fields, "param": "messages[0].role", "code": "bad_role"}}
     assert encode_error(error) == b"data: " + orjson.dumps(render(error)) + b"\n\n"
     assert (DIALECT.render(error), DIALECT.encode_error(error)) == (
         render(error),

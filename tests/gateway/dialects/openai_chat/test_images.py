@@ -8,22 +8,22 @@ def image(data="AAAA", mime="image/png", **fields):
 
 
 def test_an_image_is_markdown_that_any_client_shows():
-    told = message([event("A cat:", image()), stop("Done.")])
-    assert told["content"] == "A cat:\n\n![image](data:image/png;base64,AAAA)\nDone."
+    answer = message([event("A cat:", image()), stop("Done.")])
+    assert answer["content"] == "A cat:\n\n![image](data:image/png;base64,AAAA)\nDone."
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "setting",
     [
         {"payload": {"google": {"image_output": "images"}}},
         {"payload": {"extra_body": {"google": {"imageOutput": "images"}}}},
         {"image_output": "images"},
     ],
 )
-def test_images_come_beside_the_content_when_asked_for(asked):
-    told = message([event("A cat:", image()), stop(image("BBBB", "image/jpeg"))], **asked)
-    assert told["content"] == "A cat:"
-    assert told["images"] == [
+def test_images_come_beside_the_content_when_asked_for(setting):
+    answer = message([event("A cat:", image()), stop(image("BBBB", "image/jpeg"))], **setting)
+    assert answer["content"] == "A cat:"
+    assert answer["images"] == [
         {"type": "image_url", "index": 0, "image_url": {"url": "data:image/png;base64,AAAA"}},
         {"type": "image_url", "index": 1, "image_url": {"url": "data:image/jpeg;base64,BBBB"}},
     ]
@@ -31,10 +31,10 @@ def test_images_come_beside_the_content_when_asked_for(asked):
 
 def test_drafts_are_hidden_behind_the_image():
     """Report 43: drafts that the model drew while thinking were taken for results."""
-    told = message(
+    answer = message(
         [event(image("DDDD", thought=True)), event(image("EEEE", thought=True)), stop(image())]
     )
-    assert told["content"] == "![image](data:image/png;base64,AAAA)\n"
+    assert answer["content"] == "![image](data:image/png;base64,AAAA)\n"
 
 
 def test_the_last_draft_is_the_image_when_there_is_no_other():

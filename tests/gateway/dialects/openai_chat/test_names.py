@@ -8,15 +8,15 @@ from tests.gateway.dialects.openai_chat.asking import ask, function
 
 @pytest.mark.parametrize("name", ["a b", "1st", "汉字", "x" * 65, "a/b", ""])
 def test_names_that_gemini_refuses_are_made_valid_and_can_be_restored(name):
-    made = wire_name(name)
-    assert wire_name(made) == made
+    valid = wire_name(name)
+    assert wire_name(valid) == valid
     if name:
-        asked, _ = ask(tools=[function(name)])
-        assert asked.names == {made: name}
+        call, _ = ask(tools=[function(name)])
+        assert call.names == {valid: name}
 
 
 def test_a_repaired_name_is_the_same_in_choice_and_history():
-    asked, _ = ask(
+    call, _ = ask(
         tools=[function("a b")],
         tool_choice={"type": "function", "function": {"name": "a b"}},
         messages=[
@@ -26,7 +26,7 @@ def test_a_repaired_name_is_the_same_in_choice_and_history():
         ],
     )
     name = wire_name("a b")
-    made = asked.body
-    assert made["toolConfig"]["functionCallingConfig"]["allowedFunctionNames"] == [name]
-    assert made["contents"][1]["parts"][0]["functionCall"]["name"] == name
-    assert made["contents"][2]["parts"][0]["functionResponse"]["name"] == name
+    sent = call.body
+    assert sent["toolConfig"]["functionCallingConfig"]["allowedFunctionNames"] == [name]
+    assert sent["contents"][1]["parts"][0]["functionCall"]["name"] == name
+    assert sent["contents"][2]["parts"][0]["functionResponse"]["name"] == name

@@ -10,7 +10,7 @@ def config(**fields):
 
 
 @pytest.mark.parametrize(
-    ("google", "made"),
+    ("google", "sent"),
     [
         ({"top_k": 3}, {"topK": 3}),
         ({"topK": 3, "candidateCount": None}, {"topK": 3}),
@@ -48,16 +48,16 @@ def config(**fields):
         ),
     ],
 )
-def test_native_fields_arrive_in_both_spellings_and_from_both_places(google, made):
+def test_native_fields_arrive_in_both_spellings_and_from_both_places(google, sent):
     """gemini-balance#143."""
-    assert config(google=google) == made
-    assert config(extra_body={"google": google}) == made
+    assert config(google=google) == sent
+    assert config(extra_body={"google": google}) == sent
 
 
 def test_what_is_unknown_among_native_fields_is_dropped_and_noted():
     google = {"labels": {"a": "b"}, "image_config": {"person_generation": "x"}, "x_y": 1}
-    asked, notes = ask(model="gemini-2.5-flash-image", google=google)
-    assert "imageConfig" not in asked.body["generationConfig"]
+    call, notes = ask(model="gemini-2.5-flash-image", google=google)
+    assert "imageConfig" not in call.body["generationConfig"]
     assert set(notes.dropped) == {
         "google.labels",
         "google.image_config.person_generation",

@@ -6,15 +6,15 @@ NEW = "gemini-3.5-flash"
 
 
 def test_older_models_drop_built_in_tools_beside_functions_and_name_them():
-    asked, notes = ask(tools=[function(), function("googleSearch")])
-    assert asked.body["tools"] == [{"functionDeclarations": [{"name": "f"}]}]
+    call, notes = ask(tools=[function(), function("googleSearch")])
+    assert call.body["tools"] == [{"functionDeclarations": [{"name": "f"}]}]
     assert list(notes.dropped) == ["tools.googleSearch"]
 
 
 def test_newer_models_take_both_with_validated_calls():
-    made = body(model=NEW, tools=[function(), function("googleSearch")])
-    assert made["tools"] == [{"functionDeclarations": [{"name": "f"}]}, {"googleSearch": {}}]
-    assert made["toolConfig"] == {
+    sent = body(model=NEW, tools=[function(), function("googleSearch")])
+    assert sent["tools"] == [{"functionDeclarations": [{"name": "f"}]}, {"googleSearch": {}}]
+    assert sent["toolConfig"] == {
         "functionCallingConfig": {"mode": "VALIDATED"},
         "includeServerSideToolInvocations": True,
     }
@@ -25,15 +25,15 @@ def test_native_tools_and_the_place_of_the_user_come_through_google():
         "tools": [{"google_maps": {"enable_widget": True}}],
         "retrieval_config": {"lat_lng": {"latitude": 1.5, "longitude": 2}},
     }
-    made = body(google=google)
-    assert made["tools"] == [{"googleMaps": {"enableWidget": True}}]
-    assert made["toolConfig"] == {"retrievalConfig": {"latLng": {"latitude": 1.5, "longitude": 2}}}
+    sent = body(google=google)
+    assert sent["tools"] == [{"googleMaps": {"enableWidget": True}}]
+    assert sent["toolConfig"] == {"retrievalConfig": {"latLng": {"latitude": 1.5, "longitude": 2}}}
 
 
 def test_what_google_asks_its_tools_is_shown_where_the_client_wants_it():
     google = {"tool_config": {"include_server_side_tool_invocations": True}}
-    made = body(model="gemini-3.5-flash", tools=[{"google_search": {}}], google=google)
-    assert made["toolConfig"] == {"includeServerSideToolInvocations": True}
+    sent = body(model="gemini-3.5-flash", tools=[{"google_search": {}}], google=google)
+    assert sent["toolConfig"] == {"includeServerSideToolInvocations": True}
     call, notes = ask(tools=[{"google_search": {}}], google=google)
     assert "toolConfig" not in call.body
     assert "google.include_server_side_tool_invocations" in notes.adjusted
@@ -41,6 +41,6 @@ def test_what_google_asks_its_tools_is_shown_where_the_client_wants_it():
 
 def test_a_place_of_the_user_needs_a_tool_that_asks_for_it():
     google = {"retrieval_config": {"language_code": "de"}}
-    asked, notes = ask(google=google)
-    assert "toolConfig" not in asked.body
+    call, notes = ask(google=google)
+    assert "toolConfig" not in call.body
     assert list(notes.dropped) == ["google.retrieval_config"]

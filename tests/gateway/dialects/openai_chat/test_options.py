@@ -19,7 +19,7 @@ def refused(**fields):
 
 
 @pytest.mark.parametrize(
-    ("fields", "made"),
+    ("fields", "sent"),
     [
         ({"temperature": 0}, {"temperature": 0}),
         ({"top_p": 0.5, "top_k": 40.0}, {"topP": 0.5, "topK": 40}),
@@ -50,8 +50,8 @@ def refused(**fields):
         ({"temperature": None, "stop": None}, {}),
     ],
 )
-def test_every_field_of_the_answer(fields, made):
-    assert config(**fields) == made
+def test_every_field_of_the_answer(fields, sent):
+    assert config(**fields) == sent
 
 
 @pytest.mark.parametrize(
@@ -115,44 +115,44 @@ def test_what_cannot_be_is_refused_by_its_path(fields, param):
 
 
 def test_only_the_first_five_stop_texts_are_taken_which_is_noted():
-    asked, notes = ask(stop=list("abcdef"))
-    assert asked.body["generationConfig"]["stopSequences"] == list("abcde")
+    call, notes = ask(stop=list("abcdef"))
+    assert call.body["generationConfig"]["stopSequences"] == list("abcde")
     assert "stop" in notes.adjusted
 
 
 def test_a_seed_beyond_32_bits_is_folded_which_is_noted():
-    asked, notes = ask(seed=2**40)
-    assert 0 <= asked.body["generationConfig"]["seed"] < 2**31
+    call, notes = ask(seed=2**40)
+    assert 0 <= call.body["generationConfig"]["seed"] < 2**31
     assert "seed" in notes.adjusted
 
 
 def test_models_without_sampling_do_not_get_it():
-    asked, notes = ask(model=NEWEST, temperature=1, top_p=1, top_k=3)
-    assert "generationConfig" not in asked.body
+    call, notes = ask(model=NEWEST, temperature=1, top_p=1, top_k=3)
+    assert "generationConfig" not in call.body
     assert notes.adjusted["temperature"] == "dropped;reason=model"
 
 
 def test_models_with_one_candidate_are_called_as_often_as_needed():
-    asked, notes = ask(model=NEWEST, n=3)
-    assert (asked.copies, notes.adjusted) == (3, {})
-    assert "generationConfig" not in asked.body
+    call, notes = ask(model=NEWEST, n=3)
+    assert (call.copies, notes.adjusted) == (3, {})
+    assert "generationConfig" not in call.body
 
 
 def test_json_beside_tools_is_emulated_on_models_that_refuse_it():
     form = {"type": "json_schema", "json_schema": {"schema": OBJECT}}
-    asked, notes = ask(response_format=form, tools=[function()])
-    assert "generationConfig" not in asked.body
-    assert '"properties"' in asked.body["systemInstruction"]["parts"][-1]["text"]
+    call, notes = ask(response_format=form, tools=[function()])
+    assert "generationConfig" not in call.body
+    assert '"properties"' in call.body["systemInstruction"]["parts"][-1]["text"]
     assert notes.adjusted == {"response_format": "emulated;reason=model"}
     assert "responseJsonSchema" in config(model=NEWEST, response_format=form, tools=[function()])
 
 
 def test_a_forced_call_leaves_no_room_for_json():
     form = {"type": "json_object"}
-    asked, notes = ask(
+    call, notes = ask(
         model=NEWEST, response_format=form, tools=[function()], tool_choice="required"
     )
-    assert "generationConfig" not in asked.body
+    assert "generationConfig" not in call.body
     assert notes.adjusted == {"response_format": "dropped;reason=tool_choice"}
 
 
@@ -160,9 +160,9 @@ def test_safety_is_off_unless_asked_for():
     settings = body()["safetySettings"]
     assert {one["threshold"] for one in settings} == {"OFF"}
     assert len(settings) == 4
-    told = [{"category": "harassment", "threshold": "block_none"}, {"category": "JAILBREAK"}]
-    made = body(google={"safety_settings": told}, safety={"HATE_SPEECH": "BLOCK_ONLY_HIGH"})
-    by_name = {one["category"]: one["threshold"] for one in made["safetySettings"]}
+    requested = [{"category": "harassment", "threshold": "block_none"}, {"category": "JAILBREAK"}]
+    sent = body(google={"safety_settings": requested}, safety={"HATE_SPEECH": "BLOCK_ONLY_HIGH"})
+    by_name = {one["category"]: one["threshold"] for one in sent["safetySettings"]}
     assert by_name["HARM_CATEGORY_HARASSMENT"] == "BLOCK_NONE"
     assert by_name["HARM_CATEGORY_HATE_SPEECH"] == "BLOCK_ONLY_HIGH"
     assert by_name["HARM_CATEGORY_DANGEROUS_CONTENT"] == "OFF"
@@ -183,8 +183,8 @@ def test_a_native_schema_of_a_wrong_type_is_refused():
 
 
 def test_a_media_resolution_that_is_asked_for_counts_before_the_details_of_parts():
-    asked = config(google={"media_resolution": None, "top_k": 1})
-    assert asked == {"topK": 1}
+    sent = config(google={"media_resolution": None, "top_k": 1})
+    assert sent == {"topK": 1}
 
 
 def test_an_unknown_tier_is_refused():
@@ -192,29 +192,29 @@ def test_an_unknown_tier_is_refused():
 
 
 def test_configured_safety_counts_alone_too():
-    made = body(safety={"HATE_SPEECH": "BLOCK_ONLY_HIGH"})["safetySettings"]
-    thresholds = {one["category"]: one["threshold"] for one in made}
+    sent = body(safety={"HATE_SPEECH": "BLOCK_ONLY_HIGH"})["safetySettings"]
+    thresholds = {one["category"]: one["threshold"] for one in sent}
     assert thresholds.pop("HARM_CATEGORY_HATE_SPEECH") == "BLOCK_ONLY_HIGH"
     assert set(thresholds.values()) == {"OFF"}
 
 
 def test_openais_tier_and_image_settings_are_not_overruled_without_a_word():
     google = {"service_tier": "flex", "image_config": {"aspect_ratio": "2:3"}}
-    asked, notes = ask(
+    call, notes = ask(
         model="gemini-3-pro-image",
         service_tier="priority",
         image_config={"aspect_ratio": "1:1"},
         google=google,
     )
-    assert asked.body["serviceTier"] == "priority"
-    assert asked.body["generationConfig"]["imageConfig"] == {"aspectRatio": "2:3"}
+    assert call.body["serviceTier"] == "priority"
+    assert call.body["generationConfig"]["imageConfig"] == {"aspectRatio": "2:3"}
     assert sorted(notes.dropped) == ["google.service_tier", "image_config"]
 
 
 def test_a_native_schema_is_read_as_deep_as_schemas_are():
     schema = {"any_of": [True, {"type": "STRING"}]}
-    asked = config(google={"response_schema": schema})
-    assert asked["responseJsonSchema"] == {"anyOf": [{}, {"type": "string"}]}
+    sent = config(google={"response_schema": schema})
+    assert sent["responseJsonSchema"] == {"anyOf": [{}, {"type": "string"}]}
     deep = {"type": "STRING"}
     for _ in range(100):
         deep = {"type": "ARRAY", "items": deep}
@@ -222,27 +222,27 @@ def test_a_native_schema_is_read_as_deep_as_schemas_are():
 
 
 @pytest.mark.parametrize(
-    ("schema", "told"),
+    ("schema", "description"),
     [
         ({"type": "object"}, "In French"),
         ({"type": "object", "description": "A"}, "In French\nA"),
     ],
 )
-def test_what_is_said_of_the_answers_form_goes_before_its_schemas_own_words(schema, told):
+def test_what_is_said_of_the_answers_form_goes_before_its_schemas_own_words(schema, description):
     form = {"name": "a", "description": "In French", "schema": schema}
-    made = body(response_format={"type": "json_schema", "json_schema": form})
-    assert made["generationConfig"]["responseJsonSchema"]["description"] == told
+    sent = body(response_format={"type": "json_schema", "json_schema": form})
+    assert sent["generationConfig"]["responseJsonSchema"]["description"] == description
 
 
 def test_what_is_said_of_a_form_without_a_schema_is_named():
     form = {"name": "a", "description": "In French", "schema": {}, "x": 1}
     _, notes = ask(response_format={"type": "json_schema", "json_schema": form})
-    told = ["response_format.json_schema.description", "response_format.json_schema.x"]
-    assert list(notes.dropped) == told
+    names = ["response_format.json_schema.description", "response_format.json_schema.x"]
+    assert list(notes.dropped) == names
 
 
 def test_geminis_own_settings_of_its_discovery_document_arrive():
     config = {"language_codes": ["en"]}
     google = {"audio_transcription_config": config, "response_modalities": ["TEXT", "VIDEO"]}
-    made = body(model="gemini-omni-1.1-flash", google=google)["generationConfig"]
-    assert made == {"audioTranscriptionConfig": config, "responseModalities": ["TEXT", "VIDEO"]}
+    sent = body(model="gemini-omni-1.1-flash", google=google)["generationConfig"]
+    assert sent == {"audioTranscriptionConfig": config, "responseModalities": ["TEXT", "VIDEO"]}

@@ -17,12 +17,12 @@ def voice(name):
 
 
 @pytest.mark.parametrize(
-    ("told", "native"),
+    ("name", "native"),
     [("alloy", "Kore"), ("puck", "Puck"), ({"id": "Zephyr"}, "Zephyr"), ("Brandnew", "Brandnew")],
 )
-def test_voices_go_by_openais_names_and_geminis(told, native):
-    made = config(model=TTS, modalities=["text", "audio"], audio={"voice": told, "format": "mp3"})
-    assert made == {"responseModalities": ["AUDIO"], "speechConfig": voice(native)}
+def test_voices_go_by_openais_names_and_geminis(name, native):
+    sent = config(model=TTS, modalities=["text", "audio"], audio={"voice": name, "format": "mp3"})
+    assert sent == {"responseModalities": ["AUDIO"], "speechConfig": voice(native)}
 
 
 def test_a_model_of_speech_speaks_without_being_told_so():
@@ -38,8 +38,8 @@ def speakers(count):
 
 def test_two_speakers_have_their_own_voices():
     speech = {"multi_speaker_voice_config": {"speaker_voice_configs": speakers(2)}}
-    made = config(model=TTS, google={"speech_config": speech})["speechConfig"]
-    assert made["multiSpeakerVoiceConfig"]["speakerVoiceConfigs"][1] == {
+    sent = config(model=TTS, google={"speech_config": speech})["speechConfig"]
+    assert sent["multiSpeakerVoiceConfig"]["speakerVoiceConfigs"][1] == {
         "speaker": "S1",
         **voice("Charon"),
     }
@@ -53,13 +53,13 @@ def test_three_speakers_are_refused():
 
 
 def test_a_model_of_text_does_not_speak_which_is_noted():
-    asked, notes = ask(modalities=["text", "audio"], google={"speech_config": voice("Puck")})
-    assert "generationConfig" not in asked.body
+    call, notes = ask(modalities=["text", "audio"], google={"speech_config": voice("Puck")})
+    assert "generationConfig" not in call.body
     assert set(notes.adjusted) == {"modalities", "google.speech_config"}
 
 
 @pytest.mark.parametrize(
-    ("fields", "made"),
+    ("fields", "sent"),
     [
         ({}, ["TEXT", "IMAGE"]),
         ({"modalities": ["image"]}, ["IMAGE"]),
@@ -67,26 +67,26 @@ def test_a_model_of_text_does_not_speak_which_is_noted():
         ({"modalities": ["text"]}, ["TEXT"]),
     ],
 )
-def test_a_model_of_images_gives_what_is_asked(fields, made):
-    assert config(model=IMAGE, **fields).get("responseModalities") == made
+def test_a_model_of_images_gives_what_is_asked(fields, sent):
+    assert config(model=IMAGE, **fields).get("responseModalities") == sent
 
 
 def test_the_shape_of_images_and_what_the_model_refuses_of_it():
-    asked, notes = ask(model=IMAGE, image_config={"aspect_ratio": "16:9", "image_size": "2k"})
-    assert asked.body["generationConfig"]["imageConfig"] == {"aspectRatio": "16:9"}
+    call, notes = ask(model=IMAGE, image_config={"aspect_ratio": "16:9", "image_size": "2k"})
+    assert call.body["generationConfig"]["imageConfig"] == {"aspectRatio": "16:9"}
     assert notes.adjusted == {"image_config.image_size": "dropped;reason=model"}
-    made = config(model="gemini-3-pro-image", google={"imageConfig": {"imageSize": "2k"}})
-    assert made["imageConfig"] == {"imageSize": "2K"}
+    sent = config(model="gemini-3-pro-image", google={"imageConfig": {"imageSize": "2k"}})
+    assert sent["imageConfig"] == {"imageSize": "2K"}
 
 
 def test_image_settings_do_not_go_to_a_model_of_text():
-    asked, notes = ask(image_config={"aspect_ratio": "1:1"})
-    assert "generationConfig" not in asked.body
+    call, notes = ask(image_config={"aspect_ratio": "1:1"})
+    assert "generationConfig" not in call.body
     assert list(notes.adjusted) == ["image_config"]
 
 
 def test_a_model_of_speech_takes_neither_instruction_nor_tools():
-    asked, notes = ask(
+    call, notes = ask(
         model=TTS,
         messages=[
             {"role": "system", "content": "Cheerfully."},
@@ -94,7 +94,7 @@ def test_a_model_of_speech_takes_neither_instruction_nor_tools():
         ],
         tools=[{"type": "function", "function": {"name": "f"}}, {"googleSearch": {}}],
     )
-    assert asked.body.keys() == {"contents", "generationConfig", "safetySettings"}
-    assert asked.body["contents"][0]["parts"][0] == {"text": "Cheerfully."}
+    assert call.body.keys() == {"contents", "generationConfig", "safetySettings"}
+    assert call.body["contents"][0]["parts"][0] == {"text": "Cheerfully."}
     assert {"tools", "system"} <= notes.adjusted.keys()
     assert list(notes.dropped) == ["tools.googleSearch"]

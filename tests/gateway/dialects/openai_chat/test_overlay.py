@@ -9,8 +9,8 @@ from tests.gateway.dialects.openai_chat.asking import ask
 
 def test_fields_that_native_ones_overrule_are_named():
     google = {"temperature": 1, "candidate_count": 2, "stop_sequences": ["z"], "seed": 1}
-    asked, notes = ask(temperature=0.2, n=3, stop=["a"], seed=2, google=google)
-    assert asked.body["generationConfig"] == {
+    call, notes = ask(temperature=0.2, n=3, stop=["a"], seed=2, google=google)
+    assert call.body["generationConfig"] == {
         "temperature": 1,
         "candidateCount": 2,
         "stopSequences": ["z"],
@@ -27,8 +27,8 @@ def test_equal_native_fields_overrule_nothing():
 @pytest.mark.parametrize("name", ["response_json_schema", "response_schema"])
 def test_a_form_of_the_answer_that_a_native_schema_overrules_is_named(name):
     form = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
-    asked, notes = ask(response_format=form, google={name: {"type": "string"}})
-    assert asked.body["generationConfig"]["responseJsonSchema"] == {"type": "string"}
+    call, notes = ask(response_format=form, google={name: {"type": "string"}})
+    assert call.body["generationConfig"]["responseJsonSchema"] == {"type": "string"}
     assert list(notes.dropped) == ["response_format"]
 
 

@@ -20,7 +20,7 @@ END = {"functionCall": {}}
 
 def arguments(*parts):
     calls = message([*map(event, parts), stop()])["tool_calls"]
-    return [orjson.loads(made["function"]["arguments"]) for made in calls]
+    return [orjson.loads(tool_call["function"]["arguments"]) for tool_call in calls]
 
 
 def test_pieces_become_one_whole_call():
@@ -39,9 +39,9 @@ def test_pieces_become_one_whole_call():
     assert arguments(*parts) == [{"dish": "lasagna", "steps": steps, "hot": True, "sauce": None}]
 
 
-@pytest.mark.parametrize("told", [None, "NULL_VALUE"])
-def test_null_is_null_whatever_tells_it(told):
-    assert arguments(begin(), piece("$.a", nullValue=told), END) == [{"a": None}]
+@pytest.mark.parametrize("null", [None, "NULL_VALUE"])
+def test_null_is_null_whatever_tells_it(null):
+    assert arguments(begin(), piece("$.a", nullValue=null), END) == [{"a": None}]
 
 
 def test_a_piece_without_a_value_ends_a_string():
@@ -50,8 +50,8 @@ def test_a_piece_without_a_value_ends_a_string():
 
 def test_a_signature_may_come_with_any_piece():
     signed = {**piece("$.a", numberValue=1), "thoughtSignature": "c2ln"}
-    [made] = message([event(begin()), event(signed), event(END), stop()])["tool_calls"]
-    assert made["extra_content"] == {"google": {"thought_signature": "c2ln"}}
+    [answer] = message([event(begin()), event(signed), event(END), stop()])["tool_calls"]
+    assert answer["extra_content"] == {"google": {"thought_signature": "c2ln"}}
 
 
 def test_nothing_goes_out_before_the_last_piece():

@@ -55,6 +55,6 @@ def test_only_a_stream_counts_native_parts():
     """OpenAI's own client joins lists by index."""
     parts = [{"partOfTomorrow": {"a": 1}}, {"toolResponse": {"id": "a"}}]
     chunks = run(make_reply(), [event(parts[0]), stop(parts[1])])
-    told = [delta["native_parts"] for delta in deltas(chunks)]
-    assert told == [[{**parts[0], "index": 0}], [{**parts[1], "index": 1}]]
+    native_parts = [delta["native_parts"] for delta in deltas(chunks)]
+    assert native_parts == [[{**parts[0], "index": 0}], [{**parts[1], "index": 1}]]
     assert message([stop(*parts)])["native_parts"] == parts

@@ -29,18 +29,18 @@ KINDS = {
 
 def camelled(part: dict[str, Any]) -> dict[str, Any]:
     """Give a recorded part in camelCase, without what is unset or says nothing."""
-    made = {camel(key): value for key, value in part.items()}
-    for kind in KINDS & made.keys():
-        made[kind] = {camel(k): v for k, v in made[kind].items() if v is not None}
-    call = made.get("functionCall")
+    camel_part = {camel(key): value for key, value in part.items()}
+    for kind in KINDS & camel_part.keys():
+        camel_part[kind] = {camel(k): v for k, v in camel_part[kind].items() if v is not None}
+    call = camel_part.get("functionCall")
     if call is not None:
         call["args"] = call.get("args") or {}
-    response = made.get("functionResponse")
+    response = camel_part.get("functionResponse")
     if response is not None:
         response["parts"] = [camelled(one) for one in response.get("parts") or ()]
         if not response["parts"]:
             del response["parts"]
-    return {k: v for k, v in made.items() if v is not None and (k, v) != ("thought", False)}
+    return {k: v for k, v in camel_part.items() if v is not None and (k, v) != ("thought", False)}
 
 
 class Reversed:
@@ -185,7 +185,7 @@ def settled(contents: list[dict[str, Any]]) -> list[dict[str, Any]]:
     - A response holds bytes; files by address follow in a turn of their own. (Vertex AI takes
       them within, the discovery document of the Gemini API does not.)
     """
-    made: list[dict[str, Any]] = []
+    result: list[dict[str, Any]] = []
     for content in contents:
         parts: list[dict[str, Any]] = []
         for part in content["parts"]:
@@ -198,11 +198,11 @@ def settled(contents: list[dict[str, Any]]) -> list[dict[str, Any]]:
             elif kept not in ({"text": " "}, {"text": ""}) and "fileData" not in kept:
                 parts.append(kept)
         responding = bool(parts) and all("functionResponse" in part for part in parts)
-        if responding and made and made[-1]["responding"]:
-            made[-1]["parts"] += parts
+        if responding and result and result[-1]["responding"]:
+            result[-1]["parts"] += parts
         elif parts:
-            made.append({"role": content["role"], "parts": parts, "responding": responding})
-    return made
+            result.append({"role": content["role"], "parts": parts, "responding": responding})
+    return result
 
 
 def differences(reversed_: Reversed, body: dict[str, Any]) -> list[str]:
@@ -243,23 +243,23 @@ def _normal(schema: Any) -> Any:
         return schema
     if "$ref" in schema:
         return {"$ref": schema["$ref"]}
-    made = {
+    normal = {
         key: {name: _normal(one) for name, one in value.items()}
         if key in ("properties", "$defs")
         else _normal(value)
         for key, value in schema.items()
         if key not in ("$schema", "nullable", "example") and (key, value) != ("required", [])
     }
-    if isinstance(made.get("type"), int):
-        del made["type"]
-        if "properties" in made:
-            made["type"] = "object"
-    if schema.get("nullable") is True and "enum" in made:
-        told = {key: made.pop(key) for key in ("title", "description") if key in made}
-        return {**told, "anyOf": [made, {"type": "null"}]}
+    if isinstance(normal.get("type"), int):
+        del normal["type"]
+        if "properties" in normal:
+            normal["type"] = "object"
+    if schema.get("nullable") is True and "enum" in normal:
+        annotations = {key: normal.pop(key) for key in ("title", "description") if key in normal}
+        return {**annotations, "anyOf": [normal, {"type": "null"}]}
     if schema.get("nullable") is True:
-        made["type"] = [made["type"], "null"]
-    return made
+        normal["type"] = [normal["type"], "null"]
+    return normal
 
 
 @pytest.mark.skipif(not RECORDINGS.is_dir(), reason="the shared recordings are not here")

@@ -57,8 +57,8 @@ def test_every_candidate_is_a_choice_with_its_own_role_and_end():
     reply = make_reply()
     chunks = run(reply, [both, stop("A", index=0), event("B", index=1, finishReason="MAX_TOKENS")])
     answer = reply.collect(chunks)
-    told = [(one["message"]["content"], one["finish_reason"]) for one in answer["choices"]]
-    assert told == [("aA", "stop"), ("bB", "length")]
+    ends = [(one["message"]["content"], one["finish_reason"]) for one in answer["choices"]]
+    assert ends == [("aA", "stop"), ("bB", "length")]
     assert deltas(chunks, 1) == [{"content": "b"}, {"content": "B"}]
 
 
@@ -134,15 +134,15 @@ def test_an_answer_without_counts_has_no_usage():
 def test_all_frames_have_the_same_facts_and_are_what_the_sdk_takes(payload):
     reply = make_reply(payload)
     counts = {"usageMetadata": {"promptTokenCount": 1}}
-    told = frames(reply.encode(run(reply, [event("a\u2028"), stop(CALL) | counts])))
+    sent_frames = frames(reply.encode(run(reply, [event("a\u2028"), stop(CALL) | counts])))
     facts = ("id", "object", "created", "model", "system_fingerprint")
-    assert len({tuple(one[fact] for fact in facts) for one in told}) == 1
-    assert told[0]["id"] == "chatcmpl-x1"
-    assert told[0]["created"] == 1_700_000_000
-    assert told[0]["model"] == "gemini-2.5-flash"
-    assert all(ChatCompletionChunk.model_validate(one, strict=True) for one in told)
-    assert [one.get("usage", "absent") for one in told[:-1]] == (
-        [None] * (len(told) - 1) if payload else ["absent"] * (len(told) - 1)
+    assert len({tuple(one[fact] for fact in facts) for one in sent_frames}) == 1
+    assert sent_frames[0]["id"] == "chatcmpl-x1"
+    assert sent_frames[0]["created"] == 1_700_000_000
+    assert sent_frames[0]["model"] == "gemini-2.5-flash"
+    assert all(ChatCompletionChunk.model_validate(one, strict=True) for one in sent_frames)
+    assert [one.get("usage", "absent") for one in sent_frames[:-1]] == (
+        [None] * (len(sent_frames) - 1) if payload else ["absent"] * (len(sent_frames) - 1)
     )
 
 
@@ -315,8 +315,8 @@ def test_whatever_upstream_sends_nothing_but_our_own_errors_come_out(value):
             reply.encode(reply.feed(one))
         except GatewayError:
             continue
-    told = (reply.usage, reply.finish_reason, reply.memories())
-    assert len(told) == 3
+    state = (reply.usage, reply.finish_reason, reply.memories())
+    assert len(state) == 3
     with suppress(GatewayError):
         orjson.dumps(reply.collect(reply.finish()))
 
@@ -401,21 +401,21 @@ def check_recorded(events, chunks, answer):
 
 
 def check_choice(parts, choice):
-    told = choice["message"]
+    answer = choice["message"]
     text = "".join(part["text"] for part in parts if part.get("text") and not part.get("thought"))
     thoughts = "".join(part["text"] for part in parts if part.get("text") and part.get("thought"))
     inserted = any({"executableCode", "inlineData"} & part.keys() for part in parts)
     if not inserted:
-        assert (told["content"] or "") == text
-    assert told.get("reasoning_content", "") == thoughts
+        assert (answer["content"] or "") == text
+    assert answer.get("reasoning_content", "") == thoughts
     names = [p["functionCall"]["name"] for p in parts if p.get("functionCall", {}).get("name")]
-    assert [call["function"]["name"] for call in told.get("tool_calls", ())] == names
-    assert len({call["id"] for call in told.get("tool_calls", ())}) == len(names)
+    assert [call["function"]["name"] for call in answer.get("tool_calls", ())] == names
+    assert len({call["id"] for call in answer.get("tool_calls", ())}) == len(names)
     code = [part for part in parts if {"executableCode", "codeExecutionResult"} & part.keys()]
-    assert len(told.get("code_execution", ())) == len(code)
-    for annotation in told.get("annotations", ()):
+    assert len(answer.get("code_execution", ())) == len(code)
+    for annotation in answer.get("annotations", ()):
         place = annotation["url_citation"]
-        assert 0 <= place["start_index"] <= place["end_index"] <= len(told["content"])
+        assert 0 <= place["start_index"] <= place["end_index"] <= len(answer["content"])
 
 
 def check_usage(events, answer):

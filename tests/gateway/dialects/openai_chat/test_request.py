@@ -80,17 +80,17 @@ def test_the_seven_examples_of_the_original_document(model, content, tools, blob
     payload = {"messages": [user(content)], "model": model, "stream": True}
     if tools:
         payload["tools"] = tools
-    asked, notes = ask(payload, media={(0, 1): blob} if blob else {})
-    body = dict(asked.body)
+    call, notes = ask(payload, media={(0, 1): blob} if blob else {})
+    body = dict(call.body)
     assert body.pop("contents") == [{"role": "user", "parts": parts}]
     assert {one["threshold"] for one in body.pop("safetySettings")} == {"OFF"}
     assert body == more
-    assert (asked.model, asked.stream, asked.copies) == (model, True, 1)
+    assert (call.model, call.stream, call.copies) == (model, True, 1)
     assert (notes.adjusted, notes.dropped) == ({}, {})
 
 
 def test_fields_without_counterpart_never_go_up_and_are_named():
-    asked, notes = ask(
+    call, notes = ask(
         user="u",
         metadata={"a": 1},
         store=True,
@@ -99,7 +99,7 @@ def test_fields_without_counterpart_never_go_up_and_are_named():
         telepathy=False,
         extra_body={"top_k": 1, "google": {}},
     )
-    assert asked.body.keys() == {"contents", "safetySettings"}
+    assert call.body.keys() == {"contents", "safetySettings"}
     assert set(notes.dropped) == {
         "user",
         "metadata",
@@ -117,51 +117,51 @@ def test_values_that_ask_for_nothing_are_not_named():
 
 def test_top_k_and_penalties_are_no_errors():
     """openhanako#394: other layers answer 400 to each of these."""
-    asked, _ = ask(store=True, top_k=3, frequency_penalty=1, reasoning={"effort": "low"})
-    assert asked.body["generationConfig"]["topK"] == 3
+    call, _ = ask(store=True, top_k=3, frequency_penalty=1, reasoning={"effort": "low"})
+    assert call.body["generationConfig"]["topK"] == 3
 
 
 def test_cached_content_brings_its_own_instruction_and_tools():
-    asked, notes = ask(
+    call, notes = ask(
         messages=[{"role": "system", "content": "s"}, user("Hi")],
         tools=[function("f", OBJECT)],
         tool_choice="auto",
         google={"cached_content": "cachedContents/1"},
     )
-    assert asked.body.keys() == {"contents", "safetySettings", "cachedContent"}
+    assert call.body.keys() == {"contents", "safetySettings", "cachedContent"}
     assert set(notes.adjusted) == {"system", "tools", "tool_choice"}
 
 
 def test_what_is_asked_for_in_words_goes_with_cached_content():
     """Gemini refuses an instruction beside it."""
-    asked, notes = ask(
+    call, notes = ask(
         model="gemma-3-27b-it",
         response_format={"type": "json_object"},
         google={"cached_content": "cachedContents/1"},
     )
-    assert "systemInstruction" not in asked.body
-    words, question = asked.body["contents"][0]["parts"]
+    assert "systemInstruction" not in call.body
+    words, question = call.body["contents"][0]["parts"]
     assert "JSON" in words["text"]
     assert question == {"text": "Hi"}
     assert notes.adjusted == {"response_format": "emulated;reason=model"}
 
 
 def test_native_fields_at_the_top_count_before_those_in_extra_body():
-    asked, _ = ask(google={"topK": 1}, extra_body={"google": {"top_k": 2, "seed": 3}})
-    assert asked.body["generationConfig"] == {"topK": 1, "seed": 3}
+    call, _ = ask(google={"topK": 1}, extra_body={"google": {"top_k": 2, "seed": 3}})
+    assert call.body["generationConfig"] == {"topK": 1, "seed": 3}
 
 
 def test_an_alias_goes_up_and_its_own_abilities_count():
     payload = {"model": "fast-thinking", "messages": [user("Hi")]}
     known = Known(exchange_id="x", model="gemini-2.5-flash")
-    asked = DIALECT.call(payload, known, Notes())
-    assert asked.model == "gemini-2.5-flash"
-    assert asked.body["generationConfig"]["thinkingConfig"]["thinkingBudget"] == -1
+    call = DIALECT.call(payload, known, Notes())
+    assert call.model == "gemini-2.5-flash"
+    assert call.body["generationConfig"]["thinkingConfig"]["thinkingBudget"] == -1
 
 
 def test_what_was_learned_of_a_model_holds_from_the_first_attempt_on():
-    asked, notes = ask(presence_penalty=1, refusals=frozenset({"penalties", "unheard_of"}))
-    assert "generationConfig" not in asked.body
+    call, notes = ask(presence_penalty=1, refusals=frozenset({"penalties", "unheard_of"}))
+    assert "generationConfig" not in call.body
     assert notes.adjusted == {"presence_penalty": "dropped;reason=model"}
 
 
@@ -216,47 +216,47 @@ def test_media_among_instructions_are_dropped_and_noted():
     ],
 )
 def test_json_beside_maps_goes_up_in_the_form_that_maps_takes(asked_for, text):
-    asked, notes = ask(
+    call, notes = ask(
         model="gemini-3.5-flash", tools=[{"google_maps": {}}], response_format=asked_for
     )
-    assert asked.body["generationConfig"] == {"responseFormat": {"text": text}}
+    assert call.body["generationConfig"] == {"responseFormat": {"text": text}}
     assert notes.adjusted == {}
 
 
 def test_json_beside_maps_is_asked_for_in_words_where_tools_forbid_it():
-    asked, notes = ask(
+    call, notes = ask(
         model="gemini-2.5-flash",
         tools=[{"google_maps": {}}],
         response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": OBJECT}},
     )
-    assert "generationConfig" not in asked.body
-    assert '"properties"' in asked.body["systemInstruction"]["parts"][0]["text"]
+    assert "generationConfig" not in call.body
+    assert '"properties"' in call.body["systemInstruction"]["parts"][0]["text"]
     assert list(notes.adjusted) == ["response_format"]
 
 
 def test_another_form_than_json_stays_as_it_is_beside_maps():
-    asked, _ = ask(
+    call, _ = ask(
         model="gemini-3.5-flash",
         tools=[{"google_maps": {}}],
         google={"response_mime_type": "text/x.enum"},
     )
-    assert asked.body["generationConfig"] == {"responseMimeType": "text/x.enum"}
+    assert call.body["generationConfig"] == {"responseMimeType": "text/x.enum"}
 
 
 def test_a_forced_call_beside_maps_has_no_form():
-    asked, notes = ask(
+    call, notes = ask(
         model="gemini-3.5-flash",
         tools=[{"google_maps": {}}, function("f", OBJECT)],
         tool_choice="required",
         response_format={"type": "json_object"},
     )
-    assert "generationConfig" not in asked.body
+    assert "generationConfig" not in call.body
     assert list(notes.adjusted) == ["response_format"]
 
 
 def test_cached_content_is_asked_for_nothing_that_goes_into_its_instruction():
     google = {"cached_content": "cachedContents/1"}
-    asked, notes = ask(tools=[function("f")], parallel_tool_calls=False, google=google)
-    assert set(asked.body) == {"contents", "cachedContent", "safetySettings"}
+    call, notes = ask(tools=[function("f")], parallel_tool_calls=False, google=google)
+    assert set(call.body) == {"contents", "cachedContent", "safetySettings"}
     assert notes.adjusted == {"tools": "dropped;reason=cached_content"}
     assert list(notes.dropped) == ["parallel_tool_calls"]

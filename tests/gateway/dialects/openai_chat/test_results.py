@@ -17,12 +17,12 @@ IMAGE = [{"type": "image_url", "image_url": {"url": "x"}}]
 BLOB = Blob("image/png", "AAAA")
 
 
-def parts(made, at=-1):
-    return made[at]["parts"]
+def parts(sent, at=-1):
+    return sent[at]["parts"]
 
 
 @pytest.mark.parametrize(
-    ("told", "response"),
+    ("text", "response"),
     [
         ('{"a": 1}', {"a": 1}),
         ("[1, 2]", {"output": "[1, 2]"}),
@@ -35,10 +35,10 @@ def parts(made, at=-1):
         ('{"a":' * 200 + "1" + "}" * 200, {"output": '{"a":' * 200 + "1" + "}" * 200}),
     ],
 )
-def test_a_result_of_any_text_is_an_object(told, response):
+def test_a_result_of_any_text_is_an_object(text, response):
     """Also one with a `$ref`, which Gemini would take for a reference (hermes#100441)."""
-    made = contents(user("Hi"), assistant(None, call("1", "f")), result("1", told))
-    assert parts(made)[0]["functionResponse"]["response"] == response
+    sent = contents(user("Hi"), assistant(None, call("1", "f")), result("1", text))
+    assert parts(sent)[0]["functionResponse"]["response"] == response
 
 
 def test_an_image_in_a_result_goes_within_it_on_models_that_take_it():
@@ -55,16 +55,16 @@ def test_an_image_in_a_result_goes_within_it_on_models_that_take_it():
 def test_what_gemini_refuses_within_a_result_follows_it(mime):
     messages = [user("Hi"), assistant(None, call("1", "f")), result("1", IMAGE * 2)]
     media = {(2, 0): Blob(mime, "AAAA"), (2, 1): BLOB}
-    made = ask(model=NEWEST, messages=messages, media=media)[0].body["contents"]
-    within = parts(made, -2)[0]["functionResponse"]["parts"]
+    sent = ask(model=NEWEST, messages=messages, media=media)[0].body["contents"]
+    within = parts(sent, -2)[0]["functionResponse"]["parts"]
     assert within == [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}}]
-    assert parts(made) == [{"inlineData": {"mimeType": mime, "data": "AAAA"}}]
+    assert parts(sent) == [{"inlineData": {"mimeType": mime, "data": "AAAA"}}]
 
 
 def test_an_image_in_a_result_keeps_the_resolution_that_was_asked_for():
     image = [{"type": "image_url", "image_url": {"url": "x", "detail": "high"}}]
     messages = [user("Hi"), assistant(None, call("1", "f")), result("1", image)]
-    made = ask(model=NEWEST, messages=messages, media={(2, 0): BLOB})[0].body["contents"]
-    assert "parts" not in parts(made, -2)[0]["functionResponse"]
-    [shown] = parts(made)
+    sent = ask(model=NEWEST, messages=messages, media={(2, 0): BLOB})[0].body["contents"]
+    assert "parts" not in parts(sent, -2)[0]["functionResponse"]
+    [shown] = parts(sent)
     assert shown["mediaResolution"] == {"level": "MEDIA_RESOLUTION_HIGH"}

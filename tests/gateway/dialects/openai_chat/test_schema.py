@@ -12,7 +12,7 @@ def normal(schema):
 
 
 @pytest.mark.parametrize(
-    ("given", "made"),
+    ("given", "expected"),
     [
         ({"properties": {"a": True}}, {"properties": {"a": {}}, "type": "object"}),
         ({"type": "array"}, {"type": "array", "items": {"type": "string"}}),
@@ -56,8 +56,8 @@ def normal(schema):
         ),
     ],
 )
-def test_a_schema_says_the_same_in_accepted_words(given, made):
-    assert normal(given) == (given if made is None else made)
+def test_a_schema_says_the_same_in_accepted_words(given, expected):
+    assert normal(given) == (given if expected is None else expected)
 
 
 def test_an_alternative_that_nothing_meets_goes_and_nothing_is_lost():
@@ -95,9 +95,9 @@ def test_what_stands_beside_a_reference_is_told_where_it_stands():
         "properties": {"a": {"$ref": "#/$defs/A", "minLength": 3, "description": "Of a."}},
         "$defs": {"A": {"type": "string", "minLength": 1, "description": "An A."}},
     }
-    made, lost = normalise(given, "p", Steps())
+    normalised, lost = normalise(given, "p", Steps())
     assert lost == []
-    assert made["properties"]["a"] == {
+    assert normalised["properties"]["a"] == {
         "type": "string",
         "minLength": 3,
         "description": "Of a.\nAn A.",

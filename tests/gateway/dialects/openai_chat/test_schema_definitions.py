@@ -19,10 +19,10 @@ def test_definitions_and_recursion_are_kept():
 
 def test_what_stands_beside_a_reference_within_its_own_target_becomes_a_definition():
     node = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node", "title": "T"}}}
-    made, lost = normalise({"$ref": "#/$defs/Node", "$defs": {"Node": node}}, "p", Steps())
+    normalised, lost = normalise({"$ref": "#/$defs/Node", "$defs": {"Node": node}}, "p", Steps())
     assert lost == []
     titled = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node_1"}}, "title": "T"}
-    assert made["$defs"] == {
+    assert normalised["$defs"] == {
         "Node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node_1"}}},
         "Node_1": titled,
     }
@@ -33,18 +33,18 @@ def test_names_of_definitions_are_plain_and_pointers_are_decoded():
         "properties": {"a": {"$ref": "#/$defs/b~1c%20d"}},
         "$defs": {"b/c d": {"type": "string"}},
     }
-    made = normal(given)
-    assert made["properties"]["a"] == {"$ref": "#/$defs/b_1c_20d"}
-    assert made["$defs"] == {"b_1c_20d": {"type": "string"}}
+    normalised = normal(given)
+    assert normalised["properties"]["a"] == {"$ref": "#/$defs/b_1c_20d"}
+    assert normalised["$defs"] == {"b_1c_20d": {"type": "string"}}
 
 
 def test_a_large_target_that_is_referred_to_often_is_told_once_for_each_use():
     large = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(200)}}
     uses = {f"u{n}": {"$ref": "#/$defs/L", "description": "d"} for n in range(30)}
-    made, lost = normalise({"properties": uses, "$defs": {"L": large}}, "p", Steps())
+    normalised, lost = normalise({"properties": uses, "$defs": {"L": large}}, "p", Steps())
     assert lost == []
-    assert made["properties"]["u0"]["description"] == "d"
-    assert made["properties"]["u29"].keys() == {"$ref"}
+    assert normalised["properties"]["u0"]["description"] == "d"
+    assert normalised["properties"]["u29"].keys() == {"$ref"}
 
 
 def test_a_reference_into_the_schema_becomes_a_definition():
@@ -60,14 +60,14 @@ def test_a_reference_into_the_schema_becomes_a_definition():
         },
         "$defs": {"a": {"type": "integer"}},
     }
-    made = normal(given)
-    assert made["$defs"] == {
+    normalised = normal(given)
+    assert normalised["$defs"] == {
         "a": {"type": "string"},
         "a_1": {"type": "integer"},
         "0": {"type": "null"},
     }
-    assert made["properties"]["c"] == {"$ref": "#/$defs/a_1"}
-    assert made["properties"]["f"] == {"$ref": "#"}
+    assert normalised["properties"]["c"] == {"$ref": "#/$defs/a_1"}
+    assert normalised["properties"]["f"] == {"$ref": "#"}
 
 
 def test_definitions_that_nothing_refers_to_any_more_go():

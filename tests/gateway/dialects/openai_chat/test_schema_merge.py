@@ -12,7 +12,7 @@ A, B = {"type": "string"}, {"type": "integer"}
 
 
 @pytest.mark.parametrize(
-    ("all_of", "made"),
+    ("all_of", "merged"),
     [
         (
             [{"minimum": 3}, {"minimum": 5}, {"maximum": 9}, {"maximum": 8}],
@@ -63,8 +63,8 @@ A, B = {"type": "string"}, {"type": "integer"}
         ),
     ],
 )
-def test_one_schema_demands_what_several_do(all_of, made):
-    assert normalise({"allOf": all_of}, "p", Steps()) == (made, [])
+def test_one_schema_demands_what_several_do(all_of, merged):
+    assert normalise({"allOf": all_of}, "p", Steps()) == (merged, [])
 
 
 @pytest.mark.parametrize(
@@ -151,15 +151,15 @@ LEAVES = st.sampled_from([{"type": "integer", "minimum": 1}, {"maxLength": 1}, {
 @given(SCHEMAS, LEAVES, st.lists(VALUES, min_size=1, max_size=8))
 def test_what_the_outcome_allows_was_allowed_or_a_loss_is_named(schema, leaf, values):
     schema = {**schema, "$defs": {"D": leaf}}
-    made, lost = normalise(schema, "p", Steps())
-    before, after = Draft202012Validator(schema), Draft202012Validator(made)
+    normalised, lost = normalise(schema, "p", Steps())
+    before, after = Draft202012Validator(schema), Draft202012Validator(normalised)
     for value in values:
         if not lost and after.is_valid(value):
-            assert before.is_valid(value), (schema, made)
+            assert before.is_valid(value), (schema, normalised)
 
 
 @settings(max_examples=200, deadline=None)
 @given(SCHEMAS)
 def test_no_schema_fails_and_a_second_pass_changes_nothing_more(schema):
-    made, _ = normalise({**schema, "$defs": {"D": {"type": "integer"}}}, "p", Steps())
-    assert normalise(made, "p", Steps())[0] == made
+    normalised, _ = normalise({**schema, "$defs": {"D": {"type": "integer"}}}, "p", Steps())
+    assert normalise(normalised, "p", Steps())[0] == normalised

@@ -37,10 +37,10 @@ def referring(reference):
 
 @pytest.mark.parametrize("reference", ["#A", "http://x/y#A", "http://x/y#/$defs/A", "#/$defs/A"])
 def test_references_by_anchor_and_by_the_schemas_own_name(reference):
-    made, _ = normalise(referring(reference), "p", Steps())
-    (definition,) = made["$defs"].items()
+    normalised, _ = normalise(referring(reference), "p", Steps())
+    (definition,) = normalised["$defs"].items()
     assert definition[1] == {"type": "string"}
-    assert made["properties"]["a"] == {"$ref": f"#/$defs/{definition[0]}"}
+    assert normalised["properties"]["a"] == {"$ref": f"#/$defs/{definition[0]}"}
 
 
 @pytest.mark.parametrize("reference", ["#B", "http://x/z#A", "A", "http://x/yA"])

@@ -7,7 +7,7 @@ from gateway.dialects.openai_chat.schema_steps import Steps
 
 
 @pytest.mark.parametrize(
-    ("given", "made"),
+    ("given", "expected"),
     [
         ({"const": [1.0, {"a": 2.0}], "enum": [[1, {"a": 2}], 3]}, {"enum": [[1, {"a": 2}]]}),
         ({"type": "string", "required": False}, {"type": "string"}),
@@ -47,5 +47,5 @@ from gateway.dialects.openai_chat.schema_steps import Steps
         ),
     ],
 )
-def test_older_and_other_words_say_exactly_the_same(given, made):
-    assert normalise(given, "p", Steps()) == (made, [])
+def test_older_and_other_words_say_exactly_the_same(given, expected):
+    assert normalise(given, "p", Steps()) == (expected, [])

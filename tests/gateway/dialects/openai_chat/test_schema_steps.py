@@ -94,8 +94,8 @@ def test_as_many_plain_tools_as_gemini_takes_are_not_too_many_steps():
         "properties": {f"p{n}": {"type": "string", "description": "d" * 60} for n in range(10)},
         "required": ["p0", "p1"],
     }
-    asked, notes = ask(tools=[function(f"f{n}", plain) for n in range(512)])
-    assert asked.body["tools"][0]["functionDeclarations"][511]["parametersJsonSchema"] == plain
+    call, notes = ask(tools=[function(f"f{n}", plain) for n in range(512)])
+    assert call.body["tools"][0]["functionDeclarations"][511]["parametersJsonSchema"] == plain
     assert notes.adjusted == {}
 
 

@@ -10,8 +10,8 @@ THREE, PRO3, NEWEST = "gemini-3-flash-preview", "gemini-3-pro-preview", "gemini-
 
 
 def thinking(**fields):
-    asked, notes = ask(**fields)
-    return (asked.body.get("generationConfig") or {}).get("thinkingConfig"), notes.adjusted
+    call, notes = ask(**fields)
+    return (call.body.get("generationConfig") or {}).get("thinkingConfig"), notes.adjusted
 
 
 def budget(tokens, shown=True):
@@ -23,7 +23,7 @@ def level(word, shown=True):
 
 
 @pytest.mark.parametrize(
-    ("model", "asked", "made"),
+    ("model", "fields", "expected"),
     [
         (FLASH, {}, None),
         (FLASH, {"reasoning_effort": "none"}, budget(0, shown=False)),
@@ -78,12 +78,12 @@ def level(word, shown=True):
         (FLASH + "-thinking", {"reasoning_effort": "low"}, budget(1024)),
     ],
 )
-def test_every_way_of_asking(model, asked, made):
-    assert thinking(model=model, **asked) == (made, {})
+def test_every_way_of_asking(model, fields, expected):
+    assert thinking(model=model, **fields) == (expected, {})
 
 
 @pytest.mark.parametrize(
-    ("model", "asked", "made", "note"),
+    ("model", "fields", "expected", "note"),
     [
         (PRO, {"reasoning_effort": "none"}, budget(128, shown=False), "reasoning_effort"),
         (PRO + "-nothinking", {}, {"thinkingBudget": 128}, "model"),
@@ -107,10 +107,10 @@ def test_every_way_of_asking(model, asked, made):
         ("gemini-2.0-flash-thinking", {}, None, "model"),
     ],
 )
-def test_what_the_model_cannot_do_is_clamped_and_noted(model, asked, made, note):
+def test_what_the_model_cannot_do_is_clamped_and_noted(model, fields, expected, note):
     """Budget 0 is invalid and an unknown MINIMAL are not the client's problem."""
-    config, adjusted = thinking(model=model, **asked)
-    assert config == made
+    config, adjusted = thinking(model=model, **fields)
+    assert config == expected
     assert list(adjusted) == [note]
 
 

@@ -41,14 +41,14 @@ NEW = "gemini-3.5-flash"
     ],
 )
 def test_every_form_of_choice(choice, config):
-    made = body(tools=[function()], tool_choice=choice)
-    assert made["toolConfig"]["functionCallingConfig"] == config
+    sent = body(tools=[function()], tool_choice=choice)
+    assert sent["toolConfig"]["functionCallingConfig"] == config
 
 
 @pytest.mark.parametrize("odd", [[], {}, "auto", "allowed_tools", 1])
 def test_a_function_call_chooses_by_its_name_whatever_stands_beside_it(odd):
-    asked, notes = ask(functions=[{"name": "f"}], function_call={"name": "f", "type": odd})
-    config = asked.body["toolConfig"]["functionCallingConfig"]
+    call, notes = ask(functions=[{"name": "f"}], function_call={"name": "f", "type": odd})
+    config = call.body["toolConfig"]["functionCallingConfig"]
     assert config == {"mode": "ANY", "allowedFunctionNames": ["f"]}
     assert list(notes.dropped) == ["function_call.type"]
 
@@ -73,9 +73,9 @@ def test_a_choice_among_many_takes_no_time_to_speak_of():
     names = [{"name": "f"}, {"name": "web_search"}]
     choice = {"type": "allowed_tools", "tools": [name for name in names for _ in range(10_000)]}
     began = time.process_time()
-    made = body(tools=[function()], tool_choice=choice)
+    sent = body(tools=[function()], tool_choice=choice)
     assert time.process_time() - began < 0.5
-    assert made["toolConfig"]["functionCallingConfig"]["allowedFunctionNames"][0] == "f"
+    assert sent["toolConfig"]["functionCallingConfig"]["allowedFunctionNames"][0] == "f"
 
 
 def test_a_choice_without_functions_is_not_sent():
@@ -83,19 +83,19 @@ def test_a_choice_without_functions_is_not_sent():
 
 
 def test_a_built_in_tool_cannot_be_demanded_which_is_noted():
-    asked, notes = ask(tools=[{"type": "web_search"}], tool_choice={"type": "web_search"})
-    assert asked.body["tools"] == [{"googleSearch": {}}]
+    call, notes = ask(tools=[{"type": "web_search"}], tool_choice={"type": "web_search"})
+    assert call.body["tools"] == [{"googleSearch": {}}]
     assert notes.adjusted == {"tool_choice": "auto;reason=builtin"}
 
 
 def test_no_tools_at_all_means_no_built_in_ones_either():
-    made = body(model=NEW, tools=[function(), {"googleSearch": {}}], tool_choice="none")
-    assert made["tools"] == [{"functionDeclarations": [{"name": "f"}]}]
-    assert made["toolConfig"] == {"functionCallingConfig": {"mode": "NONE"}}
+    sent = body(model=NEW, tools=[function(), {"googleSearch": {}}], tool_choice="none")
+    assert sent["tools"] == [{"functionDeclarations": [{"name": "f"}]}]
+    assert sent["toolConfig"] == {"functionCallingConfig": {"mode": "NONE"}}
 
 
 @pytest.mark.parametrize(
-    ("config", "made"),
+    ("config", "sent"),
     [
         ({"mode": "any"}, {"mode": "ANY"}),
         ({"mode": "NONE", "allowed_function_names": ["f"]}, {"mode": "NONE"}),
@@ -106,19 +106,19 @@ def test_no_tools_at_all_means_no_built_in_ones_either():
         ),
     ],
 )
-def test_geminis_own_tool_choice_is_taken_in_both_spellings(config, made):
+def test_geminis_own_tool_choice_is_taken_in_both_spellings(config, sent):
     tools = [function("f"), function("f g")]
     for google in (
         {"tool_config": {"function_calling_config": config}},
         {"functionCallingConfig": config},
     ):
-        assert body(tools=tools, google=google)["toolConfig"] == {"functionCallingConfig": made}
+        assert body(tools=tools, google=google)["toolConfig"] == {"functionCallingConfig": sent}
 
 
 def test_tool_choice_comes_before_geminis_own():
     google = {"functionCallingConfig": {"mode": "ANY"}}
-    made = body(tools=[function("f")], google=google, tool_choice="none")
-    assert made["toolConfig"] == {"functionCallingConfig": {"mode": "NONE"}}
+    sent = body(tools=[function("f")], google=google, tool_choice="none")
+    assert sent["toolConfig"] == {"functionCallingConfig": {"mode": "NONE"}}
 
 
 def test_geminis_own_tool_choice_names_functions_that_are_there():
@@ -129,7 +129,7 @@ def test_geminis_own_tool_choice_names_functions_that_are_there():
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "note"),
     [
         ({"tool_choice": "required"}, "tool_choice=auto;reason=no_functions"),
         (
@@ -142,6 +142,6 @@ def test_geminis_own_tool_choice_names_functions_that_are_there():
         ),
     ],
 )
-def test_a_demand_of_a_function_where_there_is_none_is_named(fields, told):
+def test_a_demand_of_a_function_where_there_is_none_is_named(fields, note):
     _, notes = ask(**fields)
-    assert [f"{name}={change}" for name, change in notes.adjusted.items()] == [told]
+    assert [f"{name}={change}" for name, change in notes.adjusted.items()] == [note]

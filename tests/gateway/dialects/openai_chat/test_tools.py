@@ -7,17 +7,17 @@ from tests.gateway.dialects.openai_chat.asking import OBJECT, ask, body, functio
 
 
 def test_legacy_functions_count_where_there_are_no_tools():
-    made = body(functions=[{"name": "f"}], function_call={"name": "f"})
-    assert made["tools"] == [{"functionDeclarations": [{"name": "f"}]}]
-    assert made["toolConfig"]["functionCallingConfig"] == {
+    sent = body(functions=[{"name": "f"}], function_call={"name": "f"})
+    assert sent["tools"] == [{"functionDeclarations": [{"name": "f"}]}]
+    assert sent["toolConfig"]["functionCallingConfig"] == {
         "mode": "ANY",
         "allowedFunctionNames": ["f"],
     }
 
 
 def test_a_function_with_parameters_stays_a_function_under_any_name():
-    made = body(tools=[function("googleSearch", OBJECT)])
-    assert made["tools"][0]["functionDeclarations"][0]["name"] == "googleSearch"
+    sent = body(tools=[function("googleSearch", OBJECT)])
+    assert sent["tools"][0]["functionDeclarations"][0]["name"] == "googleSearch"
 
 
 @pytest.mark.parametrize("name", ["file_search", "computer_use", "computerUse"])
@@ -26,8 +26,8 @@ def test_a_name_that_says_too_little_for_a_built_in_tool_is_a_function(name):
 
 
 def test_legacy_functions_have_the_same_names_of_built_in_tools():
-    made = body(functions=[{"name": "codeExecution"}])
-    assert made["tools"] == [{"codeExecution": {}}]
+    sent = body(functions=[{"name": "codeExecution"}])
+    assert sent["tools"] == [{"codeExecution": {}}]
 
 
 @pytest.mark.parametrize("tools", [5, [5]])
@@ -38,20 +38,20 @@ def test_native_tools_of_a_wrong_type_are_refused(tools):
 
 
 def test_unknown_and_repeated_tools_are_dropped_and_noted():
-    asked, notes = ask(tools=[function(), {"type": "mcp"}, function()])
-    assert asked.body["tools"] == [{"functionDeclarations": [{"name": "f"}]}]
+    call, notes = ask(tools=[function(), {"type": "mcp"}, function()])
+    assert call.body["tools"] == [{"functionDeclarations": [{"name": "f"}]}]
     assert list(notes.dropped) == ["tools[1]", "tools[2].function"]
 
 
 def test_one_call_at_a_time_is_asked_for_in_words():
-    asked, notes = ask(tools=[function()], parallel_tool_calls=False)
-    assert "one function at a time" in asked.body["systemInstruction"]["parts"][-1]["text"]
+    call, notes = ask(tools=[function()], parallel_tool_calls=False)
+    assert "one function at a time" in call.body["systemInstruction"]["parts"][-1]["text"]
     assert "parallel_tool_calls" in notes.adjusted
 
 
 def test_of_two_lists_of_functions_and_two_choices_the_newer_count():
     fields = {"functions": [{"name": "g"}], "function_call": "none", "tool_choice": "required"}
-    asked, notes = ask(tools=[function("f")], **fields)
-    assert asked.body["tools"] == [{"functionDeclarations": [{"name": "f"}]}]
-    assert asked.body["toolConfig"] == {"functionCallingConfig": {"mode": "ANY"}}
+    call, notes = ask(tools=[function("f")], **fields)
+    assert call.body["tools"] == [{"functionDeclarations": [{"name": "f"}]}]
+    assert call.body["toolConfig"] == {"functionCallingConfig": {"mode": "ANY"}}
     assert list(notes.dropped) == ["functions", "function_call"]

@@ -77,7 +77,7 @@ def test_what_asks_for_nothing_is_not_named(fields):
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "names"),
     [
         ({}, ["tools[0].function.strict"]),
         ({"tool_choice": "auto"}, ["tools[0].function.strict"]),
@@ -85,9 +85,9 @@ def test_what_asks_for_nothing_is_not_named(fields):
         ({"google": {"function_calling_config": {"mode": "VALIDATED"}}}, []),
     ],
 )
-def test_strict_is_named_where_gemini_is_not_held_to_the_schema(fields, told):
+def test_strict_is_named_where_gemini_is_not_held_to_the_schema(fields, names):
     tools = [
         {"type": "function", "function": {**FUNCTION, "name": name, "strict": True}}
         for name in ("f", "g")
     ]
-    assert dropped(tools=tools, **fields) == told
+    assert dropped(tools=tools, **fields) == names

@@ -85,8 +85,8 @@ def test_the_details_tell_of_cache_thoughts_and_modalities():
 
 def test_the_tier_is_told_in_openais_words():
     words = {"standard": "default", "FLEX": "flex", "priority": "priority"}
-    for told, word in words.items():
-        assert service_tier(count({"serviceTier": told})) == {"service_tier": word}
+    for tier, word in words.items():
+        assert service_tier(count({"serviceTier": tier})) == {"service_tier": word}
     for strange in ("new", "", None, ["flex"]):
         assert service_tier(count({"serviceTier": strange})) == {}
     assert service_tier(count({})) == {}

@@ -41,8 +41,8 @@ def test_an_alias_is_named_in_every_text():
 @pytest.mark.parametrize("around", [lambda google: google, lambda google: {"google": google}])
 def test_geminis_own_fields_go_up_in_either_spelling(key, around):
     google = {key: "retrieval_query", "title": "T", "colour": 1}
-    told = around(google)
-    fields = {"extra_body": told} if "google" in told else {"google": told}
+    settings = around(google)
+    fields = {"extra_body": settings} if "google" in settings else {"google": settings}
     _, call, notes = ask(**fields)
     [text] = call.body["requests"]
     assert (text["taskType"], text["title"]) == ("RETRIEVAL_QUERY", "T")
@@ -70,7 +70,7 @@ def test_what_has_no_counterpart_is_named():
 
 
 @pytest.mark.parametrize(
-    ("fields", "param", "told"),
+    ("fields", "param", "message"),
     [
         ({"input": None}, "input", "missing"),
         ({"input": 5}, "input", "array of strings"),
@@ -92,11 +92,11 @@ def test_what_has_no_counterpart_is_named():
         ({"google": {"task_type": "SLEEPING"}}, "google.taskType", "CLUSTERING"),
     ],
 )
-def test_what_cannot_be_carried_out_is_refused_by_its_place(fields, param, told):
+def test_what_cannot_be_carried_out_is_refused_by_its_place(fields, param, message):
     with pytest.raises(BadRequest) as refused:
         ask(**fields)
     assert refused.value.param == param
-    assert told in refused.value.message
+    assert message in refused.value.message
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from tests.discovery import SCHEMA, validate
 FLASH, NEW = "gemini-2.5-flash", "gemini-3.5-flash"
 
 
-def asked(question, model=FLASH, *, parts=(), **fields):
+def checked(question, model=FLASH, *, parts=(), **fields):
     contents = [{"role": "user", "parts": [*parts, {"text": question}]}]
     table = MODELS[model]
     return Request(generate({"contents": contents, **fields}, table), table)
@@ -16,8 +16,8 @@ def asked(question, model=FLASH, *, parts=(), **fields):
 
 def events(question, model=FLASH, **fields):
     """Give the streamed answer; see that it fits the schema and that its counts add up."""
-    got = list(stream(asked(question, model, **fields)))
-    for event in [*got, whole(asked(question, model, **fields))]:
+    got = list(stream(checked(question, model, **fields)))
+    for event in [*got, whole(checked(question, model, **fields))]:
         usage = event["usageMetadata"]
         names = ("prompt", "candidates", "thoughts", "toolUsePrompt")
         assert usage["totalTokenCount"] == sum(usage.get(f"{name}TokenCount", 0) for name in names)
@@ -37,7 +37,7 @@ def answer(question, model=FLASH, **fields):
         for event in events(question, model, **fields)
         for part in parts_of(event)
     )
-    result = whole(asked(question, model, **fields))
+    result = whole(checked(question, model, **fields))
     assert "".join(part.get("text", "") for part in parts_of(result)) == said
     return result
 

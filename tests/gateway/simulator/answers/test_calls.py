@@ -51,8 +51,8 @@ def test_the_choice_of_tools_is_followed():
 def then(question, **fields):
     """Give what a model says to the result of the call that it made."""
     call = parts_of(answer(question, NEW, tools=TOOLS))
-    made = call[0]["functionCall"]
-    result = {"id": made["id"], "name": made["name"], "response": {"sky": "blue"}}
+    function_call = call[0]["functionCall"]
+    result = {"id": function_call["id"], "name": function_call["name"], "response": {"sky": "blue"}}
     contents = [
         {"role": "user", "parts": [{"text": question}]},
         {"role": "model", "parts": call},

@@ -12,9 +12,9 @@ def test_echo_echoes_every_sign(said):
 
 
 def test_a_story_has_as_many_chunks_as_asked_for():
-    told = [parts_of(event)[0]["text"] for event in events("A story of 5 chunks of 40 bytes")]
-    assert [len(piece) for piece in told] == [40] * 5
-    assert told[4].startswith("Chunk 5 of the story.")
+    pieces = [parts_of(event)[0]["text"] for event in events("A story of 5 chunks of 40 bytes")]
+    assert [len(piece) for piece in pieces] == [40] * 5
+    assert pieces[4].startswith("Chunk 5 of the story.")
 
 
 def test_the_model_says_in_chinese_who_it_is():
@@ -25,8 +25,8 @@ def test_media_are_described():
     png = base64.b64encode(bytes(68)).decode()
     picture = {"inlineData": {"mimeType": "image/png", "data": png}}
     film = {"fileData": {"fileUri": "https://youtu.be/a"}}
-    told = text("What?", parts=[picture, film])
-    assert told == "I see an image/png of 68 bytes and the file https://youtu.be/a."
+    answer = text("What?", parts=[picture, film])
+    assert answer == "I see an image/png of 68 bytes and the file https://youtu.be/a."
 
 
 def test_any_other_question_is_repeated():

@@ -18,5 +18,5 @@ def test_each_modality_is_counted_by_itself():
 def test_a_system_instruction_costs_too():
     plain = answer("echo a")["usageMetadata"]["promptTokenCount"]
     system = {"parts": [{"text": "abcdefgh"}]}
-    told = answer("echo a", systemInstruction=system)["usageMetadata"]["promptTokenCount"]
-    assert told == plain + 2
+    with_system = answer("echo a", systemInstruction=system)["usageMetadata"]["promptTokenCount"]
+    assert with_system == plain + 2

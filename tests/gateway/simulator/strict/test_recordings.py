@@ -41,10 +41,10 @@ def bypassed(value):
 
 @needs_schema
 def test_what_the_real_api_accepted_is_accepted():
-    asked = [one for one in requests() if one.action.endswith("enerateContent")]
-    assert len(asked) > 500
+    generations = [one for one in requests() if one.action.endswith("enerateContent")]
+    assert len(generations) > 500
     refused = []
-    for one in asked:
+    for one in generations:
         try:
             generate(bypassed(one.body), model_of(one.model))
         except Refusal as refusal:

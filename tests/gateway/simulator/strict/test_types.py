@@ -40,7 +40,7 @@ WIRE = {
 MESSAGES = sorted(_MESSAGES.keys() - {"Empty"})
 
 
-def told(type_name, name, field):
+def known_shape(type_name, name, field):
     """Give what the schema holds of one *field*, None where it does not know it."""
     properties = schemas()[RENAMED.get(type_name, type_name)].get("properties", {})
     known = properties.get(name)
@@ -54,7 +54,7 @@ def told(type_name, name, field):
 @pytest.mark.parametrize("type_name", MESSAGES)
 def test_what_the_simulator_takes_is_known_to_googles_schema(type_name):
     for name, field in _MESSAGES[type_name].items():
-        known = told(type_name, name, field)
+        known = known_shape(type_name, name, field)
         if (type_name, name) in LATER:
             assert known is None, f"{type_name}.{name} is no exception any more"
         elif field.values:
