@@ -7,7 +7,7 @@ import struct
 from gateway.simulator.answers.usage import count, details
 from gateway.simulator.models import Model
 from gateway.simulator.refusal import Json, Refusal
-from gateway.simulator.strict import normal
+from gateway.simulator.strict import normalise
 
 _DIMENSIONS = 3072
 _MOST_IN_BATCH = 100
@@ -15,13 +15,13 @@ _MOST_IN_BATCH = 100
 
 def embed(body: object, model: Model) -> Json:
     """Answer embedContent."""
-    request = normal(body, "EmbedContentRequest")
+    request = normalise(body, "EmbedContentRequest")
     return {"embedding": _embedding(request, model), **_usage([request["content"]])}
 
 
 def batch(body: object, model: Model) -> Json:
     """Answer batchEmbedContents: no usage, as the real one."""
-    requests = normal(body, "BatchEmbedContentsRequest").get("requests", [])
+    requests = normalise(body, "BatchEmbedContentsRequest").get("requests", [])
     if not requests:
         raise Refusal("* BatchEmbedContentsRequest.requests: requests is not specified\n")
     if len(requests) > _MOST_IN_BATCH:

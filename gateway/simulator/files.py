@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass
 
 from gateway.simulator.refusal import Json, Refusal
-from gateway.simulator.strict import normal
+from gateway.simulator.strict import normalise
 
 # Kinds of media that Google looks into before they can be used.
 _SLOW = ("video/", "audio/")
@@ -34,7 +34,7 @@ class Files:
 
     def begin(self, body: object, mime: str, key: str) -> str:
         """Start an upload; give its id."""
-        about = normal(body, "CreateFileRequest").get("file") or {} if body is not None else {}
+        about = normalise(body, "CreateFileRequest").get("file") or {} if body is not None else {}
         upload = secrets.token_hex(8)
         name = about.get("name") or f"files/{upload}"
         card = {**about, "name": name, "mimeType": mime or about.get("mimeType") or ""}

@@ -80,7 +80,7 @@ async def _stream(request: web.Request, model: Model) -> web.StreamResponse:
 
 
 async def _count(request: web.Request, model: Model) -> web.StreamResponse:
-    body = strict.normal(request[RECEIVED].body or {}, "CountTokensRequest")
+    body = strict.normalise(request[RECEIVED].body or {}, "CountTokensRequest")
     inner = body.get("generateContentRequest")
     if (inner is None) == (not body.get("contents")):
         raise Refusal("Exactly one of contents and generate_content_request must be set.")

@@ -6,7 +6,7 @@ from typing import Any
 from gateway.dialects.openai_chat import content, results, turns
 from gateway.dialects.openai_chat.embedded import (
     IMAGE_MARK,
-    Marks,
+    ImageBudget,
     data_image,
     inline,
     split_images,
@@ -39,7 +39,7 @@ def turn(translation: Translation, message: Json, index: int) -> list[Json]:
     calls: list[Json] = []
     signature = None
     if not _PLAIN.issuperset(message):
-        by_call, signature = turns.carried_by_message(message)
+        by_call, signature = turns.carried_signatures(message)
         calls = function_calls(translation, message, by_call)
     visible = _visible_parts(translation, message, index)
     parts = _restored(translation, message, index, visible, calls)
@@ -72,17 +72,19 @@ def function_calls(translation: Translation, message: Json, by_call: dict[str, s
     return parts
 
 
-def visible_content(message: Json, index: int, media: Media, marks: Marks) -> tuple[str, list[str]]:
+def visible_content(
+    message: Json, index: int, media: Media, image_budget: ImageBudget
+) -> tuple[str, list[str]]:
     """Give all the visible text of the assistant *message* at *index*, and its images' keys.
 
-    *media* are those of the whole conversation; looking for images takes from *marks*.
+    *media* are those of the whole conversation; looking for images takes from *image_budget*.
     """
     body = message.get("content")
     if isinstance(body, str) and IMAGE_MARK not in body and not message.get("images"):
         return body, []
     texts: list[str] = []
     images: list[str] = []
-    for part in _texts_and_images(message, index, media, marks):
+    for part in _texts_and_images(message, index, media, image_budget):
         if "text" in part:
             texts.append(part["text"])
         else:
@@ -90,23 +92,25 @@ def visible_content(message: Json, index: int, media: Media, marks: Marks) -> tu
     return "".join(texts), images
 
 
-def _texts_and_images(message: Json, index: int, media: Media, marks: Marks) -> Iterator[Json]:
+def _texts_and_images(
+    message: Json, index: int, media: Media, image_budget: ImageBudget
+) -> Iterator[Json]:
     body = message.get("content") or ()
     for at, part in enumerate([{"type": "text", "text": body}] if isinstance(body, str) else body):
         blob = media.get((index, at)) if content.has_media([part]) else None
         if blob is not None and blob.data is not None:
             yield inline(blob)
         for text in content.texts([part]):
-            yield from _with_images_split({"text": text}, marks)
+            yield from _with_images_split({"text": text}, image_budget)
     for image in message.get("images") or ():
-        image_part = _image_beside(image, marks)
+        image_part = _image_beside(image, image_budget)
         if image_part is not None:
             yield image_part
 
 
-def _image_beside(image: Json, marks: Marks) -> Json | None:
+def _image_beside(image: Json, image_budget: ImageBudget) -> Json | None:
     """Give one of the `images` of a message as a part; None for what holds no image."""
-    if not marks.take():
+    if not image_budget.take():
         return None
     url = image.get("image_url")
     return data_image(url.get("url") if isinstance(url, dict) else url)
@@ -127,7 +131,7 @@ def _call(translation: Translation, call: Json, by_call: dict[str, str]) -> Json
         name, args = call["custom"]["name"], {"input": call["custom"].get("input") or ""}
     else:
         name, args = call["function"]["name"], _arguments(call["function"].get("arguments"))
-    memory = turns.read(translation.known.memories, memory_key(call))
+    memory = turns.read_entry(translation.known.memories, memory_key(call))
     call_id = turns.split_id(call.get("id") or "")[0]
     native: Json = {"name": wire_name(name), "args": args}
     # An id goes back exactly when the call came with one; when that is not known, to models whose
@@ -138,8 +142,8 @@ def _call(translation: Translation, call: Json, by_call: dict[str, str]) -> Json
     if native_id:
         native = {"id": native_id, **native}
     part: Json = {"functionCall": native}
-    if memory is None or turns.is_of(memory, translation.name.base):
-        signature = (memory or {}).get("s") or turns.carried(call) or by_call.get(call_id)
+    if memory is None or turns.is_from_model(memory, translation.name.base):
+        signature = (memory or {}).get("s") or turns.carried_signature(call) or by_call.get(call_id)
         if signature:
             part["thoughtSignature"] = signature
     elif "s" in memory:
@@ -168,16 +172,16 @@ def _restored(
     memories = translation.known.memories
     if not memories:
         return None
-    text, keys = visible_content(message, index, translation.known.media, translation.marks)
+    text, keys = visible_content(message, index, translation.known.media, translation.image_budget)
     images = _sign_images(translation, visible, keys)
     if images is None:
         return None
     key = turns.text_key(text, keys, turns.question(translation.payload["messages"], index))
     if key is None and message.get("tool_calls"):
         key = memory_key(message["tool_calls"][0])
-    entry = turns.read(memories, key) or {}
+    entry = turns.read_entry(memories, key) or {}
     turn = entry.get("t")
-    if not isinstance(turn, list) or not turns.is_of(entry, translation.name.base):
+    if not isinstance(turn, list) or not turns.is_from_model(entry, translation.name.base):
         return None
     return turns.restore(turn, calls, images)
 
@@ -193,8 +197,8 @@ def _sign_images(
     if len(places) != len(keys):
         return None
     for at, key in zip(places, keys, strict=True):
-        entry = turns.read(translation.known.memories, key) or {}
-        if entry.get("s") and turns.is_of(entry, translation.name.base):
+        entry = turns.read_entry(translation.known.memories, key) or {}
+        if entry.get("s") and turns.is_from_model(entry, translation.name.base):
             visible[at] = {**visible[at], "thoughtSignature": entry["s"]}
     return [visible[at] for at in places]
 
@@ -203,13 +207,13 @@ def _visible_parts(translation: Translation, message: Json, index: int) -> list[
     """Give the parts that the client sees and sends back: texts and images."""
     parts: list[Json] = []
     for part in content.parts(translation, message.get("content"), index):
-        parts += _with_images_split(part, translation.marks)
+        parts += _with_images_split(part, translation.image_budget)
     if message.get("refusal"):
         parts.append({"text": message["refusal"]})
     if message.get("audio"):
         parts += _spoken(translation, message["audio"], index)
     for at, image in enumerate(message.get("images") or ()):
-        image_part = _image_beside(image, translation.marks)
+        image_part = _image_beside(image, translation.image_budget)
         if image_part is not None:
             parts.append(image_part)
         else:
@@ -217,9 +221,9 @@ def _visible_parts(translation: Translation, message: Json, index: int) -> list[
     return parts
 
 
-def _with_images_split(part: Json, marks: Marks) -> Iterable[Json]:
+def _with_images_split(part: Json, image_budget: ImageBudget) -> Iterable[Json]:
     is_mixed = IMAGE_MARK in part.get("text", "")
-    return split_images(part["text"], marks) if is_mixed else (part,)
+    return split_images(part["text"], image_budget) if is_mixed else (part,)
 
 
 def _spoken(translation: Translation, audio: Json, index: int) -> list[Json]:

@@ -118,7 +118,7 @@ class Choice:
             "text" not in part for part in self.parts
         )
 
-    def is_special(self) -> bool:
+    def has_more_than_text(self) -> bool:
         """Tell whether there is more to remember of this turn than plain text."""
         return bool(self.calls) or any(len(part) > 1 or "text" not in part for part in self.parts)
 

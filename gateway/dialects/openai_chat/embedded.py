@@ -9,17 +9,17 @@ from gateway.media import data_url
 # Before the data of each image that `split_images` takes out of a text.
 IMAGE_MARK = "](data:image/"
 # Each takes 20 microseconds; behind so many of them in one request a text stays text.
-MOST_MARKS = 1_000
+MAX_IMAGES = 1_000
 _MAX_ALT = 1_024
 
 
-class Marks:
+class ImageBudget:
     """How many images may still be looked for in one request, in its texts and beside them."""
 
     __slots__ = ("_left",)
 
     def __init__(self) -> None:
-        self._left = MOST_MARKS
+        self._left = MAX_IMAGES
 
     def take(self) -> bool:
         """Count one more; False if it may not be looked at."""
@@ -27,13 +27,13 @@ class Marks:
         return self._left >= 0
 
 
-def split_images(text: str, marks: Marks) -> Iterator[Json]:
+def split_images(text: str, image_budget: ImageBudget) -> Iterator[Json]:
     """Give *text* as parts, with each Markdown image that holds its data as an image.
 
-    Takes from *marks*.
+    Takes from *image_budget*.
     """
     position = at = 0
-    while marks.take():
+    while image_budget.take():
         mark = text.find(IMAGE_MARK, at)
         if mark < 0:
             break

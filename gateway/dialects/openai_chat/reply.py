@@ -15,7 +15,7 @@ import orjson
 from gateway.dialects.openai_chat import collect, logprobs, turns, usage
 from gateway.dialects.openai_chat.choice import Choice
 from gateway.dialects.openai_chat.closing import closing_chunks, end_reason, note, note_block
-from gateway.dialects.openai_chat.embedded import Marks, split_images
+from gateway.dialects.openai_chat.embedded import ImageBudget, split_images
 from gateway.dialects.openai_chat.errors import error_in_event
 from gateway.dialects.openai_chat.finish import is_blocked
 from gateway.dialects.openai_chat.lookups import Lookups
@@ -134,7 +134,7 @@ class ChatReply:
 
     def memories(self) -> list[tuple[str, bytes]]:
         """Give what the next turn of this conversation needs, as pairs of key and value."""
-        special = [choice for choice in self._choices.values() if choice.is_special()]
+        special = [choice for choice in self._choices.values() if choice.has_more_than_text()]
         if not special:
             return []
         origin = turns.Origin(base_name(self._options.model), self._options.question)
@@ -142,7 +142,7 @@ class ChatReply:
             return [
                 entry
                 for choice in special
-                for entry in turns.records(
+                for entry in turns.memory_entries(
                     choice.parts, _written(choice), choice.calls, choice.image_keys, origin
                 )
             ]
@@ -235,7 +235,7 @@ def _written(choice: Choice) -> str:
     content = choice.content()
     if not choice.image_keys:
         return content
-    return "".join(part["text"] for part in split_images(content, Marks()) if "text" in part)
+    return "".join(part["text"] for part in split_images(content, ImageBudget()) if "text" in part)
 
 
 @lru_cache(maxsize=256)

@@ -6,7 +6,7 @@ from typing import Any
 from gateway import features, models
 from gateway.dialects.openai_chat import assistant, messages, native, options, tools, turns, unread
 from gateway.dialects.openai_chat.checks import FIELDS
-from gateway.dialects.openai_chat.embedded import Marks
+from gateway.dialects.openai_chat.embedded import ImageBudget
 from gateway.dialects.openai_chat.offered_tools import Tools
 from gateway.dialects.openai_chat.translation import Translation
 from gateway.errors import BadRequest
@@ -75,7 +75,7 @@ def cached_content(payload: Json) -> tuple[str, str] | None:
 def memory_keys(payload: Json, media: assistant.Media) -> list[str]:
     """Give the keys of what the gateway may remember of the turns in *payload*."""
     keys = []
-    marks = Marks()
+    image_budget = ImageBudget()
     for index, message in enumerate(payload["messages"]):
         if message["role"] == "assistant":
             keys += [
@@ -83,7 +83,7 @@ def memory_keys(payload: Json, media: assistant.Media) -> list[str]:
             ]
             if message.get("function_call"):
                 keys.append(assistant.memory_key({"function": message["function_call"]}))
-            text, images = assistant.visible_content(message, index, media, marks)
+            text, images = assistant.visible_content(message, index, media, image_budget)
             key = turns.text_key(text, images, turns.question(payload["messages"], index))
             if key is not None:
                 keys.append(key)

@@ -68,7 +68,7 @@ class _Normaliser:
         root = self._or_anything(self._node((self._root,), 0))
         while self._definitions.pending:
             name, key, members = self._definitions.pending.pop()
-            self._definitions.put(name, self._or_anything(self._made(key, members, 0)))
+            self._definitions.put(name, self._or_anything(self._merged(key, members, 0)))
         needed = self._definitions.needed_by(root)
         return {**root, "$defs": needed} if needed else root
 
@@ -94,7 +94,7 @@ class _Normaliser:
         if pointer is not None and self._references.find(pointer) is self._root:
             return {"$ref": "#"}
         if pointer is None and self._is_inlined(key):
-            return self._made(key, list(members.values()), depth)
+            return self._merged(key, list(members.values()), depth)
         return {"$ref": self._definitions.refer(key, list(members.values()), parts)}
 
     def _is_inlined(self, key: Key) -> bool:
@@ -119,7 +119,7 @@ class _Normaliser:
         if part.get("not") in _ANYTHING:
             yield False
             return
-        schema = self._in_words(part)
+        schema = self._reword(part)
         if schema.keys() - IGNORED:
             yield schema
         if "$ref" in schema:
@@ -130,7 +130,7 @@ class _Normaliser:
         for member in schema.get("allOf", ()):
             yield from self._members(member, (*through, ""))
 
-    def _in_words(self, schema: Json) -> Json:
+    def _reword(self, schema: Json) -> Json:
         cached = self._reworded.get(id(schema))
         if cached is None:
             steps = 1 + sum(steps_of(name, value) for name, value in schema.items())
@@ -145,7 +145,7 @@ class _Normaliser:
         """Give the reference that *parts* are, if they say nothing else."""
         part = parts[0] if len(parts) == 1 else None
         while isinstance(part, dict):
-            schema = self._in_words(part)
+            schema = self._reword(part)
             pointer, all_of = schema.get("$ref"), schema.get("allOf")
             if schema.keys() - IGNORED or (pointer is not None and all_of):
                 return None
@@ -154,7 +154,7 @@ class _Normaliser:
             part = all_of[0] if all_of and len(all_of) == 1 else None
         return None
 
-    def _made(self, key: Key, members: list[Json], depth: int) -> Json | None:
+    def _merged(self, key: Key, members: list[Json], depth: int) -> Json | None:
         """Give what *members* demand together, with all that is nested in them."""
         if len(members) > 1:
             # Each property is looked up in each member: little work, but with all others.
@@ -163,13 +163,15 @@ class _Normaliser:
         if merged is None:
             return None
         self._open.add(key)
-        possible = all(self._make_branches(merged, name, depth + 1) for name in ("anyOf", "oneOf"))
-        self._make_properties(merged, depth + 1)
-        self._make_items(merged, depth + 1)
+        possible = all(
+            self._normalise_branches(merged, name, depth + 1) for name in ("anyOf", "oneOf")
+        )
+        self._normalise_properties(merged, depth + 1)
+        self._normalise_items(merged, depth + 1)
         self._open.discard(key)
         return merged if possible else None
 
-    def _make_branches(self, merged: Json, name: str, depth: int) -> bool:
+    def _normalise_branches(self, merged: Json, name: str, depth: int) -> bool:
         """Make the alternatives; false if there are some, and none can be met."""
         if name not in merged:
             return True
@@ -177,7 +179,7 @@ class _Normaliser:
         merged[name] = [node for node in nodes if node is not None]
         return bool(merged[name])
 
-    def _make_properties(self, merged: Json, depth: int) -> None:
+    def _normalise_properties(self, merged: Json, depth: int) -> None:
         additional = merged.get("additionalProperties")
         if additional is not None:
             merged["additionalProperties"] = additional = _or_bool(self._node(additional, depth))
@@ -200,7 +202,7 @@ class _Normaliser:
         if known:
             merged["required"] = known
 
-    def _make_items(self, merged: Json, depth: int) -> None:
+    def _normalise_items(self, merged: Json, depth: int) -> None:
         first = [self._node(parts, depth) for parts in merged.pop("prefixItems", ())]
         rest = self._node(merged.pop("items", ()), depth)
         if None in (*first, rest):

@@ -58,8 +58,8 @@ def translate(translation: Translation) -> Json | None:
     if requested.thoughts is not None:
         config["includeThoughts"] = requested.thoughts
     if requested.budget is not None or requested.level is not None:
-        amount = _budget if translation.can.thinking == "budget" else _level
-        config.update(amount(translation, requested))
+        to_config = _budget if translation.can.thinking == "budget" else _level
+        config.update(to_config(translation, requested))
     if config.get("thinkingBudget") == 0 and config.get("includeThoughts"):
         # Refused: "only enabled when thinking is enabled".
         config["includeThoughts"] = False

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from gateway.dialects.openai_chat.embedded import Marks
+from gateway.dialects.openai_chat.embedded import ImageBudget
 from gateway.dialects.openai_chat.schema_steps import Steps
 from gateway.exchange import Json, Known, Notes
 from gateway.models import Capabilities, ModelName
@@ -25,14 +25,14 @@ class Translation:
     google: Json
     details: list[str]
     steps: Steps = field(default_factory=Steps)
-    _marks: Marks | None = None
+    _image_budget: ImageBudget | None = None
 
     @property
-    def marks(self) -> Marks:
-        """What is left of the images to be looked for: few requests have any."""
-        if self._marks is None:
-            self._marks = Marks()
-        return self._marks
+    def image_budget(self) -> ImageBudget:
+        """How many images may still be looked for; made when needed, as few requests have any."""
+        if self._image_budget is None:
+            self._image_budget = ImageBudget()
+        return self._image_budget
 
     def has_any(self, fields: frozenset[str]) -> bool:
         """Say whether the client sent one of *fields*, or anything native: mostly it did not."""

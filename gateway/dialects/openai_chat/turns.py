@@ -88,7 +88,7 @@ def question(messages: Sequence[Json], index: int) -> str:
     return f"{message['tool_call_id']}\n{end}" if message.get("tool_call_id") else end
 
 
-def records(
+def memory_entries(
     parts: Sequence[Json],
     content: str,
     calls: Sequence[Json],
@@ -109,7 +109,7 @@ def records(
         if "thoughtSignature" in part
     ]
     text = text_key(content, images, origin.question)
-    is_kept = any(map(_is_special, parts)) or _has_text_after_call(parts)
+    is_kept = any(map(_is_more_than_text, parts)) or _has_text_after_call(parts)
     turn = list(_compact(parts)) if is_kept else None
     native_calls = [part for part in parts if "functionCall" in part]
     for part, call in zip(native_calls, calls, strict=False):
@@ -125,7 +125,7 @@ def records(
     return entries
 
 
-def _is_special(part: Json) -> bool:
+def _is_more_than_text(part: Json) -> bool:
     if "functionCall" in part:
         return False
     return "thoughtSignature" in part or "text" not in part
@@ -186,7 +186,7 @@ def _is_place(value: object) -> bool:
     return isinstance(value, int) and value >= 0
 
 
-def read(memories: Mapping[str, bytes], key: str | None) -> Json | None:
+def read_entry(memories: Mapping[str, bytes], key: str | None) -> Json | None:
     """Give the entry of *key*; None when it is not known or cannot be read."""
     value = memories.get(key) if key else None
     try:
@@ -196,7 +196,7 @@ def read(memories: Mapping[str, bytes], key: str | None) -> Json | None:
     return known if isinstance(known, dict) else None
 
 
-def is_of(entry: Json, model: str) -> bool:
+def is_from_model(entry: Json, model: str) -> bool:
     """Tell whether *entry* is of an answer of *model*."""
     return bool(entry.get("m", model) == model)
 
@@ -207,7 +207,7 @@ def split_id(call_id: str) -> tuple[str, str | None]:
     return head, signature if mark else None
 
 
-def carried(call: Json) -> str | None:
+def carried_signature(call: Json) -> str | None:
     """Give the signature that the client carries on a tool *call*."""
     google = _dict(_dict(call.get("extra_content")).get("google"))
     provider = _dict(call.get("provider_specific_fields"))
@@ -220,7 +220,7 @@ def carried(call: Json) -> str | None:
     return split_id(call_id)[1] if isinstance(call_id, str) else None
 
 
-def carried_by_message(message: Json) -> tuple[dict[str, str], str | None]:
+def carried_signatures(message: Json) -> tuple[dict[str, str], str | None]:
     """Give the signatures an assistant *message* carries: by call id, and of its text.
 
     Read are OpenRouter's `reasoning_details` and Anthropic's `thinking_blocks`.

@@ -96,7 +96,7 @@ class EmbeddingsReply:
         return {
             "object": "list",
             "data": [
-                {"object": "embedding", "index": at, "embedding": self._written(vector)}
+                {"object": "embedding", "index": at, "embedding": self._encoded(vector)}
                 for at, vector in enumerate(vectors)
             ],
             "model": self._model,
@@ -113,7 +113,7 @@ class EmbeddingsReply:
         texts = (text for at in calls for text in self._texts[starts[at] : starts[at + 1]])
         return sum(map(_estimate, texts))
 
-    def _written(self, vector: list[float]) -> list[float] | str:
+    def _encoded(self, vector: list[float]) -> list[float] | str:
         if self._shortened:
             vector = _normalised(vector)
         if not self._base64:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from gateway.simulator.models import Model
 from gateway.simulator.refusal import Json
 from gateway.simulator.strict import media, options, schemas, signatures, tools, turns
-from gateway.simulator.strict.shape import normal
+from gateway.simulator.strict.shape import normalise
 
-__all__ = ["generate", "normal"]
+__all__ = ["generate", "normalise"]
 
 _CHECKS: tuple[Callable[[Json, Model], None], ...] = (
     turns.check,
@@ -25,7 +25,7 @@ _CHECKS: tuple[Callable[[Json, Model], None], ...] = (
 
 def generate(body: object, model: Model) -> Json:
     """Give *body* as a GenerateContentRequest in one spelling; raise `Refusal` as Google would."""
-    request: Json = normal(body, "GenerateContentRequest")
+    request: Json = normalise(body, "GenerateContentRequest")
     for check in _CHECKS:
         check(request, model)
     return request

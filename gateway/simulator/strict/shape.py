@@ -29,7 +29,7 @@ _DATA = frozenset(
 )  # fmt: skip
 
 
-def normal(value: object, type_: str) -> Any:
+def normalise(value: object, type_: str) -> Any:
     """Give *value* as a message of *type_* in one spelling; raise `Refusal` for any fault."""
     violations: _Violations = []
     result = _message(value, type_, "", violations)

@@ -105,7 +105,7 @@ def test_images_of_the_history_are_sent_back_with_their_signature():
     url = "data:image/png;base64,AAAA"
     native = [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}, "thoughtSignature": "c2ln"}]
     text = f"![image]({url})"
-    memories = dict(turns.records(native, "", [], [turns.image_key("AAAA")]))
+    memories = dict(turns.memory_entries(native, "", [], [turns.image_key("AAAA")]))
     sent = contents(user("Draw"), assistant(text), user("Bigger"), memories=memories)
     assert parts(sent, 1) == native
     shown = assistant("", images=[{"type": "image_url", "image_url": {"url": url}}])
@@ -122,7 +122,7 @@ def test_the_parts_of_a_remembered_turn_come_back_as_they_were():
     ]
     shown = "Let me see.\n```python\n1\n```\n"
     origin = turns.Origin(question="Hi")
-    memories = dict(turns.records(native, shown, [{"id": "1"}], origin=origin))
+    memories = dict(turns.memory_entries(native, shown, [{"id": "1"}], origin=origin))
     sent = contents(
         user("Hi"), assistant(shown, call("1", "f")), result("1", "ok"), memories=memories
     )
@@ -134,7 +134,7 @@ def test_a_turn_that_showed_no_text_is_remembered_with_its_call():
         {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "Y2Fs"},
         {"toolCall": {"id": "9", "toolType": "GOOGLE_SEARCH_WEB"}, "thoughtSignature": "c2ln"},
     ]
-    memories = dict(turns.records(native, "", [{"id": "1"}]))
+    memories = dict(turns.memory_entries(native, "", [{"id": "1"}]))
     sent = contents(
         user("Hi"), assistant(None, call("1", "f")), result("1", "ok"), memories=memories
     )

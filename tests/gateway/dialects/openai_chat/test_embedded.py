@@ -5,7 +5,7 @@ import time
 import pytest
 
 from gateway.dialects.openai_chat import embedded
-from gateway.dialects.openai_chat.embedded import MOST_MARKS, Marks, split_images
+from gateway.dialects.openai_chat.embedded import MAX_IMAGES, ImageBudget, split_images
 from gateway.dialects.openai_chat.request import memory_keys
 from tests.gateway.dialects.openai_chat.asking import ask, assistant, contents, user
 
@@ -47,9 +47,9 @@ def test_what_only_looks_like_an_image_stays_text(text):
 def test_a_text_full_of_marks_does_not_stop_the_others(unit):
     text = unit * (12_000_000 // len(unit)) + ")"
     began = time.process_time()
-    parts_made = list(split_images(text, Marks()))
+    parts_made = list(split_images(text, ImageBudget()))
     assert time.process_time() - began < 0.5
-    assert len([part for part in parts_made if "inlineData" in part]) <= MOST_MARKS
+    assert len([part for part in parts_made if "inlineData" in part]) <= MAX_IMAGES
     assert parts_made[-1]["text"].endswith(unit + ")")
 
 
@@ -70,12 +70,12 @@ def looked_at(monkeypatch):
 
 @pytest.mark.parametrize("beside", [False, True])
 def test_all_texts_of_a_request_have_one_bound_for_images(looked_at, beside):
-    images = [{"type": "image_url", "image_url": {"url": URL}}] * (MOST_MARKS - 100)
+    images = [{"type": "image_url", "image_url": {"url": URL}}] * (MAX_IMAGES - 100)
     turn = assistant("See", images=images) if beside else assistant(f"![]({URL})" * len(images))
     messages = [user("Hi"), turn, user("Hi"), turn, user("Hi")]
     _, notes = ask(messages=messages)
-    assert len(looked_at) <= MOST_MARKS
+    assert len(looked_at) <= MAX_IMAGES
     assert bool(notes.dropped) == beside, "what is not looked at is text, or told as dropped"
     looked_at.clear()
     memory_keys({"messages": messages}, {})
-    assert len(looked_at) <= MOST_MARKS
+    assert len(looked_at) <= MAX_IMAGES

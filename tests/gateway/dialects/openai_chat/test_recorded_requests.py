@@ -105,7 +105,7 @@ class Reversed:
             message["tool_calls"] = calls
             self.waiting += [call["id"] for call in calls]
         self.messages.append(message)
-        self.memories.update(turns.records(parts, text, calls))
+        self.memories.update(turns.memory_entries(parts, text, calls))
         kept = [p for p in parts if p.get("text") != "" or "thoughtSignature" in p]
         self.expect("model", kept)
 

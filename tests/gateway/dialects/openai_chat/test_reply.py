@@ -180,17 +180,17 @@ def test_what_the_next_turn_needs_is_remembered():
     )
     told = reply.collect(chunks)["choices"][0]["message"]
     memories = dict(reply.memories())
-    kept = turns.read(memories, turns.call_key(told["tool_calls"][0]["id"]))
+    kept = turns.read_entry(memories, turns.call_key(told["tool_calls"][0]["id"]))
     assert kept == {"s": "c2ln", "m": "gemini-2.5-flash"}
     drawn = turns.image_key("AAAA")
-    assert turns.read(memories, drawn) == {"s": "aW1n", "m": "gemini-2.5-flash"}
+    assert turns.read_entry(memories, drawn) == {"s": "aW1n", "m": "gemini-2.5-flash"}
     turn = [
         {"text": "Hi "},
         {"image": 0},
         {"text": "x", "thoughtSignature": "dHh0"},
         {"call": 0},
     ]
-    told = turns.read(memories, turns.text_key("Hi x", [drawn]))
+    told = turns.read_entry(memories, turns.text_key("Hi x", [drawn]))
     assert told == {"t": turn, "m": "gemini-2.5-flash"}
 
 

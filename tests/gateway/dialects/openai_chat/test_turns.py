@@ -7,7 +7,7 @@ from gateway.dialects.openai_chat import turns
 
 
 def test_a_plain_answer_leaves_nothing():
-    assert turns.records([{"text": "Hi"}], "Hi", []) == []
+    assert turns.memory_entries([{"text": "Hi"}], "Hi", []) == []
 
 
 def test_a_call_leaves_its_signature_and_native_id():
@@ -15,7 +15,7 @@ def test_a_call_leaves_its_signature_and_native_id():
         {"functionCall": {"name": "f", "id": "n"}, "thoughtSignature": "s"},
         {"functionCall": {"name": "f"}},
     ]
-    found = dict(turns.records(parts, "", [{"id": "1"}, {"id": "2"}]))
+    found = dict(turns.memory_entries(parts, "", [{"id": "1"}, {"id": "2"}]))
     assert orjson.loads(found[turns.call_key("1")]) == {"s": "s", "i": "n"}
     assert orjson.loads(found[turns.call_key("2")]) == {}
 
@@ -23,16 +23,16 @@ def test_a_call_leaves_its_signature_and_native_id():
 def test_a_turn_that_speaks_behind_a_call_keeps_its_order():
     """A message tells its text first, and Gemini signs the turn as it wrote it."""
     parts = [{"functionCall": {"name": "f"}, "thoughtSignature": "s"}, {"text": "x"}]
-    found = dict(turns.records(parts, "x", [{"id": "1"}]))
+    found = dict(turns.memory_entries(parts, "x", [{"id": "1"}]))
     turn = orjson.loads(found[turns.text_key("x")])["t"]
     assert turns.restore(turn, parts[:1], []) == parts
-    in_order = turns.records([parts[1], parts[0]], "x", [{"id": "1"}])
+    in_order = turns.memory_entries([parts[1], parts[0]], "x", [{"id": "1"}])
     assert [key for key, _ in in_order] == [turns.call_key("1")]
 
 
 def test_a_legacy_call_is_known_by_name_and_arguments():
     parts = [{"functionCall": {"name": "f", "args": {"a": 1, "b": 2}}, "thoughtSignature": "s"}]
-    ((key, _),) = turns.records(parts, "", [{"function": "f"}])
+    ((key, _),) = turns.memory_entries(parts, "", [{"function": "f"}])
     assert key == turns.legacy_key("f", {"b": 2, "a": 1})
 
 
@@ -43,7 +43,7 @@ def test_images_are_kept_by_place_only_and_sound_not_at_all():
         {"inlineData": {"mimeType": "audio/L16", "data": "A" * 9_999}},
     ]
     key = turns.image_key("A" * 9_999)
-    found = dict(turns.records(parts, "See it", [], [key]))
+    found = dict(turns.memory_entries(parts, "See it", [], [key]))
     assert orjson.loads(found[key]) == {"s": "s"}
     turn = [{"text": "See"}, {"image": 0}]
     assert orjson.loads(found[turns.text_key("See it", [key])]) == {"t": turn}
@@ -77,8 +77,8 @@ def test_a_lone_surrogate_and_a_long_id_have_keys_too():
 
 @pytest.mark.parametrize("stored", [b"{broken", None, b"\xff", b"5", b'"text"', b"null", b"[]"])
 def test_what_cannot_be_read_is_not_known(stored):
-    assert turns.read({"k": stored} if stored else {}, "k") is None
-    assert turns.read({}, None) is None
+    assert turns.read_entry({"k": stored} if stored else {}, "k") is None
+    assert turns.read_entry({}, None) is None
 
 
 STRANGE = [[5], [[]], ["call"], [{"call": "x"}], [{"image": None}], [{"call": -1}], [{"image": -1}]]
@@ -92,7 +92,7 @@ def test_a_turn_of_a_strange_shape_is_not_restored(entry):
 
 @pytest.mark.parametrize("call", [{}, {"extra_content": 5}, {"id": 5}, {"function": "x"}])
 def test_a_carrier_of_a_strange_shape_carries_nothing(call):
-    assert turns.carried(call) is None
+    assert turns.carried_signature(call) is None
 
 
 def test_a_message_carries_by_call_and_for_its_text():
@@ -100,9 +100,9 @@ def test_a_message_carries_by_call_and_for_its_text():
         "reasoning_details": [{"id": "1", "data": "a"}, {"signature": "b"}, {"data": 5}],
         "thinking_blocks": [{"signature": ""}],
     }
-    assert turns.carried_by_message(message) == ({"1": "a"}, "b")
+    assert turns.carried_signatures(message) == ({"1": "a"}, "b")
     message["extra_content"] = {"google": {"thought_signature": "c"}}
-    assert turns.carried_by_message(message) == ({"1": "a"}, "c")
+    assert turns.carried_signatures(message) == ({"1": "a"}, "c")
 
 
 TIED = [{"role": "user", "content": "Is it?"}, {"role": "system", "content": "Be brief"}]

@@ -1,7 +1,7 @@
 import pytest
 
 from gateway.simulator.refusal import Refusal
-from gateway.simulator.strict.shape import normal, snake
+from gateway.simulator.strict.shape import normalise, snake
 from gateway.simulator.strict.types import REQUESTS
 
 TEXT = {"contents": [{"parts": [{"text": "a"}]}]}
@@ -9,7 +9,7 @@ TEXT = {"contents": [{"parts": [{"text": "a"}]}]}
 
 def violations(body, type_="GenerateContentRequest"):
     with pytest.raises(Refusal) as caught:
-        normal(body, type_)
+        normalise(body, type_)
     (detail,) = caught.value.details
     return {(v.get("field", ""), v["description"]) for v in detail["fieldViolations"]}
 
@@ -19,7 +19,7 @@ def test_names_values_and_lists_come_out_in_one_spelling():
         "contents": {"parts": {"inline_data": {"mime_type": "image/png", "data": "a-_w"}}},
         "generation_config": {"response_modalities": ["text"], "top_k": "3", "seed": None},
     }
-    assert normal(body, "GenerateContentRequest") == {
+    assert normalise(body, "GenerateContentRequest") == {
         "contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": "a-_w"}}]}],
         "generationConfig": {"responseModalities": ["TEXT"], "topK": 3},
     }
@@ -94,11 +94,11 @@ def test_all_faults_are_told_at_once():
 
 
 def test_numbers_may_come_as_strings_and_null_is_unset():
-    config = normal({"temperature": "0.5", "topP": None}, "GenerationConfig")
+    config = normalise({"temperature": "0.5", "topP": None}, "GenerationConfig")
     assert config == {"temperature": 0.5}
 
 
 @pytest.mark.parametrize("type_", REQUESTS)
 def test_every_field_is_known_by_both_spellings(type_):
     for name in REQUESTS[type_]:
-        assert normal({name: None, snake(name): None}, type_) == {}
+        assert normalise({name: None, snake(name): None}, type_) == {}
