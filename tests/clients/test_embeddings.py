@@ -48,12 +48,12 @@ def test_langchain(base_url):
 
 
 def test_langchain_is_told_that_tokens_cannot_be_read(base_url):
-    asked = {"model": MODEL, "input": [[1, 2, 3]]}
+    body = {"model": MODEL, "input": [[1, 2, 3]]}
     with (
         openai.OpenAI(base_url=base_url, api_key="demo", max_retries=0) as client,
         pytest.raises(openai.BadRequestError) as refused,
     ):
-        client.embeddings.create(**asked)
+        client.embeddings.create(**body)
     assert refused.value.param == "input[0]"
     assert "check_embedding_ctx_length=False" in str(refused.value)
 

@@ -38,9 +38,9 @@ async def test_the_retirement_of_a_model_is_told_in_a_header(running, streaming)
 
 
 async def test_tokens_are_told_by_kind_streamed_and_whole(running):
-    told = {**event("Hi", finishReason="STOP"), "usageMetadata": COUNTED}
+    ending = {**event("Hi", finishReason="STOP"), "usageMetadata": COUNTED}
     async with (
-        ScriptedUpstream(answer(200, told), stream(told)) as upstream,
+        ScriptedUpstream(answer(200, ending), stream(ending)) as upstream,
         running(settings_for(upstream.url)) as gateway,
     ):
         _, body, _ = await gateway.whole()

@@ -163,9 +163,9 @@ async def test_silence_is_kept_warm_and_says_nothing_to_the_sdk(running):
         running(settings_for(upstream.url, upstream=quick)) as gateway,
     ):
         base = f"{gateway.url}/v1beta/models/{MODEL}:streamGenerateContent?alt=sse"
-        asked = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
+        payload = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
         headers = {"x-goog-api-key": LICENSE}
-        async with gateway.session.post(base, json=asked, headers=headers) as response:
+        async with gateway.session.post(base, json=payload, headers=headers) as response:
             body = await response.read()
         assert body.startswith(b"\r\n")
         frames = [line[6:] for line in body.split(b"\r\n") if line]

@@ -64,25 +64,25 @@ def node(tmp_path_factory):
     def run(script: str, base_url: str) -> dict:
         (folder / "script.mjs").write_text(script)
         command = ["node", "script.mjs", base_url]
-        told = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
-        assert told.returncode == 0, told.stderr[-2000:]
-        return json.loads(told.stdout)
+        process = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+        assert process.returncode == 0, process.stderr[-2000:]
+        return json.loads(process.stdout)
 
     return run
 
 
 @pytest.mark.timeout(200)
 def test_openai_for_node(node, base_url):
-    told = node(OPENAI, base_url)
-    assert "hello" in told["whole"]
-    assert told["streamed"] == told["whole"]
-    assert told["last"] == "stop"
-    assert told["refused"] == [404, "model_not_found"]
+    output = node(OPENAI, base_url)
+    assert "hello" in output["whole"]
+    assert output["streamed"] == output["whole"]
+    assert output["last"] == "stop"
+    assert output["refused"] == [404, "model_not_found"]
 
 
 @pytest.mark.timeout(200)
 def test_the_ai_sdk(node, base_url):
-    told = node(AI, base_url)
-    assert "hello" in told["whole"]
-    assert told["streamed"] == told["whole"]
-    assert (told["steps"], told["last"]) == (2, "stop")
+    output = node(AI, base_url)
+    assert "hello" in output["whole"]
+    assert output["streamed"] == output["whole"]
+    assert (output["steps"], output["last"]) == (2, "stop")

@@ -204,17 +204,17 @@ def cases():
     for field, values in GOOGLE.items():
         for value, beside in values:
             for spelled in {field, native.camel(field)}:
-                without, told = {"google": beside}, {"google": {**beside, spelled: value}}
-                yield f"google.{spelled}", without, told
+                without, google_fields = {"google": beside}, {"google": {**beside, spelled: value}}
+                yield f"google.{spelled}", without, google_fields
 
 
-async def sent(gateway, upstream, asked):
-    """Give the bodies that went up for *asked*, and the names that the headers tell."""
+async def sent(gateway, upstream, fields):
+    """Give the bodies that went up for *fields*, and the names that the headers tell."""
     before = len(upstream.seen)
-    status, body, headers = await gateway.whole(**asked)
-    assert status == 200, (asked, body)
-    told = [headers.get("x-gateway-adjusted", ""), headers.get("x-gateway-dropped", "")]
-    names = [name.strip().partition("=")[0] for line in told for name in line.split(",")]
+    status, body, headers = await gateway.whole(**fields)
+    assert status == 200, (fields, body)
+    changes = [headers.get("x-gateway-adjusted", ""), headers.get("x-gateway-dropped", "")]
+    names = [name.strip().partition("=")[0] for line in changes for name in line.split(",")]
     return [one.body for one in upstream.seen[before:]], names
 
 
@@ -240,10 +240,10 @@ async def test_every_field_has_its_effect_or_is_named(running, model):
     ):
         for field, without, asked in cases():
             bare, _ = await sent(gateway, upstream, {"model": model, **without})
-            bodies, told = await sent(gateway, upstream, {"model": model, **asked})
-            named = any(name.startswith(tuple(names_of(field))) for name in told if name)
+            bodies, changes = await sent(gateway, upstream, {"model": model, **asked})
+            named = any(name.startswith(tuple(names_of(field))) for name in changes if name)
             if bodies == bare and not named and (model, asked) not in AS_IT_IS:
-                silent.append(f"{field}: {json.dumps(asked)} {told}")
+                silent.append(f"{field}: {json.dumps(asked)} {changes}")
     assert not silent, "\n".join(silent)
 
 

@@ -25,8 +25,10 @@ async def test_answers_by_several_calls_count_all_of_them(gateway, simulator):
     assert len(simulator.received) == 4
     assert [choice["index"] for choice in three["choices"]] == [0, 1, 2]
     assert counts(three["usage"]) == [3 * count for count in counts(one["usage"])]
-    told = await gateway.stream(model=SINGLE, n=3, stream_options={"include_usage": True})
-    assert counts(told.chunks[-1]["usage"]) == counts(three["usage"])
+    streamed_answer = await gateway.stream(
+        model=SINGLE, n=3, stream_options={"include_usage": True}
+    )
+    assert counts(streamed_answer.chunks[-1]["usage"]) == counts(three["usage"])
 
 
 async def test_a_blocked_prompt_blocks_every_copy(gateway):
@@ -67,10 +69,10 @@ async def test_cached_content_goes_up_without_what_it_holds_itself(gateway, simu
     }
     async with gateway.post(stream=stream, **fields) as response:
         assert response.status == 200
-        told = response.headers["x-gateway-adjusted"]
+        adjusted = response.headers["x-gateway-adjusted"]
         await response.read()
     for name in ("system", "tools", "tool_choice"):
-        assert f"{name}=dropped;reason=cached_content" in told
+        assert f"{name}=dropped;reason=cached_content" in adjusted
     (received,) = simulator.received
     assert received.body["cachedContent"] == "cachedContents/simulated"
     assert received.body.keys() == {"contents", "safetySettings", "cachedContent"}
@@ -83,14 +85,14 @@ async def test_cached_content_that_is_gone_is_told_and_costs_no_key(gateway):
 
 
 async def test_tier_seed_and_probabilities_go_up_and_come_back(gateway, simulator):
-    asked = {"service_tier": "flex", "seed": 0, "logprobs": True, "top_logprobs": 2}
-    status, body, _ = await gateway.whole(**asked)
+    fields = {"service_tier": "flex", "seed": 0, "logprobs": True, "top_logprobs": 2}
+    status, body, _ = await gateway.whole(**fields)
     assert (status, body["service_tier"]) == (200, "flex")
     sent = simulator.received[0].body
     assert sent["serviceTier"] == "flex"
     assert sent["generationConfig"] == {"seed": 0, "responseLogprobs": True, "logprobs": 2}
     tokens = body["choices"][0]["logprobs"]["content"]
-    told = b"".join(bytes(one["bytes"]) for one in tokens).decode()
-    assert told == body["choices"][0]["message"]["content"]
-    got = await gateway.stream(**asked)
+    token_text = b"".join(bytes(one["bytes"]) for one in tokens).decode()
+    assert token_text == body["choices"][0]["message"]["content"]
+    got = await gateway.stream(**fields)
     assert collect.choices(got.chunks) == body["choices"]

@@ -126,25 +126,25 @@ KEPT = {
 
 async def drawn(gateway, question, modalities, *, form, stream):
     """Give the message that a client keeps of a drawing."""
-    asked = {
+    fields = {
         "model": DRAWER,
         "messages": [{"role": "user", "content": question}],
         "extra_body": {"google": {"image_output": form}},
     } | ({"modalities": modalities} if modalities else {})
     if not stream:
-        _, body, _ = await gateway.whole(**asked)
-        told = body["choices"][0]["message"]
-        kept = {name: told[name] for name in ("content", "images") if told.get(name)}
+        _, body, _ = await gateway.whole(**fields)
+        answer = body["choices"][0]["message"]
+        kept = {name: answer[name] for name in ("content", "images") if answer.get(name)}
         return {"role": "assistant", "content": None} | kept
-    told = await gateway.stream(**asked)
-    assert told.done
+    answer = await gateway.stream(**fields)
+    assert answer.done
     images = [
         image
-        for chunk in told.chunks
+        for chunk in answer.chunks
         for choice in chunk["choices"]
         for image in choice["delta"].get("images") or ()
     ]
-    kept = {"role": "assistant", "content": told.text or None}
+    kept = {"role": "assistant", "content": answer.text or None}
     return kept | ({"images": images} if images else {})
 
 

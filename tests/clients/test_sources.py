@@ -111,11 +111,11 @@ async def test_the_metadata_is_there_as_gemini_gave_it(gateway, simulator):
 async def test_what_google_asked_its_tools_goes_out_and_back_up_as_it_came(gateway, simulator):
     fields = {"model": "gemini-3.5-flash"}
     tools = [SEARCH, MAPS, WEATHER]
-    asked = {"role": "user", "content": "Weather in Paris?"}
-    _, body, _ = await gateway.whole(messages=[asked], tools=tools, **fields)
+    question = {"role": "user", "content": "Weather in Paris?"}
+    _, body, _ = await gateway.whole(messages=[question], tools=tools, **fields)
     call = body["choices"][0]["message"]
     result = {"role": "tool", "tool_call_id": call["tool_calls"][0]["id"], "content": "18 °C"}
-    _, body, _ = await gateway.whole(messages=[asked, call, result], tools=tools, **fields)
+    _, body, _ = await gateway.whole(messages=[question, call, result], tools=tools, **fields)
     answer = body["choices"][0]["message"]
     kinds = [part.keys() & {"toolCall", "toolResponse"} for part in answer["native_parts"]]
     assert kinds == [{"toolCall"}, {"toolResponse"}] * 2
@@ -125,7 +125,7 @@ async def test_what_google_asked_its_tools_goes_out_and_back_up_as_it_came(gatew
     plain = {"role": "assistant", "content": answer["content"]}
     more = {"role": "user", "content": "Sure?"}
     status, body, _ = await gateway.whole(
-        messages=[asked, call, result, plain, more], tools=tools, **fields
+        messages=[question, call, result, plain, more], tools=tools, **fields
     )
     assert status == 200, body
     parts = simulator.received[-1].body["contents"][3]["parts"]
@@ -140,10 +140,10 @@ async def test_an_action_on_the_screen_is_a_tool_call_whose_result_goes_back(gat
     assert choice["finish_reason"] == "tool_calls"
     [call] = choice["message"]["tool_calls"]
     assert call["function"] == {"name": "click_at", "arguments": '{"x":500,"y":120}'}
-    asked = {"role": "user", "content": "Click it"}
+    question = {"role": "user", "content": "Click it"}
     result = {"role": "tool", "tool_call_id": call["id"], "content": '{"url":"https://a.example"}'}
     status, body, _ = await gateway.whole(
-        model=model, messages=[asked, choice["message"], result], tools=tools
+        model=model, messages=[question, choice["message"], result], tools=tools
     )
     assert status == 200, body
     assert "click_at answered" in body["choices"][0]["message"]["content"]

@@ -15,7 +15,7 @@ import pytest
 
 from tests.faults.scripted import ScriptedUpstream, answer, stream
 from tests.running import Gateway, settings_for
-from tests.symptoms.told import joined
+from tests.symptoms.reply import joined
 
 
 @pytest.fixture(params=[False, True], ids=["whole", "streamed"])

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.faults.scripted import refusal
-from tests.symptoms.told import ask
+from tests.symptoms.reply import ask
 
 VIDEO = {"type": "video_url", "video_url": {"url": "https://www.youtube.com/watch?v=x"}}
 LATE = {**VIDEO, "video_metadata": {"start_offset": "late"}}
@@ -20,8 +20,8 @@ LATE = {**VIDEO, "video_metadata": {"start_offset": "late"}}
     ],
 )
 async def test_a_refusal_names_the_clients_field(gateway, streaming, fields, param):
-    told = await ask(gateway, streaming=streaming, **fields)
-    assert (told.status, told.error["param"]) == (400, param)
+    reply = await ask(gateway, streaming=streaming, **fields)
+    assert (reply.status, reply.error["param"]) == (400, param)
 
 
 async def test_a_refusal_within_a_stream_names_the_clients_field(scripted, streaming):
@@ -29,6 +29,6 @@ async def test_a_refusal_within_a_stream_names_the_clients_field(scripted, strea
     message = "* GenerateContentRequest.contents[0].parts[0].text: no"
     slow = refusal(400, "INVALID_ARGUMENT", message)
     async with scripted((0.3, *slow), upstream={"commit_after_s": 0.05}) as (gateway, _):
-        told = await ask(gateway, streaming=streaming)
-    assert told.status == (200 if streaming else 400)
-    assert told.error["param"] == "messages[0].content"
+        reply = await ask(gateway, streaming=streaming)
+    assert reply.status == (200 if streaming else 400)
+    assert reply.error["param"] == "messages[0].content"

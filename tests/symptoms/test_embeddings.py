@@ -17,8 +17,8 @@ async def embed(gateway, **fields) -> tuple[int, dict, dict]:
     headers = {"Authorization": LICENSE}
     url = f"{gateway.url}/v1/embeddings"
     async with gateway.session.post(url, json=body, headers=headers) as response:
-        told = {name.lower(): value for name, value in response.headers.items()}
-        return response.status, await response.json(), told
+        reply_headers = {name.lower(): value for name, value in response.headers.items()}
+        return response.status, await response.json(), reply_headers
 
 
 async def test_base64_is_given_where_it_is_asked_for(gateway):

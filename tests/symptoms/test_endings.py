@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.scripted import END, SSE, STALL, ScriptedUpstream, chunk, data
 from tests.running import settings_for
-from tests.symptoms.told import USAGE, ask, calls, says
+from tests.symptoms.reply import USAGE, ask, calls, says
 
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
 NOTHING = {"text": ""}
@@ -30,9 +30,9 @@ async def test_an_answer_that_calls_a_function_ends_with_tool_calls(scripted, st
     BerriAI/litellm#12481, envoy#2399.
     """
     async with scripted(events) as (gateway, _):
-        told = await ask(gateway, streaming=streaming, tools=[TOOL])
-    assert (told.finish_reason, told.choice["native_finish_reason"]) == ("tool_calls", "STOP")
-    assert [call["function"]["name"] for call in told.calls] == ["look"]
+        reply = await ask(gateway, streaming=streaming, tools=[TOOL])
+    assert (reply.finish_reason, reply.choice["native_finish_reason"]) == ("tool_calls", "STOP")
+    assert [call["function"]["name"] for call in reply.calls] == ["look"]
 
 
 def twice(event: dict) -> dict:
@@ -60,9 +60,9 @@ async def test_each_choice_of_a_stream_ends_once_in_a_chunk_of_its_own(
     one-hub#402, one-hub#418.
     """
     async with scripted(events) as (gateway, _):
-        told = await ask(gateway, streaming=streaming, tools=[TOOL], n=choices)
+        reply = await ask(gateway, streaming=streaming, tools=[TOOL], n=choices)
     for index in range(choices):
-        said = [one for chunk in told.chunks for one in chunk["choices"] if one["index"] == index]
+        said = [one for chunk in reply.chunks for one in chunk["choices"] if one["index"] == index]
         *before, last = said
         assert {one["finish_reason"] for one in before} == {None}
         assert (last["finish_reason"], last["delta"]) == (reason, {})
@@ -89,10 +89,10 @@ async def test_each_choice_of_a_stream_ends_once_in_a_chunk_of_its_own(
 async def test_what_comes_after_a_first_stop_is_delivered(scripted, streaming, events, said):
     """Reported in kelivo#1003; rig recorded it as `two_terminal_stream`."""
     async with scripted(events) as (gateway, upstream):
-        told = await ask(gateway, streaming=streaming)
+        reply = await ask(gateway, streaming=streaming)
     assert len(upstream.seen) == 1
-    assert told.finish_reason == "stop"
-    places = [told.text.find(one) for one in said]
+    assert reply.finish_reason == "stop"
+    places = [reply.text.find(one) for one in said]
     assert places[0] > -1
     assert places == sorted(places)
 
@@ -101,8 +101,8 @@ async def test_the_last_reason_to_end_is_the_one_told(scripted, streaming):
     """Reported in kelivo#1003."""
     cut = [says({"text": "Once"}, finish="STOP"), says({"text": " upon"}, finish="MAX_TOKENS")]
     async with scripted(cut) as (gateway, _):
-        told = await ask(gateway, streaming=streaming)
-    assert (told.text, told.finish_reason) == ("Once upon", "length")
+        reply = await ask(gateway, streaming=streaming)
+    assert (reply.text, reply.finish_reason) == ("Once upon", "length")
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ async def test_the_last_reason_to_end_is_the_one_told(scripted, streaming):
 async def test_what_the_last_event_says_is_delivered(scripted, streaming, last):
     """Reported in req_llm#638."""
     async with scripted([says({"text": "Some"}), says(*last, finish="STOP")]) as (gateway, _):
-        told = await ask(gateway, streaming=streaming, tools=[TOOL])
-    assert told.text == "Some and more"
-    assert len(told.calls) == len(last) - 1
+        reply = await ask(gateway, streaming=streaming, tools=[TOOL])
+    assert reply.text == "Some and more"
+    assert len(reply.calls) == len(last) - 1
 
 
 THOUGHT_AWAY = {"promptTokenCount": 9, "thoughtsTokenCount": 91, "totalTokenCount": 100}
@@ -139,11 +139,11 @@ async def test_an_answer_cut_before_its_first_word_is_empty_and_counted(
         "usageMetadata": THOUGHT_AWAY,
     }
     async with scripted([event]) as (gateway, upstream):
-        told = await ask(gateway, streaming=streaming, max_tokens=91)
-    assert (told.status, told.error, told.finish_reason) == (200, None, "length")
-    assert told.message["content"] == ""
-    assert told.choice["finish_message"]
-    assert (told.usage["completion_tokens"], told.usage["total_tokens"]) == (91, 100)
+        reply = await ask(gateway, streaming=streaming, max_tokens=91)
+    assert (reply.status, reply.error, reply.finish_reason) == (200, None, "length")
+    assert reply.message["content"] == ""
+    assert reply.choice["finish_message"]
+    assert (reply.usage["completion_tokens"], reply.usage["total_tokens"]) == (91, 100)
     assert len(upstream.seen) == 1
 
 
@@ -160,12 +160,12 @@ async def test_a_blocked_prompt_is_a_refusal_that_ends_as_any_answer(scripted, s
     """
     blocked = {"promptFeedback": feedback, "usageMetadata": {**USAGE, "candidatesTokenCount": 0}}
     async with scripted([blocked]) as (gateway, upstream):
-        told = await ask(gateway, streaming=streaming)
-    assert (told.status, told.finish_reason) == (200, "content_filter")
-    assert told.message["role"] == "assistant"
-    assert feedback["blockReason"] in told.message["refusal"]
-    assert told.usage["prompt_tokens"] == 3
-    assert told.done is streaming
+        reply = await ask(gateway, streaming=streaming)
+    assert (reply.status, reply.finish_reason) == (200, "content_filter")
+    assert reply.message["role"] == "assistant"
+    assert feedback["blockReason"] in reply.message["refusal"]
+    assert reply.usage["prompt_tokens"] == 3
+    assert reply.done is streaming
     assert len(upstream.seen) == 1
 
 
@@ -176,8 +176,8 @@ NO_CANDIDATE = {"usageMetadata": USAGE, "modelVersion": "gemini-2.5-flash"}
 async def test_an_empty_answer_is_asked_for_once_more(scripted, streaming, empty):
     """Reported in deep-research#129, deprecated-generative-ai-python#744."""
     async with scripted([empty], [says({"text": "Yes"}, finish="STOP")]) as (gateway, upstream):
-        told = await ask(gateway, streaming=streaming)
-    assert (told.status, told.text, told.finish_reason) == (200, "Yes", "stop")
+        reply = await ask(gateway, streaming=streaming)
+    assert (reply.status, reply.text, reply.finish_reason) == (200, "Yes", "stop")
     first, second = upstream.seen
     assert first.body == second.body
 
@@ -188,10 +188,10 @@ async def test_an_answer_that_stays_empty_says_so(scripted, streaming):
     Reported in deep-research#129, deprecated-generative-ai-python#744.
     """
     async with scripted([says(NOTHING, finish="STOP")]) as (gateway, upstream):
-        told = await ask(gateway, streaming=streaming)
+        reply = await ask(gateway, streaming=streaming)
     assert len(upstream.seen) == 2
-    assert (told.status, told.finish_reason, told.text) == (200, "stop", "")
-    assert told.choice["finish_message"] == "Gemini ended without any output."
+    assert (reply.status, reply.finish_reason, reply.text) == (200, "stop", "")
+    assert reply.choice["finish_message"] == "Gemini ended without any output."
 
 
 @pytest.mark.parametrize("mode", ["chunk", "comment"])

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.keys import CREDENTIALS
 from tests.faults.scripted import refusal
-from tests.symptoms.told import ask, says
+from tests.symptoms.reply import ask, says
 
 KEYS = {"keys": ("key-1", "key-2")}
 TYPE = "type.googleapis.com/google.rpc."
@@ -34,12 +34,12 @@ async def test_the_wait_that_gemini_tells_is_told_to_the_client(scripted, stream
     """
     async with scripted(MINUTE) as (gateway, upstream):
         for _ in range(2):
-            told = await ask(gateway, streaming=streaming)
-            assert (told.status, told.error["code"]) == (429, "rate_limit_exceeded")
+            reply = await ask(gateway, streaming=streaming)
+            assert (reply.status, reply.error["code"]) == (429, "rate_limit_exceeded")
             # A little more than told, so that not all come back at once.
-            assert 16 <= int(told.headers["retry-after"]) <= 21
-            assert 15_000 < int(told.headers["retry-after-ms"]) <= 21_000
-            assert "x-should-retry" not in told.headers
+            assert 16 <= int(reply.headers["retry-after"]) <= 21
+            assert 15_000 < int(reply.headers["retry-after-ms"]) <= 21_000
+            assert "x-should-retry" not in reply.headers
         assert len(upstream.seen) == 1
 
 
@@ -50,10 +50,10 @@ async def test_a_quota_of_the_day_is_not_tried_again(scripted, streaming):
     """
     async with scripted(DAY) as (gateway, upstream):
         for _ in range(2):
-            told = await ask(gateway, streaming=streaming)
-            assert (told.status, told.error["type"]) == (429, "insufficient_quota")
-            assert told.headers["x-should-retry"] == "false"
-            assert "retry-after" not in told.headers
+            reply = await ask(gateway, streaming=streaming)
+            assert (reply.status, reply.error["type"]) == (429, "insufficient_quota")
+            assert reply.headers["x-should-retry"] == "false"
+            assert "retry-after" not in reply.headers
         assert len(upstream.seen) == 1
         assert resting(gateway) == [True]
 
@@ -63,8 +63,8 @@ async def test_another_key_answers_while_one_rests(scripted, streaming, script):
     """Reported in OmniRoute#9504, mscraftsman#131."""
     async with scripted(script, GOOD, **KEYS) as (gateway, upstream):
         for _ in range(2):
-            told = await ask(gateway, streaming=streaming)
-            assert (told.status, told.text) == (200, "fine")
+            reply = await ask(gateway, streaming=streaming)
+            assert (reply.status, reply.text) == (200, "fine")
         first, *others = upstream.keys
         assert len(others) == 2
         assert first not in others
@@ -93,8 +93,8 @@ async def test_a_bad_key_goes_out_and_the_next_one_answers(scripted, streaming, 
     """
     async with scripted(tuple(BAD[name]), GOOD, **KEYS) as (gateway, upstream):
         for _ in range(3):
-            told = await ask(gateway, streaming=streaming)
-            assert (told.status, told.text) == (200, "fine")
+            reply = await ask(gateway, streaming=streaming)
+            assert (reply.status, reply.text) == (200, "fine")
         bad, *others = upstream.keys
         assert len(others) == 3
         assert bad not in others
@@ -108,9 +108,9 @@ async def test_a_license_is_not_blamed_for_the_operators_key(scripted, streaming
     Reported in sub2api#1709.
     """
     async with scripted(tuple(BAD[name])) as (gateway, _):
-        told = await ask(gateway, streaming=streaming)
-    assert (told.status, told.error["code"]) == (503, "upstream_auth_error")
-    assert "key-1" not in told.error["message"]
+        reply = await ask(gateway, streaming=streaming)
+    assert (reply.status, reply.error["code"]) == (503, "upstream_auth_error")
+    assert "key-1" not in reply.error["message"]
 
 
 PLACE = tuple(
@@ -121,16 +121,16 @@ PLACE = tuple(
 async def test_a_place_that_gemini_does_not_serve_is_named(scripted, streaming):
     """Reported in gemini-balance#328, openai-gemini#4."""
     async with scripted(PLACE) as (gateway, _):
-        told = await ask(gateway, streaming=streaming)
-    assert (told.status, told.error["code"]) == (503, "upstream_region_error")
-    assert "location" in told.error["message"].lower()
+        reply = await ask(gateway, streaming=streaming)
+    assert (reply.status, reply.error["code"]) == (503, "upstream_region_error")
+    assert "location" in reply.error["message"].lower()
 
 
 async def test_a_key_with_another_place_answers_instead(scripted, streaming):
     """Reported in gemini-balance#328, openai-gemini#4."""
     async with scripted(PLACE, GOOD, **KEYS) as (gateway, upstream):
-        told = await ask(gateway, streaming=streaming)
-        assert (told.status, told.text) == (200, "fine")
+        reply = await ask(gateway, streaming=streaming)
+        assert (reply.status, reply.text) == (200, "fine")
         assert len(set(upstream.keys)) == 2
 
 
@@ -144,16 +144,16 @@ async def test_another_model_answers_while_one_is_overloaded(scripted, streaming
     Reported in googleapis/python-genai#1373.
     """
     async with scripted(STORM, STORM, GOOD, **FALLBACK) as (gateway, upstream):
-        told = await ask(gateway, streaming=streaming)
-        asked = [one.path.rpartition("/")[2].partition(":")[0] for one in upstream.seen]
-    assert (told.status, told.text) == (200, "fine")
-    assert asked == ["gemini-2.5-flash"] * 2 + ["gemini-2.5-flash-lite"]
-    assert told.headers["x-gateway-model"] == "gemini-2.5-flash-lite"
+        reply = await ask(gateway, streaming=streaming)
+        models = [one.path.rpartition("/")[2].partition(":")[0] for one in upstream.seen]
+    assert (reply.status, reply.text) == (200, "fine")
+    assert models == ["gemini-2.5-flash"] * 2 + ["gemini-2.5-flash-lite"]
+    assert reply.headers["x-gateway-model"] == "gemini-2.5-flash-lite"
 
 
 async def test_an_overloaded_model_is_asked_a_few_times_only(scripted, streaming):
     """Reported in googleapis/python-genai#1373."""
     async with scripted(STORM) as (gateway, upstream):
-        told = await ask(gateway, streaming=streaming)
-        assert (told.status, told.error["code"]) == (503, "overloaded")
+        reply = await ask(gateway, streaming=streaming)
+        assert (reply.status, reply.error["code"]) == (503, "overloaded")
         assert len(upstream.seen) == 3

@@ -9,7 +9,7 @@ from PIL import Image
 from tests.gateway.media import web
 from tests.gateway.media.samples import sample
 from tests.running import settings_for
-from tests.symptoms.told import ask, says
+from tests.symptoms.reply import ask, says
 
 pytestmark = pytest.mark.usefixtures("impatient")
 TEXT = {"type": "text", "text": "What is it?"}
@@ -41,8 +41,8 @@ async def test_the_bytes_decide_the_type_of_an_image(gateway, simulator, streami
     """
     data = sample("jpeg")
     messages = about(image(data_url(data, mime)))
-    told = await ask(gateway, streaming=streaming, messages=messages)
-    assert told.status == 200
+    reply = await ask(gateway, streaming=streaming, messages=messages)
+    assert reply.status == 200
     [part] = uploaded(simulator.received[-1].body)
     assert part["inlineData"]["mimeType"] == "image/jpeg"
     assert b64decode(part["inlineData"]["data"]) == data
@@ -55,11 +55,11 @@ async def test_a_gif_is_refused_by_its_name(gateway, simulator, streaming, tmp_p
     """
     Image.new("RGB", (4, 4)).save(tmp_path / "a.gif")
     url = data_url((tmp_path / "a.gif").read_bytes(), "image/gif")
-    told = await ask(gateway, streaming=streaming, messages=about(image(url)))
-    assert (told.status, told.error["code"]) == (400, "unsupported_media_format")
-    assert told.error["param"] == "messages[0].content[1].image_url"
+    reply = await ask(gateway, streaming=streaming, messages=about(image(url)))
+    assert (reply.status, reply.error["code"]) == (400, "unsupported_media_format")
+    assert reply.error["param"] == "messages[0].content[1].image_url"
     for word in ("gif", "png", "jpeg", "webp"):
-        assert word in told.error["message"].lower()
+        assert word in reply.error["message"].lower()
     assert not simulator.received
 
 
@@ -67,8 +67,8 @@ async def test_a_video_goes_up_as_one(gateway, simulator, streaming):
     """Reported in BerriAI/litellm#30501, Portkey#635, GoModel#1021."""
     data = sample("mp4")
     part = {"type": "video_url", "video_url": {"url": data_url(data, "video/mp4")}}
-    told = await ask(gateway, streaming=streaming, messages=about(part))
-    assert told.status == 200
+    reply = await ask(gateway, streaming=streaming, messages=about(part))
+    assert reply.status == 200
     [sent] = uploaded(simulator.received[-1].body)
     assert sent["inlineData"]["mimeType"] == "video/mp4"
     assert b64decode(sent["inlineData"]["data"]) == data
@@ -82,8 +82,8 @@ async def test_a_youtube_video_goes_up_without_a_type(gateway, simulator, stream
     """
     url = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
     part = {"type": kind, kind: {"file_url" if kind == "file" else "url": url}}
-    told = await ask(gateway, streaming=streaming, messages=about(part))
-    assert told.status == 200
+    reply = await ask(gateway, streaming=streaming, messages=about(part))
+    assert reply.status == 200
     assert uploaded(simulator.received[-1].body) == [{"fileData": {"fileUri": url}}]
 
 
@@ -99,8 +99,8 @@ async def test_a_large_video_goes_through_the_files_api_and_is_waited_for(
     settings = settings_for(simulator.url, media={"upload_above_bytes": 100_000})
     async with running(settings) as gateway:
         for _ in range(2):
-            told = await ask(gateway, streaming=streaming, messages=messages)
-            assert told.status == 200, told.error
+            reply = await ask(gateway, streaming=streaming, messages=messages)
+            assert reply.status == 200, reply.error
     paths = [one.path for one in simulator.received]
     uploads = [path for path in paths if path.startswith("/upload/")]
     *before, first, second = paths
@@ -138,10 +138,10 @@ async def test_an_address_without_an_image_is_refused(running, simulator, stream
         media = {"allow_hosts": [host], "timeout_s": 0.5, "max_item_bytes": 1_000_000}
         async with running(settings_for(simulator.url, media=media)) as gateway:
             messages = about(image(f"http://{host}/"))
-            told = await ask(gateway, streaming=streaming, messages=messages)
-    assert (told.status, told.error["code"]) == (400, code)
-    assert told.error["param"].startswith("messages[0].content[1].image_url")
-    assert "10.0.0.1" not in told.error["message"]
+            reply = await ask(gateway, streaming=streaming, messages=messages)
+    assert (reply.status, reply.error["code"]) == (400, code)
+    assert reply.error["param"].startswith("messages[0].content[1].image_url")
+    assert "10.0.0.1" not in reply.error["message"]
     assert not simulator.received
 
 
@@ -152,11 +152,11 @@ async def test_an_address_that_moved_is_followed_three_times(running, simulator,
         settings = settings_for(simulator.url, media={"allow_hosts": [host]})
         async with running(settings) as gateway:
             messages = about(image(f"http://{host}/0"))
-            told = await ask(gateway, streaming=streaming, messages=messages)
-            assert (told.status, told.error["code"]) == (400, "invalid_image_url")
+            reply = await ask(gateway, streaming=streaming, messages=messages)
+            assert (reply.status, reply.error["code"]) == (400, "invalid_image_url")
             messages = about(image(f"http://{host}/1"))
-            told = await ask(gateway, streaming=streaming, messages=messages)
-    assert told.status == 200, told.error
+            reply = await ask(gateway, streaming=streaming, messages=messages)
+    assert reply.status == 200, reply.error
     [part] = uploaded(simulator.received[-1].body)
     assert part["inlineData"]["mimeType"] == "image/png"
 
@@ -167,8 +167,8 @@ async def test_an_address_that_moved_is_followed_three_times(running, simulator,
 async def test_no_private_address_is_asked_for_an_image(gateway, simulator, streaming, address):
     """Gateways were broken into like this."""
     messages = about(image(f"http://{address}/latest/meta-data"))
-    told = await ask(gateway, streaming=streaming, messages=messages)
-    assert (told.status, told.error["code"]) == (400, "invalid_image_url")
+    reply = await ask(gateway, streaming=streaming, messages=messages)
+    assert (reply.status, reply.error["code"]) == (400, "invalid_image_url")
     assert not simulator.received
 
 
@@ -200,13 +200,13 @@ async def test_drafts_are_hidden_unless_nothing_else_comes(
     events = [*(says(part) for part in parts), says(finish="STOP")]
     async with scripted(events) as (gateway, _):
         google = {"image_output": output}
-        told = await ask(gateway, streaming=streaming, model=DRAWING, google=google)
+        reply = await ask(gateway, streaming=streaming, model=DRAWING, google=google)
     urls = [f"data:image/png;base64,{data}" for data in shown]
     if output == "images":
-        assert [one["image_url"]["url"] for one in told.message["images"]] == urls
+        assert [one["image_url"]["url"] for one in reply.message["images"]] == urls
     else:
-        assert [one.partition(")")[0] for one in told.text.split("](")[1:]] == urls
-    assert told.finish_reason == "stop"
+        assert [one.partition(")")[0] for one in reply.text.split("](")[1:]] == urls
+    assert reply.finish_reason == "stop"
 
 
 async def test_an_answer_without_the_image_says_so(scripted, streaming):
@@ -216,19 +216,19 @@ async def test_an_answer_without_the_image_says_so(scripted, streaming):
     """
     end = says(finish="NO_IMAGE", finishMessage="Unable to show the generated image.")
     async with scripted([says({"text": "I cannot draw that."}), end]) as (gateway, _):
-        told = await ask(gateway, streaming=streaming, model=DRAWING)
-    assert told.text == "I cannot draw that."
-    assert (told.finish_reason, told.choice["native_finish_reason"]) == ("stop", "NO_IMAGE")
-    assert told.choice["finish_message"] == "Unable to show the generated image."
+        reply = await ask(gateway, streaming=streaming, model=DRAWING)
+    assert reply.text == "I cannot draw that."
+    assert (reply.finish_reason, reply.choice["native_finish_reason"]) == ("stop", "NO_IMAGE")
+    assert reply.choice["finish_message"] == "Unable to show the generated image."
 
 
 async def test_an_answer_with_nothing_in_it_is_an_error(scripted, streaming):
     """Reported in Gemini-FastAPI#129."""
     end = says(finish="NO_IMAGE", finishMessage="Unable to show the generated image.")
     async with scripted([end]) as (gateway, _):
-        told = await ask(gateway, streaming=streaming, model=DRAWING)
-    assert told.error["code"] == "upstream_empty"
-    assert "NO_IMAGE" in told.error["message"]
+        reply = await ask(gateway, streaming=streaming, model=DRAWING)
+    assert reply.error["code"] == "upstream_empty"
+    assert "NO_IMAGE" in reply.error["message"]
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ async def test_speech_has_the_format_that_was_asked_for_or_is_refused(
 
     Reported in BerriAI/litellm#38868, BerriAI/litellm#38819, openai-gemini#81.
     """
-    told = await ask(
+    reply = await ask(
         gateway,
         streaming=streaming,
         model="gemini-3.8-flash-tts",
@@ -249,11 +249,11 @@ async def test_speech_has_the_format_that_was_asked_for_or_is_refused(
         audio={"voice": "alloy", "format": name},
     )
     if magic is None:
-        assert (told.status, told.error["param"]) == (400, "audio.format")
+        assert (reply.status, reply.error["param"]) == (400, "audio.format")
         assert not simulator.received
     elif streaming:
-        deltas = [one["delta"] for chunk in told.chunks for one in chunk["choices"]]
+        deltas = [one["delta"] for chunk in reply.chunks for one in chunk["choices"]]
         sound = b"".join(b64decode(one["audio"]["data"]) for one in deltas if "audio" in one)
         assert sound.startswith(magic)
     else:
-        assert b64decode(told.message["audio"]["data"]).startswith(magic)
+        assert b64decode(reply.message["audio"]["data"]).startswith(magic)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.faults.scripted import refusal
-from tests.symptoms.told import ask, says
+from tests.symptoms.reply import ask, says
 
 OLD, NEW = "gemini-2.5-flash", "gemini-3.7-flash"
 # Nothing is known beforehand of what it refuses.
@@ -39,9 +39,9 @@ async def test_a_search_that_the_model_cannot_combine_with_functions_is_named(
     Reported in bifrost#5139, litellm, gemini-balance.
     """
     tools = [SEARCHES[form], LOOK]
-    told = await ask(gateway, streaming=streaming, model=OLD, tools=tools)
-    assert (told.status, told.finish_reason) == (200, "tool_calls")
-    assert told.headers["x-gateway-dropped"] == "tools.googleSearch"
+    reply = await ask(gateway, streaming=streaming, model=OLD, tools=tools)
+    assert (reply.status, reply.finish_reason) == (200, "tool_calls")
+    assert reply.headers["x-gateway-dropped"] == "tools.googleSearch"
     [received] = simulator.received
     assert sent_tools(received.body) == ["functionDeclarations"]
 
@@ -52,9 +52,9 @@ async def test_a_search_goes_up_beside_functions_where_the_model_takes_both(
 ):
     """Reported in bifrost#5139, litellm, gemini-balance."""
     tools = [SEARCHES[form], LOOK]
-    told = await ask(gateway, streaming=streaming, model=NEW, tools=tools)
-    assert told.status == 200, told.error
-    assert "x-gateway-dropped" not in told.headers
+    reply = await ask(gateway, streaming=streaming, model=NEW, tools=tools)
+    assert reply.status == 200, reply.error
+    assert "x-gateway-dropped" not in reply.headers
     [received] = simulator.received
     assert sorted(sent_tools(received.body)) == ["functionDeclarations", "googleSearch"]
 
@@ -93,8 +93,8 @@ async def test_keywords_that_gemini_does_not_know_cost_no_request(gateway, simul
 
     Reported in CLIProxyAPI#97, CLIProxyAPI#5064, zed#44875, promptfoo#6902, gitlab-mcp#166.
     """
-    told, wanted, lost = WRITTEN[name]
-    whole = {"type": "object", "properties": {"at": told}}
+    written, wanted, lost = WRITTEN[name]
+    whole = {"type": "object", "properties": {"at": written}}
     shaped = {"type": "json_schema", "json_schema": {"name": "n", "strict": True, "schema": whole}}
     asked: dict[str, dict] = {
         "tools[0].function.parameters": {"tools": [function(whole)]},
@@ -141,9 +141,9 @@ async def test_references_and_what_they_refer_to_go_up(gateway, simulator, name,
 
     Reported in DEEIX#546, gcli2api#374, opencode#12295, gemini-cli#13326, LibreChat#13845.
     """
-    told = await ask(gateway, streaming=False, model=model, tools=[function(REFERRING[name])])
-    assert told.status == 200, told.error
-    assert "x-gateway-adjusted" not in told.headers
+    reply = await ask(gateway, streaming=False, model=model, tools=[function(REFERRING[name])])
+    assert reply.status == 200, reply.error
+    assert "x-gateway-adjusted" not in reply.headers
     [received] = simulator.received
     assert received.body["tools"] == [
         {"functionDeclarations": [{"name": "look", "parametersJsonSchema": MEANT}]}
@@ -155,9 +155,9 @@ async def test_what_stands_beside_a_reference_holds_too(gateway, simulator, mode
     """Reported in DEEIX#546, gcli2api#374, opencode#12295, gemini-cli#13326."""
     beside = {**REFERENCE, "description": "The root", "required": ["name"]}
     parameters = {**MEANT, "properties": {"tree": beside}}
-    told = await ask(gateway, streaming=False, model=model, tools=[function(parameters)])
-    assert told.status == 200, told.error
-    assert "x-gateway-adjusted" not in told.headers
+    reply = await ask(gateway, streaming=False, model=model, tools=[function(parameters)])
+    assert reply.status == 200, reply.error
+    assert "x-gateway-adjusted" not in reply.headers
     [received] = simulator.received
     [declared] = received.body["tools"][0]["functionDeclarations"]
     sent = declared["parametersJsonSchema"]
@@ -168,10 +168,10 @@ async def test_what_stands_beside_a_reference_holds_too(gateway, simulator, mode
 
 async def test_a_reference_that_leads_nowhere_is_named_before_anything_goes_up(gateway, simulator):
     """Reported in gemini-cli#13326."""
-    told = await ask(gateway, streaming=False, tools=[function({**MEANT, "$defs": {}})])
-    assert told.status == 400
-    assert told.error["param"] == "tools[0].function.parameters"
-    assert "#/$defs/Node" in told.error["message"]
+    reply = await ask(gateway, streaming=False, tools=[function({**MEANT, "$defs": {}})])
+    assert reply.status == 400
+    assert reply.error["param"] == "tools[0].function.parameters"
+    assert "#/$defs/Node" in reply.error["message"]
     assert not simulator.received
 
 
@@ -204,18 +204,20 @@ REFUSED_BY_GOOGLE: list[tuple[str, dict, dict, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("model", "asked", "config", "header", "named"), REFUSED_BY_GOOGLE)
+@pytest.mark.parametrize(("model", "fields", "config", "header", "named"), REFUSED_BY_GOOGLE)
 async def test_fields_that_google_refuses_have_their_effect_or_are_named(
-    gateway, simulator, streaming, model, asked, config, header, named
+    gateway, simulator, streaming, model, fields, config, header, named
 ):
     """Google's own layer for OpenAI's clients answers 400 to each.
 
     Reported in openhanako#394, SkyrimNet#77.
     """
-    told = await ask(gateway, streaming=streaming, model=model, **asked)
-    assert told.status == 200, told.error
-    assert told.text
-    headers = {name: told.headers.get(name) for name in ("x-gateway-dropped", "x-gateway-adjusted")}
+    reply = await ask(gateway, streaming=streaming, model=model, **fields)
+    assert reply.status == 200, reply.error
+    assert reply.text
+    headers = {
+        name: reply.headers.get(name) for name in ("x-gateway-dropped", "x-gateway-adjusted")
+    }
     assert {name: value for name, value in headers.items() if value} == (
         {header: named} if header else {}
     )
@@ -250,12 +252,12 @@ async def test_native_fields_arrive_in_either_spelling(
 
     Reported in gemini-balance#143.
     """
-    google = {spelled(name): told for name, (told, _) in NATIVE.items()}
+    google = {spelled(name): reply for name, (reply, _) in NATIVE.items()}
     google |= {spelled("safetySettings"): SAFETY, "tools": [{spelled("urlContext"): {}}]}
     fields = {"google": google} if at_the_top else {"extra_body": {"google": google}}
-    told = await ask(gateway, streaming=streaming, model=OLD, **fields)
-    assert told.status == 200, told.error
-    assert not told.headers.keys() & {"x-gateway-dropped", "x-gateway-adjusted"}
+    reply = await ask(gateway, streaming=streaming, model=OLD, **fields)
+    assert reply.status == 200, reply.error
+    assert not reply.headers.keys() & {"x-gateway-dropped", "x-gateway-adjusted"}
     [received] = simulator.received
     assert received.body["generationConfig"] == {name: sent for name, (_, sent) in NATIVE.items()}
     assert SAFETY[0] in received.body["safetySettings"]
@@ -295,13 +297,13 @@ async def test_what_a_model_refuses_is_found_out_by_the_first_request(scripted, 
     Reported in openai-gemini#63, vercel/ai#8943, litellm#4333, oh-my-pi#10543, vellum#32687,
     kiss-translator#1051.
     """
-    message, asked, header = REFUSALS[name]
+    message, fields, header = REFUSALS[name]
     refused = tuple(refusal(400, "INVALID_ARGUMENT", message))
-    copies = asked.get("n", 1)
+    copies = fields.get("n", 1)
     async with scripted(refused, [DONE]) as (gateway, upstream):
         for calls in (1 + copies, 1 + 2 * copies):
-            told = await ask(gateway, streaming=streaming, model=UNKNOWN, **asked)
-            assert (told.status, told.headers.get("x-gateway-adjusted")) == (200, header)
+            reply = await ask(gateway, streaming=streaming, model=UNKNOWN, **fields)
+            assert (reply.status, reply.headers.get("x-gateway-adjusted")) == (200, header)
             assert len(upstream.seen) == calls
     bodies = [one.body for one in upstream.seen]
     assert bodies[0] not in bodies[1:]
@@ -313,8 +315,8 @@ async def test_a_model_newer_than_the_gateway_is_asked_right_at_once(gateway, si
 
     Reported in oh-my-pi#10543, bolna#956.
     """
-    asked = {"presence_penalty": 1, "temperature": 1, "reasoning_effort": "minimal", "n": 2}
-    told = await ask(gateway, streaming=streaming, model="gemini-4-argon", **asked)
-    assert told.status == 200, told.error
-    assert told.headers["x-gateway-adjusted"].count("reason=model") == 3
+    fields = {"presence_penalty": 1, "temperature": 1, "reasoning_effort": "minimal", "n": 2}
+    reply = await ask(gateway, streaming=streaming, model="gemini-4-argon", **fields)
+    assert reply.status == 200, reply.error
+    assert reply.headers["x-gateway-adjusted"].count("reason=model") == 3
     assert [one.status for one in simulator.received] == [200, 200]

@@ -7,7 +7,7 @@ import pytest
 from gateway.features import BYPASS
 from tests.faults.scripted import refusal
 from tests.running import settings_for
-from tests.symptoms.told import ask, calls, says
+from tests.symptoms.reply import ask, calls, says
 
 MODEL = "gemini-3.5-flash"
 OTHER = "gemini-3-flash-preview"
@@ -19,14 +19,14 @@ DRAW = {"role": "user", "content": "Draw"}
 SIGNATURE = base64.b64encode(b"of an earlier turn").decode()
 
 
-def plain(told) -> dict:
+def plain(reply) -> dict:
     """Give the turn as a client sends it again that keeps the fields of OpenAI's API alone."""
-    kept = [{key: call[key] for key in ("id", "type", "function")} for call in told.calls]
-    return {"role": "assistant", "content": told.message.get("content"), "tool_calls": kept}
+    kept = [{key: call[key] for key in ("id", "type", "function")} for call in reply.calls]
+    return {"role": "assistant", "content": reply.message.get("content"), "tool_calls": kept}
 
 
-def results(told) -> list[dict]:
-    return [{"role": "tool", "tool_call_id": call["id"], "content": "ok"} for call in told.calls]
+def results(reply) -> list[dict]:
+    return [{"role": "tool", "tool_call_id": call["id"], "content": "ok"} for call in reply.calls]
 
 
 def signed(call: dict) -> str:
@@ -48,11 +48,11 @@ async def test_the_signature_of_a_call_comes_back_from_a_client_that_does_not_kn
     """
     messages, signatures = [{"role": "user", "content": "2 steps: look"}], []
     for _ in range(2):
-        told = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
-        signatures.append(signed(told.calls[0]))
-        messages += [plain(told), *results(told)]
-    told = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
-    assert (told.status, told.finish_reason) == (200, "stop")
+        reply = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
+        signatures.append(signed(reply.calls[0]))
+        messages += [plain(reply), *results(reply)]
+    reply = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
+    assert (reply.status, reply.finish_reason) == (200, "stop")
     sent = [part["thoughtSignature"] for part in sent_calls(simulator.received[-1].body)]
     assert sent == signatures
 
@@ -65,13 +65,13 @@ async def test_a_forgotten_signature_is_made_up_for_before_gemini_misses_it(
     Reported in langchain#37347, NVIDIA-NeMo/Gym#2374, FastGPT#6135, LangBot#1899, openhuman#3548,
     metapi#60, qwen-code#1187, gemini-balance#391.
     """
-    asked = {"role": "user", "content": "parallel: look"}
+    question = {"role": "user", "content": "parallel: look"}
     async with running(settings_for(simulator.url)) as gateway:
-        told = await ask(gateway, streaming=streaming, messages=[asked], **CAN_LOOK)
-    messages = [asked, plain(told), *results(told)]
+        reply = await ask(gateway, streaming=streaming, messages=[question], **CAN_LOOK)
+    messages = [question, plain(reply), *results(reply)]
     async with running(settings_for(simulator.url)) as gateway:
-        told = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
-    assert told.status == 200
+        reply = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
+    assert reply.status == 200
     first, second = sent_calls(simulator.received[-1].body)
     assert first["thoughtSignature"] == BYPASS
     assert "thoughtSignature" not in second
@@ -82,11 +82,11 @@ async def test_a_client_that_renames_calls_never_sends_gemini_a_bare_one(
     gateway, simulator, streaming
 ):
     """Reported in qwen-code#1187."""
-    told = await ask(gateway, streaming=streaming, messages=[QUESTION], **CAN_LOOK)
-    told.calls[0]["id"] = "renamed"
-    messages = [QUESTION, plain(told), *results(told)]
-    told = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
-    assert told.status == 200
+    reply = await ask(gateway, streaming=streaming, messages=[QUESTION], **CAN_LOOK)
+    reply.calls[0]["id"] = "renamed"
+    messages = [QUESTION, plain(reply), *results(reply)]
+    reply = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
+    assert reply.status == 200
     [part] = sent_calls(simulator.received[-1].body)
     assert part["thoughtSignature"] == BYPASS
     assert [one.status for one in simulator.received] == [200, 200]
@@ -98,17 +98,17 @@ async def test_a_conversation_goes_on_with_another_model(gateway, simulator, str
 
     Reported in 9router#301, earendil-works/pi#471.
     """
-    told = await ask(
+    reply = await ask(
         gateway, streaming=streaming, messages=[QUESTION], **(CAN_LOOK | {"model": OTHER})
     )
-    turn = told.message if carries else plain(told)
-    messages = [QUESTION, turn, *results(told)]
-    told = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
-    assert (told.status, told.finish_reason) == (200, "stop")
+    turn = reply.message if carries else plain(reply)
+    messages = [QUESTION, turn, *results(reply)]
+    reply = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
+    assert (reply.status, reply.finish_reason) == (200, "stop")
     assert [one.status for one in simulator.received] == [200, 200]
     [part] = sent_calls(simulator.received[-1].body)
     assert part["thoughtSignature"] == BYPASS
-    assert told.headers["x-gateway-adjusted"] == "thought_signature=dropped;reason=other_model"
+    assert reply.headers["x-gateway-adjusted"] == "thought_signature=dropped;reason=other_model"
 
 
 @pytest.mark.parametrize(
@@ -119,11 +119,11 @@ async def test_a_short_answer_is_not_taken_for_that_of_another_conversation(
     gateway, simulator, streaming, model, question
 ):
     """One license, many conversations: a "yes" got the thoughts of another, or of another model."""
-    asked = {"role": "user", "content": "echo  yes"}
-    told = await ask(gateway, streaming=streaming, model=MODEL, messages=[asked])
-    history = [{"role": "user", "content": question}, {"role": "assistant", "content": told.text}]
-    told = await ask(gateway, streaming=streaming, model=model, messages=[*history, QUESTION])
-    assert told.status == 200
+    first = {"role": "user", "content": "echo  yes"}
+    reply = await ask(gateway, streaming=streaming, model=MODEL, messages=[first])
+    history = [{"role": "user", "content": question}, {"role": "assistant", "content": reply.text}]
+    reply = await ask(gateway, streaming=streaming, model=model, messages=[*history, QUESTION])
+    assert reply.status == 200
     assert [one.status for one in simulator.received] == [200, 200]
     assert simulator.received[-1].body["contents"][1]["parts"] == [{"text": "yes"}]
 
@@ -138,10 +138,10 @@ async def test_a_conversation_goes_on_with_another_key(scripted, streaming, mess
     refused = tuple(refusal(400, "INVALID_ARGUMENT", message))
     good = [says({"text": "Seen"}, finish="STOP")]
     async with scripted(called, refused, good, keys=("key-1", "key-2")) as (gateway, upstream):
-        told = await ask(gateway, streaming=streaming, messages=[QUESTION], **CAN_LOOK)
-        messages = [QUESTION, plain(told), *results(told)]
-        told = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
-    assert (told.status, told.text) == (200, "Seen")
+        reply = await ask(gateway, streaming=streaming, messages=[QUESTION], **CAN_LOOK)
+        messages = [QUESTION, plain(reply), *results(reply)]
+        reply = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
+    assert (reply.status, reply.text) == (200, "Seen")
     sent = [part["thoughtSignature"] for one in upstream.seen for part in sent_calls(one.body)]
     assert sent == [SIGNATURE, BYPASS]
 
@@ -150,13 +150,13 @@ async def test_a_signature_of_three_megabytes_goes_out_and_back_whole(
     gateway, simulator, streaming
 ):
     """Reported in BerriAI/litellm#30471."""
-    asked = {"role": "user", "content": "Look: signature of 3000000 bytes"}
-    told = await ask(gateway, streaming=streaming, messages=[asked], **CAN_LOOK)
-    signature = signed(told.calls[0])
+    question = {"role": "user", "content": "Look: signature of 3000000 bytes"}
+    reply = await ask(gateway, streaming=streaming, messages=[question], **CAN_LOOK)
+    signature = signed(reply.calls[0])
     assert len(base64.b64decode(signature)) == 3_000_000
-    messages = [asked, plain(told), *results(told)]
-    told = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
-    assert told.status == 200
+    messages = [question, plain(reply), *results(reply)]
+    reply = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
+    assert reply.status == 200
     [part] = sent_calls(simulator.received[-1].body)
     assert part["thoughtSignature"] == signature
 
@@ -167,19 +167,21 @@ async def test_a_drawn_image_is_signed_when_it_comes_back_to_be_edited(
     running, simulator, streaming, output, forgets
 ):
     """Reported in mscraftsman#147."""
-    asked = {"model": PAINTER, "extra_body": {"google": {"image_output": output}}}
+    fields = {"model": PAINTER, "extra_body": {"google": {"image_output": output}}}
     settings = settings_for(simulator.url)
     async with running(settings) as gateway:
-        told = await ask(gateway, streaming=streaming, messages=[DRAW], **asked)
-        kept = {name: told.message[name] for name in ("content", "images") if name in told.message}
+        reply = await ask(gateway, streaming=streaming, messages=[DRAW], **fields)
+        kept = {
+            name: reply.message[name] for name in ("content", "images") if name in reply.message
+        }
         drawn = {"role": "assistant", **kept}
         messages = [DRAW, drawn, {"role": "user", "content": "Bigger"}]
         if not forgets:
-            told = await ask(gateway, streaming=streaming, messages=messages, **asked)
+            reply = await ask(gateway, streaming=streaming, messages=messages, **fields)
     if forgets:
         async with running(settings) as gateway:
-            told = await ask(gateway, streaming=streaming, messages=messages, **asked)
-    assert told.status == 200, told.error
+            reply = await ask(gateway, streaming=streaming, messages=messages, **fields)
+    assert reply.status == 200, reply.error
     assert ("images" in drawn) is (output == "images")
     parts = simulator.received[-1].body["contents"][1]["parts"]
     [sent] = [part["thoughtSignature"] for part in parts if "inlineData" in part]

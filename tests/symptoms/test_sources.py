@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.symptoms.told import ask, says
+from tests.symptoms.reply import ask, says
 
 SEARCH = [{"type": "function", "function": {"name": "googleSearch"}}]
 FIRST, SECOND = "Das Café öffnet. ", "巴黎很美 😀."
@@ -28,10 +28,10 @@ GROUNDING = {
 }
 
 
-def places(told) -> list[tuple[str, str]]:
+def places(reply) -> list[tuple[str, str]]:
     """Give address and covered text of each annotation."""
-    found = [one["url_citation"] for one in told.message["annotations"]]
-    return [(one["url"], told.text[one["start_index"] : one["end_index"]]) for one in found]
+    found = [one["url_citation"] for one in reply.message["annotations"]]
+    return [(one["url"], reply.text[one["start_index"] : one["end_index"]]) for one in found]
 
 
 @pytest.mark.parametrize("together", [False, True], ids=["at the end", "beside the text"])
@@ -47,14 +47,14 @@ async def test_citations_cover_the_letters_that_gemini_meant(scripted, streaming
     else:
         events = [says({"text": FIRST}), says({"text": SECOND}), says(finish="STOP", **metadata)]
     async with scripted(events) as (gateway, _):
-        told = await ask(gateway, streaming=streaming, tools=SEARCH)
-    assert places(told) == [
+        reply = await ask(gateway, streaming=streaming, tools=SEARCH)
+    assert places(reply) == [
         ("https://one.example/", FIRST.strip()),
         ("https://one.example/", SECOND),
         ("https://two.example/", SECOND),
     ]
-    assert told.message["annotations"][0]["url_citation"]["start_index"] == 0
-    assert told.message["grounding"]["groundingMetadata"] == GROUNDING
+    assert reply.message["annotations"][0]["url_citation"]["start_index"] == 0
+    assert reply.message["grounding"]["groundingMetadata"] == GROUNDING
 
 
 CODE = {"executableCode": {"language": "PYTHON", "code": "print('é')"}}
@@ -86,7 +86,7 @@ async def test_all_of_a_code_execution_arrives_in_order(scripted, streaming, par
     events = [says({"text": "I run it. "}), *map(says, parts)]
     events.append(says({"text": "Done."}, finish="STOP"))
     async with scripted(events) as (gateway, _):
-        told = await ask(gateway, streaming=streaming, tools=tools)
+        reply = await ask(gateway, streaming=streaming, tools=tools)
     marks = ["I run it."]
     for part in parts:
         if "executableCode" in part:
@@ -97,15 +97,15 @@ async def test_all_of_a_code_execution_arrives_in_order(scripted, streaming, par
             marks.append(part.get("text") or "](data:image/png;base64,AAAA)")
     at = 0
     for mark in [*marks, "Done."]:
-        at = told.text.index(mark, at) + len(mark)
-    kinds = [one["type"] for one in told.message["code_execution"]]
+        at = reply.text.index(mark, at) + len(mark)
+    kinds = [one["type"] for one in reply.message["code_execution"]]
     assert kinds == [
         "code" if "executableCode" in part else "result"
         for part in parts
         if "text" not in part and "inlineData" not in part
     ]
-    assert ("failed" in told.text) == ("boom" in told.text)
-    assert told.finish_reason == "stop"
+    assert ("failed" in reply.text) == ("boom" in reply.text)
+    assert reply.finish_reason == "stop"
 
 
 async def test_code_and_plots_move_the_citations_with_the_text(scripted, streaming):
@@ -118,5 +118,5 @@ async def test_code_and_plots_move_the_citations_with_the_text(scripted, streami
         says({"text": SECOND}, finish="STOP", **metadata),
     ]
     async with scripted(events) as (gateway, _):
-        told = await ask(gateway, streaming=streaming, tools=SEARCH)
-    assert [text for _, text in places(told)] == [FIRST.strip(), SECOND, SECOND]
+        reply = await ask(gateway, streaming=streaming, tools=SEARCH)
+    assert [text for _, text in places(reply)] == [FIRST.strip(), SECOND, SECOND]

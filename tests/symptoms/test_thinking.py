@@ -3,7 +3,7 @@
 import pytest
 
 from tests.faults.scripted import refusal
-from tests.symptoms.told import ask, says
+from tests.symptoms.reply import ask, says
 
 MODEL = "gemini-2.5-flash"
 # How clients say that they want none.
@@ -37,17 +37,17 @@ async def test_no_thinking_becomes_the_least_that_the_model_takes(
     Reported in gemini-balance#206.
     """
     name = f"{model}-nothinking" if field == "model" else model
-    told = await ask(gateway, streaming=streaming, model=name, **NO_THINKING[field])
-    assert told.status == 200, told.error
-    assert told.text
-    assert "reasoning_content" not in told.message
+    reply = await ask(gateway, streaming=streaming, model=name, **NO_THINKING[field])
+    assert reply.status == 200, reply.error
+    assert reply.text
+    assert "reasoning_content" not in reply.message
     [received] = simulator.received
     config = received.body["generationConfig"]["thinkingConfig"]
     assert config.pop("includeThoughts", False) is False
     assert config == LEAST[model]
     [least] = LEAST[model].values()
     changed = f"{field}={str(least).lower()};reason=model" if least else None
-    assert told.headers.get("x-gateway-adjusted") == changed
+    assert reply.headers.get("x-gateway-adjusted") == changed
 
 
 async def test_a_name_that_moves_to_a_model_which_must_think_is_asked_to_think(scripted, streaming):
@@ -59,9 +59,9 @@ async def test_a_name_that_moves_to_a_model_which_must_think_is_asked_to_think(s
     refused = tuple(refusal(400, "INVALID_ARGUMENT", message))
     async with scripted(refused, [says({"text": "Hi"}, finish="STOP")]) as (gateway, upstream):
         for _ in range(2):
-            told = await ask(gateway, streaming=streaming, model=MODEL, reasoning_effort="none")
-            assert (told.status, told.text) == (200, "Hi")
-            assert told.headers["x-gateway-adjusted"] == "thinking=512;reason=model"
+            reply = await ask(gateway, streaming=streaming, model=MODEL, reasoning_effort="none")
+            assert (reply.status, reply.text) == (200, "Hi")
+            assert reply.headers["x-gateway-adjusted"] == "thinking=512;reason=model"
     sent = [one.body["generationConfig"]["thinkingConfig"] for one in upstream.seen]
     assert [one["thinkingBudget"] for one in sent] == [0, 512, 512]
 
@@ -93,16 +93,16 @@ async def test_thoughts_are_told_apart_from_the_text_of_the_same_event(scripted,
     Reported in new-api#642, Antigravity-Manager#3392.
     """
     async with scripted(MIXED) as (gateway, upstream):
-        told = await ask(gateway, streaming=streaming, **ASKS_FOR_THOUGHTS[how])
-    assert (told.status, told.finish_reason) == (200, "stop")
-    assert told.message["reasoning_content"] == THOUGHTS
-    assert told.text == TEXT
+        reply = await ask(gateway, streaming=streaming, **ASKS_FOR_THOUGHTS[how])
+    assert (reply.status, reply.finish_reason) == (200, "stop")
+    assert reply.message["reasoning_content"] == THOUGHTS
+    assert reply.text == TEXT
     [seen] = upstream.seen
     assert seen.body["generationConfig"]["thinkingConfig"]["includeThoughts"] is True
     if streaming:
         parts = [part for event in MIXED for part in event["candidates"][0]["content"]["parts"]]
         came = [("reasoning_content" if "thought" in p else "content", p["text"]) for p in parts]
-        deltas = [delta for one in told.chunks for c in one["choices"] if (delta := c["delta"])]
+        deltas = [delta for one in reply.chunks for c in one["choices"] if (delta := c["delta"])]
         assert deltas[0] == {"role": "assistant", "content": ""}
         # No delta has both.
         assert [item for delta in deltas[1:] for item in delta.items()] == came
@@ -112,9 +112,9 @@ async def test_thoughts_are_told_apart_from_the_text_of_the_same_event(scripted,
 async def test_thoughts_that_nobody_asked_for_are_no_part_of_the_text(scripted, streaming):
     """Reported in new-api#642, Antigravity-Manager#3392."""
     async with scripted(MIXED) as (gateway, _):
-        told = await ask(gateway, streaming=streaming)
-    assert told.text == TEXT
-    assert "reasoning_content" not in told.message
+        reply = await ask(gateway, streaming=streaming)
+    assert reply.text == TEXT
+    assert "reasoning_content" not in reply.message
 
 
 COUNTED = {
@@ -134,14 +134,14 @@ async def test_thoughts_are_counted_and_paid_as_answer(scripted, ledger, streami
     Reported in new-api#1014, new-api#1249, litellm#10554, litellm#31717.
     """
     last = {**says({"text": "Hi"}, finish="STOP"), "usageMetadata": COUNTED}
-    asked = {"reasoning_effort": "low"} if shown else {}
+    fields = {"reasoning_effort": "low"} if shown else {}
     settings = {"models": PRICES, **ledger.settings}
     async with scripted([says(thought("Hm")), last], **settings) as (gateway, _):
-        told = await ask(gateway, streaming=streaming, **asked)
-    counts = [told.usage[f"{name}_tokens"] for name in ("prompt", "completion", "total")]
+        reply = await ask(gateway, streaming=streaming, **fields)
+    counts = [reply.usage[f"{name}_tokens"] for name in ("prompt", "completion", "total")]
     assert counts == [30, 120, 150]
-    assert told.usage["completion_tokens_details"]["reasoning_tokens"] == 100
-    assert told.usage["cost"] == pytest.approx((30 + 10 * 120) / 1_000_000)
+    assert reply.usage["completion_tokens_details"]["reasoning_tokens"] == 100
+    assert reply.usage["cost"] == pytest.approx((30 + 10 * 120) / 1_000_000)
     [row] = ledger.rows()
     assert [row[name] for name in ("prompt", "completion", "thoughts")] == [30, 120, 100]
     assert row["cost_nanos"] == (30 + 10 * 120) * 1_000

@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.scripted import ScriptedUpstream, answer, refusal, stream
 from tests.running import settings_for
-from tests.symptoms.told import ask, calls, says
+from tests.symptoms.reply import ask, calls, says
 
 OLD, NEW = "gemini-2.5-flash", "gemini-3.7-flash"
 NAMES = ("look", "listen")
@@ -23,17 +23,17 @@ def call(call_id: str, name: str = "look", arguments: str = "{}") -> dict:
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
-def turn(*made: dict) -> dict:
-    return {"role": "assistant", "content": None, "tool_calls": list(made)}
+def turn(*tool_calls: dict) -> dict:
+    return {"role": "assistant", "content": None, "tool_calls": list(tool_calls)}
 
 
 def result(call_id: str, text: str = "ok") -> dict:
     return {"role": "tool", "tool_call_id": call_id, "content": text}
 
 
-def again(told) -> dict:
-    """Give the turn that was *told* as a client of OpenAI's API sends it again."""
-    return turn(*({key: one[key] for key in ("id", "type", "function")} for one in told.calls))
+def again(reply) -> dict:
+    """Give the turn that was *reply* as a client of OpenAI's API sends it again."""
+    return turn(*({key: one[key] for key in ("id", "type", "function")} for one in reply.calls))
 
 
 def sent(body: dict, kind: str) -> list[dict]:
@@ -60,15 +60,15 @@ async def test_parallel_calls_are_entries_of_their_own(scripted, streaming, even
     Reported in hermes#62937.
     """
     async with scripted(events) as (gateway, _):
-        told = await ask(gateway, streaming=streaming, messages=[QUESTION], tools=TOOLS)
-    assert [json.loads(one["function"]["arguments"])["at"] for one in told.calls] == [
+        reply = await ask(gateway, streaming=streaming, messages=[QUESTION], tools=TOOLS)
+    assert [json.loads(one["function"]["arguments"])["at"] for one in reply.calls] == [
         "a",
         'b"}{"',
         "c",
     ]
-    assert len({one["id"] for one in told.calls}) == 3
+    assert len({one["id"] for one in reply.calls}) == 3
     if streaming:
-        assert [one["index"] for one in told.calls] == [0, 1, 2]
+        assert [one["index"] for one in reply.calls] == [0, 1, 2]
 
 
 SAME = {
@@ -85,20 +85,20 @@ async def test_no_two_calls_of_a_conversation_share_an_id(scripted, streaming, n
     Reported in eino-ext#652, TanStack/ai#199, brainlid/langchain#620, hermes#57939,
     cherry-studio#16921.
     """
-    made = SAME[name]
+    parts = SAME[name]
     messages, seen = [QUESTION], []
-    async with scripted([says(*made, finish="STOP")]) as (gateway, upstream):
+    async with scripted([says(*parts, finish="STOP")]) as (gateway, upstream):
         for _ in range(3):
-            told = await ask(
+            reply = await ask(
                 gateway, streaming=streaming, model=NEW, messages=messages, tools=TOOLS
             )
-            seen += [one["id"] for one in told.calls]
+            seen += [one["id"] for one in reply.calls]
             # The results come in the other order.
-            answers = [result(one["id"], one["id"]) for one in reversed(told.calls)]
-            messages = [*messages, again(told), *answers]
+            answers = [result(one["id"], one["id"]) for one in reversed(reply.calls)]
+            messages = [*messages, again(reply), *answers]
     assert len(set(seen)) == len(seen) == 6
     body = upstream.seen[-1].body
-    native = [one["functionCall"].get("id") for one in made] * 2
+    native = [one["functionCall"].get("id") for one in parts] * 2
     assert [one.get("id") for one in sent(body, "functionCall")] == native
     responses = sent(body, "functionResponse")
     assert [one.get("id") for one in responses] == native
@@ -118,13 +118,13 @@ async def test_a_history_that_uses_one_id_in_every_turn_keeps_its_results_apart(
         messages += [result("call_0", f"{text} 0")]
     event = says(calls("look", id="call_0"), finish="STOP")
     async with scripted([event]) as (gateway, upstream):
-        told = await ask(gateway, streaming=streaming, model=NEW, messages=messages, tools=TOOLS)
+        reply = await ask(gateway, streaming=streaming, model=NEW, messages=messages, tools=TOOLS)
     responses = [
         one["response"]["output"] for one in sent(upstream.seen[0].body, "functionResponse")
     ]
     assert responses == ["first 0", "first 1", "second 0", "second 1"]
-    [made] = told.calls
-    assert made["id"] not in {"call_0", "call_1"}
+    [tool_calls] = reply.calls
+    assert tool_calls["id"] not in {"call_0", "call_1"}
 
 
 BROKEN = {
@@ -184,13 +184,18 @@ async def test_calls_and_results_that_do_not_match_are_made_to(gateway, simulato
     before = [] if name == "the question was cut out of the history" else [QUESTION]
     fields = {"messages": [*before, *BROKEN[name]], "tools": TOOLS}
     for model in (OLD, NEW):
-        told = await ask(gateway, streaming=False, model=model, **fields)
-        assert told.status == 200, told.error
-        assert ("x-gateway-adjusted" in told.headers) is (name not in UNTOLD)
+        reply = await ask(gateway, streaming=False, model=model, **fields)
+        assert reply.status == 200, reply.error
+        assert ("x-gateway-adjusted" in reply.headers) is (name not in UNTOLD)
     assert [one.status for one in simulator.received] == [200, 200]
     for one in simulator.received:
-        made, answered = sent(one.body, "functionCall"), sent(one.body, "functionResponse")
-        assert [call["name"] for call in made] == [response["name"] for response in answered]
+        function_calls, answered = (
+            sent(one.body, "functionCall"),
+            sent(one.body, "functionResponse"),
+        )
+        assert [call["name"] for call in function_calls] == [
+            response["name"] for response in answered
+        ]
 
 
 async def test_a_result_names_the_id_of_its_call(gateway, simulator, streaming):
@@ -199,23 +204,23 @@ async def test_a_result_names_the_id_of_its_call(gateway, simulator, streaming):
     Reported in remix-studio#35.
     """
     fields = {"model": NEW, "tools": TOOLS}
-    told = await ask(gateway, streaming=streaming, messages=[QUESTION], **fields)
-    [made] = told.calls
-    messages = [QUESTION, again(told), result(made["id"])]
-    told = await ask(gateway, streaming=streaming, messages=messages, **fields)
-    assert told.status == 200, told.error
+    reply = await ask(gateway, streaming=streaming, messages=[QUESTION], **fields)
+    [tool_calls] = reply.calls
+    messages = [QUESTION, again(reply), result(tool_calls["id"])]
+    reply = await ask(gateway, streaming=streaming, messages=messages, **fields)
+    assert reply.status == 200, reply.error
     body = simulator.received[-1].body
     [one], [other] = sent(body, "functionCall"), sent(body, "functionResponse")
-    assert one["id"] == other["id"] == made["id"]
+    assert one["id"] == other["id"] == tool_calls["id"]
 
 
 async def test_a_model_without_ids_is_sent_none(gateway, simulator, streaming):
     """Reported in gemini-cli#13972."""
     fields = {"model": OLD, "tools": TOOLS}
-    told = await ask(gateway, streaming=streaming, messages=[QUESTION], **fields)
-    messages = [QUESTION, again(told), result(told.calls[0]["id"])]
-    told = await ask(gateway, streaming=streaming, messages=messages, **fields)
-    assert told.status == 200, told.error
+    reply = await ask(gateway, streaming=streaming, messages=[QUESTION], **fields)
+    messages = [QUESTION, again(reply), result(reply.calls[0]["id"])]
+    reply = await ask(gateway, streaming=streaming, messages=messages, **fields)
+    assert reply.status == 200, reply.error
     body = simulator.received[-1].body
     held = sent(body, "functionCall") + sent(body, "functionResponse")
     assert len(held) == 2
@@ -235,13 +240,13 @@ async def test_a_route_that_refuses_ids_is_asked_without_them(scripted, streamin
     refused = tuple(refusal(400, "INVALID_ARGUMENT", message))
     called = [says(calls("look", id="a1"), finish="STOP")]
     async with scripted(called, refused, [DONE]) as (gateway, upstream):
-        told = await ask(gateway, streaming=streaming, model=NEW, messages=[QUESTION], tools=TOOLS)
-        messages = [QUESTION, again(told), result(told.calls[0]["id"])]
+        reply = await ask(gateway, streaming=streaming, model=NEW, messages=[QUESTION], tools=TOOLS)
+        messages = [QUESTION, again(reply), result(reply.calls[0]["id"])]
         for _ in range(2):
-            told = await ask(
+            reply = await ask(
                 gateway, streaming=streaming, model=OLD, messages=messages, tools=TOOLS
             )
-            assert (told.status, told.text) == (200, "Done")
+            assert (reply.status, reply.text) == (200, "Done")
     assert len(upstream.seen) == 4
     with_ids, *without = (
         [
@@ -262,9 +267,9 @@ LOOKED = [says(calls("look", {"at": "it"}), finish="STOP")]
 async def test_a_malformed_call_is_asked_for_once_more_with_a_hint(scripted, streaming):
     """Reported in epam#490, epam#325, hermes#83882, hermes#83886, vellum#43134, any-llm#1202."""
     async with scripted([SLIP], LOOKED) as (gateway, upstream):
-        told = await ask(gateway, streaming=streaming, tools=TOOLS)
-    assert (told.status, told.finish_reason) == (200, "tool_calls")
-    assert told.headers["x-gateway-adjusted"] == "system=hinted;reason=malformed_function_call"
+        reply = await ask(gateway, streaming=streaming, tools=TOOLS)
+    assert (reply.status, reply.finish_reason) == (200, "tool_calls")
+    assert reply.headers["x-gateway-adjusted"] == "system=hinted;reason=malformed_function_call"
     first, second = (one.body for one in upstream.seen)
     [hint] = second.pop("systemInstruction")["parts"]
     assert "JSON" in hint["text"]
@@ -283,12 +288,12 @@ async def test_a_call_that_stays_malformed_is_told(running, streaming, committed
         ScriptedUpstream([0.3, *slip] if committed else slip) as upstream,
         running(settings_for(upstream.url, upstream=pace)) as gateway,
     ):
-        told = await ask(gateway, streaming=streaming, tools=TOOLS)
+        reply = await ask(gateway, streaming=streaming, tools=TOOLS)
     assert len(upstream.seen) == (1 if committed and streaming else 2)
-    assert (told.status, told.error, told.finish_reason) == (200, None, "stop")
-    assert told.choice["native_finish_reason"] == "MALFORMED_FUNCTION_CALL"
-    assert told.choice["finish_message"] == "Malformed function call: look("
-    assert told.usage["prompt_tokens"] == 3
+    assert (reply.status, reply.error, reply.finish_reason) == (200, None, "stop")
+    assert reply.choice["native_finish_reason"] == "MALFORMED_FUNCTION_CALL"
+    assert reply.choice["finish_message"] == "Malformed function call: look("
+    assert reply.usage["prompt_tokens"] == 3
 
 
 REFERENCES = [
@@ -334,8 +339,8 @@ async def test_a_result_of_any_text_is_taken(gateway, simulator, text, response)
 async def response_to(gateway, simulator, text: str | list) -> dict:
     """Give what Gemini is told when the tool's result is *text*."""
     messages = [QUESTION, turn(call("1")), result("1", text)]
-    told = await ask(gateway, streaming=False, model=OLD, messages=messages, tools=TOOLS)
-    assert told.status == 200, told.error
+    reply = await ask(gateway, streaming=False, model=OLD, messages=messages, tools=TOOLS)
+    assert reply.status == 200, reply.error
     assert [one.status for one in simulator.received] == [200]
     [one] = sent(simulator.received[-1].body, "functionResponse")
     return one["response"]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.scripted import CLOSE, END, SSE, STALL, ScriptedUpstream, chunk, data, refusal
 from tests.running import LICENSE, settings_for
-from tests.symptoms.told import ask, says
+from tests.symptoms.reply import ask, says
 
 MODEL = "gemini-2.5-flash"
 # USD for a million tokens.
@@ -27,10 +27,10 @@ async def test_cached_tokens_are_told_booked_and_cheap(scripted, ledger, streami
     """
     events = [says({"text": "H"}), {**says({"text": "i"}, finish="STOP"), "usageMetadata": CACHED}]
     async with scripted(events, models=PRICES, **ledger.settings) as (gateway, _):
-        told = await ask(gateway, streaming=streaming)
-    assert (told.usage["prompt_tokens"], told.usage["total_tokens"]) == (1000, 1002)
-    assert told.usage["prompt_tokens_details"]["cached_tokens"] == 900
-    assert told.usage["cost"] == pytest.approx((100 * 10 + 900 * 1 + 2 * 100) / 1_000_000)
+        reply = await ask(gateway, streaming=streaming)
+    assert (reply.usage["prompt_tokens"], reply.usage["total_tokens"]) == (1000, 1002)
+    assert reply.usage["prompt_tokens_details"]["cached_tokens"] == 900
+    assert reply.usage["cost"] == pytest.approx((100 * 10 + 900 * 1 + 2 * 100) / 1_000_000)
     [row] = ledger.rows()
     assert [row[name] for name in ("prompt", "cached", "completion")] == [1000, 900, 2]
     assert row["audio_input"] is None, "nothing but text"
@@ -97,10 +97,10 @@ async def test_a_quota_in_usd_cannot_be_passed_by_with_a_model_that_nobody_price
     license_ = {"id": "tester", "key": LICENSE, "usd_per_day": 5.0}
     settings = {"licenses": [license_], **ledger.settings}
     async with scripted([says({"text": "Hi"}, finish="STOP")], **settings) as (gateway, upstream):
-        told = await ask(gateway, streaming=streaming, model="gemini-99-ultra")
-        assert told.status == 403
-        assert (told.error["code"], told.error["param"]) == ("model_without_price", "model")
-        assert told.headers["x-should-retry"] == "false"
+        reply = await ask(gateway, streaming=streaming, model="gemini-99-ultra")
+        assert reply.status == 403
+        assert (reply.error["code"], reply.error["param"]) == ("model_without_price", "model")
+        assert reply.headers["x-should-retry"] == "false"
         assert not upstream.seen
         assert (await ask(gateway, streaming=streaming)).status == 200
 
@@ -117,9 +117,9 @@ async def test_several_calls_of_one_request_make_no_long_prompt_together(
     model, answer = "gemini-3.7-flash", {**says({"text": "Hi"}, finish="STOP")}
     settings = {"models": {"prices": {model: BORDERED}}, **ledger.settings}
     async with scripted(*[[answer | {"usageMetadata": LONG}]] * 3, **settings) as (gateway, _):
-        told = await ask(gateway, streaming=streaming, model=model, n=3)
-    assert told.usage["prompt_tokens"] == 450_000
-    assert told.usage["cost"] == pytest.approx(3 * (1.5 + 0.1))
+        reply = await ask(gateway, streaming=streaming, model=model, n=3)
+    assert reply.usage["prompt_tokens"] == 450_000
+    assert reply.usage["cost"] == pytest.approx(3 * (1.5 + 0.1))
 
 
 async def test_a_long_prompt_has_its_own_price(scripted, ledger, streaming):
@@ -127,8 +127,8 @@ async def test_a_long_prompt_has_its_own_price(scripted, ledger, streaming):
     settings = {"models": {"prices": {MODEL: BORDERED}}, **ledger.settings}
     answer = says({"text": "Hi"}, finish="STOP") | {"usageMetadata": longer}
     async with scripted([answer], **settings) as (gateway, _):
-        told = await ask(gateway, streaming=streaming)
-    assert told.usage["cost"] == pytest.approx(4.000_02 + 0.2)
+        reply = await ask(gateway, streaming=streaming)
+    assert reply.usage["cost"] == pytest.approx(4.000_02 + 0.2)
     [row] = ledger.rows()
     assert row["cost_nanos"] == 4_200_020_000
 
@@ -141,8 +141,8 @@ async def test_searches_are_paid_for_too(scripted, ledger, streaming):
     settings = {"models": {"prices": {MODEL: prices}}, **ledger.settings}
     answer = [says({"text": "Rain"}), says(finish="STOP", groundingMetadata=SEARCHED)]
     async with scripted(answer, **settings) as (gateway, _):
-        told = await ask(gateway, streaming=streaming)
-    assert told.usage["cost"] == pytest.approx((3 * 10 + 2 * 100) / 1_000_000 + 2 * 0.014)
+        reply = await ask(gateway, streaming=streaming)
+    assert reply.usage["cost"] == pytest.approx((3 * 10 + 2 * 100) / 1_000_000 + 2 * 0.014)
     [row] = ledger.rows()
     assert row["cost_nanos"] == 230_000 + 28_000_000
 
@@ -160,8 +160,8 @@ FOUND = {"webSearchQueries": ["pizza near me"], "groundingChunks": [{"maps": {"t
 async def test_places_cost_what_google_takes_for_them(scripted, ledger, streaming, model, usd):
     answer = [says({"text": "Joe's"}), says(finish="STOP", groundingMetadata=FOUND)]
     async with scripted(answer, **ledger.settings) as (gateway, _):
-        told = await ask(gateway, streaming=streaming, model=model)
-    assert told.usage["cost"] == pytest.approx(usd)
+        reply = await ask(gateway, streaming=streaming, model=model)
+    assert reply.usage["cost"] == pytest.approx(usd)
     [row] = ledger.rows()
     assert row["cost_nanos"] == pytest.approx(usd * 1e9)
     assert row["searches"] == 1
@@ -176,8 +176,8 @@ async def test_videos_are_paid_for_as_videos(scripted, ledger, streaming):
     }
     answer = [says({"text": "Here"}, finish="STOP") | {"usageMetadata": filmed}]
     async with scripted(answer, **ledger.settings) as (gateway, _):
-        told = await ask(gateway, streaming=streaming, model="gemini-omni-1.1-flash")
-    assert told.usage["cost"] == pytest.approx((10 * 1.5 + 100 * 9 + 900 * 17.5) / 1_000_000)
+        reply = await ask(gateway, streaming=streaming, model="gemini-omni-1.1-flash")
+    assert reply.usage["cost"] == pytest.approx((10 * 1.5 + 100 * 9 + 900 * 17.5) / 1_000_000)
     [row] = ledger.rows()
     assert (row["video_output"], row["image_output"], row["searches"]) == (900, 0, 0)
 
@@ -188,8 +188,8 @@ async def test_a_tier_is_paid_for_as_the_one_that_served(scripted, ledger, strea
     settings = {"models": {"prices": {MODEL: BORDERED}}, **ledger.settings}
     answer = says({"text": "Hi"}, finish="STOP") | {"usageMetadata": LONG | {"serviceTier": tier}}
     async with scripted([answer], **settings) as (gateway, _):
-        told = await ask(gateway, streaming=streaming, service_tier="priority")
-    assert told.usage["cost"] == pytest.approx(times * 1.6)
+        reply = await ask(gateway, streaming=streaming, service_tier="priority")
+    assert reply.usage["cost"] == pytest.approx(times * 1.6)
     [row] = ledger.rows()
     assert row["cost_nanos"] == times * 1_600_000_000
 
@@ -206,9 +206,9 @@ async def test_the_cost_told_is_that_of_the_model_that_answered(scripted, ledger
     busy = tuple(refusal(503, "UNAVAILABLE"))
     answer = [says({"text": "Hi"}, finish="STOP") | {"usageMetadata": LONG}]
     async with scripted(busy, answer, **settings) as (gateway, _):
-        told = await ask(gateway, streaming=streaming, model="gemini-3.1-pro-preview")
-    assert told.headers["x-gateway-model"] == MODEL
-    assert told.usage["cost"] == pytest.approx(1.5 + 0.1)
+        reply = await ask(gateway, streaming=streaming, model="gemini-3.1-pro-preview")
+    assert reply.headers["x-gateway-model"] == MODEL
+    assert reply.usage["cost"] == pytest.approx(1.5 + 0.1)
     [row] = ledger.rows()
     assert row["cost_nanos"] == 1_600_000_000
 
@@ -258,9 +258,9 @@ async def test_no_empty_part_and_no_second_turn_in_a_row_goes_up(
     Reported in pydantic-ai#3504, pi#2251, Portkey#258.
     """
     messages, contents = REPLAYED[name]
-    told = await ask(gateway, streaming=streaming, model=model, messages=messages)
-    assert told.status == 200, told.error
-    assert told.text
+    reply = await ask(gateway, streaming=streaming, model=model, messages=messages)
+    assert reply.status == 200, reply.error
+    assert reply.text
     [received] = simulator.received
     assert received.body["contents"] == contents
     assert "systemInstruction" not in received.body
@@ -298,8 +298,8 @@ async def test_an_answer_with_an_empty_part_can_be_sent_again(scripted, streamin
     """
     events, contents = ANSWERS[name]
     async with scripted(events) as (gateway, upstream):
-        told = await ask(gateway, streaming=streaming, messages=[HI])
-        assert (told.status, told.error) == (200, None)
-        messages = [HI, {"role": "assistant", "content": told.text}, MORE]
+        reply = await ask(gateway, streaming=streaming, messages=[HI])
+        assert (reply.status, reply.error) == (200, None)
+        messages = [HI, {"role": "assistant", "content": reply.text}, MORE]
         await ask(gateway, streaming=streaming, messages=messages)
     assert upstream.seen[-1].body["contents"] == contents

@@ -178,9 +178,9 @@ def test_what_the_next_turn_needs_is_remembered():
     chunks = run(
         reply, [event("Hi ", image), event({"text": "x", "thoughtSignature": "dHh0"}), stop(signed)]
     )
-    told = reply.collect(chunks)["choices"][0]["message"]
+    reply_message = reply.collect(chunks)["choices"][0]["message"]
     memories = dict(reply.memories())
-    kept = turns.read_entry(memories, turns.call_key(told["tool_calls"][0]["id"]))
+    kept = turns.read_entry(memories, turns.call_key(reply_message["tool_calls"][0]["id"]))
     assert kept == {"s": "c2ln", "m": "gemini-2.5-flash"}
     drawn = turns.image_key("AAAA")
     assert turns.read_entry(memories, drawn) == {"s": "aW1n", "m": "gemini-2.5-flash"}
@@ -190,8 +190,8 @@ def test_what_the_next_turn_needs_is_remembered():
         {"text": "x", "thoughtSignature": "dHh0"},
         {"call": 0},
     ]
-    told = turns.read_entry(memories, turns.text_key("Hi x", [drawn]))
-    assert told == {"t": turn, "m": "gemini-2.5-flash"}
+    reply_message = turns.read_entry(memories, turns.text_key("Hi x", [drawn]))
+    assert reply_message == {"t": turn, "m": "gemini-2.5-flash"}
 
 
 def test_a_signature_of_three_megabytes_is_kept_whole():

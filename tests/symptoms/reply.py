@@ -18,8 +18,8 @@ def says(*parts: dict, finish: str | None = None, **more: Any) -> dict:
 
 def calls(name: str, args: dict | None = None, **more: Any) -> dict:
     """Give the part of one function call; *more* goes beside the call, as a signature does."""
-    held = {"id": more.pop("id")} if "id" in more else {}
-    return {"functionCall": {**held, "name": name, "args": args or {}}, **more}
+    call_id = {"id": more.pop("id")} if "id" in more else {}
+    return {"functionCall": {**call_id, "name": name, "args": args or {}}, **more}
 
 
 def joined(events: list[dict]) -> dict:
@@ -29,17 +29,17 @@ def joined(events: list[dict]) -> dict:
     parts: list[dict] = []
     for event in events:
         whole |= event
-        for one in event.get("candidates", ()):
-            candidate |= one
-            parts += one.get("content", {}).get("parts", ())
+        for addition in event.get("candidates", ()):
+            candidate |= addition
+            parts += addition.get("content", {}).get("parts", ())
     if "content" in candidate:
         candidate["content"] = {"role": "model", **({"parts": parts} if parts else {})}
     return whole | ({"candidates": [candidate]} if candidate else {})
 
 
 @dataclass
-class Told:
-    """What the client was told: *message* and the fields of the first choice beside it."""
+class Reply:
+    """What the client got: *message* and the fields of the first choice beside it."""
 
     status: int
     headers: dict[str, str]
@@ -63,32 +63,32 @@ class Told:
         return self.message.get("tool_calls") or []
 
 
-async def ask(gateway: Gateway, *, streaming: bool, **fields: Any) -> Told:
-    """Ask in this way and give what was told, a stream's deltas joined as clients do it."""
+async def ask(gateway: Gateway, *, streaming: bool, **fields: Any) -> Reply:
+    """Ask in this way and give the reply, a stream's deltas joined as clients do it."""
     if streaming:
         fields = {"stream_options": {"include_usage": True}, **fields}
     async with gateway.post(stream=streaming, **fields) as response:
         headers = {name.lower(): value for name, value in response.headers.items()}
-        told = Told(response.status, headers)
+        reply = Reply(response.status, headers)
         if streaming and response.status == 200:
-            return _read_stream(told, await response.read())
+            return _read_stream(reply, await response.read())
         body = await response.json()
-    told.error, told.usage = body.get("error"), body.get("usage")
-    if told.error is None:
-        told.choice = body["choices"][0]
-        told.message = told.choice["message"]
-    return told
+    reply.error, reply.usage = body.get("error"), body.get("usage")
+    if reply.error is None:
+        reply.choice = body["choices"][0]
+        reply.message = reply.choice["message"]
+    return reply
 
 
-def _read_stream(told: Told, body: bytes) -> Told:
-    got = streamed(body)
-    told.chunks, told.error, told.done = got.chunks, got.error, got.done
-    for chunk in got.chunks:
-        told.usage = chunk.get("usage") or told.usage
+def _read_stream(reply: Reply, body: bytes) -> Reply:
+    frames = streamed(body)
+    reply.chunks, reply.error, reply.done = frames.chunks, frames.error, frames.done
+    for chunk in frames.chunks:
+        reply.usage = chunk.get("usage") or reply.usage
         for choice in chunk["choices"]:
-            _join(told.message, choice["delta"])
-            told.choice |= {name: value for name, value in choice.items() if value is not None}
-    return told
+            _join(reply.message, choice["delta"])
+            reply.choice |= {name: value for name, value in choice.items() if value is not None}
+    return reply
 
 
 def _join(message: dict, delta: dict) -> None:
