@@ -136,9 +136,10 @@ def _call(translation: Translation, call: Json, by_call: dict[str, str]) -> Json
     native: Json = {"name": wire_name(name), "args": args}
     # An id goes back exactly when the call came with one; when that is not known, to models whose
     # calls all have one.
-    native_id = (
-        memory.get("i") if memory is not None else call_id if translation.can.call_ids else None
-    )
+    if memory is not None:
+        native_id = memory.get("i")
+    else:
+        native_id = call_id if translation.can.call_ids else None
     if native_id:
         native = {"id": native_id, **native}
     part: Json = {"functionCall": native}

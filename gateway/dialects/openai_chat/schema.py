@@ -34,10 +34,10 @@ def normalise(schema: Any, param: str, steps: Steps) -> tuple[Json, list[str]]:
     a schema nested too deeply and for one that takes too many steps.
     """
     budget = Budget(param, min(MAX_STEPS, steps.left))
-    work = _Normaliser(schema, budget)
-    normalised = work.whole()
+    normaliser = _Normaliser(schema, budget)
+    normalised = normaliser.whole()
     steps.left -= budget.spent
-    return normalised, sorted(work.lost)
+    return normalised, sorted(normaliser.lost)
 
 
 class _Normaliser:

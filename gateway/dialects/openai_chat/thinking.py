@@ -67,6 +67,7 @@ def translate(translation: Translation) -> Json | None:
 
 
 def _requested_thinking(translation: Translation) -> _ThinkingRequest | None:
+    """Give the first amount that is asked for and the first word on thoughts; others are noted."""
     requests = [
         request
         for request in (
@@ -80,14 +81,14 @@ def _requested_thinking(translation: Translation) -> _ThinkingRequest | None:
     ]
     if not requests:
         return None
-    amount = next((request for request in requests if request.amount is not None), requests[0])
+    first = next((request for request in requests if request.amount is not None), requests[0])
     thoughts = next(
         (request.thoughts for request in requests if request.thoughts is not None), None
     )
     for request in requests:
-        if request.amount not in (None, amount.amount) and request.field != "model":
+        if request.amount not in (None, first.amount) and request.field != "model":
             translation.notes.drop(request.field)
-    return _ThinkingRequest(amount.field, amount.budget, amount.level, thoughts)
+    return _ThinkingRequest(first.field, first.budget, first.level, thoughts)
 
 
 def _from_native(translation: Translation) -> _ThinkingRequest | None:
