@@ -87,7 +87,10 @@ class ChatReply:
         return chunks
 
     def feed(self, *events: Json) -> list[Json]:
-        """Translate *events*. Raises the `GatewayError` that one reports, or amounts to if odd."""
+        """Translate *events*.
+
+        Raises the `GatewayError` that one reports, `UpstreamError` for one of an unknown shape.
+        """
         chunks: list[Json] = []
         try:
             for event in events:
