@@ -32,21 +32,21 @@ class Failed(Exception):
         self.fault = fault
         self.final = final
 
-    def behind(self, last: "Failed | None") -> "Failed":
-        """Give what this one says; where no key was left, what the *last* one said tells more."""
+    def or_what_tells_more(self, last: "Failed | None") -> "Failed":
+        """Give this failure; the *last* one before it where this only says that no key is left."""
         if last and self.final and isinstance(self.fault.error, UpstreamAuth):
             return Failed(last.fault, final=True)
         return self
 
 
-class NoEvent(UpstreamError):
-    """What came is JSON, but no object."""
+class NotAnEvent(UpstreamError):
+    """What came is JSON, but no object, and so no event."""
 
 
-class Watch:
+class IdleTimer:
     """One timer that calls *expire* after *seconds* without `touch`, once."""
 
-    __slots__ = ("_expire", "_handle", "_is_late", "_loop", "_seconds", "_touched")
+    __slots__ = ("_expire", "_handle", "_is_second_look", "_loop", "_seconds", "_touched")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, seconds: float, expire: Callable[[], None]
@@ -55,14 +55,14 @@ class Watch:
         self._seconds = seconds
         self._expire = expire
         self._touched = loop.time()
-        self._is_late = False
+        self._is_second_look = False
         self._handle = loop.call_later(seconds, self._check)
 
     def touch(self) -> None:
         """Begin a new silence."""
         self._touched = self._loop.time()
 
-    def again(self) -> None:
+    def restart(self) -> None:
         """Begin anew after *expire* was called."""
         self._touched = self._loop.time()
         self._handle = self._loop.call_later(self._seconds, self._check)
@@ -74,14 +74,14 @@ class Watch:
     def _check(self) -> None:
         due = self._touched + self._seconds
         if due > self._loop.time():
-            self._is_late = False
+            self._is_second_look = False
             self._handle = self._loop.call_at(due, self._check)
-        elif self._is_late:
-            self._is_late = False
+        elif self._is_second_look:
+            self._is_second_look = False
             self._expire()
         else:
             # What came while this process was busy is read before it counts as silence.
-            self._is_late = True
+            self._is_second_look = True
             self._handle = self._loop.call_later(SECOND_LOOK_S, self._check)
 
 
@@ -99,7 +99,7 @@ class Answer:
         "_redact",
         "_response",
         "_stream",
-        "_watch",
+        "_timer",
     )
 
     def __init__(self, response: Response, *, stream: bool, idle_s: float, redact: Redact) -> None:
@@ -111,7 +111,7 @@ class Answer:
         if stream:
             self._decoder = SSEDecoder()
         self._first: list[Json] = []
-        self._watch: Watch | None = None
+        self._timer: IdleTimer | None = None
 
     async def begin(self) -> Json:
         """Read up to the first event and give it.
@@ -119,12 +119,12 @@ class Answer:
         Raises `Failed` for a refusal, an error event, no event at all, or what is none.
         """
         if self._response.status != 200:
-            body = await self._read(MAX_ERROR_BYTES)
-            wait = self._response.headers.get("Retry-After")
-            raise Failed(fault_of_status(self._response.status, body, self._redact, wait))
+            body = await self._read_body(MAX_ERROR_BYTES)
+            retry_after = self._response.headers.get("Retry-After")
+            raise Failed(fault_of_status(self._response.status, body, self._redact, retry_after))
         try:
-            self._first = await (self._first_batch() if self._stream else self._whole())
-        except (orjson.JSONDecodeError, UpstreamTruncated, NoEvent):
+            self._first = await (self._first_batch() if self._stream else self._whole_body())
+        except (orjson.JSONDecodeError, UpstreamTruncated, NotAnEvent):
             raise Failed(empty_answer()) from None
         except UpstreamError as error:
             # Too large: it would be so again.
@@ -143,8 +143,8 @@ class Answer:
             return len(self._first) == 1
         while len(self._first) == 1 and (data := await self._response.content.read(READ_BYTES)):
             try:
-                events = [_unwrapped(orjson.loads(one)) for one in self._decoder.feed(data)]
-            except (orjson.JSONDecodeError, NoEvent):
+                events = [_unwrapped(orjson.loads(payload)) for payload in self._decoder.feed(data)]
+            except (orjson.JSONDecodeError, NotAnEvent):
                 raise Failed(empty_answer()) from None
             self._refuse_errors(events)
             self._first += events
@@ -169,11 +169,11 @@ class Answer:
             return first
         if not self._stream:
             raise StopAsyncIteration
-        if self._watch is None:
-            self._watch = Watch(asyncio.get_running_loop(), self._idle_s, self._expire)
-        content, watch = self._response.content, self._watch
+        if self._timer is None:
+            self._timer = IdleTimer(asyncio.get_running_loop(), self._idle_s, self._expire)
+        content, timer = self._response.content, self._timer
         self._is_reading = True
-        watch.touch()
+        timer.touch()
         try:
             while data := await content.read(READ_BYTES):
                 if events := self._events(self._decoder.feed(data)):
@@ -196,10 +196,10 @@ class Answer:
 
     def close(self) -> None:
         """Cut the connection, unless the answer was read to its end: then it is free already."""
-        if self._watch is not None:
-            self._watch.stop()
+        if self._timer is not None:
+            self._timer.stop()
             # It holds this answer, which would wait for the garbage collector together with it.
-            self._watch = None
+            self._timer = None
         if not self._response.content.at_eof():
             self._response.close()
 
@@ -211,7 +211,7 @@ class Answer:
                 event = orjson.loads(payload)
                 if type(event) is not dict:
                     event = _unwrapped(event)
-            except (orjson.JSONDecodeError, NoEvent):
+            except (orjson.JSONDecodeError, NotAnEvent):
                 error: Exception = UpstreamError("The upstream sent an event that is not JSON.")
             else:
                 if "error" not in event:
@@ -232,15 +232,15 @@ class Answer:
                 return [_unwrapped(orjson.loads(payload)) for payload in payloads]
         return [_unwrapped(orjson.loads(payload)) for payload in self._decoder.finish()]
 
-    async def _whole(self) -> list[Json]:
-        body = await self._read(MAX_WHOLE_BYTES)
+    async def _whole_body(self) -> list[Json]:
+        body = await self._read_body(MAX_WHOLE_BYTES)
         if len(body) >= MAX_WHOLE_BYTES:
             raise UpstreamError("Gemini sent an answer that is larger than this gateway relays.")
         parsed = orjson.loads(body)
         events = parsed if isinstance(parsed, list) else [parsed]
         return [event for event in events if isinstance(event, dict)]
 
-    async def _read(self, limit: int) -> bytes:
+    async def _read_body(self, limit: int) -> bytes:
         """Read the body, at most *limit* bytes of it."""
         content = self._response.content
         pieces, size = [], 0
@@ -250,18 +250,18 @@ class Answer:
         return b"".join(pieces)
 
     def _expire(self) -> None:
-        if not self._is_reading and self._watch is not None:
+        if not self._is_reading and self._timer is not None:
             # The client is slow, and nobody listens upstream.
-            self._watch.again()
+            self._timer.restart()
             return
         silence = UpstreamTimeout(f"The upstream was silent for {self._idle_s:g} s.")
         self._response.content.set_exception(silence)
 
 
 def _unwrapped(event: Any) -> Json:
-    """Give *event* as an object: error bodies also come as a list of one."""
+    """Give *event* as an object: Google sends error bodies also as a list of one."""
     if isinstance(event, list) and event:
         event = event[0]
     if not isinstance(event, dict):
-        raise NoEvent("The upstream sent an event that is not an object.")
+        raise NotAnEvent("The upstream sent an event that is not an object.")
     return event

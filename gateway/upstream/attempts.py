@@ -8,7 +8,6 @@ once the first event has come.
 import asyncio
 import random
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import aiohttp
 
@@ -28,12 +27,10 @@ from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.hedge import hedged
 from gateway.upstream.mending import Mending
 from gateway.upstream.retry import CAP_S, POLICIES, pause
-
-if TYPE_CHECKING:
-    from gateway.upstream.client import GeminiUpstream
+from gateway.upstream.transport import GeminiTransport
 
 _NONE: frozenset[str] = frozenset()
-_ELSEWHERE = frozenset(
+_FALLBACK_KINDS = frozenset(
     {
         Kind.OVERLOADED,
         Kind.BUSY,
@@ -46,8 +43,8 @@ _ELSEWHERE = frozenset(
 )
 
 
-class Apart(Exception):
-    """What was one call must be several: *call* has copies, none of them sent yet."""
+class NeedsFanOut(Exception):
+    """The call must be sent as several: *call* has copies, none of them sent yet."""
 
     def __init__(self, call: UpstreamCall) -> None:
         super().__init__()
@@ -58,22 +55,22 @@ class Attempts:
     """One call, tried as often as its faults, its deadline and the retry budget allow."""
 
     __slots__ = (
-        "_asked",
         "_call",
+        "_calls_made",
         "_choice",
         "_deadline",
+        "_former_models",
+        "_has_retried_weak",
         "_loop",
-        "_made",
         "_mending",
         "_notes",
-        "_origin",
         "_outcome",
+        "_requested_model",
         "_upstream",
-        "_weak",
     )
 
     def __init__(
-        self, upstream: "GeminiUpstream", call: UpstreamCall, outcome: Outcome, notes: Notes
+        self, upstream: GeminiTransport, call: UpstreamCall, outcome: Outcome, notes: Notes
     ) -> None:
         self._upstream = upstream
         self._call = call
@@ -82,13 +79,13 @@ class Attempts:
         self._choice = CredentialChoice(upstream.pool, upstream.owners, call)
         # Nearly every call needs none.
         self._mending: Mending | None = None
-        self._origin = call.model
-        # How many calls were made, with all models and side by side ones; none with a key that had
-        # not what the call names, which is no try of the same.
-        self._made = 0
-        # Models that were moved away from: none of them is asked twice.
-        self._asked = _NONE
-        self._weak = False
+        self._requested_model = call.model
+        # How many calls were made, of all models and side by side ones too. One whose key had not
+        # what the call names does not count.
+        self._calls_made = 0
+        # Models that the call was moved away from: none is asked twice.
+        self._former_models = _NONE
+        self._has_retried_weak = False
         self._loop = upstream.loop
         self._deadline = self._loop.time() + upstream.settings.deadline_s
 
@@ -96,7 +93,7 @@ class Attempts:
         """Give the first answer that began, and its credential still leased.
 
         Raises the `GatewayError` of the last fault when all that was allowed has been tried, and
-        `Apart` where the model refuses to give several candidates at once.
+        `NeedsFanOut` where the model refuses to give several candidates at once.
         """
         self._upstream.budget.request()
         while True:
@@ -105,59 +102,59 @@ class Attempts:
             except Failed as failed:
                 # The frames that it came through hold it, and so would hold one another.
                 failed.with_traceback(None)
-                if not (others := self._others(failed.fault.kind)):
+                if not (fallbacks := self._fallbacks(failed.fault.kind)):
                     raise self._choice.verdict(failed.fault, self._call.model) from None
-                self._move_to(others[0])
+                self._move_to(fallbacks[0])
 
-    def _others(self, kind: Kind) -> list[str]:
+    def _fallbacks(self, kind: Kind) -> list[str]:
         """Give the models that may answer instead: nothing has gone out, time and calls are left.
 
         Vectors of different models cannot be compared, so that none stands in for another.
         """
-        if kind not in _ELSEWHERE or self._call.action != "generateContent":
+        if kind not in _FALLBACK_KINDS or self._call.action != "generateContent":
             return []
         if self._outcome.begun or self._loop.time() >= self._deadline:
             return []
-        models = self._upstream.names.fallbacks(self._origin)
-        return [one for one in models if self._is_new(one)][: self._left()]
+        models = self._upstream.names.fallbacks(self._requested_model)
+        return [model for model in models if self._is_untried(model)][: self._calls_left()]
 
-    def _left(self) -> int:
-        """Give how many calls may still be made."""
-        return max(0, self._upstream.settings.max_attempts - self._made)
+    def _calls_left(self) -> int:
+        """Count the calls that may still be made."""
+        return max(0, self._upstream.settings.max_attempts - self._calls_made)
 
     async def _begin_with_model(self) -> tuple[Answer, Credential]:
         """Try the call's present model; raise `Failed` with the last fault."""
         counts: dict[Kind, int] = {}
         last: Failed | None = None
         upstream = self._upstream
-        attempt = self._hedged if upstream.settings.hedge_after_s else self._once
+        attempt = self._attempt_hedged if upstream.settings.hedge_after_s else self._attempt_once
         while True:
             try:
-                began = await attempt()
+                begun = await attempt()
             except Failed as failed:
                 if self._mending is not None:
                     self._mending.prove(failed.fault.error.message)
-                last = failed = failed.behind(last)
+                last = failed = failed.or_what_tells_more(last)
                 counts[failed.fault.kind] = counts.get(failed.fault.kind, 0) + 1
                 if not self._mend(failed.fault):
                     await self._prepare_next(failed, counts)
             else:
                 if self._mending is not None:
                     self._mending.prove()
-                return began
+                return begun
 
-    async def _hedged(self) -> tuple[Answer, Credential]:
+    async def _attempt_hedged(self) -> tuple[Answer, Credential]:
         """Make one attempt, or two side by side if the first is slow."""
         upstream = self._upstream
-        began = await hedged(
-            self._once,
+        answer, credential = await hedged(
+            self._attempt_once,
             after_s=upstream.settings.hedge_after_s,
-            allowed=lambda: self._left() > 0 and upstream.budget.take(),
+            allowed=lambda: self._calls_left() > 0 and upstream.budget.take(),
             discard=upstream.discard,
         )
         # The attempt that was made last may be the one that lost.
-        self._outcome.credential = began[1].name
-        return began
+        self._outcome.credential = credential.name
+        return answer, credential
 
     def _mend(self, fault: Fault) -> bool:
         """Change the call so that *fault* cannot come again; say whether that was possible."""
@@ -168,7 +165,7 @@ class Attempts:
             return self._mend_refusal(fault.error.message)
         if fault.kind is Kind.MODEL_UNKNOWN:
             replacement = self._upstream.names.replace(self._call.model)
-            if replacement is not None and self._is_new(replacement):
+            if replacement is not None and self._is_untried(replacement):
                 self._move_to(replacement)
                 return True
         return False
@@ -182,40 +179,41 @@ class Attempts:
         if mended.copies > 1:
             # The changed call is not made here.
             self._mending.prove()
-            raise Apart(mended)
+            raise NeedsFanOut(mended)
         return True
 
     async def _prepare_next(self, failed: Failed, counts: Mapping[Kind, int]) -> None:
         """Wait until the next attempt may begin; raise `Failed` if there is to be none."""
         kind = failed.fault.kind
         policy = POLICIES[kind]
-        others = self._others(kind)
+        fallbacks = self._fallbacks(kind)
         # Each fallback is left a call. Once a byte has gone out, an early commit too, nothing is
         # tried again.
-        last = failed.final or self._outcome.begun or self._left() <= len(others)
-        if last or counts[kind] > policy.more:
+        is_last = failed.final or self._outcome.begun or self._calls_left() <= len(fallbacks)
+        if is_last or counts[kind] > policy.retries:
             raise failed
-        wait = pause(failed.fault, max(1, self._made), random.uniform)
+        wait = pause(failed.fault, max(1, self._calls_made), random.uniform)
         # Rather than wait long, another model is asked.
-        if self._loop.time() + wait >= self._deadline or (others and wait > CAP_S):
+        if self._loop.time() + wait >= self._deadline or (fallbacks and wait > CAP_S):
             raise failed
         if not policy.free and not self._upstream.budget.take():
             raise failed
         if wait:
             await asyncio.sleep(wait)
 
-    async def _once(self) -> tuple[Answer, Credential]:
+    async def _attempt_once(self) -> tuple[Answer, Credential]:
         """Make one attempt; raise `Failed`."""
         call, upstream = self._call, self._upstream
         if not upstream.breakers.all_closed:
             upstream.check_breakers(call.model)
         try:
-            credential, began = self._choice.lease(call.model), upstream.breakers.counted
+            credential = self._choice.lease(call.model)
         except Failed:
             for name in (call.model, HOST):
                 upstream.breakers.undecided(name)
             raise
-        self._made += 1
+        failures_before = upstream.breakers.failures_counted
+        self._calls_made += 1
         self._outcome.attempts += 1
         self._outcome.credential = credential.name
         self._outcome.model = call.model
@@ -223,11 +221,11 @@ class Attempts:
             answer = await self._send(credential)
         except Failed as failed:
             upstream.pool.release(credential)
-            upstream.learn(credential, call.model, failed.fault, began)
+            upstream.learn(credential, call.model, failed.fault, failures_before)
             if failed.fault.kind is Kind.NOT_HERE:
-                self._made -= 1
-                failed.fault = self._choice.miss(credential, failed.fault, call)
-            elif POLICIES[failed.fault.kind].elsewhere:
+                self._calls_made -= 1
+                failed.fault = self._choice.exclude_project(credential, failed.fault, call)
+            elif POLICIES[failed.fault.kind].other_key:
                 self._choice.avoid(credential)
             raise
         except BaseException:
@@ -235,7 +233,7 @@ class Attempts:
             for name in (call.model, HOST):
                 upstream.breakers.undecided(name)
             raise
-        upstream.learn(credential, call.model, None, began)
+        upstream.learn(credential, call.model, None, failures_before)
         self._choice.succeed(credential, call)
         return answer, credential
 
@@ -264,11 +262,11 @@ class Attempts:
     def _may_be_weak(self) -> bool:
         """Say whether an answer without a word is to be asked for again; vectors have none."""
         call = self._call
-        may_ask = not (self._weak or call.verbatim) and self._left() > 0
+        may_ask = not (self._has_retried_weak or call.verbatim) and self._calls_left() > 0
         return may_ask and call.action == "generateContent"
 
     def _note_wasted(self, answer: Answer) -> None:
-        """Note what *answer*, which is given up, has cost by its last event that tells."""
+        """Note what *answer*, which is given up, has cost: the last usage among its events."""
         for event in reversed(answer.unread()):
             if (usage := count_of(event)) is not None:
                 self._outcome.wasted += ((self._call.model, usage),)
@@ -279,14 +277,14 @@ class Attempts:
         # An empty STOP may come first and text after it. Once the head is out, a weak answer is
         # better than none.
         if await answer.is_single() and not self._outcome.begun:
-            self._weak = True
+            self._has_retried_weak = True
             self._call = hint(self._call, reason, self._notes)
             raise Failed(Fault(Kind.WEAK, UpstreamEmpty(f"The model ended with {reason}.")))
 
-    def _is_new(self, model: str) -> bool:
-        return model != self._call.model and model not in self._asked
+    def _is_untried(self, model: str) -> bool:
+        return model != self._call.model and model not in self._former_models
 
     def _move_to(self, model: str) -> None:
-        self._asked |= {self._call.model}
+        self._former_models |= {self._call.model}
         self._call = with_model(self._call, model)
         self._choice.forget_attempts()

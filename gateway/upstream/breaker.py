@@ -16,23 +16,24 @@ HOST = "*"
 class _Circuit:
     failures: int = 0
     open_until: float = 0.0
-    opened: int = 0
-    probing: bool = False
-    counted: int = 0
+    times_opened: int = 0
+    is_probing: bool = False
+    counted_at: int = 0
 
 
 class Breakers:
     """The circuits that have seen a failure, by name. *clock* gives monotonic seconds.
 
-    *counted* is the number of failures so far; who begins an attempt notes it for `failure`.
+    *failures_counted* is the number of failures so far; whoever begins an attempt notes it for
+    `failure`.
     """
 
-    __slots__ = ("_circuits", "_clock", "counted")
+    __slots__ = ("_circuits", "_clock", "failures_counted")
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._circuits: dict[str, _Circuit] = {}
-        self.counted = 0
+        self.failures_counted = 0
 
     @property
     def all_closed(self) -> bool:
@@ -47,36 +48,36 @@ class Breakers:
         circuit = self._circuits.get(name)
         if circuit is None or circuit.failures < FAILURES:
             return 0.0
-        left = circuit.open_until - self._clock()
-        if left > 0:
-            return left
-        if circuit.probing:
+        wait = circuit.open_until - self._clock()
+        if wait > 0:
+            return wait
+        if circuit.is_probing:
             return OPEN_S[0]
-        circuit.probing = True
+        circuit.is_probing = True
         return 0.0
 
     def success(self, name: str) -> None:
         """Close the circuit of *name*."""
         self._circuits.pop(name, None)
 
-    def failure(self, name: str, began: int) -> None:
+    def failure(self, name: str, failures_before: int) -> None:
         """Count a failure of *name*; the fifth in a row, or a failed probe, opens its circuit.
 
-        *began* is `counted` as it was when the attempt began. Attempts that ran side by side fail
-        side by side, sooner than their good neighbours end: all of them count as one.
+        *failures_before* is `failures_counted` as it was when the attempt began. Attempts that run
+        side by side fail side by side, before the good ones among them end: they count as one.
         """
         circuit = self._circuits.setdefault(name, _Circuit())
-        if began < circuit.counted:
+        if failures_before < circuit.counted_at:
             return
-        self.counted = circuit.counted = self.counted + 1
+        self.failures_counted = circuit.counted_at = self.failures_counted + 1
         circuit.failures += 1
-        circuit.probing = False
+        circuit.is_probing = False
         if circuit.failures >= FAILURES:
             first, longest = OPEN_S
-            circuit.open_until = self._clock() + min(first * 2.0**circuit.opened, longest)
-            circuit.opened += 1
+            circuit.open_until = self._clock() + min(first * 2.0**circuit.times_opened, longest)
+            circuit.times_opened += 1
 
     def undecided(self, name: str) -> None:
         """Let the next one probe: the attempt ended without saying anything about *name*."""
         if (circuit := self._circuits.get(name)) is not None:
-            circuit.probing = False
+            circuit.is_probing = False

@@ -12,8 +12,10 @@ from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.owners import Owners
 
 _NONE: frozenset[str] = frozenset()
-# What says nothing of the other keys. A refused place and shared capacity are everybody's.
-_OF_ONE_KEY = frozenset({Kind.BUSY, Kind.SPENT, Kind.NOT_IN_PLAN, Kind.KEY_INVALID, Kind.KEY_DEAD})
+# Faults that say nothing of the other keys. A refused place and shared capacity concern all keys.
+_ONE_KEY_KINDS = frozenset(
+    {Kind.BUSY, Kind.SPENT, Kind.NOT_IN_PLAN, Kind.KEY_INVALID, Kind.KEY_DEAD}
+)
 
 
 class CredentialChoice:
@@ -24,9 +26,9 @@ class CredentialChoice:
     def __init__(self, pool: CredentialPool, owners: Owners, call: UpstreamCall) -> None:
         self._pool = pool
         self._owners = owners
-        # Who owns what the call names, and is the only one to ask therefore.
+        # The project that owns what the call names: only its credentials are asked.
         self._only = call.project or owners.of_call(call)
-        # What was said to be missing, by one project or another.
+        # What Gemini said is missing, for one project or another.
         self._missing: tuple[str, ...] = ()
         # Nearly every call needs no more than one credential. Those to avoid have been tried.
         self._avoided = _NONE
@@ -52,7 +54,7 @@ class CredentialChoice:
         """Ask *credential* no more for the present model."""
         self._avoided |= {credential.name}
 
-    def miss(self, credential: Credential, fault: Fault, call: UpstreamCall) -> Fault:
+    def exclude_project(self, credential: Credential, fault: Fault, call: UpstreamCall) -> Fault:
         """Ask no key of this project any more: it has not what *call* names.
 
         Gives *fault*, in the words for two projects where each has something that the other lacks.
@@ -65,9 +67,9 @@ class CredentialChoice:
             reasons = " ".join(self._missing)
             error = NotFound(f"No one project has all that this request names. {reasons}")
             fault = replace(fault, error=error)
-        fellows = {one.name for one in self._pool.members(credential.scope)}
-        self._avoided |= fellows
-        self._tried |= fellows
+        same_project = {member.name for member in self._pool.members(credential.scope)}
+        self._avoided |= same_project
+        self._tried |= same_project
         if self._only is not None:
             self._owners.forget(call)
             self._only = call.project
@@ -85,7 +87,7 @@ class CredentialChoice:
     def verdict(self, fault: Fault, model: str) -> GatewayError:
         """Give what the client hears of the last *fault*: one key's trouble is not that of all."""
         is_shared = fault.kind is Kind.SHARED
-        if not is_shared and fault.kind not in _OF_ONE_KEY:
+        if not is_shared and fault.kind not in _ONE_KEY_KINDS:
             return fault.error
         error = fault.error
         outlook = self._pool.outlook(model, avoid=self._avoided, only=self._only)

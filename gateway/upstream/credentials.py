@@ -1,4 +1,4 @@
-"""The upstream keys: which one serves next, which one rests, which one is out.
+"""The upstream keys: which one serves next, which one cools down, which one is out.
 
 A cool-down belongs to (project, model), because Google's quotas do. Keys without a project stand
 for themselves, by a digest: another key under the same name begins anew. A key that Google refuses
@@ -16,12 +16,18 @@ from typing import Any
 import structlog
 
 from gateway.errors import GatewayError, QuotaSpent, RateLimited, UpstreamAuth
+from gateway.upstream.cool_downs import (
+    MAX_COOL_DOWNS,
+    PACIFIC,
+    CoolDowns,
+    Place,
+    seconds_to_midnight,
+)
 from gateway.upstream.credential import Credential
 from gateway.upstream.faults import Fault, Kind
-from gateway.upstream.rests import MAX_RESTS, PACIFIC, Place, Rests, seconds_to_midnight
 
 RECHECK_S = 3600.0
-REGION_REST_S = 600.0
+REGION_COOL_DOWN_S = 600.0
 LONGEST_BUSY_S = 300.0
 LONGEST_SHARED_S = 86_400.0
 
@@ -49,8 +55,9 @@ class CredentialPool:
         self._clock = clock
         self._wall = wall
         self._jitter = jitter
-        self._rests = Rests(clock)
-        # What the log was told of and not yet that it is over: places, or (name, "").
+        self._cool_downs = CoolDowns(clock)
+        # What was logged and is not over yet: places that cool down, and (name, "") of keys
+        # that are out.
         self._logged: set[tuple[str, str]] = set()
         self._publish: Callable[[str, bytes, float], None] | None = None
 
@@ -62,18 +69,20 @@ class CredentialPool:
         *avoid* names those that already failed, *only* the project (a `scope`) that owns what the
         request names.
         When none is left, the one that comes back first says what is raised, with its wait:
-        `RateLimited` or `QuotaSpent` where it rests, `UpstreamAuth` where it is out.
+        `RateLimited` or `QuotaSpent` where it cools down, `UpstreamAuth` where it is out.
         """
         now = self._clock()
         best: Credential | None = None
-        load = inf
+        best_load = inf
         members = self.members(only)
         for credential in members:
             if credential.name in avoid or not self._usable(credential, model, now):
                 continue
-            own = credential.leases / credential.weight
-            if own < load or (own == load and best and credential.last_used < best.last_used):
-                best, load = credential, own
+            load = credential.leases / credential.weight
+            if load < best_load or (
+                load == best_load and best and credential.last_used < best.last_used
+            ):
+                best, best_load = credential, load
         if best is None:
             raise self._exhausted(members, model, now)
         best.leases += 1
@@ -107,7 +116,7 @@ class CredentialPool:
         """Learn from an attempt on *model*: None is a success."""
         place = (credential.scope, model)
         if fault is None:
-            self._rests.succeed(place)
+            self._cool_downs.succeed(place)
             if self._logged:
                 self._log_return(credential, place)
         elif effect := _EFFECTS.get(fault.kind):
@@ -118,17 +127,17 @@ class CredentialPool:
         self._publish = publish
 
     def hear(self, key: str, value: bytes, left_s: float) -> None:
-        """Take over what another process learned: a rest, or a credential that is out.
+        """Take over what another process learned: a cool-down, or a credential that is out.
 
         What was learned of a key that is not in use says nothing about those that are.
         """
-        owner, is_rest, model = key.partition("|")
-        if value not in (_RESTS if is_rest else _REASONS):
+        owner, is_cool_down, model = key.partition("|")
+        if value not in (_COOL_DOWN_REASONS if is_cool_down else _OUT_REASONS):
             # Another version may have more of them.
             return
-        if is_rest:
+        if is_cool_down:
             if any(credential.scope == owner for credential in self.credentials):
-                self._rests.set((owner, model), left_s, spent=value == b"spent")
+                self._cool_downs.set((owner, model), left_s, spent=value == b"spent")
             return
         for credential in self.credentials:
             if credential.mark == owner:
@@ -136,7 +145,7 @@ class CredentialPool:
                 credential.out_reason = value.decode()
 
     def serves(self, credential: Credential, model: str) -> bool:
-        """Tell whether *credential* is neither out nor resting for *model* now."""
+        """Tell whether *credential* is neither out nor cooling down for *model* now."""
         return self._usable(credential, model, self._clock())
 
     def usable(self) -> int:
@@ -153,7 +162,7 @@ class CredentialPool:
                 "state": "out" if credential.out_until > now else "ready",
                 "reason": credential.out_reason if credential.out_until > now else None,
                 "leases": credential.leases,
-                "resting": self._rests.left(credential.scope),
+                "resting": self._cool_downs.left(credential.scope),
             }
             for credential in self.credentials
         ]
@@ -180,8 +189,8 @@ class CredentialPool:
     def _usable(self, credential: Credential, model: str, now: float) -> bool:
         if credential.out_until > now:
             return False
-        rests = self._rests.until
-        return not rests or rests.get((credential.scope, model), 0.0) <= now
+        until = self._cool_downs.until
+        return not until or until.get((credential.scope, model), 0.0) <= now
 
     def _exhausted(self, members: list[Credential], model: str, now: float) -> GatewayError:
         """Say why none of *members* is left: what the first of them to come back waits for."""
@@ -197,22 +206,22 @@ class CredentialPool:
                 f"All upstream credentials {state} now.",
                 retry_after=wait if wait < inf else None,
             )
-        if (first.scope, model) in self._rests.spent:
+        if (first.scope, model) in self._cool_downs.spent:
             return QuotaSpent(f"The quota of {model} is used up for now.", retry_after=wait)
         return RateLimited(f"All upstream capacity for {model} is in use.", retry_after=wait)
 
     def _wait(self, credential: Credential, model: str, now: float) -> float:
         """Give the seconds until *credential* may serve *model*; 0 or less if it may now."""
-        rest = self._rests.until.get((credential.scope, model), 0.0)
-        return max(rest, credential.out_until) - now
+        until = self._cool_downs.until.get((credential.scope, model), 0.0)
+        return max(until, credential.out_until) - now
 
     @staticmethod
     def _all_out(members: list[Credential], now: float) -> bool:
         return all(one.out_until > now for one in members)
 
-    def _rest(self, credential: Credential, place: Place, seconds: float) -> None:
-        self._rests.begin(place, seconds)
-        reason = "spent" if place in self._rests.spent else "busy"
+    def _cool_down(self, credential: Credential, place: Place, seconds: float) -> None:
+        self._cool_downs.begin(place, seconds)
+        reason = "spent" if place in self._cool_downs.spent else "busy"
         self._log(
             place,
             "credential_resting",
@@ -221,9 +230,9 @@ class CredentialPool:
             model=place[1],
             seconds=round(seconds, 1),
         )
-        if len(self._logged) > MAX_RESTS:
-            rests = self._rests.until
-            self._logged = {key for key in self._logged if not key[1] or key in rests}
+        if len(self._logged) > MAX_COOL_DOWNS:
+            until = self._cool_downs.until
+            self._logged = {key for key in self._logged if not key[1] or key in until}
         if self._publish is not None:
             self._publish("|".join(place), reason.encode(), seconds)
 
@@ -234,9 +243,9 @@ class CredentialPool:
             log.warning(event, credential=credential.name, **more)
 
     def _log_return(self, credential: Credential, place: Place) -> None:
-        """Log that *credential* serves again; a success that began before its rest is no sign."""
+        """Log that *credential* serves again; an older success is no sign."""
         now = self._clock()
-        if place in self._logged and self._rests.until.get(place, 0.0) <= now:
+        if place in self._logged and self._cool_downs.until.get(place, 0.0) <= now:
             self._logged.discard(place)
             log.info("credential_back", credential=credential.name, model=place[1])
         if (credential.name, "") in self._logged and credential.out_until <= now:
@@ -244,20 +253,20 @@ class CredentialPool:
             log.info("credential_back", credential=credential.name)
 
     def _busy(self, credential: Credential, place: Place, fault: Fault) -> None:
-        rest = min(fault.rest or 1.0, LONGEST_BUSY_S)
-        self._rests.spent.discard(place)
-        self._rest(credential, place, rest * self._jitter(1.0, 1.1))
+        seconds = min(fault.retry_after_s or 1.0, LONGEST_BUSY_S)
+        self._cool_downs.spent.discard(place)
+        self._cool_down(credential, place, seconds * self._jitter(1.0, 1.1))
 
     def _day_spent(self, credential: Credential, place: Place, _fault: Fault) -> None:
-        self._rests.spent.add(place)
-        self._rest(credential, place, seconds_to_midnight(self._wall()))
+        self._cool_downs.spent.add(place)
+        self._cool_down(credential, place, seconds_to_midnight(self._wall()))
 
     def _not_in_plan(self, credential: Credential, place: Place, _fault: Fault) -> None:
-        self._rests.spent.add(place)
-        self._rest(credential, place, RECHECK_S)
+        self._cool_downs.spent.add(place)
+        self._cool_down(credential, place, RECHECK_S)
 
     def _shared_busy(self, credential: Credential, place: Place, _fault: Fault) -> None:
-        self._rest(credential, place, self._rests.shared_s(place))
+        self._cool_down(credential, place, self._cool_downs.shared_s(place))
 
     def _invalid(self, credential: Credential, _place: Place, fault: Fault) -> None:
         self._put_out(credential, RECHECK_S, fault)
@@ -275,7 +284,7 @@ class CredentialPool:
         if others:
             # One key alone may lack billing; two of them mean the machine's own address.
             log.error("location_refused", credentials=[*others, credential.name])
-        self._put_out(credential, REGION_REST_S, fault)
+        self._put_out(credential, REGION_COOL_DOWN_S, fault)
 
     def _put_out(self, credential: Credential, seconds: float, fault: Fault) -> None:
         credential.out_until = self._clock() + seconds
@@ -299,8 +308,8 @@ _EFFECTS: dict[Kind, Callable[[CredentialPool, Credential, Place, Fault], None]]
 }
 
 
-# Why credentials rest, and why they are out, as processes tell one another.
-_RESTS = frozenset({b"busy", b"spent"})
-_REASONS = frozenset(
+# Why credentials cool down, and why they are out, as processes tell one another.
+_COOL_DOWN_REASONS = frozenset({b"busy", b"spent"})
+_OUT_REASONS = frozenset(
     kind.name.lower().encode() for kind in (Kind.KEY_INVALID, Kind.KEY_DEAD, Kind.REGION)
 )

@@ -36,11 +36,11 @@ from gateway.exchange import Json
 from gateway.upstream.faults import Fault, Kind
 
 MAX_MESSAGE = 2048
-LONGEST_REST_S = 300.0
+LONGEST_BUSY_DELAY_S = 300.0
 # No status of HTTP: Google's own, and nginx's.
 CANCELLED = 499
 # Pages with these say what Google's own errors would; one with 500 does not say who failed.
-_OF_PROXIES = frozenset({502, 503, 504})
+_PROXY_STATUSES = frozenset({502, 503, 504})
 
 _RETRY_TEXT = re.compile(r"retry in ([0-9.]+)\s*s", re.IGNORECASE)
 _KEY_TEXT = re.compile(r"API[ _]key (?:not valid|not found|expired)|api key expired", re.IGNORECASE)
@@ -76,16 +76,16 @@ _NO_DESCRIPTOR = frozenset({EMFILE, ENFILE})
 Redact = Callable[[str], str]
 
 
-class Complaint:
+class GoogleError:
     """Google's error object, its details sorted by kind."""
 
-    __slots__ = ("delay", "fields", "message", "quotas", "reasons", "said", "status")
+    __slots__ = ("delay", "fields", "message", "quotas", "reasons", "status", "unquoted")
 
     def __init__(self, error: Json, redact: Redact) -> None:
         self.status = str(error.get("status") or "")
         self.message = redact(str(error.get("message") or ""))[:MAX_MESSAGE]
-        # What Gemini itself says, and a verdict on a key may rest on.
-        self.said = _QUOTED.sub("", self.message)
+        # The message without what it quotes of the client's: a verdict on a key may rest on it.
+        self.unquoted = _QUOTED.sub("", self.message)
         self.delay: float | None = None
         self.quotas: list[str] = []
         self.reasons: set[str] = set()
@@ -109,7 +109,7 @@ class Complaint:
             self.fields += [str(v.get("field", "")) for v in _dicts(detail.get("fieldViolations"))]
 
     @property
-    def spent(self) -> bool:
+    def is_day_spent(self) -> bool:
         """Say whether a day's quota is used up, whatever delay is announced."""
         return any("PerDay" in quota or "Daily" in quota for quota in self.quotas)
 
@@ -125,20 +125,20 @@ def fault_of_status(
         return Fault(Kind.REDIRECT, UpstreamError("The upstream answered with a redirect."))
     error = error_object(body)
     if error is None:
-        return _page(status, _seconds(retry_after or ""))
-    complaint = Complaint(error, redact)
-    complaint.delay = complaint.delay or _seconds(retry_after or "")
-    return _BY_STATUS.get(status, _other)(complaint, status)
+        return _fault_of_page(status, _seconds(retry_after or ""))
+    google_error = GoogleError(error, redact)
+    google_error.delay = google_error.delay or _seconds(retry_after or "")
+    return _BY_STATUS.get(status, _by_class)(google_error, status)
 
 
 def fault_of_error(error: object, redact: Redact, status: int | None = None) -> Fault:
     """Give the fault of Google's *error* object; its own code counts when there is no *status*."""
     if not isinstance(error, dict):
-        return _page(status or 500)
-    complaint = Complaint(error, redact)
+        return _fault_of_page(status or 500)
+    google_error = GoogleError(error, redact)
     code = error.get("code")
     number = status if status is not None else code if isinstance(code, int) else 500
-    return _BY_STATUS.get(number, _other)(complaint, number)
+    return _BY_STATUS.get(number, _by_class)(google_error, number)
 
 
 def fault_of_exception(error: BaseException) -> Fault:
@@ -167,116 +167,117 @@ def error_object(body: bytes) -> Json | None:
     return error if isinstance(error, dict) else None
 
 
-def _bad_request(complaint: Complaint, status: int) -> Fault:
-    if "API_KEY_INVALID" in complaint.reasons or _KEY_TEXT.match(complaint.said):
-        return Fault(Kind.KEY_INVALID, _no_key())
-    if complaint.said.startswith("User location is not supported"):
+def _bad_request(google_error: GoogleError, status: int) -> Fault:
+    if "API_KEY_INVALID" in google_error.reasons or _KEY_TEXT.match(google_error.unquoted):
+        return Fault(Kind.KEY_INVALID, _no_usable_key())
+    if google_error.unquoted.startswith("User location is not supported"):
         return Fault(
             Kind.REGION,
-            UpstreamAuth(complaint.message, code="upstream_region_error"),
+            UpstreamAuth(google_error.message, code="upstream_region_error"),
         )
-    error = TooLarge(complaint.message) if status == 413 else BadRequest(complaint.message)
-    named = _FIELD_TEXT.search(complaint.said)
-    error.param = next(filter(None, complaint.fields), named and named[1])
+    error = TooLarge(google_error.message) if status == 413 else BadRequest(google_error.message)
+    field = _FIELD_TEXT.search(google_error.unquoted)
+    error.param = next(filter(None, google_error.fields), field and field[1])
     return Fault(Kind.REQUEST, error)
 
 
-def _unauthenticated(complaint: Complaint, status: int) -> Fault:
-    del complaint, status
-    return Fault(Kind.KEY_INVALID, _no_key())
+def _unauthenticated(google_error: GoogleError, status: int) -> Fault:
+    del google_error, status
+    return Fault(Kind.KEY_INVALID, _no_usable_key())
 
 
-def _denied(complaint: Complaint, status: int) -> Fault:
+def _forbidden(google_error: GoogleError, status: int) -> Fault:
     del status
-    if complaint.reasons & _DEAD_REASONS:
-        return Fault(Kind.KEY_DEAD, _no_key())
-    if _CACHE_TEXT.search(complaint.message):
-        return _no_cache(complaint)
+    if google_error.reasons & _DEAD_REASONS:
+        return Fault(Kind.KEY_DEAD, _no_usable_key())
+    if _CACHE_TEXT.search(google_error.message):
+        return _no_cache(google_error)
     # Before the words are looked at: the name of the file is the client's.
-    if _FILE_TEXT.search(complaint.message):
-        return Fault(Kind.NOT_HERE, NotFound(complaint.message))
-    if _DEAD_TEXT.search(complaint.said):
-        return Fault(Kind.KEY_DEAD, _no_key())
-    return Fault(Kind.REQUEST, Forbidden(complaint.message))
+    if _FILE_TEXT.search(google_error.message):
+        return Fault(Kind.NOT_HERE, NotFound(google_error.message))
+    if _DEAD_TEXT.search(google_error.unquoted):
+        return Fault(Kind.KEY_DEAD, _no_usable_key())
+    return Fault(Kind.REQUEST, Forbidden(google_error.message))
 
 
-def _no_cache(complaint: Complaint) -> Fault:
+def _no_cache(google_error: GoogleError) -> Fault:
     # Cached content belongs to the project of one key.
-    return Fault(Kind.NOT_HERE, NotFound(complaint.message, param="google.cached_content"))
+    return Fault(Kind.NOT_HERE, NotFound(google_error.message, param="google.cached_content"))
 
 
-def _missing(complaint: Complaint, status: int) -> Fault:
+def _not_found(google_error: GoogleError, status: int) -> Fault:
     del status
-    if _CACHE_TEXT.search(complaint.message):
-        return _no_cache(complaint)
-    if "is not found for API version" in complaint.message or "models/" in complaint.message:
-        return Fault(Kind.MODEL_UNKNOWN, ModelNotFound(complaint.message, param="model"))
-    return Fault(Kind.REQUEST, NotFound(complaint.message))
+    if _CACHE_TEXT.search(google_error.message):
+        return _no_cache(google_error)
+    if "is not found for API version" in google_error.message or "models/" in google_error.message:
+        return Fault(Kind.MODEL_UNKNOWN, ModelNotFound(google_error.message, param="model"))
+    return Fault(Kind.REQUEST, NotFound(google_error.message))
 
 
-def _exhausted(complaint: Complaint, status: int) -> Fault:
+def _exhausted(google_error: GoogleError, status: int) -> Fault:
     del status
-    delay = complaint.delay
-    if _NOTHING_TEXT.search(complaint.message):
-        return Fault(Kind.NOT_IN_PLAN, QuotaSpent(complaint.message))
-    if complaint.spent or (delay is not None and delay > LONGEST_REST_S):
-        return Fault(Kind.SPENT, QuotaSpent(complaint.message))
-    if delay is None and not complaint.quotas:
-        return Fault(Kind.SHARED, RateLimited(complaint.message, retry_after=5.0))
-    rest = max(1.0, delay if delay is not None else 5.0)
-    return Fault(Kind.BUSY, RateLimited(complaint.message, retry_after=rest), rest)
+    delay = google_error.delay
+    if _NOTHING_TEXT.search(google_error.message):
+        return Fault(Kind.NOT_IN_PLAN, QuotaSpent(google_error.message))
+    if google_error.is_day_spent or (delay is not None and delay > LONGEST_BUSY_DELAY_S):
+        return Fault(Kind.SPENT, QuotaSpent(google_error.message))
+    if delay is None and not google_error.quotas:
+        return Fault(Kind.SHARED, RateLimited(google_error.message, retry_after=5.0))
+    retry_after = max(1.0, delay if delay is not None else 5.0)
+    error = RateLimited(google_error.message, retry_after=retry_after)
+    return Fault(Kind.BUSY, error, retry_after)
 
 
-def _internal(complaint: Complaint, status: int) -> Fault:
+def _internal(google_error: GoogleError, status: int) -> Fault:
     del status
-    message = complaint.message or "The upstream failed."
+    message = google_error.message or "The upstream failed."
     return Fault(Kind.INTERNAL, UpstreamError(message, code="upstream_internal"))
 
 
-def _unavailable(complaint: Complaint, status: int) -> Fault:
+def _unavailable(google_error: GoogleError, status: int) -> Fault:
     del status
-    message, delay = complaint.message or "The model is overloaded.", complaint.delay
+    message, delay = google_error.message or "The model is overloaded.", google_error.delay
     return Fault(Kind.OVERLOADED, UpstreamOverloaded(message, retry_after=delay or 2.0), delay)
 
 
-def _gave_up(complaint: Complaint, status: int) -> Fault:
+def _timed_out(google_error: GoogleError, status: int) -> Fault:
     # Timed out, or cancelled, and not by the gateway: whoever cancels reads no answer any more.
     kind = UpstreamError if status == CANCELLED else UpstreamTimeout
-    message = complaint.message or "The upstream gave up on the request."
+    message = google_error.message or "The upstream gave up on the request."
     return Fault(Kind.DEADLINE, kind(message))
 
 
-def _other(complaint: Complaint, status: int) -> Fault:
+def _by_class(google_error: GoogleError, status: int) -> Fault:
     if 400 <= status < 500:
-        return Fault(Kind.REQUEST, BadRequest(complaint.message))
-    return _internal(complaint, status)
+        return Fault(Kind.REQUEST, BadRequest(google_error.message))
+    return _internal(google_error, status)
 
 
-_BY_STATUS: dict[int, Callable[[Complaint, int], Fault]] = {
+_BY_STATUS: dict[int, Callable[[GoogleError, int], Fault]] = {
     400: _bad_request,
     401: _unauthenticated,
-    403: _denied,
-    404: _missing,
-    408: _gave_up,
+    403: _forbidden,
+    404: _not_found,
+    408: _timed_out,
     413: _bad_request,
     429: _exhausted,
-    CANCELLED: _gave_up,
+    CANCELLED: _timed_out,
     500: _internal,
     502: _unavailable,
     503: _unavailable,
-    504: _gave_up,
+    504: _timed_out,
 }
 
 
-def _page(status: int, delay: float | None = None) -> Fault:
+def _fault_of_page(status: int, delay: float | None = None) -> Fault:
     """Give the fault of an answer that is no Google error: a proxy's page, an empty body."""
     if status == 413:
         return Fault(Kind.REQUEST, TooLarge("The request is too large for the upstream."))
     message = f"The upstream answered {status} without a reason."
-    if 400 <= status < 500 or status in _OF_PROXIES:
-        complaint = Complaint({"message": message}, str)
-        complaint.delay = delay
-        return _BY_STATUS.get(status, _other)(complaint, status)
+    if 400 <= status < 500 or status in _PROXY_STATUSES:
+        google_error = GoogleError({"message": message}, str)
+        google_error.delay = delay
+        return _BY_STATUS.get(status, _by_class)(google_error, status)
     return Fault(Kind.GARBAGE, UpstreamError(message))
 
 
@@ -285,13 +286,13 @@ def empty_answer() -> Fault:
     return Fault(Kind.GARBAGE, UpstreamEmpty("The upstream's answer held nothing to relay."))
 
 
-def _no_key() -> GatewayError:
+def _no_usable_key() -> GatewayError:
     return UpstreamAuth("No upstream credential is accepted; the operator has to look after it.")
 
 
 def _delay_in(message: str) -> float | None:
-    found = _RETRY_TEXT.search(message)
-    return _seconds(found[1]) if found else None
+    match = _RETRY_TEXT.search(message)
+    return _seconds(match[1]) if match else None
 
 
 def _seconds(text: str) -> float | None:

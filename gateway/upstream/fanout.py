@@ -1,36 +1,35 @@
 """Several calls that look like one.
 
-Equal ones give several candidates where the model refuses `n`; others share what is too much for
-one. What each brings gets the call's number as its index, by which the reply tells them apart.
+Equal ones give several candidates where the model refuses `n`; different ones share what is too
+much for one. The events of each get the call's number as their index, which tells the reply whose
+they are.
 """
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from gateway.errors import GatewayError, UpstreamError
 from gateway.exchange import CALLS, Batches, Json, Notes, Outcome, UpstreamCall
 from gateway.features import MAX_CANDIDATES
+from gateway.protocols import Upstream
 from gateway.upstream.answer import Answer
-
-if TYPE_CHECKING:
-    from gateway.upstream.client import GeminiUpstream
 
 # All candidates of a stream have to come side by side; whole answers may take turns.
 _MOST_AT_ONCE = MAX_CANDIDATES
 
 
 class FanOut:
-    """The calls that one stands for, merged in the order their events come."""
+    """The calls that one stands for; their events are merged in the order they come."""
 
     def __init__(
-        self, upstream: "GeminiUpstream", call: UpstreamCall, outcome: Outcome, notes: Notes
+        self, upstream: Upstream, call: UpstreamCall, outcome: Outcome, notes: Notes
     ) -> None:
         self._upstream = upstream
-        one = replace(call, copies=1, further=())
-        self._calls = [one] * call.copies + [replace(one, body=body) for body in call.further]
+        single = replace(call, copies=1, further=())
+        further = [replace(single, body=body) for body in call.further]
+        self._calls = [single] * call.copies + further
         self._outcome = outcome
         self._notes = notes
         self._stack = AsyncExitStack()
@@ -51,8 +50,8 @@ class FanOut:
         except BaseException as error:
             for index, opening in enumerate(openings):
                 if not opening.cancelled() and opening.exception() is None:
-                    self._leave(index, opening.result())
-            self._tell_unread()
+                    self._keep_unread(index, opening.result())
+            self._report_unread()
             await self._stack.aclose()
             if isinstance(error, ExceptionGroup):
                 raise _first(error) from None
@@ -74,7 +73,7 @@ class FanOut:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         finally:
             if error is not None:
-                self._tell_unread()
+                self._report_unread()
             await self._stack.aclose()
 
     async def _open(self, call: UpstreamCall) -> Batches:
@@ -85,28 +84,28 @@ class FanOut:
     async def _pump(self, index: int, batches: Batches) -> None:
         try:
             async for events in batches:
-                await self._put([self._numbered(event, index) for event in events])
+                await self._enqueue([self._numbered(event, index) for event in events])
             await self._queue.put(None)
         except GatewayError as error:
             await self._queue.put(error)
         except Exception:  # noqa: BLE001 - whatever it is, who waits for the end must hear of it
             await self._queue.put(UpstreamError("Gemini sent an event that cannot be understood."))
 
-    async def _put(self, events: list[Json]) -> None:
+    async def _enqueue(self, events: list[Json]) -> None:
         try:
             await self._queue.put(events)
         except asyncio.CancelledError:
             self._unread += events
             raise
 
-    def _leave(self, index: int, batches: Batches) -> None:
+    def _keep_unread(self, index: int, batches: Batches) -> None:
         """Keep what came first of *batches*, which nobody will read: it is paid for."""
         if isinstance(batches, Answer):
             with suppress(AttributeError, KeyError, TypeError, ValueError):
                 self._unread += [self._numbered(event, index) for event in batches.unread()]
 
-    def _tell_unread(self) -> None:
-        """Tell of all that came and was not read, and at last what all calls have cost so far."""
+    def _report_unread(self) -> None:
+        """Note all that came and was not read, and at the end what all calls have cost so far."""
         while not self._queue.empty():
             if isinstance(item := self._queue.get_nowait(), list):
                 self._unread += item
@@ -123,7 +122,7 @@ class FanOut:
         if "embeddings" in event:
             return {**event, "index": index}
         candidates = event.get("candidates") or [{}]
-        event = {**event, "candidates": [{**one, "index": index} for one in candidates]}
+        event = {**event, "candidates": [{**candidate, "index": index} for candidate in candidates]}
         usage = event.get("usageMetadata")
         if isinstance(usage, dict):
             self._usages[index] = usage
@@ -145,7 +144,7 @@ class FanOut:
 def _sum(usages: list[Json]) -> Json:
     """Give the counts of all copies as one `usageMetadata`: numbers added, details in a row.
 
-    How many they are is told beside: the price of a token may depend on how long one prompt is.
+    Their number is added: the price of a token may depend on how long one prompt is.
     """
     total: Json = {}
     for usage in usages:

@@ -56,11 +56,11 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One failed attempt. *rest* is how long upstream is to be left alone, in seconds.
+    """One failed attempt. *retry_after_s* is how long upstream asks to be left alone, in seconds.
 
     Where the credential is at fault, this is meant for the credential alone.
     """
 
     kind: Kind
     error: GatewayError
-    rest: float | None = None
+    retry_after_s: float | None = None

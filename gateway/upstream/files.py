@@ -10,11 +10,11 @@ from gateway.errors import GatewayError, NotFound, UpstreamTimeout
 from gateway.media.containers import Window
 from gateway.protocols import UploadedFile
 from gateway.upstream.answer import Failed
-from gateway.upstream.asking import Asking, Refused
+from gateway.upstream.api_client import ApiClient, Refused
 from gateway.upstream.client import GeminiUpstream
 from gateway.upstream.credential import Credential
-from gateway.upstream.errands import Errand
 from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.retrying import Retrying
 from gateway.upstream.uploads import Upload, without_address
 
 # Stands where calls have a model; errors read well with it.
@@ -22,7 +22,7 @@ FILES = "the Files API"
 _SILENCE_S = 60.0
 _LOOK_UP_S = 10.0
 # The end of a file's address, or the name of cached content: what can be asked for.
-_ASKABLE = re.compile(r"(?:.*/v1(?:beta)?/)?((?:files|cachedContents)/[A-Za-z0-9_-]{1,64})")
+_RESOURCE = re.compile(r"(?:.*/v1(?:beta)?/)?((?:files|cachedContents)/[A-Za-z0-9_-]{1,64})")
 
 
 class FilesApi:
@@ -45,8 +45,8 @@ class FilesApi:
         projects = self._projects()
         if len(projects) == 1:
             return projects[0]
-        known = self._upstream.owners.of(name)
-        return known if known in projects else None
+        project = self._upstream.owners.of(name)
+        return project if project in projects else None
 
     async def find(self, name: str) -> str | None:
         """Ask which project has the file or the cached content *name*.
@@ -54,26 +54,26 @@ class FilesApi:
         None if it is nothing that can be asked for. Raises `NotFound` when no project has it, and
         `GatewayError`.
         """
-        known = self.owner(name)
-        if known is not None:
-            return known
-        found = _ASKABLE.fullmatch(name)
-        if found is None:
+        owner = self.owner(name)
+        if owner is not None:
+            return owner
+        match = _RESOURCE.fullmatch(name)
+        if match is None:
             return None
         upstream = self._upstream
-        url = URL(f"{upstream.settings.base_url.rstrip('/')}/v1beta/{found[1]}")
-        asking = self._asking(_LOOK_UP_S)
+        url = URL(f"{upstream.settings.base_url.rstrip('/')}/v1beta/{match[1]}")
+        api = self._client(_LOOK_UP_S)
 
-        async def ask(credential: Credential) -> str:
+        async def look_up(credential: Credential) -> str:
             try:
-                await asking.ask("GET", url, {"x-goog-api-key": credential.key})
+                await api.request("GET", url, {"x-goog-api-key": credential.key})
             except Refused as refused:
-                raise _not_here(refused) from None
+                raise _look_up_failed(refused) from None
             return credential.scope
 
         deadline = upstream.loop.time() + upstream.settings.deadline_s
         try:
-            project = await Errand(upstream, FILES, deadline).run(ask)
+            project = await Retrying(upstream, FILES, deadline).run(look_up)
         except Failed as failed:
             raise failed.fault.error from None
         upstream.owners.note(name, project)
@@ -100,16 +100,16 @@ class FilesApi:
         """
         upstream, pool = self._upstream, self._upstream.pool
         deadline = upstream.loop.time() + self._timeout_s
-        resting = {one.name for one in pool.credentials if not pool.serves(one, model)}
-        errand = Errand(upstream, FILES, deadline, project=project, shunned=resting)
-        upload = Upload(self._asking(_SILENCE_S), upstream.settings.base_url, window, mime)
+        cooling_down = {one.name for one in pool.credentials if not pool.serves(one, model)}
+        retrying = Retrying(upstream, FILES, deadline, project=project, shunned=cooling_down)
+        upload = Upload(self._client(_SILENCE_S), upstream.settings.base_url, window, mime)
 
         async def proceed(credential: Credential) -> UploadedFile:
             return UploadedFile(await upload.proceed(credential), credential.scope)
 
         try:
             async with asyncio.timeout_at(deadline):
-                return await errand.run(proceed)
+                return await retrying.run(proceed)
         except TimeoutError:
             raise UpstreamTimeout("Gemini's Files API took too long.") from None
         except Failed as failed:
@@ -118,9 +118,9 @@ class FilesApi:
     def _projects(self) -> list[str]:
         return list({one.scope for one in self._upstream.pool.credentials})
 
-    def _asking(self, silence_s: float) -> Asking:
+    def _client(self, silence_s: float) -> ApiClient:
         upstream = self._upstream
-        return Asking(
+        return ApiClient(
             upstream.session,
             without_address(upstream.pool.redact),
             connect_s=upstream.settings.connect_timeout_s,
@@ -128,7 +128,7 @@ class FilesApi:
         )
 
 
-def _not_here(refused: Refused) -> Failed:
+def _look_up_failed(refused: Refused) -> Failed:
     """Give the fault of a look-up: what one project has not another one may have."""
     if refused.status not in {403, 404} or refused.fault.kind is Kind.KEY_DEAD:
         return refused

@@ -37,9 +37,9 @@ async def hedged(
     finally:
         for task in running:
             task.cancel()
-            task.add_done_callback(partial(_late, discard))
+            task.add_done_callback(partial(_discard_late, discard))
 
 
-def _late(discard: Callable[[T], None], task: "asyncio.Future[T]") -> None:
+def _discard_late(discard: Callable[[T], None], task: "asyncio.Future[T]") -> None:
     if not task.cancelled() and task.exception() is None:
         discard(task.result())

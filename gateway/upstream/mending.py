@@ -27,7 +27,7 @@ class Mending:
         Raises `BadRequest` where the client allows no change.
         """
         if message in self._mended or len(self._mended) >= MOST_MENDS:
-            # What is said again was not mended by the change that it led to.
+            # The change made for this message did not help.
             return None
         healed = heal(call, message, self._notes)
         if healed is None:

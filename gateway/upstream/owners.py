@@ -17,11 +17,11 @@ MAX_KNOWN: Final = 4_096
 class Owners:
     """What is known of who owns what. *clock* gives monotonic seconds."""
 
-    __slots__ = ("_clock", "_known", "_publish")
+    __slots__ = ("_clock", "_owners", "_publish")
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._known: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self._owners: OrderedDict[str, tuple[str, float]] = OrderedDict()
         self._publish: Callable[[str, bytes, float], None] | None = None
 
     def share(self, publish: Callable[[str, bytes, float], None]) -> None:
@@ -31,46 +31,46 @@ class Owners:
     def hear(self, name: str, value: bytes, left_s: float) -> None:
         """Take over what another process learned; an empty *value* says that it was wrong."""
         if value:
-            self._put(name, value.decode(), left_s)
+            self._note(name, value.decode(), left_s)
         else:
-            self._known.pop(name, None)
+            self._owners.pop(name, None)
 
     def of(self, name: str) -> str | None:
         """Give the project that has *name*, None if that is not known."""
-        owner, until = self._known.get(name, (None, 0.0))
+        owner, until = self._owners.get(name, (None, 0.0))
         return owner if until > self._clock() else None
 
     def of_call(self, call: UpstreamCall) -> str | None:
         """Give the project that has what *call* names, None if that is not known."""
-        if not self._known:
+        if not self._owners:
             return None
-        return next((owner for name in _named(call.body) if (owner := self.of(name))), None)
+        return next((owner for name in _names_in(call.body) if (owner := self.of(name))), None)
 
     def learn(self, call: UpstreamCall, project: str) -> None:
         """Remember that *project* has all that *call* names."""
-        for name in _named(call.body):
+        for name in _names_in(call.body):
             self.note(name, project)
 
     def note(self, name: str, project: str) -> None:
         """Remember that *project* has *name*."""
-        self._put(name, project, KEEP_S)
+        self._note(name, project, KEEP_S)
         if self._publish is not None:
             self._publish(name, project.encode(), KEEP_S)
 
     def forget(self, call: UpstreamCall) -> None:
         """Forget who owns what *call* names: it is not there any more."""
-        for name in _named(call.body):
-            if self._known.pop(name, None) is not None and self._publish is not None:
+        for name in _names_in(call.body):
+            if self._owners.pop(name, None) is not None and self._publish is not None:
                 self._publish(name, b"", KEEP_S)
 
-    def _put(self, name: str, owner: str, left_s: float) -> None:
-        self._known[name] = owner, self._clock() + left_s
-        self._known.move_to_end(name)
-        if len(self._known) > MAX_KNOWN:
-            self._known.popitem(last=False)
+    def _note(self, name: str, owner: str, left_s: float) -> None:
+        self._owners[name] = owner, self._clock() + left_s
+        self._owners.move_to_end(name)
+        if len(self._owners) > MAX_KNOWN:
+            self._owners.popitem(last=False)
 
 
-def _named(body: Json) -> Iterator[str]:
+def _names_in(body: Json) -> Iterator[str]:
     """Give the names of cached content and files in *body*, which may be a client's own."""
     body = _either(body, "generateContentRequest", "generate_content_request") or body
     cached = _either(body, "cachedContent", "cached_content")

@@ -1,7 +1,7 @@
 """How a call is sent: straight onto a connection of aiohttp's pool.
 
-`ClientSession.post` asks in every call for cookies, redirects, proxies, passwords, forms, encodings
-and traces, none of which a call upstream may ever have; that is three quarters of what it costs.
+`ClientSession.post` looks in every call for cookies, redirects, proxies, passwords, forms,
+encodings and traces, none of which a call upstream may ever have: three quarters of its time.
 Here a request is a head that was put together once, the key, and the body. Everything else is
 aiohttp's: names, TLS, the pool, the parser, flow control.
 """
@@ -17,7 +17,7 @@ from aiohttp.http import HttpProcessingError, StreamWriter
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-# As much as the transport takes without making anybody wait.
+# As much as the transport takes without a wait.
 SMALL_BYTES = 49_152
 PIECE_BYTES = 65_536
 # What is read at once is parsed and translated at once: small events take thirty times their bytes.
@@ -33,8 +33,8 @@ class Protocol(ResponseHandler):
             super().resume_reading(resume_parser)
 
 
-class _Asked(ClientRequest):
-    """What connections are asked for with; which ones fit is worked out once."""
+class _ConnectionRequest(ClientRequest):
+    """The request that the pool is asked for a connection with; its key is made once."""
 
     def __init__(self, session: ClientSession, url: URL) -> None:
         loop = asyncio.get_running_loop()
@@ -55,8 +55,8 @@ class Target:
         assert isinstance(session.connector, aiohttp.TCPConnector)
         self._connector = session.connector
         self._timeout = timeout
-        self._request = request = _Asked(session, url)
-        # What aiohttp would write.
+        self._request = request = _ConnectionRequest(session, url)
+        # The head that aiohttp would write.
         lines = [f"POST {request.url.raw_path_qs} HTTP/1.1"]
         lines += [
             f"{name}: {value}"
@@ -82,24 +82,24 @@ class Target:
             else:
                 # An answer may come before upstream has read the body, or instead of that.
                 writing = asyncio.create_task(_write_in_pieces(protocol, head, body))
-            return await _answer(connection, protocol, writing)
+            return await _read_head(connection, protocol, writing)
         except BaseException:
-            _let_go(connection, writing, reusable=False)
+            _release(connection, writing, reusable=False)
             raise
 
     async def _connect(self) -> Connection:
         try:
             return await self._connector.connect(self._request, [], self._timeout)
         except TimeoutError:
-            self._look_up_anew()
+            self._forget_addresses()
             raise aiohttp.ConnectionTimeoutError(
                 "The upstream did not take a connection."
             ) from None
         except aiohttp.ClientConnectorError:
-            self._look_up_anew()
+            self._forget_addresses()
             raise
 
-    def _look_up_anew(self) -> None:
+    def _forget_addresses(self) -> None:
         """Forget the addresses that the name had: where nobody answers they may be old ones."""
         url = self._request.url
         self._connector.clear_dns_cache(url.raw_host, url.port)
@@ -123,23 +123,23 @@ class Response:
         self.content = content
         self._connection: Connection | None = connection
         self._writing = writing
-        content.on_eof(self._ended)
+        content.on_eof(self._end)
 
     def close(self) -> None:
         """Cut the connection, unless the body was received to its end: then it is free already."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            _let_go(connection, self._writing, reusable=False)
+            _release(connection, self._writing, reusable=False)
             # It would keep what it was to call at its end, which is this answer.
             self.content.set_exception(aiohttp.ClientConnectionError("The answer was cut."))
 
-    def _ended(self) -> None:
+    def _end(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            _let_go(connection, self._writing, reusable=True)
+            _release(connection, self._writing, reusable=True)
 
 
-async def _answer(
+async def _read_head(
     connection: Connection, protocol: ResponseHandler, writing: asyncio.Task[None] | None
 ) -> Response:
     """Wait for the head of the final answer; interim ones (1xx) tell nothing."""
@@ -169,11 +169,11 @@ async def _write_in_pieces(protocol: ResponseHandler, head: bytes, body: bytes) 
             await writer.write(view[start : start + PIECE_BYTES])
             await asyncio.sleep(0)
     except ConnectionError:
-        # Whoever waits for the answer is told by the connection itself.
+        # Whoever waits for the answer learns it from the connection itself.
         return
 
 
-def _let_go(connection: Connection, writing: asyncio.Task[None] | None, *, reusable: bool) -> None:
+def _release(connection: Connection, writing: asyncio.Task[None] | None, *, reusable: bool) -> None:
     """Give *connection* back to the pool, or cut it: where a part of the body was not sent, too."""
     if writing is not None and not writing.done():
         writing.cancel()

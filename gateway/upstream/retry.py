@@ -1,4 +1,4 @@
-"""May a failed attempt be tried again, when, and on which credential. Pure; no clock of its own.
+"""Whether a failed attempt is tried again, when, and with which credential. No I/O, no clock.
 
 At most `max_attempts` attempts inside one deadline, full jitter between those that wait, and over
 all requests a budget: retries may be a fifth of the requests of the last ten seconds plus three a
@@ -15,19 +15,19 @@ from gateway.upstream.faults import Fault, Kind
 class Policy:
     """What follows from one kind of fault.
 
-    *more* is how many further attempts this kind allows, *wait* whether they wait (full jitter),
-    *elsewhere* whether they must use another credential, *free* whether they cost no retry budget:
-    moving on to the next key is not load on a service that fails, nor is what never left.
+    *retries* is how many further attempts this kind allows, *wait* whether they wait (full jitter),
+    *other_key* whether they must use another credential, *free* whether they cost no retry budget:
+    moving on to the next key is no load on a service that fails, nor is what was never sent.
     """
 
-    more: int
+    retries: int
     wait: bool = False
-    elsewhere: bool = False
+    other_key: bool = False
     free: bool = False
 
 
-NEVER = Policy(more=0)
-NEXT_KEY = Policy(more=10, elsewhere=True, free=True)
+NEVER = Policy(retries=0)
+NEXT_KEY = Policy(retries=10, other_key=True, free=True)
 
 POLICIES = {
     Kind.REQUEST: NEVER,
@@ -35,20 +35,20 @@ POLICIES = {
     Kind.MODEL_UNKNOWN: NEVER,
     Kind.KEY_INVALID: NEXT_KEY,
     Kind.KEY_DEAD: NEXT_KEY,
-    Kind.REGION: Policy(more=1, elsewhere=True, free=True),
+    Kind.REGION: Policy(retries=1, other_key=True, free=True),
     Kind.BUSY: NEXT_KEY,
     Kind.SPENT: NEXT_KEY,
     Kind.NOT_IN_PLAN: NEXT_KEY,
-    Kind.SHARED: Policy(more=2, wait=True, elsewhere=True),
-    Kind.INTERNAL: Policy(more=1, wait=True),
-    Kind.OVERLOADED: Policy(more=2, wait=True),
-    Kind.DEADLINE: Policy(more=1),
-    Kind.NETWORK: Policy(more=2, wait=True),
-    Kind.CRAMPED: Policy(more=2, wait=True, free=True),
-    Kind.STUCK: Policy(more=1),
-    Kind.GARBAGE: Policy(more=1, wait=True),
+    Kind.SHARED: Policy(retries=2, wait=True, other_key=True),
+    Kind.INTERNAL: Policy(retries=1, wait=True),
+    Kind.OVERLOADED: Policy(retries=2, wait=True),
+    Kind.DEADLINE: Policy(retries=1),
+    Kind.NETWORK: Policy(retries=2, wait=True),
+    Kind.CRAMPED: Policy(retries=2, wait=True, free=True),
+    Kind.STUCK: Policy(retries=1),
+    Kind.GARBAGE: Policy(retries=1, wait=True),
     Kind.REDIRECT: NEVER,
-    Kind.WEAK: Policy(more=1),
+    Kind.WEAK: Policy(retries=1),
 }
 
 BASE_S = 0.25
@@ -59,11 +59,11 @@ RETRIES_PER_S = 3.0
 def pause(fault: Fault, attempt: int, uniform: Callable[[float, float], float]) -> float:
     """Give the seconds to wait before the attempt after number *attempt* (1 is the first).
 
-    Where upstream says how long, it is so long at least; not all come back at once then either.
+    Where upstream says how long, it is at least that; the jitter keeps clients apart then, too.
     """
     if not POLICIES[fault.kind].wait:
         return 0.0
-    return (fault.rest or 0.0) + uniform(0.0, min(CAP_S, BASE_S * 2.0 ** (attempt - 1)))
+    return (fault.retry_after_s or 0.0) + uniform(0.0, min(CAP_S, BASE_S * 2.0 ** (attempt - 1)))
 
 
 class RetryBudget:

@@ -18,7 +18,7 @@ from gateway.errors import InvalidMedia, UpstreamAuth, UpstreamError
 from gateway.exchange import Json
 from gateway.media.containers import Window
 from gateway.upstream.answer import Failed
-from gateway.upstream.asking import Asking, Refused
+from gateway.upstream.api_client import ApiClient, Refused
 from gateway.upstream.credential import Credential
 from gateway.upstream.errors import Redact
 from gateway.upstream.faults import Fault, Kind
@@ -39,24 +39,24 @@ _SECRET = re.compile(r"https?://\S+|upload_id\S*|[A-Za-z0-9_-]{40,}")
 class Upload:
     """The upload of *window* as *mime*; `proceed` takes it up where the last try left it.
 
-    *asking* sends the requests, *base_url* is the upstream's. Nothing that is told names an upload
-    address: it holds a secret.
+    *api* sends the requests, *base_url* is the upstream's. No message names an upload address: it
+    holds a secret.
     """
 
     __slots__ = (
         "_address",
-        "_asking",
+        "_api",
         "_base",
         "_credential",
         "_file",
-        "_is_unsure",
+        "_is_offset_unsure",
         "_mime",
         "_offset",
         "_window",
     )
 
-    def __init__(self, asking: Asking, base_url: str, window: Window, mime: str) -> None:
-        self._asking = asking
+    def __init__(self, api: ApiClient, base_url: str, window: Window, mime: str) -> None:
+        self._api = api
         self._base = base_url.rstrip("/")
         self._window = window
         self._mime = mime
@@ -64,13 +64,13 @@ class Upload:
         self._address: URL | None = None
         self._offset = 0
         # A step was cut: nobody knows how much of it has arrived.
-        self._is_unsure = False
+        self._is_offset_unsure = False
         self._file: Json | None = None
 
     async def proceed(self, credential: Credential) -> str:
         """Upload what is missing, wait until the file can be used, and give its URI.
 
-        A `gateway.upstream.errands.Work`: with another credential than before all begins anew.
+        A `gateway.upstream.retrying.Work`: with another credential than before all begins anew.
         """
         if credential is not self._credential:
             self._begin_anew()
@@ -79,16 +79,16 @@ class Upload:
         if address is None:
             address = self._address = await self._start(credential)
         while self._file is None:
-            if self._is_unsure:
-                await self._ask_what_arrived(address)
+            if self._is_offset_unsure:
+                await self._query_offset(address)
             else:
-                await self._step(address)
+                await self._send_step(address)
         return await self._wait_until_active(credential, self._file)
 
     def _begin_anew(self) -> None:
         self._address = self._file = None
         self._offset = 0
-        self._is_unsure = False
+        self._is_offset_unsure = False
 
     async def _start(self, credential: Credential) -> URL:
         """Announce the file and give the address that takes its bytes."""
@@ -102,12 +102,12 @@ class Upload:
         body = orjson.dumps({"file": {"display_name": "gateway-media"}})
         url = URL(f"{self._base}/upload/v1beta/files")
         try:
-            told = await self._asking.ask("POST", url, headers, body)
+            response = await self._api.request("POST", url, headers, body)
         except Refused as refused:
             raise _start_refused(refused) from None
-        return _upload_address(told.headers.get("X-Goog-Upload-URL", ""), self._base)
+        return _upload_address(response.headers.get("X-Goog-Upload-URL", ""), self._base)
 
-    async def _step(self, address: URL) -> None:
+    async def _send_step(self, address: URL) -> None:
         """Send the next bytes, the last of which end the upload."""
         start, end = self._offset, min(self._offset + _STEP, len(self._window))
         is_last = end == len(self._window)
@@ -117,39 +117,37 @@ class Upload:
             "X-Goog-Upload-Offset": str(start),
             "X-Goog-Upload-Command": "upload, finalize" if is_last else "upload",
         }
-        self._is_unsure = True
+        self._is_offset_unsure = True
         try:
-            told = await self._asking.ask("POST", address, headers, self._slices(start, end))
+            response = await self._api.request("POST", address, headers, self._slices(start, end))
         except Refused as refused:
             if is_last and _is_of_the_file(refused) and not refused.is_page:
                 raise Failed(_file_refused(refused)) from None
-            raise self._lost(refused) from None
-        self._is_unsure = False
+            raise self._start_over_if_lost(refused) from None
+        self._is_offset_unsure = False
         self._offset = end
         if is_last:
-            self._file = self._described(told.body)
+            self._file = self._file_in(response.body)
 
-    async def _ask_what_arrived(self, address: URL) -> None:
-        """Find out where to go on; raise `Failed` if there is nothing to go on with."""
+    async def _query_offset(self, address: URL) -> None:
+        """Ask how much has arrived; raise `Failed` if the upload is lost."""
         headers = {**_BYTES, "X-Goog-Upload-Command": "query"}
         try:
-            told = await self._asking.ask("POST", address, headers, b"")
+            response = await self._api.request("POST", address, headers, b"")
         except Refused as refused:
-            raise self._lost(refused) from None
-        self._is_unsure = False
-        if told.headers.get("X-Goog-Upload-Status", "active") != "active":
+            raise self._start_over_if_lost(refused) from None
+        self._is_offset_unsure = False
+        if response.headers.get("X-Goog-Upload-Status", "active") != "active":
             # The answer to the last step was lost; it may come once more.
-            self._file = self._described(told.body)
+            self._file = self._file_in(response.body)
             return
-        arrived = told.headers.get("X-Goog-Upload-Size-Received", "")
+        arrived = response.headers.get("X-Goog-Upload-Size-Received", "")
         self._offset = min(int(arrived) if arrived.isdecimal() else 0, len(self._window))
 
     async def _wait_until_active(self, credential: Credential, file: Json) -> str:
         """Poll until the *file* can be used; give its URI."""
-        headers, url = (
-            {"x-goog-api-key": credential.key},
-            URL(f"{self._base}/v1beta/{file['name']}"),
-        )
+        headers = {"x-goog-api-key": credential.key}
+        url = URL(f"{self._base}/v1beta/{file['name']}")
         for pause_s in chain(_POLL_S, repeat(_POLL_S[-1])):
             state = file.get("state")
             if state == "ACTIVE":
@@ -158,16 +156,16 @@ class Upload:
                 raise Failed(self._not_processed(file.get("error")))
             await asyncio.sleep(pause_s)
             try:
-                told = await self._asking.ask("GET", url, headers)
+                response = await self._api.request("GET", url, headers)
             except Refused as refused:
                 if refused.fault.kind in _BUSY:
                     # It is there, and will be ready later.
                     continue
-                raise self._lost(refused) from None
-            file = self._file = self._described(told.body)
+                raise self._start_over_if_lost(refused) from None
+            file = self._file = self._file_in(response.body)
         raise AssertionError("the pauses never end")
 
-    def _described(self, body: Json) -> Json:
+    def _file_in(self, body: Json) -> Json:
         """Give the file that *body* describes, alone or under its name; raise `Failed` if none."""
         file = body.get("file", body)
         if isinstance(file, dict) and isinstance(file.get("uri"), str):
@@ -175,9 +173,9 @@ class Upload:
             if isinstance(name, str) and _NAME.fullmatch(name):
                 return file
         self._begin_anew()
-        raise Failed(_unusable("gave an answer that names no file"))
+        raise Failed(_api_fault("gave an answer that names no file"))
 
-    def _lost(self, refused: Refused) -> Failed:
+    def _start_over_if_lost(self, refused: Refused) -> Failed:
         """Begin anew where *refused* says that the upload, or the file, is not there any more.
 
         What remains of that is no fault of the client's, who never named it.
@@ -185,13 +183,13 @@ class Upload:
         if refused.fault.kind not in _OF_THE_REQUEST:
             return refused
         self._begin_anew()
-        return Failed(_unusable("has lost an upload"))
+        return Failed(_api_fault("has lost an upload"))
 
-    def _not_processed(self, told: Any) -> Fault:
-        """Give the fault of a file that Gemini could not read; *told* is its own error."""
-        message = told.get("message") if isinstance(told, dict) else None
-        why = f": {self._asking.redact(message)[:500]}" if isinstance(message, str) else "."
-        return _of_the_file(f"Gemini cannot process this file{why}")
+    def _not_processed(self, error: Any) -> Fault:
+        """Give the fault of a file that Gemini could not read; *error* is its own."""
+        message = error.get("message") if isinstance(error, dict) else None
+        reason = f": {self._api.redact(message)[:500]}" if isinstance(message, str) else "."
+        return _file_fault(f"Gemini cannot process this file{reason}")
 
     async def _slices(self, start: int, end: int) -> AsyncIterator[bytes]:
         """Give the bytes in slices small enough to be decoded between two others' turns."""
@@ -212,7 +210,7 @@ def _upload_address(text: str, base: str) -> URL:
             return address
     except ValueError:
         pass
-    raise Failed(_unusable("named no address for the upload"))
+    raise Failed(_api_fault("named no address for the upload"))
 
 
 def _start_refused(refused: Refused) -> Failed:
@@ -224,7 +222,7 @@ def _start_refused(refused: Refused) -> Failed:
     if refused.status == 403:
         error = UpstreamAuth("Gemini's Files API admits no credential of this gateway.")
         return Failed(Fault(Kind.NOT_HERE, error))
-    return Failed(_unusable(f"answered with status {refused.status}"))
+    return Failed(_api_fault(f"answered with status {refused.status}"))
 
 
 def _is_of_the_file(refused: Refused) -> bool:
@@ -232,12 +230,12 @@ def _is_of_the_file(refused: Refused) -> bool:
 
 
 def _file_refused(refused: Refused) -> Fault:
-    return _of_the_file(f"Gemini's Files API refuses this file: {refused.fault.error.message}")
+    return _file_fault(f"Gemini's Files API refuses this file: {refused.fault.error.message}")
 
 
-def _of_the_file(message: str) -> Fault:
+def _file_fault(message: str) -> Fault:
     return Fault(Kind.REQUEST, InvalidMedia(message, code="media_not_processed"))
 
 
-def _unusable(what: str) -> Fault:
+def _api_fault(what: str) -> Fault:
     return Fault(Kind.GARBAGE, UpstreamError(f"Gemini's Files API {what}."))

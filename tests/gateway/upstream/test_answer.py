@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from gateway.errors import UpstreamError, UpstreamOverloaded, UpstreamTimeout, UpstreamTruncated
-from gateway.upstream.answer import Answer, Failed, Watch
+from gateway.upstream.answer import Answer, Failed, IdleTimer
 from gateway.upstream.faults import Kind
 from tests.faults.scripted import (
     CLOSE,
@@ -129,20 +129,20 @@ async def test_what_is_no_event_does_not_end_a_silence(noise):
             await rest(one)
 
 
-async def test_the_watch_fires_after_silence_only():
+async def test_the_idle_timer_fires_after_silence_only():
     fired = asyncio.Event()
     loop = asyncio.get_running_loop()
-    watch = Watch(loop, 0.4, fired.set)
+    timer = IdleTimer(loop, 0.4, fired.set)
     for _ in range(12):
         await asyncio.sleep(0.05)
-        watch.touch()
+        timer.touch()
     assert not fired.is_set()
     await asyncio.wait_for(fired.wait(), 5)
 
 
-async def test_a_stopped_watch_never_fires():
+async def test_a_stopped_timer_never_fires():
     fired = asyncio.Event()
-    Watch(asyncio.get_running_loop(), 0.01, fired.set).stop()
+    IdleTimer(asyncio.get_running_loop(), 0.01, fired.set).stop()
     await asyncio.sleep(0.05)
     assert not fired.is_set()
 
@@ -151,14 +151,14 @@ async def test_what_came_while_the_process_was_busy_is_no_silence():
     """Who reads wakes a turn of the loop after the socket was read: a timer is quicker."""
     loop = asyncio.get_running_loop()
     fired: list[int] = []
-    watch = Watch(loop, 0.3, lambda: fired.append(1))
+    timer = IdleTimer(loop, 0.3, lambda: fired.append(1))
     free = asyncio.Event()
     reader, writer = socket.socketpair()
     reader.setblocking(False)
 
     def read() -> None:
         reader.recv(1)
-        loop.call_soon(watch.touch)
+        loop.call_soon(timer.touch)
 
     def block() -> None:
         writer.send(b"x")

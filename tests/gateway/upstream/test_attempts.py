@@ -58,7 +58,7 @@ def busy_for(seconds: str) -> list:
 
 def open_circuit(upstream, name: str) -> None:
     for _ in range(breaker.FAILURES):
-        upstream.breakers.failure(name, upstream.breakers.counted)
+        upstream.breakers.failure(name, upstream.breakers.failures_counted)
 
 
 def paths(scripted: ScriptedUpstream) -> list[str]:

@@ -14,16 +14,16 @@ class Clock:
 def broken(clock: Clock) -> Breakers:
     breakers = Breakers(clock)
     for _ in range(5):
-        breakers.failure("m", breakers.counted)
+        breakers.failure("m", breakers.failures_counted)
     return breakers
 
 
 def test_four_failures_leave_it_closed_and_the_fifth_opens_it():
     breakers = Breakers(Clock())
     for _ in range(4):
-        breakers.failure("m", breakers.counted)
+        breakers.failure("m", breakers.failures_counted)
         assert breakers.wait("m") == 0
-    breakers.failure("m", breakers.counted)
+    breakers.failure("m", breakers.failures_counted)
     assert breakers.wait("m") == 5
     assert breakers.wait("another") == 0
 
@@ -32,31 +32,31 @@ def test_failures_side_by_side_count_as_one():
     """Two per cent of faults among fifty requests at once must not close an upstream for all."""
     breakers = Breakers(Clock())
     for _ in range(4):
-        began = breakers.counted
+        failures_before = breakers.failures_counted
         for _ in range(50):
-            breakers.failure("m", began)
+            breakers.failure("m", failures_before)
     assert breakers.wait("m") == 0
-    began = breakers.counted
+    failures_before = breakers.failures_counted
     for _ in range(50):
-        breakers.failure("m", began)
+        breakers.failure("m", failures_before)
     assert breakers.wait("m") == 5, "nor does each of them make the rest longer"
 
 
 def test_a_failure_elsewhere_hides_none():
     breakers = Breakers(Clock())
     for _ in range(5):
-        began = breakers.counted
-        breakers.failure("other", began)
-        breakers.failure("m", began)
+        failures_before = breakers.failures_counted
+        breakers.failure("other", failures_before)
+        breakers.failure("m", failures_before)
     assert breakers.wait("m") == breakers.wait("other") == 5
 
 
 def test_a_success_in_between_starts_the_count_anew():
     breakers = Breakers(Clock())
     for _ in range(4):
-        breakers.failure("m", breakers.counted)
+        breakers.failure("m", breakers.failures_counted)
     breakers.success("m")
-    breakers.failure("m", breakers.counted)
+    breakers.failure("m", breakers.failures_counted)
     assert breakers.wait("m") == 0
 
 
@@ -84,7 +84,7 @@ def test_a_failed_probe_opens_it_for_twice_as_long_up_to_thirty_seconds():
     for _ in range(4):
         clock.now += breakers.wait("m")
         assert breakers.wait("m") == 0
-        breakers.failure("m", breakers.counted)
+        breakers.failure("m", breakers.failures_counted)
         rests.append(breakers.wait("m"))
     assert rests == [10, 20, 30, 30]
 

@@ -68,7 +68,7 @@ def test_a_project_that_lacks_what_is_named_is_left_as_a_whole():
     here = [Credential(name, f"key-{name}", project="here") for name in ("a", "b")]
     there = Credential("c", "key-c", project="there")
     choice, _, owners = chosen(*here, there)
-    choice.miss(here[0], fault(Kind.NOT_HERE, NotFound("mine is not here")), call())
+    choice.exclude_project(here[0], fault(Kind.NOT_HERE, NotFound("mine is not here")), call())
     assert choice.lease(MODEL) is there
     choice.succeed(there, call())
     assert owners.of("cachedContents/mine") == "there"
@@ -83,9 +83,9 @@ def test_nothing_is_learned_of_owners_where_the_first_one_has_it():
 def test_what_several_projects_lack_is_told_together():
     one, two = both()
     choice, _, _ = chosen(one, two)
-    first = choice.miss(one, fault(Kind.NOT_HERE, NotFound("No a.")), call())
+    first = choice.exclude_project(one, fault(Kind.NOT_HERE, NotFound("No a.")), call())
     assert first.error.message == "No a."
-    second = choice.miss(two, fault(Kind.NOT_HERE, NotFound("No b.")), call())
+    second = choice.exclude_project(two, fault(Kind.NOT_HERE, NotFound("No b.")), call())
     assert "No a. No b." in second.error.message
 
 
@@ -96,7 +96,7 @@ def test_an_owner_that_has_it_no_more_is_forgotten():
     owners.note("cachedContents/mine", one.scope)
     choice = CredentialChoice(pool, owners, call())
     assert choice.lease(MODEL) is one
-    choice.miss(one, fault(Kind.NOT_HERE, NotFound("Gone.")), call())
+    choice.exclude_project(one, fault(Kind.NOT_HERE, NotFound("Gone.")), call())
     assert owners.of("cachedContents/mine") is None
     assert choice.lease(MODEL) is two
 

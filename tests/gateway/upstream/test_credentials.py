@@ -7,10 +7,10 @@ import pytest
 import structlog
 
 from gateway.errors import QuotaSpent, RateLimited, UpstreamAuth
+from gateway.upstream.cool_downs import PACIFIC, seconds_to_midnight
 from gateway.upstream.credential import Credential
 from gateway.upstream.credentials import CredentialPool
 from gateway.upstream.faults import Fault, Kind
-from gateway.upstream.rests import PACIFIC, seconds_to_midnight
 
 
 class Clock:
@@ -246,7 +246,7 @@ def test_what_others_learned_of_another_key_of_the_same_name_is_not_heard(kind):
     old.report(old.credentials[0], "m", fault(kind, 30))
     new.hear(*told[0])
     assert new.lease("m").name == "main"
-    assert not new._rests.until
+    assert not new._cool_downs.until
     assert "old-key" not in str(told)
 
 
@@ -323,7 +323,7 @@ def test_odd_model_names_cannot_fill_the_memory():
     for number in range(5000):
         pool.report(pool.credentials[0], f"m{number}", fault(Kind.BUSY, 1))
         clock.now += 2
-    assert len(pool._rests.until) <= 1001
+    assert len(pool._cool_downs.until) <= 1001
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_each_refusal_is_of_its_kind(body, kind, status):
 
 def test_a_busy_key_rests_as_long_as_it_is_told_but_a_second_at_least():
     rests = [
-        fault_of_error(envelope(*EXHAUSTED, "x", MINUTE, *one)["error"], redact).rest
+        fault_of_error(envelope(*EXHAUSTED, "x", MINUTE, *one)["error"], redact).retry_after_s
         for one in (
             [delay("34.4s")],
             [delay("0.479s")],
@@ -137,7 +137,7 @@ def test_a_delay_may_also_come_as_a_header():
     bare = orjson.dumps(envelope(*EXHAUSTED, "slow down"))
     said = orjson.dumps(envelope(*EXHAUSTED, "slow down", delay("7s")))
     rests = [
-        fault_of_status(429, body, redact, header).rest
+        fault_of_status(429, body, redact, header).retry_after_s
         for body, header in [(bare, "12"), (said, "12"), (bare, "Fri, 31 Dec 1999 23:59:59 GMT")]
     ]
     assert rests == [12, 7, None]
@@ -158,7 +158,7 @@ def test_a_delay_may_also_come_as_a_header():
     ],
 )
 def test_an_overloaded_service_may_say_how_long(body, header, rest):
-    assert fault_of_status(503, orjson.dumps(body), redact, header).rest == rest
+    assert fault_of_status(503, orjson.dumps(body), redact, header).retry_after_s == rest
 
 
 def test_the_culprit_of_a_bad_request_is_passed_on():

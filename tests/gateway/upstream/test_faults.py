@@ -11,4 +11,4 @@ def test_kinds_are_distinct():
 def test_equal_faults_compare_equal():
     error = UpstreamError("x")
     assert Fault(Kind.BUSY, error, 1.0) == Fault(Kind.BUSY, error, 1.0)
-    assert Fault(Kind.BUSY, error).rest is None
+    assert Fault(Kind.BUSY, error).retry_after_s is None

@@ -29,14 +29,14 @@ def test_every_kind_of_fault_has_a_policy():
 
 @pytest.mark.parametrize("kind", [Kind.REQUEST, Kind.MODEL_UNKNOWN, Kind.REDIRECT])
 def test_what_is_wrong_with_the_request_is_never_tried_again(kind):
-    assert POLICIES[kind].more == 0
+    assert POLICIES[kind].retries == 0
 
 
 @pytest.mark.parametrize(
     "kind", [Kind.KEY_INVALID, Kind.KEY_DEAD, Kind.BUSY, Kind.SPENT, Kind.NOT_HERE]
 )
 def test_a_fault_of_the_key_moves_on_to_another_key_at_once(kind):
-    assert POLICIES[kind].elsewhere
+    assert POLICIES[kind].other_key
     assert pause(fault(kind, 30.0), 1, upper) == 0
 
 

@@ -4,9 +4,9 @@ import pytest
 from yarl import URL
 
 from gateway.errors import UpstreamTimeout
-from gateway.upstream import asking
+from gateway.upstream import api_client
 from gateway.upstream.answer import Failed
-from gateway.upstream.asking import Asking, Refused
+from gateway.upstream.api_client import ApiClient, Refused
 from gateway.upstream.faults import Kind
 from tests.faults.scripted import CLOSE, STALL, ScriptedUpstream, answer, refusal
 
@@ -14,15 +14,15 @@ from tests.faults.scripted import CLOSE, STALL, ScriptedUpstream, answer, refusa
 async def ask(gemini, url: str, silence_s: float = 5.0):
     upstream = await gemini(url)
     redact = upstream.pool.redact
-    made = Asking(upstream.session, redact, connect_s=1.0, silence_s=silence_s)
-    return await made.ask("POST", URL(url), {"x-goog-api-key": "key-1"}, b"{}")
+    api = ApiClient(upstream.session, redact, connect_s=1.0, silence_s=silence_s)
+    return await api.request("POST", URL(url), {"x-goog-api-key": "key-1"}, b"{}")
 
 
-@pytest.mark.parametrize(("body", "told"), [(b'{"a": 1}', {"a": 1}), (b"", {})])
-async def test_headers_and_body_are_given(gemini, body, told):
+@pytest.mark.parametrize(("body", "parsed"), [(b'{"a": 1}', {"a": 1}), (b"", {})])
+async def test_headers_and_body_are_given(gemini, body, parsed):
     async with ScriptedUpstream(answer(200, body)) as scripted:
-        given = await ask(gemini, scripted.url)
-    assert (given.body, given.headers["content-type"]) == (told, "application/json")
+        response = await ask(gemini, scripted.url)
+    assert (response.body, response.headers["content-type"]) == (parsed, "application/json")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ async def test_what_is_no_object_is_garbage(gemini, body):
 
 
 async def test_an_answer_without_end_is_not_read_to_it(gemini, monkeypatch):
-    monkeypatch.setattr(asking, "MAX_ANSWER_BYTES", 1000)
+    monkeypatch.setattr(api_client, "MAX_ANSWER_BYTES", 1000)
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
     async with ScriptedUpstream([head + b" " * 2000, STALL]) as scripted:
         with pytest.raises(Failed) as caught:

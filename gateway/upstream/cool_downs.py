@@ -6,50 +6,50 @@ from zoneinfo import ZoneInfo
 
 PACIFIC = ZoneInfo("America/Los_Angeles")
 # Capacity that all customers share comes back within seconds, if not at once.
-SHARED_REST_S = (5.0, 60.0)
-MAX_RESTS = 1000
+SHARED_COOL_DOWN_S = (5.0, 60.0)
+MAX_COOL_DOWNS = 1000
 
 # Where a quota is counted: the scope of a credential, and a model.
 Place = tuple[str, str]
 
 
-class Rests:
+class CoolDowns:
     """What is known of each place; *clock* gives monotonic seconds.
 
-    *until* is when a rest ends, *spent* where it is the quota that is waited for.
+    *until* is when the cool-down of a place ends; *spent* holds the places that wait for a quota.
     """
 
-    __slots__ = ("_clock", "_shared", "spent", "until")
+    __slots__ = ("_clock", "_shared_in_a_row", "spent", "until")
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self.until: dict[Place, float] = {}
         self.spent: set[Place] = set()
         # How often in a row shared capacity was busy.
-        self._shared: dict[Place, int] = {}
+        self._shared_in_a_row: dict[Place, int] = {}
 
     def begin(self, place: Place, seconds: float) -> None:
         """Let *place* rest for *seconds*, or longer if it does already."""
         self.until[place] = max(self._clock() + seconds, self.until.get(place, 0.0))
-        if len(self.until) > MAX_RESTS:
+        if len(self.until) > MAX_COOL_DOWNS:
             self._drop_old()
 
     def set(self, place: Place, seconds: float, *, spent: bool) -> None:
-        """Take what another process knows of *place* for all there is to know."""
+        """Take over what another process knows of *place*, in place of what was known here."""
         self.until[place] = self._clock() + seconds
         (self.spent.add if spent else self.spent.discard)(place)
 
     def shared_s(self, place: Place) -> float:
         """Give how long *place* rests for shared capacity: twice as long each time in a row."""
-        count = self._shared.get(place, 0)
-        self._shared[place] = count + 1
-        first, longest = SHARED_REST_S
+        count = self._shared_in_a_row.get(place, 0)
+        self._shared_in_a_row[place] = count + 1
+        first, longest = SHARED_COOL_DOWN_S
         return min(first * 2.0**count, longest)
 
     def succeed(self, place: Place) -> None:
         """Note that *place* has capacity again."""
-        if self._shared:
-            self._shared.pop(place, None)
+        if self._shared_in_a_row:
+            self._shared_in_a_row.pop(place, None)
 
     def left(self, scope: str) -> dict[str, float]:
         """Give the seconds for which models still rest in *scope*."""
@@ -61,7 +61,7 @@ class Rests:
         }
 
     def _drop_old(self) -> None:
-        """Drop the rests that are over, so that odd model names cannot fill the memory."""
+        """Drop the cool-downs that are over, so that odd model names cannot fill the memory."""
         now = self._clock()
         self.until = {place: until for place, until in self.until.items() if until > now}
         self.spent &= self.until.keys()

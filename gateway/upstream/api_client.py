@@ -22,7 +22,7 @@ MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 
 class Refused(Failed):
-    """What was answered with another status than 200; *is_page* tells that it is not Google's."""
+    """An answer with another status than 200; *is_page* tells that it is none of Google's."""
 
     def __init__(self, fault: Fault, status: int, *, is_page: bool) -> None:
         super().__init__(fault)
@@ -31,18 +31,17 @@ class Refused(Failed):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What was answered with status 200: its headers and its JSON object, {} for an empty body."""
+class ApiResponse:
+    """An answer with status 200: its headers and its JSON object, {} for an empty body."""
 
     headers: Mapping[str, str]
     body: Json
 
 
-class Asking:
-    """One way to ask: over *session*, with connections that must be there within *connect_s*.
+class ApiClient:
+    """Requests over *session*, whose connections must be there within *connect_s*.
 
-    An answer may be silent for *silence_s*. *redact* takes out of all that is told what nobody may
-    see.
+    An answer may be silent for *silence_s*. *redact* takes secrets out of the messages of errors.
     """
 
     __slots__ = ("_session", "_timeout", "redact")
@@ -59,13 +58,13 @@ class Asking:
         self.redact = redact
         self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_s, sock_read=silence_s)
 
-    async def ask(
+    async def request(
         self,
         method: str,
         url: URL,
         headers: Mapping[str, str],
         body: bytes | AsyncIterator[bytes] | None = None,
-    ) -> Told:
+    ) -> ApiResponse:
         """Send one request. Raises `Refused` for an answer that is not 200, else `Failed`."""
         try:
             async with self._session.request(
@@ -76,23 +75,23 @@ class Asking:
                 allow_redirects=False,
                 timeout=self._timeout,
             ) as response:
-                text = await _read(response)
+                text = await _read_body(response)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise Failed(fault_of_exception(error)) from None
         if response.status != 200:
-            wait = response.headers.get("Retry-After")
-            fault = fault_of_status(response.status, text, self.redact, wait)
+            retry_after = response.headers.get("Retry-After")
+            fault = fault_of_status(response.status, text, self.redact, retry_after)
             raise Refused(fault, response.status, is_page=error_object(text) is None)
         try:
-            told = orjson.loads(text or b"{}")
+            parsed = orjson.loads(text or b"{}")
         except orjson.JSONDecodeError:
-            told = None
-        if not isinstance(told, dict):
+            parsed = None
+        if not isinstance(parsed, dict):
             raise Failed(empty_answer())
-        return Told(response.headers, told)
+        return ApiResponse(response.headers, parsed)
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read_body(response: aiohttp.ClientResponse) -> bytes:
     """Read the body of *response*, so much of it that it cannot fill the memory."""
     text = bytearray()
     while len(text) < MAX_ANSWER_BYTES and (data := await response.content.readany()):

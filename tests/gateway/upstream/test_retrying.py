@@ -6,11 +6,11 @@ from gateway.errors import RateLimited, UpstreamError
 from gateway.upstream.answer import Failed
 from gateway.upstream.breaker import HOST
 from gateway.upstream.credential import Credential
-from gateway.upstream.errands import Errand
 from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.retrying import Retrying
 
 pytestmark = pytest.mark.usefixtures("impatient")
-NAME = "the errand"
+NAME = "the work"
 KEYS = ("k1", "k2", "k3", "k4")
 
 
@@ -35,7 +35,7 @@ class Work:
 
 
 async def run(upstream, work: Work, seconds: float = 10, **options) -> str:
-    return await Errand(upstream, NAME, upstream.loop.time() + seconds, **options).run(work)
+    return await Retrying(upstream, NAME, upstream.loop.time() + seconds, **options).run(work)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,163 @@
+"""What all requests to Gemini share: connections, credentials, circuits, the retry budget.
+
+Headers and address are built from nothing: no field of a client's request chooses host, path, key,
+header or proxy. Redirects are never followed, the key would go along.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+import aiohttp
+import orjson
+from aiohttp import ClientTimeout, hdrs
+from yarl import URL
+
+from gateway import __version__
+from gateway.errors import UpstreamOverloaded
+from gateway.exchange import UpstreamCall
+from gateway.protocols import Refusals
+from gateway.settings import Upstream as UpstreamSettings
+from gateway.sockets import small_socket
+from gateway.upstream.answer import Answer, Failed
+from gateway.upstream.breaker import HOST, Breakers
+from gateway.upstream.credential import Credential
+from gateway.upstream.credentials import CredentialPool
+from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.names import ModelNames
+from gateway.upstream.owners import Owners
+from gateway.upstream.request import Protocol, Target
+from gateway.upstream.retry import RetryBudget
+
+_COUNTED = frozenset({Kind.OVERLOADED, Kind.INTERNAL, Kind.STUCK, Kind.NETWORK, Kind.GARBAGE})
+
+
+class GeminiTransport:
+    """Sends single attempts and learns from how they end. Start it before use, close it after."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def __init__(
+        self,
+        settings: UpstreamSettings,
+        pool: CredentialPool,
+        names: ModelNames,
+        refusals: Refusals,
+        clock: Callable[[], float],
+    ) -> None:
+        self.settings = settings
+        self.pool = pool
+        self.names = names
+        self.refusals = refusals
+        self.budget = RetryBudget(clock)
+        self.breakers = Breakers(clock)
+        self.owners = Owners(clock)
+        self._targets: dict[tuple[str, str], Target] = {}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Make the connection pool; connections come and go with the calls."""
+        # Asking for it costs a system call each time in Python 3.11.
+        self.loop = asyncio.get_running_loop()
+        # Without limit: the gateway's own caps hold, aiohttp's 100 would queue streams.
+        connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, socket_factory=small_socket)
+        # aiohttp has no public way to set the protocol of its connections.
+        factory = partial(Protocol, loop=self.loop)
+        connector._factory = factory  # type: ignore[assignment] # noqa: SLF001
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=self._timeout(),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            headers={
+                hdrs.USER_AGENT: f"gateway/{__version__}",
+                hdrs.ACCEPT_ENCODING: "identity",
+                hdrs.CONTENT_TYPE: "application/json",
+            },
+        )
+
+    async def close(self) -> None:
+        """Close the connection pool."""
+        if self._session is not None:
+            await self._session.close()
+
+    def configure(self, settings: UpstreamSettings) -> None:
+        """Take new limits and a new base URL; calls under way keep theirs."""
+        self.settings = settings
+        self._targets.clear()
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """Give the connection pool."""
+        assert self._session is not None, "start() comes first"
+        return self._session
+
+    async def post(self, call: UpstreamCall, credential: Credential) -> Answer:
+        """Send one attempt and give its answer once the head is here."""
+        body = orjson.dumps(call.body)
+        return Answer(
+            await self._target(call).post(credential.key, body),
+            stream=call.stream,
+            idle_s=self.settings.idle_timeout_s,
+            redact=self.pool.redact,
+        )
+
+    def discard(self, begun: tuple[Answer, Credential]) -> None:
+        """Cut an answer that nobody waits for any more, and release its credential."""
+        answer, credential = begun
+        answer.close()
+        self.pool.release(credential)
+
+    def usable(self) -> int:
+        """Count the credentials that are not out."""
+        return self.pool.usable()
+
+    def check_breakers(self, model: str) -> None:
+        """Raise `Failed` where *model*, or the host, has failed too often to be asked now."""
+        for name, subject in ((model, model), (HOST, "The upstream")):
+            wait = self.breakers.wait(name)
+            if wait:
+                if name == HOST:
+                    # The probe of the model, if this was to be one, is not made.
+                    self.breakers.undecided(model)
+                error = UpstreamOverloaded(f"{subject} has failed repeatedly.", retry_after=wait)
+                raise Failed(Fault(Kind.OVERLOADED, error), final=True)
+
+    def learn(
+        self, credential: Credential, model: str, fault: Fault | None, failures_before: int
+    ) -> None:
+        """Tell pool and breakers how an attempt ended.
+
+        *failures_before* is as in `Breakers.failure`.
+        """
+        self.pool.report(credential, model, fault)
+        if fault is None and self.breakers.all_closed:
+            return
+        blamed = None if fault is None else HOST if fault.kind is Kind.NETWORK else model
+        for name in (model, HOST):
+            if fault is None:
+                self.breakers.success(name)
+            elif name == blamed and fault.kind in _COUNTED:
+                self.breakers.failure(name, failures_before)
+            else:
+                self.breakers.undecided(name)
+
+    def _target(self, call: UpstreamCall) -> Target:
+        """Give the address of *call*; made once per model, an address costs many microseconds."""
+        action = "streamGenerateContent" if call.stream else call.action
+        target = self._targets.get((call.model, action))
+        if target is None:
+            assert self._session is not None, "start() comes first"
+            if len(self._targets) > 1000:
+                self._targets.clear()
+            path = f"{self.settings.base_url.rstrip('/')}/v1beta/models/{call.model}:{action}"
+            url = URL(f"{path}?alt=sse" if call.stream else path)
+            target = self._targets[call.model, action] = Target(self._session, url, self._timeout())
+        return target
+
+    def _timeout(self) -> ClientTimeout:
+        """Give what bounds connecting; the rest has a deadline of its own.
+
+        The name's look-up and the tries of all its addresses count together.
+        """
+        return ClientTimeout(total=None, connect=self.settings.connect_timeout_s)
