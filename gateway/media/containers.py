@@ -70,23 +70,23 @@ def _tracks(window: Window) -> set[bytes]:
 
 
 class _Walk:
-    """A look at the boxes of *window*, at so many of them in all, however they nest."""
+    """A walk over the boxes of *window*: a bounded number in all, however they nest."""
 
-    __slots__ = ("_left", "_window")
+    __slots__ = ("_boxes_left", "_window")
 
     def __init__(self, window: Window) -> None:
         self._window = window
-        self._left = _MAX_BOXES
+        self._boxes_left = _MAX_BOXES
 
     def find(self, kind: bytes, span: tuple[int, int]) -> Iterator[tuple[int, int]]:
         """Give start and end of the bodies of the boxes of *kind* in *span*."""
-        return (body for found, body in self.boxes(span) if found == kind)
+        return (body for box_kind, body in self.boxes(span) if box_kind == kind)
 
     def boxes(self, span: tuple[int, int]) -> Iterator[tuple[bytes, tuple[int, int]]]:
         """Give type, and start and end of the body, of each box in *span*."""
         start, end = span
-        while start < end and self._left:
-            self._left -= 1
+        while start < end and self._boxes_left:
+            self._boxes_left -= 1
             head = self._window[start : start + 16]
             if len(head) < 8:
                 return
@@ -131,10 +131,10 @@ def tagged(window: Window) -> str | None:
             break
         footer = 10 if head[5] & 0x10 else 0
         at += 10 + footer + sum((head[6 + i] & 0x7F) << (21 - 7 * i) for i in range(4))
-    behind = window[at : at + 4]
-    if behind == b"fLaC":
+    magic = window[at : at + 4]
+    if magic == b"fLaC":
         return "flac"
-    return mpeg_audio(behind) or "mp3"
+    return mpeg_audio(magic) or "mp3"
 
 
 def mpeg_audio(window: Window) -> str | None:

@@ -14,8 +14,8 @@ from urllib.parse import unquote_to_bytes
 
 from gateway.errors import InvalidMedia
 from gateway.exchange import Blob
-from gateway.media.formats import Claim, settle
-from gateway.media.known_formats import named
+from gateway.media.formats import Claim, decide_format
+from gateway.media.known_formats import format_named
 from gateway.media.signatures import identify
 from gateway.media.wav import pcm_header
 
@@ -65,19 +65,19 @@ def head(text: str) -> tuple[str, int, bool]:
         raise InvalidMedia("This data URL has no comma after its media type.", code=_BROKEN)
     declared = text[start + 5 : comma].strip()
     kind, *parameters = declared.split(";")
-    # It belongs at the end, but stands anywhere, and with blanks around it.
-    told = [one for one in parameters if one.strip().lower() != "base64"]
-    return ";".join((kind, *told)), comma + 1, len(told) < len(parameters)
+    # Clients put "base64" anywhere among them, not only at the end, and with blanks around it.
+    others = [parameter for parameter in parameters if parameter.strip().lower() != "base64"]
+    return ";".join((kind, *others)), comma + 1, len(others) < len(parameters)
 
 
 def standard(text: str, start: int = 0) -> str:
-    """Give *text* from *start* on as right base64: the same string when it is already.
+    """Give *text* from *start* on as standard base64: the same string when it is already.
 
     Raises `InvalidMedia`: code `empty_media` or `invalid_base64`.
     """
-    if not _is_right(text, start):
+    if not _is_standard(text, start):
         text, start = _repair(text, start), 0
-        if not _is_right(text, 0):
+        if not _is_standard(text, 0):
             raise InvalidMedia(_NOT_BASE64, code=_BROKEN)
     if len(text) == start:
         raise InvalidMedia("This media part is empty.", code="empty_media")
@@ -105,27 +105,27 @@ def to_blob(text: str, claim: Claim, max_bytes: int) -> Blob:
         raise
     if declared:
         claim = replace(claim, declared=declared)
-    found = settle(window, claim)
-    if found.name == "pcm":
+    format_ = decide_format(window, claim)
+    if format_.name == "pcm":
         data = b64encode(pcm_header(len(window), claim.declared)).decode() + data
-    return Blob(found.mime, data)
+    return Blob(format_.mime, data)
 
 
 def image(url: str) -> Blob | None:
-    """Give the image of a data URL in an answer of ours that comes back; None for all else.
+    """Give the image of a data URL that this gateway sent in an answer; None for all else.
 
-    Only its first bytes are looked at; where they tell nothing, the declared type holds. All of
-    it must be right base64: models write `data:image/png;base64,...` when they explain.
+    Only its first bytes are looked at; where they have no signature, the declared type holds. All
+    of it must be standard base64: models write `data:image/png;base64,...` when they explain.
     """
     try:
         declared, start, is_base64 = head(url)
         data = url[start:].strip()
-        found = identify(Base64Window(data[:_IMAGE_HEAD])) or named(declared)
+        format_ = identify(Base64Window(data[:_IMAGE_HEAD])) or format_named(declared)
     except (InvalidMedia, ValueError):
         return None
-    if not (is_base64 and data and found) or found.kind != "image" or found.mime is None:
+    if not (is_base64 and data and format_) or format_.kind != "image" or format_.mime is None:
         return None
-    return Blob(found.mime, data) if _is_right(data, 0) else None
+    return Blob(format_.mime, data) if _is_standard(data, 0) else None
 
 
 def check_size(size: int, max_bytes: int) -> None:
@@ -137,7 +137,7 @@ def check_size(size: int, max_bytes: int) -> None:
         )
 
 
-def _is_right(text: str, start: int) -> bool:
+def _is_standard(text: str, start: int) -> bool:
     if (len(text) - start) % 4 or not text.isascii():
         return False
     last = len(text) - text.count("=", max(len(text) - 2, start))

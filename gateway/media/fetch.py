@@ -30,7 +30,7 @@ _ROUNDS = 6
 _RETRY_AFTER_S = 5.0
 # Heads on one connection: the answer's own, and interim ones (102, 103) before it.
 _MAX_HEADS = 16
-# Pieces of a body so small that the loop is busy with what is around them, and how many may come.
+# Chunks of a body so small that handling them keeps the loop busy, and how many may come.
 _CRUMB_BYTES = 16
 _MAX_CRUMBS = 1_000
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -44,15 +44,15 @@ _HEADERS = {
 class Budget:
     """The bytes that all media of one request may have together."""
 
-    __slots__ = ("_left", "_limit")
+    __slots__ = ("_bytes_left", "_limit")
 
     def __init__(self, limit: int) -> None:
-        self._left = self._limit = limit
+        self._bytes_left = self._limit = limit
 
     def take(self, size: int) -> None:
         """Count *size* bytes; raise `InvalidMedia` (code `media_too_large`) above the limit."""
-        self._left -= size
-        if self._left < 0:
+        self._bytes_left -= size
+        if self._bytes_left < 0:
             raise InvalidMedia(
                 f"The media of this request are larger than the limit of {self._limit} bytes.",
                 code="media_too_large",
@@ -76,27 +76,27 @@ class Slots:
     ) -> AsyncIterator[list["asyncio.Future[Any]"]]:
         """Hold one slot; raise `RateLimited` when none comes free in time.
 
-        It stays taken until what is put into the given list is done, too.
+        It stays taken until all futures that are put into the given list are done.
         """
         own = self._of_license.setdefault(license_id, asyncio.Semaphore(self._per_license))
         self._waiting[license_id] += 1
         unfinished: list[asyncio.Future[Any]] = []
-        held = ExitStack()
-        held.callback(self._leave, license_id)
+        to_release = ExitStack()
+        to_release.callback(self._stop_waiting, license_id)
         try:
             # The license's slot first: who waits for it must not keep others out.
             for semaphore in (own, self._all):
                 await _acquire(semaphore, timeout_s)
-                held.callback(semaphore.release)
+                to_release.callback(semaphore.release)
             yield unfinished
         finally:
-            if all(one.done() for one in unfinished):
-                held.close()
+            if all(future.done() for future in unfinished):
+                to_release.close()
             else:
-                ended = asyncio.gather(*unfinished, return_exceptions=True)
-                ended.add_done_callback(lambda _: held.close())
+                all_done = asyncio.gather(*unfinished, return_exceptions=True)
+                all_done.add_done_callback(lambda _: to_release.close())
 
-    def _leave(self, license_id: str) -> None:
+    def _stop_waiting(self, license_id: str) -> None:
         self._waiting[license_id] -= 1
         if not self._waiting[license_id]:
             del self._waiting[license_id], self._of_license[license_id]
@@ -173,7 +173,7 @@ class Fetcher:
             async with self._open(target, look_up) as response:
                 if response.status not in _REDIRECTS:
                     self._check_head(response)
-                    await self._read(response, budget, spool)
+                    await self._read_body(response, budget, spool)
                     return response.headers.get("Content-Type", "")
                 target = self._next(target, response)
         raise InvalidMedia(f"This URL redirects more than {self._settings.max_redirects} times.")
@@ -184,7 +184,7 @@ class Fetcher:
         connector = aiohttp.TCPConnector(
             resolver=guard, socket_factory=guard.socket, use_dns_cache=False, force_close=True
         )
-        # There is no public way to say which protocol connections speak.
+        # aiohttp has no public way to set the protocol of its connections.
         factory = partial(_Protocol, loop=asyncio.get_running_loop())
         connector._factory = factory  # type: ignore[assignment] # noqa: SLF001
         timeout = aiohttp.ClientTimeout(
@@ -219,7 +219,9 @@ class Fetcher:
             raise InvalidMedia("The server of this URL compresses its answer, which is not read.")
         check_size(response.content_length or 0, self._settings.max_item_bytes)
 
-    async def _read(self, response: aiohttp.ClientResponse, budget: Budget, spool: Spool) -> None:
+    async def _read_body(
+        self, response: aiohttp.ClientResponse, budget: Budget, spool: Spool
+    ) -> None:
         crumbs = 0
         async for data, _ in response.content.iter_chunks():
             crumbs += 0 < len(data) < _CRUMB_BYTES

@@ -19,11 +19,11 @@ _HASH_STEP = 1_048_576
 
 
 @dataclass(slots=True)
-class _Turns:
-    """Those who want the same content at the same time; what one met, the others do not try."""
+class _PendingUpload:
+    """Requests that want the same content at once: an error of one holds for the others, too."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    takers: int = 0
+    waiters: int = 0
     error: GatewayError | None = None
 
 
@@ -33,7 +33,7 @@ class FilesClient:
     def __init__(self, upstream: FilesUpstream) -> None:
         self._upstream = upstream
         self.shelf = Shelf()
-        self._storing: dict[tuple[Content, str | None], _Turns] = {}
+        self._pending: dict[tuple[Content, str | None], _PendingUpload] = {}
 
     def owner(self, uri: str) -> str | None:
         """Give the project of the file at *uri*, None if it is not known."""
@@ -43,21 +43,21 @@ class FilesClient:
         """Give the project of the file or cached content *name*, as `FilesUpstream.find` does."""
         return self.shelf.owner(name) or await self._upstream.find(name)
 
-    def forget(self, told: str, blobs: Iterable[Blob]) -> bool:
-        """Forget those of *blobs*, uploaded here, that *told* says are gone; False if none is.
+    def forget(self, message: str, blobs: Iterable[Blob]) -> bool:
+        """Forget those of *blobs*, uploaded here, that are gone; False if none is.
 
-        *told* are upstream's words, which name the file by its id.
+        *message* is upstream's, which names the file by its id.
         """
-        words = set(_WORD.findall(told))
-        lost = {
+        words = set(_WORD.findall(message))
+        lost_uris = {
             blob.uri
             for blob in blobs
             if is_uploaded(blob) and blob.uri and blob.uri.rpartition("/")[2] in words
         }
-        for uri in lost:
+        for uri in lost_uris:
             # Another request, or another process, may have found it out before.
             self.shelf.forget(uri)
-        return bool(lost)
+        return bool(lost_uris)
 
     def serves(self, project: str, model: str) -> bool:
         """Tell whether *project* can serve *model*, or no other one can either."""
@@ -71,34 +71,39 @@ class FilesClient:
         """
         content = (await asyncio.to_thread(_digest, window), mime)
         key = content, project
-        turns = self._storing.setdefault(key, _Turns())
-        turns.takers += 1
+        pending = self._pending.setdefault(key, _PendingUpload())
+        pending.waiters += 1
         try:
             # The same content for the same project waits for the first upload of it.
-            async with turns.lock:
-                known = self._known(content, model, project)
-                return known or await self._upload(window, content, model, project, turns)
+            async with pending.lock:
+                stored = self._find_stored(content, model, project)
+                return stored or await self._upload(window, content, model, project, pending)
         finally:
-            turns.takers -= 1
-            if not turns.takers:
-                del self._storing[key]
+            pending.waiters -= 1
+            if not pending.waiters:
+                del self._pending[key]
 
-    def _known(self, content: Content, model: str, project: str | None) -> StoredFile | None:
+    def _find_stored(self, content: Content, model: str, project: str | None) -> StoredFile | None:
         files = self.shelf.of(content)
         if project is None and files:
             project = self._upstream.choose(files, model)
         return files.get(project) if project is not None else None
 
     async def _upload(
-        self, window: Window, content: Content, model: str, project: str | None, turns: _Turns
+        self,
+        window: Window,
+        content: Content,
+        model: str,
+        project: str | None,
+        pending: _PendingUpload,
     ) -> StoredFile:
-        if turns.error is not None:
-            raise copy(turns.error)
+        if pending.error is not None:
+            raise copy(pending.error)
         try:
             file = await self._upstream.upload(window, content[1], model=model, project=project)
         except GatewayError as error:
             # Whoever raises it may write into it.
-            turns.error = copy(error).bare()
+            pending.error = copy(error).bare()
             raise
         return self.shelf.add(content, file.project, file.uri)
 

@@ -29,7 +29,7 @@ from gateway.media.containers import Window
 from gateway.media.data_url import Base64Window
 from gateway.media.fetch import Budget, Fetcher
 from gateway.media.files import FilesClient
-from gateway.media.formats import Claim, settle
+from gateway.media.formats import Claim, decide_format
 from gateway.media.parts import MediaPart
 from gateway.media.projects import project_of
 from gateway.media.references import file_reference, is_named, mime_of_path, reference
@@ -45,8 +45,8 @@ _SMALL = 131_072
 _SMALL_PLAIN = 4_096
 # A scheme stands within so many characters, blanks before it included.
 _HEAD = 256
-# What there is to tell when the keys of a project can do no more.
-_KEYS = (UpstreamAuth, RateLimited, QuotaSpent)
+# Raised when the keys of a project can serve no more.
+_KEY_ERRORS = (UpstreamAuth, RateLimited, QuotaSpent)
 _SCHEME = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]{1,20}:", re.IGNORECASE)
 
 
@@ -54,7 +54,7 @@ _SCHEME = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]{1,20}:", re.IGNORECASE)
 class Intake:
     """Fills `exchange.media`; without *files* everything goes inline.
 
-    *model_of* gives the model that a payload's name for one leads to.
+    *model_of* gives the model that a name in a payload leads to.
     """
 
     settings: Media
@@ -69,30 +69,34 @@ class Intake:
         limit = self.settings.max_item_bytes
         return limit if self.files is None else min(limit, self.settings.upload_above_bytes)
 
-    async def fill(self, exchange: Exchange, found: list[MediaPart]) -> None:
-        """Give every part in *found* its blob.
+    async def fill(self, exchange: Exchange, parts: list[MediaPart]) -> None:
+        """Give every one of *parts* its blob.
 
         Raises `GatewayError`; its *param* names the part.
         """
         limit = self.settings.max_items
-        if len(found) > limit:
+        if len(parts) > limit:
             raise BadRequest(
-                f"This request has {len(found)} media parts; {limit} are allowed.",
-                param=found[limit].claim.param,
+                f"This request has {len(parts)} media parts; {limit} are allowed.",
+                param=parts[limit].claim.param,
                 code="too_many_media",
             )
         with ExitStack() as spools:
-            await _Round(self, exchange, spools).run(found)
+            await _RequestMedia(self, exchange, spools).run(parts)
 
     def forget_lost(self, exchange: Exchange, error: GatewayError | None) -> bool:
-        """Forget what *error* tells is gone of the uploads of *exchange*; False if nothing is."""
+        """Forget those uploads of *exchange* that *error* says are gone; False if none is."""
         if self.files is None or type(error) is not NotFound:
             return False
         return self.files.forget(error.message, exchange.media.values())
 
     def can_move(self, exchange: Exchange, error: GatewayError) -> bool:
         """Tell whether, after *error*, another project would take the uploads and serve them."""
-        if self.files is None or exchange.media_project is None or not isinstance(error, _KEYS):
+        if (
+            self.files is None
+            or exchange.media_project is None
+            or not isinstance(error, _KEY_ERRORS)
+        ):
             return False
         if exchange.dialect.cached_content(exchange.payload) or any(
             map(is_named, exchange.media.values())
@@ -114,10 +118,10 @@ class _Large:
     mime: str
 
 
-class _Round:
-    """The work on one request."""
+class _RequestMedia:
+    """The media of one request being taken in."""
 
-    __slots__ = ("_budget", "_exchange", "_intake", "_large", "_named", "_spools")
+    __slots__ = ("_budget", "_exchange", "_intake", "_large", "_named_files", "_spools")
 
     def __init__(self, intake: Intake, exchange: Exchange, spools: ExitStack) -> None:
         self._intake = intake
@@ -125,18 +129,18 @@ class _Round:
         self._spools = spools
         self._budget = Budget(intake.settings.max_request_bytes)
         self._large: deque[_Large] = deque()
-        # Files of Gemini's that the client names, after the parts that do.
-        self._named: list[tuple[str, str]] = []
+        # The field and the URI of each of Gemini's files that the client names.
+        self._named_files: list[tuple[str, str]] = []
 
-    async def run(self, found: list[MediaPart]) -> None:
+    async def run(self, parts: list[MediaPart]) -> None:
         """Take in all parts; the cheapest checks come first."""
         inline: list[MediaPart] = []
         urls: dict[str, list[MediaPart]] = {}
-        for part in found:
-            with _naming(part.claim, url_fault=True):
+        for part in parts:
+            with _naming_part(part.claim, url_fault=True):
                 self._sort(part, inline, urls)
         for part in inline:
-            with _naming(part.claim):
+            with _naming_part(part.claim):
                 await self._inline(part)
         if urls:
             await self._fetch_all(urls)
@@ -147,7 +151,7 @@ class _Round:
         self, part: MediaPart, inline: list[MediaPart], urls: dict[str, list[MediaPart]]
     ) -> None:
         """Settle *part* if it goes up as an address, else put it with its like."""
-        blob = self._refer(part)
+        blob = self._pass_address(part)
         if blob is not None:
             self._exchange.media[part.at] = blob
         elif _SCHEME.match(part.source[:_HEAD].lstrip()):
@@ -157,29 +161,29 @@ class _Round:
         else:
             inline.append(part)
 
-    def _refer(self, part: MediaPart) -> Blob | None:
+    def _pass_address(self, part: MediaPart) -> Blob | None:
         """Give the blob of an address that goes up unread, None for all other sources."""
         base_url, source = self._intake.base_url, part.source
         if not _SCHEME.match(source[:_HEAD].lstrip()):
             if part.key != "file_id":
                 return None
-            return self._noted(part, file_reference(source, base_url))
+            return self._note_named_file(part, file_reference(source, base_url))
         source = source.strip()
         if len(source) > MAX_CHARACTERS:
             # Before anything reads it whole.
             raise InvalidMedia(UNREACHABLE)
         blob = reference(source, base_url)
         if blob is not None:
-            return self._noted(part, blob) if is_named(blob) else blob
+            return self._note_named_file(part, blob) if is_named(blob) else blob
         if self._intake.settings.url_mode == "pass" and source.lower().startswith("https:"):
             self._intake.fetcher.check(source)
             return Blob(mime_of_path(source), uri=source)
         return None
 
-    def _noted(self, part: MediaPart, blob: Blob) -> Blob:
+    def _note_named_file(self, part: MediaPart, blob: Blob) -> Blob:
         """Note that *part* names the file at *blob*, which belongs to one project."""
         assert blob.uri is not None
-        self._named.append((part.claim.param, blob.uri))
+        self._named_files.append((part.claim.param, blob.uri))
         return blob
 
     async def _inline(self, part: MediaPart) -> None:
@@ -212,7 +216,7 @@ class _Round:
 
     async def _fetch(self, url: str, parts: list[MediaPart]) -> None:
         spool = self._spools.enter_context(closing(Spool(self._intake.inline_bytes)))
-        with _naming(parts[0].claim, url_fault=True):
+        with _naming_part(parts[0].claim, url_fault=True):
             served_as = await self._intake.fetcher.fetch(
                 url, self._exchange.license.id, self._budget, spool
             )
@@ -221,35 +225,37 @@ class _Round:
         for number, part in enumerate(parts):
             if number and not spool.is_large:
                 # It goes up once for each part.
-                with _naming(part.claim):
+                with _naming_part(part.claim):
                     self._budget.take(spool.size)
-            claim = _served(part.claim, url, served_as)
-            found = settle(window, claim)
-            assert found.mime is not None
+            claim = _with_hints_of_url(part.claim, url, served_as)
+            format_ = decide_format(window, claim)
+            assert format_.mime is not None
             item: Window = window
-            if found.name == "pcm":
+            if format_.name == "pcm":
                 item = Headed(pcm_header(len(window), claim.declared), window)
             if spool.is_large:
-                self._large.append(_Large(part, item, found.mime))
+                self._large.append(_Large(part, item, format_.mime))
             elif item is not window:
-                self._exchange.media[part.at] = Blob(found.mime, await _encode(item[:]))
+                self._exchange.media[part.at] = Blob(format_.mime, await _encode(item[:]))
             else:
                 data = data or await _encode(window[:])
-                self._exchange.media[part.at] = Blob(found.mime, data)
+                self._exchange.media[part.at] = Blob(format_.mime, data)
 
     async def _upload(self) -> None:
         """Store what is large, all of it in the project of what the client names."""
         files, exchange = self._intake.files, self._exchange
         assert files is not None
         cached = exchange.dialect.cached_content(exchange.payload)
-        bound = await project_of([cached, *self._named] if cached else self._named, files)
+        project = await project_of(
+            [cached, *self._named_files] if cached else self._named_files, files
+        )
         try:
-            await self._store(files, bound)
-        except _KEYS:
-            if bound is not None or len(self._large) == 1:
+            await self._store(files, project)
+        except _KEY_ERRORS:
+            if project is not None or len(self._large) == 1:
                 raise
-            # The keys of the project went bad half way: all of it once more, to another one, the
-            # item that met it first.
+            # The keys of the project became useless half way: all is stored once more in another
+            # one, beginning with the item that failed.
             await self._store(files, None)
 
     async def _store(self, files: FilesClient, project: str | None) -> None:
@@ -258,7 +264,7 @@ class _Round:
         model = self._intake.model(exchange)
         for _ in range(len(self._large)):
             item = self._large[0]
-            with _naming(item.part.claim):
+            with _naming_part(item.part.claim):
                 stored = await files.store(item.window, item.mime, model, project)
             project = stored.project
             exchange.media[item.part.at] = stored.blob
@@ -267,7 +273,7 @@ class _Round:
 
 
 @contextmanager
-def _naming(claim: Claim, *, url_fault: bool = False) -> Iterator[None]:
+def _naming_part(claim: Claim, *, url_fault: bool = False) -> Iterator[None]:
     """Let faults name the part that *claim* is about; those of a URL have a code of their own."""
     try:
         yield
@@ -278,8 +284,8 @@ def _naming(claim: Claim, *, url_fault: bool = False) -> Iterator[None]:
         raise
 
 
-def _served(claim: Claim, url: str, served_as: str) -> Claim:
-    """Add what a URL tells: the file's name in its path, the type named by its server."""
+def _with_hints_of_url(claim: Claim, url: str, served_as: str) -> Claim:
+    """Add the hints of a URL: the file's name in its path, the type named by its server."""
     filename = claim.filename or urlsplit(url).path.rpartition("/")[2]
     return replace(claim, filename=filename, served_as=served_as)
 

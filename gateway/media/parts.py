@@ -64,19 +64,19 @@ def find(payload: Json) -> list[MediaPart]:
     messages = payload.get("messages")
     if not isinstance(messages, list):
         return []
-    found = []
+    parts = []
     for index, message in enumerate(messages):
         content = message.get("content") if isinstance(message, dict) else None
         if isinstance(content, list):
-            found += [
-                _read(part, (index, at))
+            parts += [
+                _media_part(part, (index, at))
                 for at, part in enumerate(content)
                 if isinstance(part, dict) and _kind(part) in _FIELDS
             ]
-    return found
+    return parts
 
 
-def _read(part: Json, at: tuple[int, int]) -> MediaPart:
+def _media_part(part: Json, at: tuple[int, int]) -> MediaPart:
     field, kinds = _FIELDS[part["type"]]
     param = f"messages[{at[0]}].content[{at[1]}].{field}"
     holder, key = part, field

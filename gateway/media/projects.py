@@ -10,15 +10,15 @@ from gateway.errors import BadRequest, GatewayError, NotFound
 from gateway.media.files import FilesClient
 
 
-async def project_of(named: Sequence[tuple[str, str]], files: FilesClient) -> str | None:
-    """Give the project that has all of *named*, each a field and the name in it; None if unknown.
+async def project_of(names: Sequence[tuple[str, str]], files: FilesClient) -> str | None:
+    """Give the project that has all *names*, each with its field in front; None if unknown.
 
     Raises `BadRequest` (code `different_projects`) naming two that have none in common, `NotFound`
     for what no project has, and `GatewayError`.
     """
     first: tuple[str, str] | None = None
-    for field, name in named:
-        project = await _find(field, name, files)
+    for field, name in names:
+        project = await _owner_of(field, name, files)
         if project is None:
             continue
         if first is not None and project != first[1]:
@@ -32,7 +32,7 @@ async def project_of(named: Sequence[tuple[str, str]], files: FilesClient) -> st
     return first[1] if first is not None else None
 
 
-async def _find(field: str, name: str, files: FilesClient) -> str | None:
+async def _owner_of(field: str, name: str, files: FilesClient) -> str | None:
     try:
         return await files.find(name)
     except GatewayError as error:

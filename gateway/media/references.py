@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from gateway.errors import InvalidMedia
 from gateway.exchange import Blob
-from gateway.media.known_formats import named
+from gateway.media.known_formats import format_named
 
 _GOOGLE = "https://generativelanguage.googleapis.com"
 _FILE_NAME = re.compile(r"(?:files/)?([a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?)")
@@ -62,8 +62,8 @@ def is_uploaded(blob: Blob) -> bool:
 
 def mime_of_path(url: str) -> str | None:
     """Guess the type of an address that is passed on unread, by its extension."""
-    found = named(urlsplit(url).path.rpartition("/")[2].rpartition(".")[2])
-    return found.mime if found else None
+    format_ = format_named(urlsplit(url).path.rpartition("/")[2].rpartition(".")[2])
+    return format_.mime if format_ else None
 
 
 def _storage(text: str) -> Blob:

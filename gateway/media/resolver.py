@@ -41,11 +41,11 @@ def _ask_system(host: str, port: int, answer: Future[list[str]]) -> None:
     if not answer.set_running_or_notify_cancel():
         return
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, ValueError) as error:
         answer.set_exception(error)
     else:
-        answer.set_result([_address(entry[4]) for entry in found])
+        answer.set_result([_address(info[4]) for info in infos])
 
 
 class Guard(AbstractResolver):
@@ -82,10 +82,10 @@ class Guard(AbstractResolver):
         return self._policy.admits(self._target.host, self._target.port, address)
 
 
-def _address(where: tuple[Any, ...]) -> str:
+def _address(socket_address: tuple[Any, ...]) -> str:
     """Give the address of a socket address, with the zone that IPv6 keeps apart."""
-    host = str(where[0])
-    zone = where[3] if len(where) == 4 else 0
+    host = str(socket_address[0])
+    zone = socket_address[3] if len(socket_address) == 4 else 0
     return f"{host}%{zone}" if zone and "%" not in host else host
 
 

@@ -19,7 +19,7 @@ Content = tuple[bytes, str]
 Publish = Callable[[str, bytes, float], None]
 
 KEEP_S: Final = 47 * 3600.0
-MAX_KNOWN: Final = 4096
+MAX_FILES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class Shelf:
 
     def add(self, content: Content, project: str, uri: str) -> StoredFile:
         """Note an uploaded file, and tell the other processes."""
-        self._tell(content, project, uri)
-        return self._put(content, project, uri, KEEP_S)
+        self._announce(content, project, uri)
+        return self._store(content, project, uri, KEEP_S)
 
     def share(self, publish: Publish) -> None:
         """Tell the other processes from now on what has been uploaded, by *publish*."""
@@ -61,7 +61,7 @@ class Shelf:
         digest, mime, project = key.split("|", 2)
         content = bytes.fromhex(digest), mime
         if value:
-            self._put(content, project, value.decode(), left_s)
+            self._store(content, project, value.decode(), left_s)
         else:
             self._drop(content, project)
 
@@ -71,7 +71,7 @@ class Shelf:
             for project, stored in files.items():
                 if stored.blob.uri == uri:
                     self._drop(content, project)
-                    self._tell(content, project, "")
+                    self._announce(content, project, "")
                     return True
         return False
 
@@ -93,15 +93,15 @@ class Shelf:
         if not files:
             self._files.pop(content, None)
 
-    def _tell(self, content: Content, project: str, uri: str) -> None:
+    def _announce(self, content: Content, project: str, uri: str) -> None:
         if self._publish is not None:
             key = "|".join((content[0].hex(), content[1], project))
             self._publish(key, uri.encode(), KEEP_S)
 
-    def _put(self, content: Content, project: str, uri: str, left_s: float) -> StoredFile:
+    def _store(self, content: Content, project: str, uri: str, left_s: float) -> StoredFile:
         stored = StoredFile(Blob(content[1], uri=uri), project, self._clock() + left_s)
         self._files.setdefault(content, {})[project] = stored
         self._files.move_to_end(content)
-        if len(self._files) > MAX_KNOWN:
+        if len(self._files) > MAX_FILES:
             self._files.popitem(last=False)
         return stored

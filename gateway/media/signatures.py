@@ -1,4 +1,4 @@
-"""Formats told by their bytes: the first ones, and what containers say of themselves."""
+"""Formats recognised by their bytes: the first ones, and what containers say of themselves."""
 
 from collections.abc import Callable
 

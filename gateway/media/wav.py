@@ -43,8 +43,8 @@ class Headed:
 
 def _parameter(declared: str, name: str, default: int, largest: int) -> int:
     for entry in declared.lower().split(";")[1:]:
-        key, _, told = entry.partition("=")
-        value = told.strip()[:9]
+        key, _, text = entry.partition("=")
+        value = text.strip()[:9]
         if key.strip() == name and value.isdecimal() and 0 < int(value) <= largest:
             return int(value)
     return default

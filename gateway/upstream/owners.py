@@ -11,7 +11,7 @@ from typing import Any, Final
 from gateway.exchange import Json, UpstreamCall
 
 KEEP_S: Final = 86_400.0
-MAX_KNOWN: Final = 4_096
+MAX_OWNED: Final = 4_096
 
 
 class Owners:
@@ -66,7 +66,7 @@ class Owners:
     def _note(self, name: str, owner: str, left_s: float) -> None:
         self._owners[name] = owner, self._clock() + left_s
         self._owners.move_to_end(name)
-        if len(self._owners) > MAX_KNOWN:
+        if len(self._owners) > MAX_OWNED:
             self._owners.popitem(last=False)
 
 

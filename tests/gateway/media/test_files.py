@@ -29,9 +29,9 @@ def store(client: FilesClient, project: str | None = None, mime: str = "video/mp
     return client.store(data, mime, "m", project)
 
 
-async def takers(client: FilesClient, number: int) -> None:
+async def waiters(client: FilesClient, number: int) -> None:
     """Wait until so many want the same."""
-    while not any(turns.takers == number for turns in client._storing.values()):
+    while not any(pending.waiters == number for pending in client._pending.values()):
         await asyncio.sleep(0.01)
 
 
@@ -47,13 +47,13 @@ async def test_requests_at_once_share_one_upload(api, client, keys):
     api.use(*keys)
     stored = await asyncio.gather(*(store(client) for _ in range(5)))
     assert len(set(map(id, stored))) == len(api.files) == 1
-    assert not client._storing
+    assert not client._pending
 
 
 async def test_requests_at_once_share_what_went_wrong(api, client):
     api.outcome, api.polls_until_active = "FAILED", 1_000_000
     tasks = [asyncio.create_task(store(client)) for _ in range(5)]
-    await takers(client, 5)
+    await waiters(client, 5)
     api.polls_until_active = 0
     told = await asyncio.gather(*tasks, return_exceptions=True)
     assert {type(one) for one in told} == {InvalidMedia}
@@ -62,7 +62,7 @@ async def test_requests_at_once_share_what_went_wrong(api, client):
     assert len(api.files) == 1
     api.outcome = "ACTIVE"
     await store(client)
-    assert not client._storing
+    assert not client._pending
 
 
 async def test_the_second_uploads_when_the_first_has_left(api, client):
@@ -71,7 +71,7 @@ async def test_the_second_uploads_when_the_first_has_left(api, client):
     while not api.steps:
         await asyncio.sleep(0.01)
     second = asyncio.create_task(store(client))
-    await takers(client, 2)
+    await waiters(client, 2)
     first.cancel()
     api.polls_until_active = 0
     assert (await second).blob.uri == f"{api.base_url}/v1beta/files/file-1"

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.errors import InvalidMedia, UnsupportedMedia
-from gateway.media.formats import Claim, settle
+from gateway.media.formats import Claim, decide_format
 from gateway.media.known_formats import ALLOWED
 from tests.gateway.media.samples import ALIASES, PDF, REFUSED, TAKEN, pcm, sample
 
@@ -14,13 +14,13 @@ PARAM = "messages[0].content[1].image_url"
 
 @pytest.mark.parametrize("name", TAKEN)
 def test_every_taken_format_is_recognised_without_any_declared_type(name: str):
-    assert settle(sample(name), Claim(PARAM, ANY)).mime == TAKEN[name][0]
+    assert decide_format(sample(name), Claim(PARAM, ANY)).mime == TAKEN[name][0]
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_every_other_format_is_refused_by_name(name: str):
     with pytest.raises(UnsupportedMedia) as caught:
-        settle(sample(name), Claim(PARAM, ANY))
+        decide_format(sample(name), Claim(PARAM, ANY))
     error = caught.value
     assert (error.status, error.code, error.param) == (400, "unsupported_media_format", PARAM)
     assert name in error.message
@@ -31,7 +31,7 @@ def test_every_other_format_is_refused_by_name(name: str):
     ("name", "alias"), [(name, alias) for name, list_ in ALIASES.items() for alias in list_]
 )
 def test_every_alias_is_accepted_for_its_format(name: str, alias: str):
-    assert settle(sample(name), Claim(PARAM, ANY, alias)).mime == TAKEN[name][0]
+    assert decide_format(sample(name), Claim(PARAM, ANY, alias)).mime == TAKEN[name][0]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_every_alias_is_accepted_for_its_format(name: str, alias: str):
     ],
 )
 def test_a_wrong_type_of_the_same_kind_is_repaired(name: str, declared: str):
-    assert settle(sample(name), Claim(PARAM, ANY, declared)).mime == TAKEN[name][0]
+    assert decide_format(sample(name), Claim(PARAM, ANY, declared)).mime == TAKEN[name][0]
 
 
 @pytest.mark.parametrize(
@@ -57,18 +57,20 @@ def test_a_wrong_type_of_the_same_kind_is_repaired(name: str, declared: str):
 )
 def test_a_type_of_another_kind_is_refused(name: str, declared: str):
     with pytest.raises(InvalidMedia, match="declared as") as caught:
-        settle(sample(name), Claim(PARAM, ANY, declared))
+        decide_format(sample(name), Claim(PARAM, ANY, declared))
     assert (caught.value.code, caught.value.param) == ("media_type_mismatch", PARAM)
 
 
 def test_a_kind_that_the_part_does_not_hold_is_refused_with_its_formats():
     with pytest.raises(UnsupportedMedia, match=r"png.*Allowed formats: audio: wav, mp3"):
-        settle(sample("png"), Claim("messages[0].content[0].input_audio", ("audio", "video")))
+        decide_format(
+            sample("png"), Claim("messages[0].content[0].input_audio", ("audio", "video"))
+        )
 
 
 def test_raw_samples_are_sound_only_when_they_are_declared_so():
-    assert settle(pcm(), Claim(PARAM, ("audio",), "audio/L16;rate=24000")).name == "pcm"
-    assert settle(sample("wav"), Claim(PARAM, ("audio",), "pcm16")).name == "wav"
+    assert decide_format(pcm(), Claim(PARAM, ("audio",), "audio/L16;rate=24000")).name == "pcm"
+    assert decide_format(sample("wav"), Claim(PARAM, ("audio",), "pcm16")).name == "wav"
 
 
 @pytest.mark.parametrize(
@@ -95,10 +97,10 @@ def test_raw_samples_are_sound_only_when_they_are_declared_so():
     ],
 )
 def test_a_file_part_takes_documents_and_text(data, declared, filename, mime):
-    assert settle(data, Claim(PARAM, FILE, declared, filename)).mime == mime
+    assert decide_format(data, Claim(PARAM, FILE, declared, filename)).mime == mime
 
 
 @pytest.mark.parametrize("name", ["zip", "exe", "gif", "no known", "mkv"])
 def test_a_file_part_takes_nothing_else(name: str):
     with pytest.raises(UnsupportedMedia):
-        settle(sample(name), Claim(PARAM, FILE, "text/plain", "a.txt"))
+        decide_format(sample(name), Claim(PARAM, FILE, "text/plain", "a.txt"))

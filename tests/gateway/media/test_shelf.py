@@ -15,7 +15,7 @@ def test_what_is_shelved_is_forgotten_after_47_hours_and_the_oldest_first(monkey
     assert set(shelf.of((b"1", "video/mp4"))) == {"main"}
     now += 2
     assert shelf.of((b"1", "video/mp4")) == {}
-    monkeypatch.setattr(shelves, "MAX_KNOWN", 2)
+    monkeypatch.setattr(shelves, "MAX_FILES", 2)
     for n in range(2, 5):
         shelf.add((b"%d" % n, "video/mp4"), "main", f"uri {n}")
     assert shelf.owner("uri 4") == "main"
@@ -23,7 +23,7 @@ def test_what_is_shelved_is_forgotten_after_47_hours_and_the_oldest_first(monkey
 
 
 def test_what_was_uploaded_anew_is_not_the_oldest(monkeypatch):
-    monkeypatch.setattr(shelves, "MAX_KNOWN", 2)
+    monkeypatch.setattr(shelves, "MAX_FILES", 2)
     shelf = Shelf(lambda: 0.0)
     for n in (1, 2, 1, 3):
         shelf.add((b"%d" % n, "video/mp4"), "main", f"uri {n}")

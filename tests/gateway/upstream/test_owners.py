@@ -7,7 +7,7 @@ import pytest
 from gateway.exchange import UpstreamCall
 from gateway.keys import UPSTREAM
 from gateway.simulator import Simulator
-from gateway.upstream.owners import KEEP_S, MAX_KNOWN, Owners
+from gateway.upstream.owners import KEEP_S, MAX_OWNED, Owners
 from tests.running import SECRET, settings_for
 
 # More of them than attempts are allowed.
@@ -140,7 +140,7 @@ def test_others_hear_what_is_learned_and_what_is_forgotten():
 def test_what_is_learned_holds_for_a_day_and_is_bounded():
     now = 0.0
     owners = Owners(lambda: now)
-    for number in range(MAX_KNOWN + 1):
+    for number in range(MAX_OWNED + 1):
         owners.learn(call(cachedContent=str(number)), "main")
     assert (owners.of("0"), owners.of("1")) == (None, "main")
     now = KEEP_S
