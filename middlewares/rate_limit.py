@@ -29,7 +29,7 @@ from gateway.state.rules import (
     Plan,
     Rule,
 )
-from gateway.state.store import Grant, Spent, StateStore
+from gateway.state.store import ActualUse, Grant, StateStore
 
 # SDKs sleep for as long as `retry-after` says; longer waits are told as a spent quota instead.
 LONGEST_RETRY_S: Final = 60.0
@@ -263,11 +263,11 @@ def _demand(tokens: float, usd: float) -> Amounts:
 def _settle(store: StateStore, held: Held, exchange: Exchange) -> None:
     usage, cost = exchange.outcome.usage, exchange.outcome.cost
     if usage is None:
-        store.settle(held.grant, Spent(0, 0))
+        store.settle(held.grant, ActualUse(0, 0))
         return
     # What was reserved is spent where another model without a price has answered.
     usd = held.grant.demand[USD] if cost is None else int(cost * NANOS_PER_USD + 0.5)
-    store.settle(held.grant, Spent(usage.total, usd))
+    store.settle(held.grant, ActualUse(usage.total, usd))
     model = exchange.call.model if hasattr(exchange, "call") else ""
     held.account.habits.learn(model, usage.total - usage.prompt, usd)
 

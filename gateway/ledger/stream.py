@@ -15,8 +15,8 @@ import orjson
 import structlog
 
 from gateway.ledger.row import Row, readable
+from gateway.state.batcher import Command
 from gateway.state.client import Client
-from gateway.state.pipe import Command
 from gateway.state.store import StoreDown
 
 GROUP: Final = "writers"
@@ -92,7 +92,7 @@ class LedgerStream:
                 *("STREAMS", self._key, since),
             )
         )
-        with self._client.understanding():
+        with self._client.checking_replies():
             entries = _entries(_of_stream(found)) or await self._left_behind()
         self._unwritten = bool(entries)
         return entries

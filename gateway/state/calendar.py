@@ -48,9 +48,9 @@ class Calendar:
 
     def at(self, now: float) -> Windows:
         """Give the windows of *now*, in Unix seconds."""
-        known = self._windows
+        cached = self._windows
         # By place, which a named tuple reads ten times as fast as by name.
-        if known[0] <= now < known[1]:
-            return known
+        if cached[0] <= now < cached[1]:
+            return cached
         self._windows = windows(self._zone, now)
         return self._windows

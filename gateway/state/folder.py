@@ -20,10 +20,10 @@ YOUNG_S: Final = 60.0
 @contextmanager
 def folder_in_memory() -> Iterator[Path]:
     """Give a new folder that nobody else may enter, gone when this is left."""
-    place = MEMORY if os.access(MEMORY, os.W_OK) else Path(gettempdir())
-    for left in place.glob(f"{PREFIX}*"):
-        _remove_if_left(left)
-    with TemporaryDirectory(prefix=PREFIX, dir=place) as name:
+    parent = MEMORY if os.access(MEMORY, os.W_OK) else Path(gettempdir())
+    for leftover in parent.glob(f"{PREFIX}*"):
+        _remove_if_left(leftover)
+    with TemporaryDirectory(prefix=PREFIX, dir=parent) as name:
         owner = os.open(name, os.O_RDONLY)
         try:
             fcntl.flock(owner, fcntl.LOCK_EX)
@@ -36,8 +36,8 @@ def _remove_if_left(folder: Path) -> None:
     """Remove *folder* unless the process that made it lives: that one has it locked."""
     # Another process may be removing it, too.
     with suppress(OSError):
-        found = folder.lstat()
-        if found.st_uid != os.getuid() or time.time() - found.st_mtime < YOUNG_S:
+        status = folder.lstat()
+        if status.st_uid != os.getuid() or time.time() - status.st_mtime < YOUNG_S:
             return
         handle = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
         try:

@@ -19,7 +19,7 @@ from gateway.settings import OnStoreFailure, Settings
 from gateway.state.breaker import Breaker
 from gateway.state.memory import MemoryStore
 from gateway.state.rules import Amounts, Plan
-from gateway.state.store import Grant, News, Publish, Seeder, Spent, StoreDown
+from gateway.state.store import ActualUse, Grant, News, Publish, Seeder, StoreDown
 from gateway.state.valkey import ValkeyStore
 
 TICK_S: Final = 1.0
@@ -41,7 +41,7 @@ class GuardedStore:
         self._breaker = Breaker()
         self.seeders: list[Seeder] = []
         self._logged_at = -LOG_EVERY_S
-        self._told_down = False
+        self._has_logged_down = False
         self._unseeded = True
         self._seeding: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -80,7 +80,7 @@ class GuardedStore:
             try:
                 grant = await self._shared.take(plan, demand)
             except StoreDown as error:
-                self._failed(error)
+                self._note_failure(error)
             else:
                 if self._breaker.doubtful and self._shared.counts_on_server:
                     self._breaker.worked()
@@ -91,9 +91,9 @@ class GuardedStore:
         """Reserve *demand* instead, where *grant* was given."""
         return (self._local if grant.degraded else self._shared).revise(grant, demand)
 
-    def settle(self, grant: Grant, spent: Spent) -> None:
+    def settle(self, grant: Grant, use: ActualUse) -> None:
         """Settle where *grant* was given."""
-        (self._local if grant.degraded else self._shared).settle(grant, spent)
+        (self._local if grant.degraded else self._shared).settle(grant, use)
 
     async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:
         """Seed the shared counters; a server that is away is seeded when it is back."""
@@ -109,7 +109,7 @@ class GuardedStore:
             try:
                 return await self._shared.get(keys)
             except StoreDown as error:
-                self._failed(error)
+                self._note_failure(error)
         return [None] * len(keys)
 
     def put(self, key: str, value: bytes, ttl_s: float) -> None:
@@ -152,7 +152,7 @@ class GuardedStore:
             is_another = await self._shared.probe()
         except StoreDown as error:
             self._breaker.trip()
-            self._failed(error)
+            self._note_failure(error)
             if self._seeding is not None:
                 # Each license would wait in vain.
                 self._seeding.cancel()
@@ -162,17 +162,17 @@ class GuardedStore:
                 self._unseeded = True
             if renew or is_another:
                 await self._shared.tend()
-            is_seeded = await self._seeded()
+            is_seeded = await self._is_seeded()
             await self._shared.pull()
         except StoreDown as error:
-            self._failed(error)
+            self._note_failure(error)
         else:
             # Not before: a server that was away may have come back empty.
             if is_seeded:
                 self._breaker.worked()
-                self._tell_back()
+                self._log_back()
 
-    async def _seeded(self) -> bool:
+    async def _is_seeded(self) -> bool:
         """Begin to seed if that is to be done; tell whether it is over, soon."""
         if self._unseeded and (self._seeding is None or self._seeding.done()):
             self._unseeded = False
@@ -186,21 +186,21 @@ class GuardedStore:
         for seeder in self.seeders:
             await seeder()
 
-    def _failed(self, error: StoreDown) -> None:
+    def _note_failure(self, error: StoreDown) -> None:
         self._breaker.failed(time.monotonic())
         self._unseeded = True
-        self._tell(str(error))
+        self._log_down(str(error))
 
-    def _tell(self, reason: str) -> None:
+    def _log_down(self, reason: str) -> None:
         now = time.monotonic()
         if now - self._logged_at >= LOG_EVERY_S:
             self._logged_at = now
-            self._told_down = True
+            self._has_logged_down = True
             _log.error(
                 "state_server_down", reason=reason, policy=self._policy, nodes=self._shared.nodes
             )
 
-    def _tell_back(self) -> None:
-        if self._told_down:
-            self._told_down = False
+    def _log_back(self) -> None:
+        if self._has_logged_down:
+            self._has_logged_down = False
             _log.info("state_server_back")

@@ -46,12 +46,12 @@ class Habits:
 
     def learn(self, model: str, output_tokens: int, usd: int) -> None:
         """Take one finished request to *model* into account; *usd* in billionths."""
-        known = self._models.get(model)
-        if known is None:
-            known = self._models[model] = Habit(self.usual.output_tokens, self.usual.usd)
+        habit = self._models.get(model)
+        if habit is None:
+            habit = self._models[model] = Habit(self.usual.output_tokens, self.usual.usd)
             if len(self._models) > MOST_MODELS:
                 self._models.popitem(last=False)
         else:
             self._models.move_to_end(model)
-        known.learn(output_tokens, usd)
+        habit.learn(output_tokens, usd)
         self.usual.learn(output_tokens, usd)

@@ -6,13 +6,13 @@ from gateway.protocols import Memories
 from gateway.state.store import StateStore
 
 # A conversation taken up later than this goes on without its thought signatures.
-KEPT_S: Final = 86_400.0
+KEEP_S: Final = 86_400.0
 # The form of what dialects remember: to be raised with every change of that.
 FORM: Final = 2
 
 
 class SharedMemories:
-    """Remembers in *local* at once and in *store* by the way; asks *store* for what is missing."""
+    """Remembers in *local* at once and in *store* soon after; asks *store* for what is missing."""
 
     __slots__ = ("_local", "_store")
 
@@ -26,21 +26,21 @@ class SharedMemories:
 
     async def recall(self, scope: str, keys: list[str]) -> dict[str, bytes]:
         """Give those of *keys* that this or another process remembers in *scope*."""
-        found = await self._local.recall(scope, keys)
-        missing = [key for key in keys if key not in found]
+        remembered = await self._local.recall(scope, keys)
+        missing = [key for key in keys if key not in remembered]
         if not missing:
-            return found
+            return remembered
         values = await self._store.get([_name(scope, key) for key in missing])
         learned = [(key, value) for key, value in zip(missing, values, strict=True) if value]
         self._local.remember(scope, learned)
-        return found | dict(learned)
+        return remembered | dict(learned)
 
     def remember(self, scope: str, entries: list[tuple[str, bytes]]) -> None:
         """Keep *entries*; never waits."""
         self._local.remember(scope, entries)
-        self._store.note_values(scope, KEPT_S)
+        self._store.note_values(scope, KEEP_S)
         for key, value in entries:
-            self._store.put(_name(scope, key), value, KEPT_S)
+            self._store.put(_name(scope, key), value, KEEP_S)
 
 
 def _name(scope: str, key: str) -> str:

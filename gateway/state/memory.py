@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gateway.settings import Settings
 from gateway.state.meters import Meter, Moment, holds, read, wait_us, write
 from gateway.state.rules import REQUESTS, SLACK, Amounts, Plan, Rule, changes, revised
-from gateway.state.store import Grant, News, Publish, Seeder, Spent
+from gateway.state.store import ActualUse, Grant, News, Publish, Seeder
 from gateway.state.values import LocalValues
 
 
@@ -21,7 +21,7 @@ class MemoryStore:
     ) -> None:
         self._clock = clock
         self._wall = wall
-        self._books: dict[str, _Book] = {}
+        self._counters: dict[str, _Counters] = {}
         self.seeders: list[Seeder] = []
         self._values = LocalValues(clock)
 
@@ -48,10 +48,10 @@ class MemoryStore:
         """Take without a loop that runs."""
         unix = self._wall()
         now = Moment(self._clock() * 1e6, unix, plan.calendar.at(unix))
-        counted = self._book(plan).counted
+        by_rule = self._counters_of(plan).by_rule
         used, after = [], []
         refused, longest = None, 0.0
-        for rule, meter in counted:
+        for rule, meter in by_rule:
             limit = rule.limit
             count, amount = read(meter, rule, now), demand[rule.unit]
             if amount > limit:
@@ -64,7 +64,7 @@ class MemoryStore:
                     refused, longest = rule, wait
         if refused is None:
             used = after
-            for (rule, meter), count in zip(counted, used, strict=True):
+            for (rule, meter), count in zip(by_rule, used, strict=True):
                 write(meter, rule, count, now)
         windows = now.counted or now.windows
         return Grant(plan, demand, windows, unix, tuple(used), refused, longest)
@@ -75,9 +75,9 @@ class MemoryStore:
         grant.demand = demand
         return grant
 
-    def settle(self, grant: Grant, spent: Spent) -> None:
+    def settle(self, grant: Grant, use: ActualUse) -> None:
         """Book what the request really used and give back its slot."""
-        final = grant.demand[REQUESTS], spent.tokens, spent.usd, 0
+        final = grant.demand[REQUESTS], use.tokens, use.usd, 0
         self._add(grant, changes(grant.plan, grant.demand, final))
 
     async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:
@@ -88,7 +88,7 @@ class MemoryStore:
         """Seed without a loop that runs."""
         unix = self._wall()
         now = Moment(self._clock() * 1e6, unix, plan.calendar.at(unix))
-        for rule, meter in self._book(plan).counted:
+        for rule, meter in self._counters_of(plan).by_rule:
             if rule.kind not in {"day", "month"} or rule.name not in spent:
                 continue
             # Requests may have come before the ledger could be asked.
@@ -116,11 +116,11 @@ class MemoryStore:
 
     def meters(self, plan: Plan) -> Mapping[str, Meter]:
         """Give what counts for the license of *plan*, by names of rules, all of the plan's too."""
-        return self._book(plan).meters
+        return self._counters_of(plan).meters
 
     def _add(self, grant: Grant, more: Iterable[tuple[Rule, int]]) -> None:
         now = Moment(self._clock() * 1e6, grant.now, grant.windows)
-        meters = self._book(grant.plan).meters
+        meters = self._counters_of(grant.plan).meters
         for rule, amount in more:
             meter = meters[rule.name]
             # What was taken from a window that is over has gone with it.
@@ -128,22 +128,22 @@ class MemoryStore:
                 count = read(meter, rule, now) + amount
                 write(meter, rule, count if count > 0.0 else 0.0, now)
 
-    def _book(self, plan: Plan) -> "_Book":
-        book = self._books.get(plan.license_id)
-        if book is None or book.plan is not plan:
-            meters = book.meters if book else {}
-            counted = [(rule, meters.setdefault(rule.name, Meter())) for rule in plan.rules]
-            book = self._books[plan.license_id] = _Book(plan, meters, counted)
-        return book
+    def _counters_of(self, plan: Plan) -> "_Counters":
+        counters = self._counters.get(plan.license_id)
+        if counters is None or counters.plan is not plan:
+            meters = counters.meters if counters else {}
+            by_rule = [(rule, meters.setdefault(rule.name, Meter())) for rule in plan.rules]
+            counters = self._counters[plan.license_id] = _Counters(plan, meters, by_rule)
+        return counters
 
 
 @dataclass(slots=True)
-class _Book:
-    """What is counted of one license: *meters* of all rules it had, and those of *plan*."""
+class _Counters:
+    """What is counted of one license: *meters* of all rules it had, *by_rule* of its *plan*."""
 
     plan: Plan
     meters: dict[str, Meter]
-    counted: list[tuple[Rule, Meter]]
+    by_rule: list[tuple[Rule, Meter]]
 
 
 def _to_nobody(key: str, value: bytes, ttl_s: float) -> None:

@@ -43,8 +43,8 @@ def read(meter: Meter, rule: Rule, now: Moment) -> float:
         if us < meter.since:
             # A clock that stepped back lets nothing flow, and the flow goes on from there.
             meter.since = us
-        left = used - (us - meter.since) * rule.limit / MINUTE_US
-        return left if left > 0.0 else 0.0
+        remaining = used - (us - meter.since) * rule.limit / MINUTE_US
+        return remaining if remaining > 0.0 else 0.0
     if kind == "slots":
         return used
     # Going back in time keeps the count: a clock fault must give no fresh quota.

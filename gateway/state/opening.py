@@ -71,8 +71,8 @@ def make_store(settings: Settings) -> StateStore:
     except WrongOption as error:
         raise ConfigError(f"state.url: {error}") from None
     except ValueError as error:
-        told = str(error)
-        reason = told if told.startswith(_HARMLESS) else _NOT_UNDERSTOOD
+        message = str(error)
+        reason = message if message.startswith(_HARMLESS) else _NOT_UNDERSTOOD
         raise ConfigError(f"state.url: {reason}") from None
     return GuardedStore(shared, settings.limits.on_store_failure)
 

@@ -120,17 +120,17 @@ def changes(plan: Plan, demand: Amounts, final: Amounts) -> Iterator[tuple[Rule,
     """Give what settling adds to each rule that *demand* was taken from: *final* less *demand*."""
     for rule in plan.rules:
         unit, limit = rule.unit, rule.limit
-        taken = demand[unit]
-        if taken > limit:
-            taken = limit
-        if taken and final[unit] != taken:
-            yield rule, final[unit] - taken
+        reserved = demand[unit]
+        if reserved > limit:
+            reserved = limit
+        if reserved and final[unit] != reserved:
+            yield rule, final[unit] - reserved
 
 
 def revised(plan: Plan, demand: Amounts, instead: Amounts) -> Iterator[tuple[Rule, int]]:
     """Give what reserving *instead* of *demand* adds to each rule that *demand* was taken from."""
     for rule in plan.rules:
-        taken = min(demand[rule.unit], rule.limit)
-        more = min(instead[rule.unit], rule.limit) - taken
-        if taken and more:
+        reserved = min(demand[rule.unit], rule.limit)
+        more = min(instead[rule.unit], rule.limit) - reserved
+        if reserved and more:
             yield rule, more

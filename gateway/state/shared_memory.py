@@ -39,7 +39,7 @@ _COUNTER_AT: Final = {
     limit: _KEY_BYTES + (place - 1) * _COUNTER.size for limit, place in PLACES.items() if place
 }
 _UNTIL: Final = Struct("<d")
-_HELD: Final = Struct("<q")
+_SLOT_COUNT: Final = Struct("<q")
 _UNTIL_AT: Final = _KEY_BYTES + len(_COUNTER_AT) * _COUNTER.size
 _SLOTS_AT: Final = _UNTIL_AT + _UNTIL.size
 # What the bytes of the file stand for as locks: the list of records, the columns, each record.
@@ -54,7 +54,7 @@ def create(path: Path, columns: int) -> None:
 
 
 def _record_bytes(columns: int) -> int:
-    return _SLOTS_AT + columns * _HELD.size
+    return _SLOTS_AT + columns * _SLOT_COUNT.size
 
 
 class SharedMemory:
@@ -63,74 +63,82 @@ class SharedMemory:
     Raises `StoreDown` where no column becomes free.
     """
 
-    __slots__ = ("_bytes", "_columns", "_fd", "_known", "_memory", "_own", "_places")
+    __slots__ = (
+        "_bytes",
+        "_columns",
+        "_fd",
+        "_memory",
+        "_offsets",
+        "_offsets_by_key",
+        "_own_column",
+    )
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDWR)
         self._memory = mmap(self._fd, 0)
         self._columns: int = _HEADER.unpack_from(self._memory)[0]
         self._bytes = _record_bytes(self._columns)
-        # Where the records are that this process knows, by their keys, and by license ids.
-        self._known: dict[bytes, int] = {}
-        self._places: dict[str, int] = {}
-        self._own = self._claimed()
+        # Offsets of the records that this process knows, by their keys, and by license ids.
+        self._offsets_by_key: dict[bytes, int] = {}
+        self._offsets: dict[str, int] = {}
+        self._own_column = self._claim_column()
 
     def close(self) -> None:
         """Give back the column and all locks."""
-        self._empty(self._own)
+        self._empty(self._own_column)
         self._memory.close()
         os.close(self._fd)
 
-    def place(self, license_id: str) -> int | None:
-        """Give where the record of *license_id* is; None while someone else looks for one.
+    def offset(self, license_id: str) -> int | None:
+        """Give the offset of the record of *license_id*; None while someone else looks for one.
 
         Raises `StoreDown` where there is no room for one more.
         """
-        return self._places.get(license_id) or self._looked_up(license_id)
+        return self._offsets.get(license_id) or self._look_up(license_id)
 
-    def lock(self, place: int) -> bool:
-        """Lock what is at *place*, a record's or another; False while someone else has it."""
+    def lock(self, offset: int) -> bool:
+        """Lock what is at *offset*, a record's or another; False while someone else has it."""
         try:
-            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
         except OSError:
             return False
         return True
 
-    def unlock(self, place: int) -> None:
-        """Let go of what is at *place*."""
-        fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, place)
+    def unlock(self, offset: int) -> None:
+        """Let go of what is at *offset*."""
+        fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, offset)
 
     def record(self, license_id: str, meters: Mapping[str, Meter]) -> "Record | None":
-        """Give the record of *license_id*, for *meters* by names of `Limits`; else as `place`."""
-        place = self.place(license_id)
-        if place is None:
+        """Give the record of *license_id*, for *meters* by names of `Limits`; else as `offset`."""
+        offset = self.offset(license_id)
+        if offset is None:
             return None
-        own = place + _SLOTS_AT + self._own * _HELD.size
-        return Record(self._fd, self._memory, (place, own), self._columns, meters)
+        own = offset + _SLOTS_AT + self._own_column * _SLOT_COUNT.size
+        return Record(self._fd, self._memory, (offset, own), self._columns, meters)
 
     def keep_until(self, license_id: str, unix: float) -> bool:
         """Note until when values of *license_id* are kept; False while that cannot be."""
-        place = self.place(license_id)
-        if place is not None:
-            _UNTIL.pack_into(self._memory, place + _UNTIL_AT, unix)
-        return place is not None
+        offset = self.offset(license_id)
+        if offset is not None:
+            _UNTIL.pack_into(self._memory, offset + _UNTIL_AT, unix)
+        return offset is not None
 
     def kept_until(self, license_id: str) -> float:
         """Give until when values of *license_id* are kept, for ever where that is not known."""
-        place = self._places.get(license_id)
-        if place is None:
+        offset = self._offsets.get(license_id)
+        if offset is None:
             return math.inf
-        until: float = _UNTIL.unpack_from(self._memory, place + _UNTIL_AT)[0]
+        until: float = _UNTIL.unpack_from(self._memory, offset + _UNTIL_AT)[0]
         return until
 
-    def free_the_dead(self) -> None:
+    def free_slots_of_the_dead(self) -> None:
         """Give back the slots of workers that ended without doing so."""
         for column in range(self._columns):
-            if column != self._own and self.lock(_COLUMNS + column):
+            if column != self._own_column and self.lock(_COLUMNS + column):
                 self._empty(column)
                 self.unlock(_COLUMNS + column)
 
-    def _claimed(self) -> int:
+    def _claim_column(self) -> int:
         """Give a column of this process's own, with nothing held in it."""
         deadline = time.monotonic() + CLAIM_TIMEOUT_S
         while time.monotonic() < deadline:
@@ -144,40 +152,40 @@ class SharedMemory:
 
     def _empty(self, column: int) -> None:
         for number in range(self._count()):
-            at = self._place(number) + _SLOTS_AT + column * _HELD.size
-            _HELD.pack_into(self._memory, at, 0)
+            at = self._record_offset(number) + _SLOTS_AT + column * _SLOT_COUNT.size
+            _SLOT_COUNT.pack_into(self._memory, at, 0)
 
-    def _looked_up(self, license_id: str) -> int | None:
-        """Give the place of a record, a new one if need be; None while someone else looks."""
+    def _look_up(self, license_id: str) -> int | None:
+        """Give the offset of a record, a new one if need be; None while someone else looks."""
         if not self.lock(_LIST):
             return None
         try:
             key = blake2b(license_id.encode(), digest_size=_KEY_BYTES).digest()
-            for number in range(len(self._known), self._count()):
-                place = self._place(number)
-                self._known[self._memory[place : place + _KEY_BYTES]] = place
-            place = self._known.get(key) or self._appended(key)
-            self._places[license_id] = place
-            return place
+            for number in range(len(self._offsets_by_key), self._count()):
+                offset = self._record_offset(number)
+                self._offsets_by_key[self._memory[offset : offset + _KEY_BYTES]] = offset
+            offset = self._offsets_by_key.get(key) or self._append(key)
+            self._offsets[license_id] = offset
+            return offset
         finally:
             self.unlock(_LIST)
 
-    def _appended(self, key: bytes) -> int:
-        number = len(self._known)
+    def _append(self, key: bytes) -> int:
+        number = len(self._offsets_by_key)
         if number >= MOST_LICENSES:
             raise StoreDown(f"more than {MOST_LICENSES} licenses were counted")
-        place = self._place(number)
+        offset = self._record_offset(number)
         try:
             # Writing where the system has no memory left would end the process.
-            os.posix_fallocate(self._fd, place, self._bytes)
+            os.posix_fallocate(self._fd, offset, self._bytes)
         except OSError as error:
             raise StoreDown(f"no memory for counters: {error.strerror}") from None
-        self._memory[place : place + _KEY_BYTES] = key
+        self._memory[offset : offset + _KEY_BYTES] = key
         _HEADER.pack_into(self._memory, 0, self._columns, number + 1)
-        self._known[key] = place
-        return place
+        self._offsets_by_key[key] = offset
+        return offset
 
-    def _place(self, number: int) -> int:
+    def _record_offset(self, number: int) -> int:
         return _RECORDS_AT + number * self._bytes
 
     def _count(self) -> int:
@@ -188,42 +196,51 @@ class SharedMemory:
 class Record:
     """What is counted of one license; its *meters* say it while the record is entered.
 
-    *places* are where it is, and where this process's slots are in it.
+    *offsets* are those of the record and of this process's slots in it.
     """
 
-    __slots__ = ("_columns", "_fd", "_held", "_memory", "_meters", "_own", "_place", "_slots")
+    __slots__ = (
+        "_columns",
+        "_fd",
+        "_memory",
+        "_meters",
+        "_offset",
+        "_own_slots_offset",
+        "_slots",
+        "_slots_before",
+    )
 
     def __init__(
         self,
         fd: int,
         memory: mmap,
-        places: tuple[int, int],
+        offsets: tuple[int, int],
         columns: int,
         meters: Mapping[str, Meter],
     ) -> None:
         self._fd = fd
         self._memory = memory
-        self._place, self._own = places
+        self._offset, self._own_slots_offset = offsets
         self._columns = Struct(f"<{columns}q")
         self._slots = meters.get(SLOTS_LIMIT, Meter())
         self._meters = [
-            (meter, self._place + _COUNTER_AT[limit])
+            (meter, self._offset + _COUNTER_AT[limit])
             for limit, meter in meters.items()
             if limit != SLOTS_LIMIT
         ]
-        self._held = 0
+        self._slots_before = 0
 
     def enter(self) -> bool:
         """Lock the record and set the meters by it; False while another process has it."""
         try:
-            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, self._place)
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, self._offset)
         except OSError:
             return False
         memory = self._memory
         for meter, at in self._meters:
             meter.used, meter.since = _COUNTER.unpack_from(memory, at)
-        held = sum(self._columns.unpack_from(memory, self._place + _SLOTS_AT))
-        self._slots.used = self._held = held
+        slots = sum(self._columns.unpack_from(memory, self._offset + _SLOTS_AT))
+        self._slots.used = self._slots_before = slots
         return True
 
     def leave(self) -> None:
@@ -231,7 +248,11 @@ class Record:
         memory = self._memory
         for meter, at in self._meters:
             _COUNTER.pack_into(memory, at, meter.used, meter.since)
-        more = int(self._slots.used) - self._held
+        more = int(self._slots.used) - self._slots_before
         if more:
-            _HELD.pack_into(memory, self._own, _HELD.unpack_from(memory, self._own)[0] + more)
-        fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, self._place)
+            _SLOT_COUNT.pack_into(
+                memory,
+                self._own_slots_offset,
+                _SLOT_COUNT.unpack_from(memory, self._own_slots_offset)[0] + more,
+            )
+        fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, self._offset)

@@ -10,7 +10,7 @@ from gateway.state.rules import Amounts, Plan, Rule
 
 
 @dataclass(slots=True)
-class Spent:
+class ActualUse:
     """What a request really used; *usd* in billionths."""
 
     tokens: int = 0
@@ -22,7 +22,7 @@ class Spent:
 class Grant:
     """The answer to a take: admitted unless *refused* names a rule.
 
-    *used* is parallel to the plan's rules and tells how much of each is used now, this request
+    *used* is parallel to the plan's rules and says how much of each is used now, this request
     included if it was admitted. *wait_us* is until the refused rule has room. *now* is the store's
     time in Unix seconds. *slot* names the held slot, where one is held.
     """
@@ -90,7 +90,7 @@ class StateStore(Protocol):
         *demand* is of the same units. Gives the grant to be settled, mostly the same one.
         """
 
-    def settle(self, grant: Grant, spent: Spent) -> None:
+    def settle(self, grant: Grant, use: ActualUse) -> None:
         """Book what an admitted request really used and give back its slot; never waits."""
 
     async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:

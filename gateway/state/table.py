@@ -1,6 +1,6 @@
 """A small table that every process holds its own copy of: what one learns, the others hear of.
 
-For what is asked far more often than it changes: credentials that rest, features a model refuses.
+For what is read far more often than it changes: cool-downs, features that a model refuses.
 Each entry is a field of one hash, its value preceded by the time it runs out.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from gateway.state.pipe import Pipe
+from gateway.state.batcher import Batcher
 from gateway.state.store import News
 
 # A hash nobody writes to goes by itself after this; an entry may hold for as long.
@@ -18,37 +18,37 @@ LONGEST_S: Final = 2_678_400
 class RemoteTable:
     """One table on the server; *now* gives the server's time in Unix seconds."""
 
-    __slots__ = ("_key", "_known", "_news", "_now", "_pipe")
+    __slots__ = ("_batcher", "_entries", "_key", "_news", "_now")
 
-    def __init__(self, key: str, pipe: Pipe, news: News, now: Callable[[], float]) -> None:
+    def __init__(self, key: str, batcher: Batcher, news: News, now: Callable[[], float]) -> None:
         self._key = key
-        self._pipe = pipe
+        self._batcher = batcher
         self._news = news
         self._now = now
-        self._known: dict[bytes, bytes] = {}
+        self._entries: dict[bytes, bytes] = {}
 
     def publish(self, key: str, value: bytes, ttl_s: float) -> None:
         """Tell the others that *key* is *value* for *ttl_s* seconds; never waits."""
         field = key.encode()
         entry = b"%d %b" % (round((self._now() + ttl_s) * 1000), value)
-        self._known[field] = entry
-        self._pipe.tell(("HSET", self._key, field, entry), ("EXPIRE", self._key, LONGEST_S))
+        self._entries[field] = entry
+        self._batcher.tell(("HSET", self._key, field, entry), ("EXPIRE", self._key, LONGEST_S))
 
     async def pull(self) -> None:
-        """Hear what changed since the last time, and clear away what has run out."""
-        [flat] = await self._pipe.ask(("HGETALL", self._key))
+        """Receive what changed since the last time, and delete what has run out."""
+        [flat] = await self._batcher.ask(("HGETALL", self._key))
         entries = flat if isinstance(flat, dict) else dict(zip(flat[::2], flat[1::2], strict=True))
         now_ms = self._now() * 1000
-        over = []
+        expired = []
         for field, entry in entries.items():
             until_ms, _, value = entry.partition(b" ")
             # What another version keeps in a form of its own is left to it.
             with suppress(ValueError):
                 left_s = (int(until_ms) - now_ms) / 1000
                 if left_s <= 0:
-                    over.append(field)
-                elif self._known.get(field) != entry:
+                    expired.append(field)
+                elif self._entries.get(field) != entry:
                     self._news(field.decode(), value, left_s)
-        self._known = entries
-        if over:
-            self._pipe.tell(("HDEL", self._key, *over))
+        self._entries = entries
+        if expired:
+            self._batcher.tell(("HDEL", self._key, *expired))

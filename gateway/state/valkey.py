@@ -1,8 +1,8 @@
 """The store on a Valkey or Redis server, alone, behind Sentinels or as a Cluster.
 
 All counters of a license are one string and one sorted set that share a cluster slot; one Lua call
-takes from all of them by the server's clock. Two pipes, so that large values never hold up a take.
-A slot lives for `SLOT_TTL_S` and is renewed by `tend`, so those of a killed process free
+takes from all of them by the server's clock. Two batchers, so that large values never hold up a
+take. A slot lives for `SLOT_TTL_S` and is renewed by `tend`, so those of a killed process free
 themselves.
 """
 
@@ -16,11 +16,11 @@ from struct import Struct, unpack
 from typing import Any, Final
 from uuid import uuid4
 
+from gateway.state.batcher import Batcher, Command, PatientTimeout
 from gateway.state.calendar import DAY, MONTH, Windows
 from gateway.state.client import Client
-from gateway.state.pipe import Command, Patience, Pipe
 from gateway.state.rules import PLACES, REQUESTS, SLOTS, Amounts, Plan, Rule, changes, revised
-from gateway.state.store import Grant, News, NotDone, Publish, Spent, StoreDown
+from gateway.state.store import ActualUse, Grant, News, NotDone, Publish, StoreDown
 from gateway.state.table import RemoteTable
 
 TIMEOUT_S: Final = 0.05
@@ -40,7 +40,7 @@ _HEAD: Final = Struct("<Bddd")
 _RULE: Final = Struct("<BBdddd")
 _TAKE, _SETTLE, _SEED = 1, 2, 3
 _RATE, _WINDOW, _SLOTS = range(3)
-_KEPT, _DAY_FOLLOWS, _MONTH_FOLLOWS = 1, 2, 4
+_HAS_VALUES, _DAY_FOLLOWS, _MONTH_FOLLOWS = 1, 2, 4
 SHA: Final = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest().encode()
 
 
@@ -64,8 +64,8 @@ class ValkeyStore:
     ) -> None:
         self.nodes = 1
         self._client = Client(url, PROBE_TIMEOUT_S, {SHA: SCRIPT})
-        self._counts = Pipe(self._client.send, timeout_s, self._note_lost)
-        self._values = Pipe(self._client.send, timeout_s)
+        self._counts = Batcher(self._client.send, timeout_s, self._note_unfreed)
+        self._values = Batcher(self._client.send, timeout_s)
         self._namespace = namespace
         self.slot_ttl_s = slot_ttl_s
         self._clock = clock
@@ -73,11 +73,11 @@ class ValkeyStore:
         self._node = uuid4().hex[:12]
         self._run_ids: set[str] = set()
         self._slots_given = 0
-        self._held: defaultdict[str, set[str]] = defaultdict(set)
+        self._slots_held: defaultdict[str, set[str]] = defaultdict(set)
         # Slots by key that were given back while the server did not answer.
         self._unfreed: defaultdict[Any, set[Any]] = defaultdict(set)
         self._tables: list[RemoteTable] = []
-        # Of which licenses nothing was kept when they last took.
+        # Licenses of which no values were kept at their last take.
         self._without_values: set[str] = set()
         self._keys: dict[str, tuple[bytes, ...]] = {}
 
@@ -91,30 +91,30 @@ class ValkeyStore:
         Tells whether it, or a member of a Cluster, is none that was seen before, or was started
         anew: it may have come back empty.
         """
-        probing = Pipe(self._client.send, PROBE_TIMEOUT_S)
-        with self._client.understanding():
+        probing = Batcher(self._client.send, PROBE_TIMEOUT_S)
+        with self._client.checking_replies():
             [(seconds, micros)] = await probing.ask(("TIME",))
             self._ahead_s = int(seconds) + int(micros) / 1e6 - time.monotonic()
-        # Some servers let nobody ask.
-        with suppress(StoreDown), self._client.understanding(), Patience(PROBE_TIMEOUT_S):
-            known, now = self._run_ids, await self._client.run_ids()
-            # One that does not answer just now is still known when it does.
-            self._run_ids = known | now
-            return bool(known and now - known)
+        # Some servers forbid the command.
+        with suppress(StoreDown), self._client.checking_replies(), PatientTimeout(PROBE_TIMEOUT_S):
+            before, current = self._run_ids, await self._client.run_ids()
+            # One that does not answer now is not new when it does.
+            self._run_ids = before | current
+            return bool(before and current - before)
         return False
 
     async def tend(self) -> None:
         """Renew the slots held here and this node's place among the nodes.
 
         To be called several times in a slot's life. A slot that was given back is not renewed: the
-        pipe keeps the order. What a server that hung did not hear of is given back once more.
+        batcher keeps the order. What a server that hung did not get is given back once more.
         """
         unfreed, self._unfreed = self._unfreed, defaultdict(set)
         for key, given_back in unfreed.items():
             self._counts.tell(("ZREM", key, *given_back))
         now = self.now()
         until = now + self.slot_ttl_s
-        for license_id, slots in self._held.items():
+        for license_id, slots in self._slots_held.items():
             entries = [entry for slot in slots for entry in (round(until * 1e6), slot)]
             self._counts.tell(("ZADD", self._key("slots", license_id), *entries))
         nodes = self._key("nodes")
@@ -123,7 +123,7 @@ class ValkeyStore:
             ("ZREMRANGEBYSCORE", nodes, "-inf", now),
             ("ZCARD", nodes),
         )
-        with self._client.understanding():
+        with self._client.checking_replies():
             self.nodes = max(1, count)
 
     async def close(self) -> None:
@@ -140,27 +140,27 @@ class ValkeyStore:
         amounts = ((rule, min(demand[rule.unit], rule.limit)) for rule in plan.rules)
         try:
             [reply] = await self._counts.ask(self._call(_TAKE, plan, slot, windows, amounts))
-            number, wait_us, now_us, told, *used = _doubles(reply)
+            refused_number, wait_us, now_us, flags, *used = _unpack_doubles(reply)
         except NotDone:
             # Nothing was taken that could be given back.
             raise
-        except BaseException:
+        except BaseException as error:
             self._without_values.discard(plan.license_id)
             # The client left, or the answer is late: what was perhaps taken is given back.
-            self.settle(Grant(plan, demand, windows, 0.0, (), slot=slot), Spent())
-            with self._client.understanding():
-                raise
-        if told > _KEPT:
-            windows = _counted(windows, int(told))
-        if int(told) & _KEPT:
+            self.settle(Grant(plan, demand, windows, 0.0, (), slot=slot), ActualUse())
+            self._client.raise_if_malformed(error)
+            raise
+        if flags > _HAS_VALUES:
+            windows = _windows_counted_in(windows, int(flags))
+        if int(flags) & _HAS_VALUES:
             self._without_values.discard(plan.license_id)
         else:
             self._without_values.add(plan.license_id)
         now = now_us / 1e6
         self._ahead_s = now - time.monotonic()
-        refused = plan.rules[int(number) - 1] if number else None
+        refused = plan.rules[int(refused_number) - 1] if refused_number else None
         if slot and not refused:
-            self._held[plan.license_id].add(slot)
+            self._slots_held[plan.license_id].add(slot)
         return Grant(plan, demand, windows, now, tuple(used), refused, wait_us, slot)
 
     def revise(self, grant: Grant, demand: Amounts) -> Grant:
@@ -171,10 +171,10 @@ class ValkeyStore:
         grant.demand = demand
         return grant
 
-    def settle(self, grant: Grant, spent: Spent) -> None:
+    def settle(self, grant: Grant, use: ActualUse) -> None:
         """Book what the request really used and give back its slot; never waits."""
         plan, slot = grant.plan, grant.slot
-        final = grant.demand[REQUESTS], spent.tokens, spent.usd, 0
+        final = grant.demand[REQUESTS], use.tokens, use.usd, 0
         more = [
             change for change in changes(plan, grant.demand, final) if change[0].kind != "slots"
         ]
@@ -186,12 +186,12 @@ class ValkeyStore:
     async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:
         """Raise the day's and month's use to *spent*."""
         windows = plan.calendar.at(self.now())
-        known = [
+        amounts = [
             (rule, spent[rule.name])
             for rule in plan.rules
             if rule.kind in {"day", "month"} and rule.name in spent
         ]
-        await self._counts.ask(self._call(_SEED, plan, "", windows, known))
+        await self._counts.ask(self._call(_SEED, plan, "", windows, amounts))
 
     async def get(self, keys: list[str]) -> list[bytes | None]:
         """Give the values of *keys*; None for each that is unknown."""
@@ -209,7 +209,7 @@ class ValkeyStore:
         self._values.tell(("SET", self._key("kept", owner), b"", "PX", milliseconds))
 
     def may_have_values(self, owner: str) -> bool:
-        """Say what its last take told of the license *owner*, yes where there was none."""
+        """Say whether the last take of the license *owner* found values; yes where none took."""
         return owner not in self._without_values
 
     def table(self, name: str, news: News, /) -> Publish:
@@ -219,8 +219,8 @@ class ValkeyStore:
         return table.publish
 
     async def pull(self) -> None:
-        """Hear what the other processes published in the tables that were joined."""
-        with self._client.understanding():
+        """Receive what the other processes published in the tables that were joined."""
+        with self._client.checking_replies():
             for table in self._tables:
                 await table.pull()
 
@@ -245,7 +245,7 @@ class ValkeyStore:
             SHA,
             *((b"3", *keys) if what == _TAKE else (b"2", *keys[:2])),
             slot.encode(),
-            head + b"".join([_packed(rule, amount, windows) for rule, amount in amounts]),
+            head + b"".join([_pack_rule(rule, amount, windows) for rule, amount in amounts]),
         )
 
     def _keys_of(self, license_id: str) -> tuple[bytes, ...]:
@@ -265,7 +265,7 @@ class ValkeyStore:
         self._slots_given += 1
         return f"{self._node}:{self._slots_given}"
 
-    def _note_lost(self, commands: tuple[Command, ...]) -> None:
+    def _note_unfreed(self, commands: tuple[Command, ...]) -> None:
         for name, *words in commands:
             if name == "ZREM":
                 self._unfreed[words[0]].update(words[1:])
@@ -273,13 +273,13 @@ class ValkeyStore:
                 self._unfreed[words[3]].add(slot)
 
     def _release(self, license_id: str, slot: str) -> None:
-        slots = self._held[license_id]
+        slots = self._slots_held[license_id]
         slots.discard(slot)
         if not slots:
-            del self._held[license_id]
+            del self._slots_held[license_id]
 
 
-def _packed(rule: Rule, amount: int, windows: Windows) -> bytes:
+def _pack_rule(rule: Rule, amount: int, windows: Windows) -> bytes:
     name, kind, limit = rule.name, rule.kind, rule.limit
     if kind == "day":
         return _RULE.pack(PLACES[name], _WINDOW, limit, amount, *windows[:2])
@@ -288,12 +288,12 @@ def _packed(rule: Rule, amount: int, windows: Windows) -> bytes:
     return _RULE.pack(PLACES[name], _SLOTS if kind == "slots" else _RATE, limit, amount, 0, 0)
 
 
-def _counted(windows: Windows, told: int) -> Windows:
-    """Give those that a take was counted in: later ones where a clock stepped back."""
-    if told & _DAY_FOLLOWS:
+def _windows_counted_in(windows: Windows, flags: int) -> Windows:
+    """Give the windows that a take was counted in: later ones where a clock stepped back."""
+    if flags & _DAY_FOLLOWS:
         windows = windows.following(DAY)
-    return windows.following(MONTH) if told & _MONTH_FOLLOWS else windows
+    return windows.following(MONTH) if flags & _MONTH_FOLLOWS else windows
 
 
-def _doubles(reply: bytes) -> tuple[float, ...]:
+def _unpack_doubles(reply: bytes) -> tuple[float, ...]:
     return unpack(f"<{len(reply) // 8}d", reply)

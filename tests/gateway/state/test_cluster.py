@@ -11,7 +11,7 @@ from gateway.exchange import License, Limits
 from gateway.ledger.stream import LedgerStream
 from gateway.state.client import Client
 from gateway.state.rules import Demand, Plan
-from gateway.state.store import Spent, StoreDown
+from gateway.state.store import ActualUse, StoreDown
 from gateway.state.valkey import ValkeyStore
 from tests.gateway.state.servers import cluster, eventually
 
@@ -51,7 +51,7 @@ async def test_limits_are_counted(store, license_id):
         None,
         "requests_per_day",
     ]
-    store.settle(store.revise(grants[0], Demand(tokens=9, slots=1)), Spent(tokens=7))
+    store.settle(store.revise(grants[0], Demand(tokens=9, slots=1)), ActualUse(tokens=7))
     await store.seed(plan, {"requests_per_day": 1})
     await store.tend()
     assert store.nodes == 1

@@ -13,7 +13,7 @@ from gateway.state.embedded_store import EmbeddedStore
 from gateway.state.guarded import GuardedStore
 from gateway.state.rules import Demand, Plan
 from gateway.state.shared_memory import SharedMemory
-from gateway.state.store import Spent, StoreDown
+from gateway.state.store import ActualUse, StoreDown
 from tests.gateway.state.conftest import embedded_folder_on, processes
 
 # Another worker: takes when told to, settles half of it, and says how many were admitted.
@@ -23,7 +23,7 @@ from pathlib import Path
 from gateway.exchange import License, Limits
 from gateway.state.embedded_store import EmbeddedStore
 from gateway.state.rules import Demand, Plan
-from gateway.state.store import Spent
+from gateway.state.store import ActualUse
 
 async def main(folder, tries, limit):
     plan = Plan.of(License("alice", limits=Limits(**{limit: 50})))
@@ -45,7 +45,7 @@ import sys
 from pathlib import Path
 from gateway.state.shared_memory import SharedMemory
 memory = SharedMemory(Path(sys.argv[1]))
-place = memory.place("alice")
+place = memory.offset("alice")
 assert memory.lock(place)
 print("ready", flush=True)
 sys.stdin.readline()
@@ -112,7 +112,7 @@ async def test_what_is_settled_meanwhile_is_booked_in_its_order(embedded_folder,
     limited = plan(tokens_per_day=1_000, concurrent_requests=1)
     grant = await store.take(limited, Demand(tokens=100, slots=1))
     async with processes(1, HOLDER, embedded_folder / COUNTERS) as (holder,):
-        store.settle(store.revise(grant, Demand(tokens=500, slots=1)), Spent(tokens=30))
+        store.settle(store.revise(grant, Demand(tokens=500, slots=1)), ActualUse(tokens=30))
         next_one = asyncio.create_task(store.take(limited, Demand(tokens=5, slots=1)))
         await asyncio.sleep(0.01)
         assert await told(holder) == b"free"
@@ -124,7 +124,7 @@ async def test_the_last_is_booked_before_the_store_is_closed(embedded_folder):
     store = EmbeddedStore(embedded_folder, "test", timeout_s=10)
     grant = await store.take(limited, Demand(tokens=100))
     async with processes(1, HOLDER, embedded_folder / COUNTERS) as (holder,):
-        store.settle(grant, Spent(tokens=30))
+        store.settle(grant, ActualUse(tokens=30))
         closing = asyncio.create_task(store.close())
         await told(holder)
         await closing
@@ -145,7 +145,7 @@ async def test_a_worker_that_does_not_go_on_is_told_of(embedded_folder, store, m
         await told(holder)
     # What was given up did not count.
     assert (await store.take(plan(requests_per_day=10), Demand())).used == (1,)
-    assert not store._stuck
+    assert not store._stuck_licenses
 
 
 async def test_who_leaves_while_waiting_holds_nothing(embedded_folder, store):
@@ -157,7 +157,7 @@ async def test_who_leaves_while_waiting_holds_nothing(embedded_folder, store):
         await told(holder)
     grant = await store.take(limited, Demand(slots=1))
     assert grant.refused is None
-    store.settle(grant, Spent())
+    store.settle(grant, ActualUse())
 
 
 async def test_who_leaves_just_as_the_turn_comes_holds_nothing(embedded_folder, store, monkeypatch):
@@ -180,12 +180,12 @@ async def test_who_leaves_just_as_the_turn_comes_holds_nothing(embedded_folder, 
 async def test_each_process_finds_the_records_of_the_others(embedded_folder, store):
     other = SharedMemory(embedded_folder / COUNTERS)
     names = [f"license-{number}" for number in range(300)]
-    places = [other.place(name) for name in names[::2]]
+    places = [other.offset(name) for name in names[::2]]
     assert len(set(places)) == 150
     for name in names:
         await store.take(plan(name, requests_per_day=10), Demand())
-    assert [store._shared.place(name) for name in names[::2]] == places
-    assert [other.place(name) for name in names] == [store._shared.place(name) for name in names]
+    assert [store._shared.offset(name) for name in names[::2]] == places
+    assert [other.offset(name) for name in names] == [store._shared.offset(name) for name in names]
     other.close()
 
 
@@ -202,7 +202,7 @@ async def test_limits_hold_though_the_private_server_is_gone(own_valkey):
         grant = await store.take(limited, Demand())
         assert (grant.used, grant.degraded, store.degraded) == ((1,), False, False)
         assert await store.check() is None
-        store.settle(grant, Spent())
+        store.settle(grant, ActualUse())
         await store.close()
 
 

@@ -10,7 +10,7 @@ from gateway.errors import Unavailable
 from gateway.exchange import License, Limits
 from gateway.state.guarded import GuardedStore
 from gateway.state.rules import Demand, Plan
-from gateway.state.store import Spent, StoreDown
+from gateway.state.store import ActualUse, StoreDown
 from gateway.state.valkey import ValkeyStore
 from tests.gateway.state.servers import odd_server
 
@@ -131,7 +131,7 @@ async def test_allow_admits_everybody(own_valkey, guarded):
     own_valkey.kill()
     grants = [await store.take(plan(requests_per_minute=1), Demand()) for _ in range(10)]
     assert all(grant.refused is None and grant.degraded for grant in grants)
-    store.settle(grants[0], Spent())
+    store.settle(grants[0], ActualUse())
 
 
 async def test_deny_admits_nobody_and_says_when_to_come_again(own_valkey, guarded):
@@ -164,7 +164,7 @@ async def test_slots_taken_before_a_restart_are_counted_again_after_it(own_valke
     await store._tick(renew=True)
     await store._tick(renew=True)
     assert (await store.take(limited, Demand(slots=1))).refused
-    store.settle(grant, Spent())
+    store.settle(grant, ActualUse())
     assert (await store.take(limited, Demand(slots=1))).refused is None
 
 
@@ -203,7 +203,7 @@ async def test_slots_are_renewed_however_long_seeding_takes(own_valkey, guarded)
     await store.take(limited, Demand(slots=1))
     seeded = asyncio.Event()
     store.seeders.append(seeded.wait)
-    store._failed(StoreDown("one late answer"))
+    store._note_failure(StoreDown("one late answer"))
     for _ in range(4):
         await store._tick(renew=True)
         await asyncio.sleep(0.7)
@@ -236,7 +236,7 @@ async def test_a_server_that_goes_away_ends_what_it_was_to_be_told(own_valkey, g
         await asyncio.sleep(3_600)
 
     store.seeders.append(seeder)
-    store._failed(StoreDown("one late answer"))
+    store._note_failure(StoreDown("one late answer"))
     await store._tick(renew=False)
     own_valkey.kill()
     await store._tick(renew=False)

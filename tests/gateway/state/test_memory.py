@@ -4,7 +4,7 @@ from gateway.exchange import License, Limits
 from gateway.settings import Settings
 from gateway.state.memory import MemoryStore
 from gateway.state.rules import Demand, Plan
-from gateway.state.store import Spent
+from gateway.state.store import ActualUse
 
 
 async def test_it_opens_closes_reloads_and_is_never_degraded():
@@ -39,7 +39,7 @@ async def test_settling_for_a_license_it_never_saw_changes_nothing():
     limited = Plan.of(License("a", limits=Limits(tokens_per_day=10, concurrent_requests=1)))
     grant = await MemoryStore().take(limited, Demand(tokens=5, slots=1))
     other = MemoryStore()
-    other.settle(grant, Spent(tokens=1))
+    other.settle(grant, ActualUse(tokens=1))
     assert (await other.take(limited, Demand(tokens=1, slots=1))).used == (1, 1)
 
 

@@ -13,7 +13,7 @@ from gateway.exchange import License, Limits
 from gateway.state.embedded_store import EmbeddedStore
 from gateway.state.memory import MemoryStore
 from gateway.state.rules import Demand, Plan
-from gateway.state.store import Spent
+from gateway.state.store import ActualUse
 from gateway.state.valkey import ValkeyStore
 from tests.gateway.state.conftest import embedded_folder_on
 
@@ -65,7 +65,7 @@ async def test_a_slot_given_back_is_free_for_the_next(store):
     for _ in range(3):
         grant = await store.take(one, Demand(slots=1))
         assert grant.refused is None
-        store.settle(grant, Spent())
+        store.settle(grant, ActualUse())
 
 
 async def test_of_many_at_once_exactly_the_limit_is_admitted(store):
@@ -78,10 +78,10 @@ async def test_settling_replaces_the_reservation_by_what_was_used(store):
     limited = plan(tokens_per_minute=1_000, tokens_per_day=5_000)
     grant = await store.take(limited, Demand(tokens=400))
     assert grant.used == (400, 400)
-    store.settle(grant, Spent(tokens=900))
+    store.settle(grant, ActualUse(tokens=900))
     assert (await store.take(limited, Demand())).used == (900, 900)
     grant = await store.take(limited, Demand(tokens=50))
-    store.settle(grant, Spent(tokens=0))
+    store.settle(grant, ActualUse(tokens=0))
     assert (await store.take(limited, Demand())).used == (900, 900)
 
 
@@ -91,7 +91,7 @@ async def test_a_reservation_may_be_revised_and_is_settled_as_revised(store, clo
     grant = store.revise(grant, Demand(tokens=2_000, slots=1))
     refused = await store.take(limited, Demand(tokens=1, slots=1))
     assert (refused.refused.name, refused.used) == ("concurrent_requests", (1_000, 2_000, 1))
-    store.settle(grant, Spent(tokens=30))
+    store.settle(grant, ActualUse(tokens=30))
     assert (await store.take(limited, Demand(slots=1))).used == (30, 30, 1)
 
 
@@ -100,7 +100,7 @@ async def test_revising_after_midnight_leaves_the_new_day_alone(store, clock):
     grant = await store.take(limited, Demand(tokens=50))
     clock.now += 86_400
     await store.take(limited, Demand(tokens=10))
-    store.settle(store.revise(grant, Demand(tokens=90)), Spent(tokens=100))
+    store.settle(store.revise(grant, Demand(tokens=90)), ActualUse(tokens=100))
     assert (await store.take(limited, Demand())).used == (10,)
 
 
@@ -111,7 +111,7 @@ async def test_a_reservation_is_never_more_than_the_limit(store):
 
 async def test_an_overdrawn_rate_is_paid_off_by_waiting(store, clock):
     limited = plan(tokens_per_minute=60)
-    store.settle(await store.take(limited, Demand(tokens=1)), Spent(tokens=90))
+    store.settle(await store.take(limited, Demand(tokens=1)), ActualUse(tokens=90))
     refused = await store.take(limited, Demand(tokens=1))
     assert (refused.refused.name, refused.wait_us) == ("tokens_per_minute", 31e6)
     clock.now += 31
@@ -198,7 +198,7 @@ async def test_settling_after_midnight_leaves_the_new_day_alone(store, clock):
     grant = await store.take(limited, Demand(tokens=50))
     clock.now += 86_400
     await store.take(limited, Demand(tokens=10))
-    store.settle(grant, Spent(tokens=100))
+    store.settle(grant, ActualUse(tokens=100))
     assert (await store.take(limited, Demand())).used == (10,)
 
 
@@ -266,7 +266,7 @@ async def test_what_is_reserved_after_a_clock_came_back_over_midnight_is_settled
         grant = await store.take(limited, Demand(tokens=400, usd=10**9))
     assert (await store.take(limited, Demand(tokens=5))).used[0] == 805
     grant = store.revise(grant, Demand(tokens=300, usd=10**9))
-    store.settle(grant, Spent(tokens=10, usd=10**8))
+    store.settle(grant, ActualUse(tokens=10, usd=10**8))
     assert (await store.take(limited, Demand())).used == (415, 415, 1.1 * 10**9)
     clock.now += 7_200
     assert (await store.take(limited, Demand())).used == (415, 415, 1.1 * 10**9)
@@ -280,7 +280,7 @@ async def test_what_was_reserved_before_a_clock_was_ahead_went_with_its_day(stor
     clock.now += 86_400
     await store.take(limited, Demand(tokens=5))
     clock.now -= 86_400
-    store.settle(grant, Spent(tokens=10))
+    store.settle(grant, ActualUse(tokens=10))
     assert (await store.take(limited, Demand())).used == (5,)
 
 
@@ -307,7 +307,7 @@ class Take:
     which: int
     demand: Demand
     revised: tuple[int, int] | None
-    settles: list[tuple[int, Spent]]
+    settles: list[tuple[int, ActualUse]]
     seconds: float
 
 
@@ -322,7 +322,7 @@ PLANS = st.builds(
     usd_per_day=st.none() | st.floats(0.01, 1),
     usd_per_month=st.none() | st.floats(0.01, 2),
 )
-SPENT = st.builds(Spent, st.integers(0, 9_000), st.integers(0, 10**9))
+SPENT = st.builds(ActualUse, st.integers(0, 9_000), st.integers(0, 10**9))
 TAKES = st.builds(
     Take,
     st.integers(0, 2),

@@ -7,7 +7,7 @@ import pytest
 from gateway.exchange import License, Limits
 from gateway.state import valkey as valkey_store
 from gateway.state.rules import Demand, Plan
-from gateway.state.store import NotDone, Spent, StoreDown
+from gateway.state.store import ActualUse, NotDone, StoreDown
 from gateway.state.valkey import ValkeyStore
 from tests.conftest import Valkey
 from tests.gateway.state.conftest import PATIENT_S, processes
@@ -78,7 +78,7 @@ async def test_slots_that_are_renewed_outlive_their_time(store):
         await asyncio.sleep(0.4)
         await store.tend()
     assert (await store.take(limited, Demand(slots=1))).refused
-    store.settle(grant, Spent())
+    store.settle(grant, ActualUse())
     await store.tend()
     assert (await store.take(limited, Demand(slots=1))).refused is None
 
@@ -120,7 +120,7 @@ async def test_slots_given_back_to_a_server_that_hangs_are_free_once_it_goes_on(
     with pytest.raises(StoreDown):
         await store.take(limited, Demand(slots=1))
     for grant in grants:
-        store.settle(grant, Spent())
+        store.settle(grant, ActualUse())
     with pytest.raises(StoreDown):
         await store.tend()
     own_valkey.resume()
@@ -134,7 +134,7 @@ async def test_what_was_never_sent_is_not_given_back(own_valkey, connect):
     hasty._counts._timeout_s = 0.1
     limited = plan(tokens_per_day=10_000)
     used = await hasty.take(limited, Demand(tokens=1_000))
-    hasty.settle(used, Spent(1_000))
+    hasty.settle(used, ActualUse(1_000))
     await hasty.probe()
     own_valkey.hang()
     sent = asyncio.ensure_future(hasty.take(limited, Demand(tokens=100)))
@@ -201,7 +201,7 @@ async def test_counters_that_are_none_begin_anew(valkey, store, kept):
     limited = plan(requests_per_day=5)
     grant = await store.take(limited, Demand())
     assert grant.used == (1,)
-    store.settle(grant, Spent())
+    store.settle(grant, ActualUse())
     assert (await store.take(limited, Demand())).used == (2,)
 
 
@@ -225,7 +225,7 @@ async def test_a_server_that_is_full_takes_nothing_and_gives_back_what_is_held(o
     own_valkey.command("CONFIG", "SET", "maxmemory", "1")
     with pytest.raises(StoreDown, match="maxmemory"):
         await store.take(limited, Demand(tokens=100, slots=1))
-    store.settle(grant, Spent(tokens=70))
+    store.settle(grant, ActualUse(tokens=70))
     await store.probe()
     own_valkey.command("CONFIG", "SET", "maxmemory", "0")
     assert (await store.take(limited, Demand(tokens=100, slots=1))).used == (170, 1)
@@ -263,7 +263,7 @@ async def test_a_cluster_is_spoken_to_as_one(serve, connect, unused_tcp_port_fac
         grant = await store.take(one, Demand(slots=1))
         assert grant.refused is None
         assert (await store.take(one, Demand(slots=1))).refused
-        store.settle(grant, Spent())
+        store.settle(grant, ActualUse())
         store.put(name, name.encode(), 60)
     assert await store.get(["a", "b", "c"]) == [b"a", b"b", b"c"]
     await store.tend()

@@ -1,8 +1,8 @@
-"""One connection's worth of commands, sent in batches.
+"""Commands for a server, sent in batches.
 
-What is asked while one batch is on its way makes the next one: alone a command goes out at once,
-under load many share one round trip, and nothing overtakes: a slot given back is free for whoever
-asks later.
+What comes while one batch is on its way makes the next one. Alone a command goes out at once; under
+load many share one round trip; and the order is kept: a slot given back is free for whoever asks
+later.
 """
 
 import asyncio
@@ -14,28 +14,28 @@ from redis.exceptions import ResponseError
 from gateway.state.store import NotDone, StoreDown
 
 Command = tuple[Any, ...]
-# Commands that belong together, and who waits for their replies.
-Errand = tuple[tuple[Command, ...], asyncio.Future[list[Any]] | None]
+# Commands that belong together, and the future of their replies if somebody waits for them.
+Entry = tuple[tuple[Command, ...], asyncio.Future[list[Any]] | None]
 Send = Callable[[list[Command]], Awaitable[list[Any]]]
 # Called with commands that nobody waits for and that failed with their batch.
-Lost = Callable[[tuple[Command, ...]], None]
+OnLost = Callable[[tuple[Command, ...]], None]
 
-# Commands nobody waits for are dropped beyond this: the server is slower than what is told to it.
+# Commands nobody waits for are dropped beyond this: the server is slower than they come.
 MAX_QUEUE: Final = 20_000
-# From bytes in the socket to the reply in the task's hands the loop turns a handful of times.
-MORE_TURNS: Final = 10
+# The loop turns a handful of times between bytes in the socket and the reply in the task.
+GRACE_TURNS: Final = 10
 
 
-class Pipe:
+class Batcher:
     """Batches commands for *send*, which answers a list or raises `StoreDown`."""
 
-    __slots__ = ("_lost", "_queue", "_send", "_task", "_timeout_s")
+    __slots__ = ("_on_lost", "_queue", "_send", "_task", "_timeout_s")
 
-    def __init__(self, send: Send, timeout_s: float, lost: Lost | None = None) -> None:
+    def __init__(self, send: Send, timeout_s: float, on_lost: OnLost | None = None) -> None:
         self._send = send
         self._timeout_s = timeout_s
-        self._lost = lost
-        self._queue: list[Errand] = []
+        self._on_lost = on_lost
+        self._queue: list[Entry] = []
         self._task: asyncio.Task[None] | None = None
 
     async def ask(self, *commands: Command) -> list[Any]:
@@ -55,8 +55,8 @@ class Pipe:
         while self._task:
             await self._task
 
-    def _enqueue(self, errand: Errand) -> None:
-        self._queue.append(errand)
+    def _enqueue(self, entry: Entry) -> None:
+        self._queue.append(entry)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -65,28 +65,30 @@ class Pipe:
             while self._queue:
                 batch, self._queue = self._queue, []
                 try:
-                    with Patience(self._timeout_s):
-                        replies = await self._send([one for errand in batch for one in errand[0]])
+                    with PatientTimeout(self._timeout_s):
+                        replies = await self._send(
+                            [command for commands, _ in batch for command in commands]
+                        )
                 except Exception as error:  # noqa: BLE001 - whoever waits has to hear of any
-                    # Those who wait behind would wait as long once more, and as much in vain.
-                    behind, self._queue = self._queue, []
+                    # Those in the queue would wait as long, and as much in vain.
+                    queued, self._queue = self._queue, []
                     reason = str(error) or type(error).__name__
-                    _fail(batch, StoreDown(reason))
-                    _fail(behind, NotDone(reason))
-                    self._tell_lost(batch + behind)
+                    _fail_all(batch, StoreDown(reason))
+                    _fail_all(queued, NotDone(reason))
+                    self._report_lost(batch + queued)
                 else:
-                    _answer(batch, replies)
+                    _resolve_all(batch, replies)
         finally:
             self._task = None
 
-    def _tell_lost(self, errands: list[Errand]) -> None:
-        if self._lost is not None:
-            for commands, future in errands:
+    def _report_lost(self, entries: list[Entry]) -> None:
+        if self._on_lost is not None:
+            for commands, future in entries:
                 if future is None:
-                    self._lost(commands)
+                    self._on_lost(commands)
 
 
-class Patience:
+class PatientTimeout:
     """Ends what the current task does inside after *seconds*, by `StoreDown`.
 
     The answer may have come while this very process was too busy to read it, and a busy process
@@ -99,7 +101,7 @@ class Patience:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task(self._loop)
         self._is_over = False
-        self._handle: asyncio.Handle = self._loop.call_later(seconds, self._give_up, MORE_TURNS)
+        self._handle: asyncio.Handle = self._loop.call_later(seconds, self._give_up, GRACE_TURNS)
 
     def __enter__(self) -> None:
         pass
@@ -121,7 +123,7 @@ class Patience:
             self._task.cancel()
 
 
-def _answer(batch: list[Errand], replies: list[Any]) -> None:
+def _resolve_all(batch: list[Entry], replies: list[Any]) -> None:
     start = 0
     for commands, future in batch:
         end = start + len(commands)
@@ -133,14 +135,14 @@ def _answer(batch: list[Errand], replies: list[Any]) -> None:
 def _resolve(future: asyncio.Future[list[Any]], replies: list[Any]) -> None:
     for reply in replies:
         if isinstance(reply, Exception):
-            # What may have been lost on its way may have been done.
+            # A refusal was not executed; where the reply was lost the command may have been.
             kind = NotDone if isinstance(reply, ResponseError) else StoreDown
             future.set_exception(kind(str(reply)))
             return
     future.set_result(replies)
 
 
-def _fail(batch: list[Errand], error: StoreDown) -> None:
+def _fail_all(batch: list[Entry], error: StoreDown) -> None:
     for _, future in batch:
         if future and not future.done():
             future.set_exception(type(error)(str(error)))

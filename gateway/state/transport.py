@@ -1,7 +1,7 @@
 """How commands reach their server, by the connections of redis-py; needs the extra `[redis]`.
 
-Whoever sends keeps the connection for the next time: lending it anew from the library's pool, and
-a pipeline for each batch, cost several times as much as the request itself.
+A connection is kept for the next batch: taking it from the library's pool each time, and a pipeline
+for each batch, cost several times as much as the request itself.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ from redis.exceptions import ClusterDownError, ReadOnlyError, RedisError, Respon
 from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import TimeoutError as LateAnswer
 
-from gateway.state.pipe import Command
+from gateway.state.batcher import Command
 
-_LOST: Final = (LostConnection, LateAnswer, ClusterDownError, ReadOnlyError)
+_SERVER_LOST: Final = (LostConnection, LateAnswer, ClusterDownError, ReadOnlyError)
 
 
-class Lines(Protocol):
+class Transport(Protocol):
     """The way to a server, or to the members of a Cluster."""
 
     async def send(self, commands: list[Command]) -> list[Any]:
@@ -34,11 +34,11 @@ class Lines(Protocol):
         Raises what the library raises.
         """
 
-    async def look_anew(self) -> None:
+    async def find_servers_anew(self) -> None:
         """Find out who is the master now: another one may have taken the place of a lost one."""
 
 
-class LinesToOne:
+class ServerTransport:
     """The way to one server, the master that Sentinels name included."""
 
     __slots__ = ("_idle", "_redis")
@@ -49,50 +49,50 @@ class LinesToOne:
 
     async def send(self, commands: list[Command]) -> list[Any]:
         """Send all at once, on a connection that nobody else uses meanwhile."""
-        line = await self._taken()
+        connection = await self._acquire()
         try:
             packed = b"".join(map(pack_command, commands))
-            await line.send_packed_command(packed, check_health=False)
-            replies = [await self._reply(line, command) for command in commands]
+            await connection.send_packed_command(packed, check_health=False)
+            replies = [await self._reply(connection, command) for command in commands]
         except BaseException:
-            # What is still to come would be taken for the answer to the next question.
-            await self._hang_up(line)
+            # Replies still on their way would be taken for those to the next batch.
+            await self._disconnect(connection)
             raise
-        self._idle.append(line)
+        self._idle.append(connection)
         return replies
 
     async def ask_each(self, command: Command) -> list[Any]:
         """Ask the one."""
         return await self.send([command])
 
-    async def look_anew(self) -> None:
+    async def find_servers_anew(self) -> None:
         """Connect anew: a server that became a replica lives on, and so do connections to it."""
         while self._idle:
-            await self._hang_up(self._idle.pop())
+            await self._disconnect(self._idle.pop())
 
-    async def _taken(self) -> Connection:
+    async def _acquire(self) -> Connection:
         while self._idle:
-            line = self._idle.pop()
+            connection = self._idle.pop()
             with suppress(LostConnection):
-                # Nothing to read, not even its end, is how a good one looks.
-                if not await line.can_read():
-                    return line
-            await self._hang_up(line)
+                # A good one has nothing to read, not even its end.
+                if not await connection.can_read():
+                    return connection
+            await self._disconnect(connection)
         new: Connection = await self._redis.connection_pool.get_connection()  # type: ignore[no-untyped-call]
         return new
 
-    async def _reply(self, line: Connection, command: Command) -> Any:
+    async def _reply(self, connection: Connection, command: Command) -> Any:
         try:
-            return await self._redis.parse_response(line, command[0])
+            return await self._redis.parse_response(connection, command[0])
         except ResponseError as refusal:
             return refusal
 
-    async def _hang_up(self, line: Connection) -> None:
-        await line.disconnect(nowait=True)
-        await self._redis.connection_pool.release(line)
+    async def _disconnect(self, connection: Connection) -> None:
+        await connection.disconnect(nowait=True)
+        await self._redis.connection_pool.release(connection)
 
 
-class LinesToCluster:
+class ClusterTransport:
     """The way to the members of a Cluster, each of which gets what is for its slots."""
 
     __slots__ = ("_cluster",)
@@ -110,21 +110,21 @@ class LinesToCluster:
 
     async def ask_each(self, command: Command) -> list[Any]:
         """Ask every master, by itself: one that is away hides no other."""
-        asked = []
+        pending = []
         for master in self._cluster.get_primaries():
             pipeline = self._cluster.pipeline(transaction=False)
             pipeline.execute_command(*command, target_nodes=master)
-            asked.append(pipeline.execute(raise_on_error=False))
-        answers = await asyncio.gather(*asked, return_exceptions=True)
-        return [one[0] if isinstance(one, list) else one for one in answers]
+            pending.append(pipeline.execute(raise_on_error=False))
+        replies = await asyncio.gather(*pending, return_exceptions=True)
+        return [reply[0] if isinstance(reply, list) else reply for reply in replies]
 
-    async def look_anew(self) -> None:
+    async def find_servers_anew(self) -> None:
         """Ask who has which slots: the library does so after a single command, not after many."""
         await self._cluster.nodes_manager.initialize()
 
 
-def tells_of_loss(reply: Any) -> bool:
+def means_server_lost(reply: Any) -> bool:
     """Tell whether who gave *reply* is no master, or nobody did; older ones say it of a script."""
     if not isinstance(reply, RedisError):
         return False
-    return isinstance(reply, _LOST) or "READONLY" in str(reply)
+    return isinstance(reply, _SERVER_LOST) or "READONLY" in str(reply)

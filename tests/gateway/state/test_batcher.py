@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from gateway.state import pipe as pipe_module
-from gateway.state.pipe import Pipe
+from gateway.state import batcher as batcher_module
+from gateway.state.batcher import Batcher
 from gateway.state.store import NotDone, StoreDown
 
 
@@ -32,39 +32,39 @@ def server():
 
 
 async def test_what_is_asked_during_a_batch_makes_the_next(server):
-    pipe = Pipe(server.send, 5)
-    tasks = [asyncio.ensure_future(pipe.ask(("first",)))]
+    batcher = Batcher(server.send, 5)
+    tasks = [asyncio.ensure_future(batcher.ask(("first",)))]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    tasks += [asyncio.ensure_future(pipe.ask((number,))) for number in range(3)]
+    tasks += [asyncio.ensure_future(batcher.ask((number,))) for number in range(3)]
     await asyncio.sleep(0)
-    pipe.tell(("told",))
+    batcher.tell(("told",))
     server.gate.set()
     assert await asyncio.gather(*tasks) == [[("first",)], [(0,)], [(1,)], [(2,)]]
-    await pipe.close()
+    await batcher.close()
     assert server.batches == [[("first",)], [(0,), (1,), (2,), ("told",)]]
 
 
 async def test_several_commands_are_answered_together(server):
     server.gate.set()
-    assert await Pipe(server.send, 5).ask(("a",), ("b",)) == [("a",), ("b",)]
+    assert await Batcher(server.send, 5).ask(("a",), ("b",)) == [("a",), ("b",)]
 
 
 async def test_a_refused_command_fails_its_asker_alone(server):
     server.gate.set()
-    pipe = Pipe(server.send, 5)
+    batcher = Batcher(server.send, 5)
     good, bad = await asyncio.gather(
-        pipe.ask(("good",)), pipe.ask(("fine",), ("bad",)), return_exceptions=True
+        batcher.ask(("good",)), batcher.ask(("fine",), ("bad",)), return_exceptions=True
     )
     assert good == [("good",)]
     assert isinstance(bad, StoreDown)
 
 
 async def test_at_the_timeout_all_who_wait_fail_together(server):
-    pipe = Pipe(server.send, 0.05)
-    first = asyncio.ensure_future(pipe.ask(("first",)))
+    batcher = Batcher(server.send, 0.05)
+    first = asyncio.ensure_future(batcher.ask(("first",)))
     await asyncio.sleep(0.01)
-    second = asyncio.ensure_future(pipe.ask(("second",)))
+    second = asyncio.ensure_future(batcher.ask(("second",)))
     failed = await asyncio.gather(first, second, return_exceptions=True)
     # What never left has changed nothing there.
     assert [type(error) for error in failed] == [StoreDown, NotDone]
@@ -72,8 +72,8 @@ async def test_at_the_timeout_all_who_wait_fail_together(server):
 
 
 async def test_an_answer_that_came_while_this_process_was_busy_counts(server):
-    pipe = Pipe(server.send, 0.02)
-    asked = asyncio.ensure_future(pipe.ask(("first",)))
+    batcher = Batcher(server.send, 0.02)
+    asked = asyncio.ensure_future(batcher.ask(("first",)))
     await asyncio.sleep(0.01)
     server.gate.set()
     time.sleep(0.1)
@@ -81,30 +81,30 @@ async def test_an_answer_that_came_while_this_process_was_busy_counts(server):
 
 
 async def test_a_pipe_that_is_ended_does_not_take_it_for_a_timeout(server):
-    pipe = Pipe(server.send, 5)
-    asked = asyncio.ensure_future(pipe.ask(("first",)))
+    batcher = Batcher(server.send, 5)
+    asked = asyncio.ensure_future(batcher.ask(("first",)))
     await asyncio.sleep(0)
-    pipe._task.cancel()
+    batcher._task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await pipe._task
+        await batcher._task
     asked.cancel()
 
 
 async def test_after_a_fault_the_next_command_is_tried(server):
     server.gate.set()
     server.fault = StoreDown("gone")
-    pipe = Pipe(server.send, 5)
-    pipe.tell(("lost",))
+    batcher = Batcher(server.send, 5)
+    batcher.tell(("lost",))
     with pytest.raises(StoreDown, match="gone"):
-        await pipe.ask(("a",))
+        await batcher.ask(("a",))
     server.fault = None
-    assert await pipe.ask(("b",)) == [("b",)]
+    assert await batcher.ask(("b",)) == [("b",)]
 
 
 async def test_an_asker_that_leaves_harms_nobody(server):
-    pipe = Pipe(server.send, 5)
-    leaver = asyncio.ensure_future(pipe.ask(("leaver",)))
-    stayer = asyncio.ensure_future(pipe.ask(("stayer",)))
+    batcher = Batcher(server.send, 5)
+    leaver = asyncio.ensure_future(batcher.ask(("leaver",)))
+    stayer = asyncio.ensure_future(batcher.ask(("stayer",)))
     await asyncio.sleep(0)
     leaver.cancel()
     server.gate.set()
@@ -112,12 +112,12 @@ async def test_an_asker_that_leaves_harms_nobody(server):
 
 
 async def test_what_nobody_waits_for_is_dropped_beyond_a_bound(server, monkeypatch):
-    monkeypatch.setattr(pipe_module, "MAX_QUEUE", 3)
-    pipe = Pipe(server.send, 5)
+    monkeypatch.setattr(batcher_module, "MAX_QUEUE", 3)
+    batcher = Batcher(server.send, 5)
     for number in range(10):
-        pipe.tell((number,))
+        batcher.tell((number,))
     server.gate.set()
-    await pipe.close()
+    await batcher.close()
     assert server.batches == [[(0,), (1,), (2,)]]
 
 
@@ -125,7 +125,7 @@ async def test_nobody_waits_for_ever_when_sending_fails_in_an_unheard_of_way():
     async def send(commands):
         raise RecursionError
 
-    pipe = Pipe(send, 10)
+    batcher = Batcher(send, 10)
     with pytest.raises(StoreDown, match="RecursionError"):
-        await asyncio.wait_for(pipe.ask(("PING",)), 5)
-    await pipe.close()
+        await asyncio.wait_for(batcher.ask(("PING",)), 5)
+    await batcher.close()
