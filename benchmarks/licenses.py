@@ -15,7 +15,7 @@ from typing import NamedTuple
 from gateway.database.engine import Database
 from gateway.exchange import License, Limits
 from gateway.licenses.book import Book
-from gateway.licenses.records import Arrival
+from gateway.licenses.records import NewLicense
 from gateway.licenses.store import LicenseStore
 
 COUNT = 10_000
@@ -36,7 +36,7 @@ async def measure(folder: Path, count: int = COUNT) -> Measured:
     await database.migrate()
     store = LicenseStore(database)
     keys = [f"gw-{number}-{os.urandom(24).hex()}" for number in range(count)]
-    await store.add_all([Arrival(_license(number), key) for number, key in enumerate(keys)])
+    await store.add_all([NewLicense(_license(number), key) for number, key in enumerate(keys)])
     began = time.perf_counter()
     loaded = await store.load()
     book = Book()

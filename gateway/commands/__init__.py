@@ -85,7 +85,7 @@ def main() -> None:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def exiting_on_error() -> Iterator[None]:
     """Turn what keeps a command from starting into one line on standard error and a status."""
     try:
         yield

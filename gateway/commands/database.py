@@ -12,9 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway import config
-from gateway.commands import told
-from gateway.database.engine import Database, DatabaseDown
-from gateway.database.engine import told as told_by_database
+from gateway.commands import exiting_on_error
+from gateway.database.engine import Database, DatabaseDown, error_text
 from gateway.licenses.pepper import WrongPepper
 from gateway.licenses.store import LicenseError, LicenseStore
 from gateway.settings import Settings
@@ -31,12 +30,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 
 def settings_of(path: Path | None) -> Settings:
     """Read the configuration at *path*; credentials are not needed."""
-    with told():
+    with exiting_on_error():
         return config.load(path)
 
 
 def with_database(settings: Settings, work: Callable[[Database], Awaitable[Result]]) -> Result:
-    """Give what *work* makes of the database, which is made if need be; end with its complaint."""
+    """Give what *work* makes of the database, which is made if need be; exit where it fails."""
 
     async def run() -> Result:
         database = Database(settings.database.url)
@@ -46,17 +45,17 @@ def with_database(settings: Settings, work: Callable[[Database], Awaitable[Resul
         finally:
             await database.close()
 
-    with told():
+    with exiting_on_error():
         try:
             return asyncio.run(run())
         except (LicenseError, WrongPepper) as error:
             raise click.ClickException(str(error)) from None
         except DatabaseDown as error:
-            raise click.ClickException(f"the database: {told_by_database(error)}") from None
+            raise click.ClickException(f"the database: {error_text(error)}") from None
 
 
 def with_licenses(settings: Settings, work: Callable[[LicenseStore], Awaitable[Result]]) -> Result:
-    """Give what *work* makes of the licenses in the database; end with its complaint."""
+    """Give what *work* makes of the licenses in the database; exit where it fails."""
     return with_database(
         settings, lambda database: work(LicenseStore(database, settings.database.pepper))
     )
@@ -85,8 +84,8 @@ def _cell(value: object) -> str:
         value = ", ".join(map(str, value))
     text = f"{value:.4f}" if isinstance(value, float) else str(value)
     # Names come from files of others, too, and a terminal obeys what it is sent.
-    return text if text.isprintable() else "".join(map(_seen, text))
+    return text if text.isprintable() else "".join(map(_escape, text))
 
 
-def _seen(char: str) -> str:
+def _escape(char: str) -> str:
     return char if char.isprintable() else repr(char)[1:-1]

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from gateway import config
 from gateway.app import build_app
-from gateway.commands import told
+from gateway.commands import exiting_on_error
 from gateway.log import Output
 from gateway.machine import check_machine
 from gateway.server import Service, run
@@ -49,7 +49,7 @@ Stop it with Ctrl-C.
 )
 def demo(port: int | None) -> None:
     """Try the gateway without a Gemini key."""
-    with told(), tempfile.TemporaryDirectory() as folder:
+    with exiting_on_error(), tempfile.TemporaryDirectory() as folder:
         check_machine()
         sockets = _sockets(port)
         upstream = listen(HOST, 0)

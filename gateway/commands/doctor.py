@@ -29,7 +29,7 @@ CREDENTIAL_REFUSED = {400, 401, 403}
 
 
 class Finding(NamedTuple):
-    """What one look found: the thing, whether it is well, and what there is to say."""
+    """What one check found: its subject, whether that is well, and a remark."""
 
     subject: str
     well: bool
@@ -49,38 +49,38 @@ def doctor(path: Path | None) -> None:
         findings = [Finding("configuration", well=False, remark=str(error))]
     else:
         findings = [Finding("configuration", well=True, remark="read and checked")]
-        findings += asyncio.run(_examined(settings))
+        findings += asyncio.run(_examine(settings))
     _show(findings)
     raise SystemExit(0 if all(finding.well for finding in findings) else 1)
 
 
-async def _examined(settings: Settings) -> list[Finding]:
+async def _examine(settings: Settings) -> list[Finding]:
     secrets = Secrets()
     secrets.know(secrets_of(settings))
     ports = [(settings.server.host, settings.server.port)]
     if settings.admin.port:
         ports.append((settings.admin.host, settings.admin.port))
-    looks: list[tuple[str, Callable[[], Awaitable[str]]]] = [
+    checks: list[tuple[str, Callable[[], Awaitable[str]]]] = [
         (f"port {port}", partial(_port, host, port)) for host, port in ports
     ]
-    looks += [("state", lambda: _state(settings)), ("database", lambda: _database(settings))]
+    checks += [("state", lambda: _state(settings)), ("database", lambda: _database(settings))]
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
         for credential in settings.upstream.credentials:
-            asked = _Asked(session, settings.upstream.base_url, credential)
-            looks.append((f"credential {credential.name}", asked))
-        return list(await asyncio.gather(*(_finding(*look, secrets) for look in looks)))
+            check = _CredentialCheck(session, settings.upstream.base_url, credential)
+            checks.append((f"credential {credential.name}", check))
+        return list(await asyncio.gather(*(_finding(*check, secrets) for check in checks)))
 
 
-async def _finding(subject: str, look: Callable[[], Awaitable[str]], secrets: Secrets) -> Finding:
-    """Make a finding of what *look* says or raises; a library's words may hold a password."""
+async def _finding(subject: str, check: Callable[[], Awaitable[str]], secrets: Secrets) -> Finding:
+    """Make a finding of what *check* says or raises; a library's words may hold a password."""
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            return Finding(subject, well=True, remark=await look())
+            return Finding(subject, well=True, remark=await check())
     except TimeoutError:
         return Finding(subject, well=False, remark=f"no answer within {TIMEOUT_S:g} seconds")
     except Exception as error:  # noqa: BLE001 - any library's any error is a finding
-        told = str(error).strip().splitlines() or [type(error).__name__]
-        remark = secrets.redact(told[0].encode()).decode(errors="replace")
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        remark = secrets.redact(lines[0].encode()).decode(errors="replace")
         return Finding(subject, well=False, remark=remark[:300])
 
 
@@ -112,7 +112,7 @@ async def _database(settings: Settings) -> str:
 
     from gateway.database.engine import Database
     from gateway.database.tables import FACTS
-    from gateway.licenses.pepper import known_pepper
+    from gateway.licenses.pepper import agreed_pepper
 
     database = Database(settings.database.url)
     try:
@@ -122,13 +122,13 @@ async def _database(settings: Settings) -> str:
                 of_pepper = select(FACTS).where(FACTS.c.name.startswith("pepper"))
                 rows = await connection.execute(of_pepper)
                 if facts := {row.name: row.value for row in rows}:
-                    known_pepper(facts, settings.database.pepper)
+                    agreed_pepper(facts, settings.database.pepper)
     finally:
         await database.close()
     return "answers"
 
 
-class _Asked:
+class _CredentialCheck:
     """Asks Gemini for its models with one key."""
 
     def __init__(
@@ -144,12 +144,12 @@ class _Asked:
             params={"pageSize": "1000"},
             headers={"x-goog-api-key": self._key},
             allow_redirects=False,
-        ) as answer:
-            if answer.status in CREDENTIAL_REFUSED:
-                raise StartError(f"Gemini refuses this key (status {answer.status})")
-            if answer.status != 200:
-                raise StartError(f"Gemini answered with status {answer.status}")
-            models = (await answer.json(content_type=None)).get("models", [])
+        ) as response:
+            if response.status in CREDENTIAL_REFUSED:
+                raise StartError(f"Gemini refuses this key (status {response.status})")
+            if response.status != 200:
+                raise StartError(f"Gemini answered with status {response.status}")
+            models = (await response.json(content_type=None)).get("models", [])
             return f"accepted, {len(models)} models"
 
 

@@ -21,8 +21,8 @@ from gateway.exchange import License
 from gateway.ledger import spans
 from gateway.licenses import exports
 from gateway.licenses.digest import new_key, normalised
-from gateway.licenses.making import FIELDS, changed, flat, made
-from gateway.licenses.records import Kept
+from gateway.licenses.making import FIELDS, change_license, fields_of, make_license
+from gateway.licenses.records import StoredLicense
 from gateway.licenses.store import LicenseStore
 from gateway.settings import Settings
 
@@ -72,11 +72,13 @@ def create(
 ) -> None:
     """Make a license and show its key, this once."""
     settings = settings_of(path)
-    one = _checked(made, {"id": id_ or secrets.token_hex(4), **_given(fields)})
-    _refuse_fixed(settings, one.id)
-    key = _key(key, one.id)
-    with_licenses(settings, lambda store: store.create(one, key))
-    _show_key(one, key, as_json=as_json)
+    new_license = _checked(
+        make_license, {"id": id_ or secrets.token_hex(4), **_given_fields(fields)}
+    )
+    _refuse_fixed(settings, new_license.id)
+    key = _key(key, new_license.id)
+    with_licenses(settings, lambda store: store.create(new_license, key))
+    _show_key(new_license, key, as_json=as_json)
 
 
 @license_.command(name="list")
@@ -84,13 +86,16 @@ def create(
 @json_option
 def list_(path: Path | None, *, as_json: bool) -> None:
     """List the licenses of the database."""
-    found = with_licenses(settings_of(path), lambda store: store.kept())
+    licenses = with_licenses(settings_of(path), lambda store: store.stored())
     if as_json:
-        show_json([exports.plain(one) for one in found])
+        show_json([exports.to_row(stored) for stored in licenses])
         return
     rows = (
-        [*(flat(one.license)[name] for name in LISTED), "disabled" if one.license.disabled else ""]
-        for one in found
+        [
+            *(fields_of(stored.license)[name] for name in LISTED),
+            "disabled" if stored.license.disabled else "",
+        ]
+        for stored in licenses
     )
     show_table((*LISTED, ""), rows)
 
@@ -101,12 +106,12 @@ def list_(path: Path | None, *, as_json: bool) -> None:
 @json_option
 def show(path: Path | None, id_: str, *, as_json: bool) -> None:
     """Show one license."""
-    [one] = with_licenses(settings_of(path), lambda store: store.kept([id_]))
+    [stored] = with_licenses(settings_of(path), lambda store: store.stored([id_]))
     if as_json:
-        show_json(exports.plain(one))
+        show_json(exports.to_row(stored))
         return
     show_table(
-        ("", ""), [(name, value) for name, value in exports.plain(one).items() if value != []]
+        ("", ""), [(name, value) for name, value in exports.to_row(stored).items() if value != []]
     )
 
 
@@ -126,15 +131,15 @@ def update(
 ) -> None:
     """Change a license."""
     settings = settings_of(path)
-    bare = flat(License(id_))
-    given = _given(fields)
-    for name in set(clear) & set(given):
+    defaults = fields_of(License(id_))
+    new_values = _given_fields(fields)
+    for name in set(clear) & set(new_values):
         raise click.UsageError(f"{name} is both cleared and given.")
-    if not clear and not given:
+    if not clear and not new_values:
         raise click.UsageError("Nothing to change is given.")
-    changes = {name: bare[name] for name in clear} | given
-    kept = _changed(settings, id_, lambda old: changed(old, changes))
-    _show_done(kept, "changed", as_json=as_json)
+    changes = {name: defaults[name] for name in clear} | new_values
+    stored = _change_stored(settings, id_, lambda old: change_license(old, changes))
+    _show_done(stored, "changed", as_json=as_json)
 
 
 @license_.command()
@@ -163,17 +168,19 @@ def rotate(path: Path | None, id_: str, overlap: str, key: str | None, *, as_jso
 def revoke(path: Path | None, id_: str, *, as_json: bool) -> None:
     """End a license; what it used stays known."""
     # Whatever else is wrong with it.
-    kept = _changed(settings_of(path), id_, lambda old: replace(old, disabled=True))
-    _show_done(kept, "revoked", as_json=as_json)
+    stored = _change_stored(settings_of(path), id_, lambda old: replace(old, disabled=True))
+    _show_done(stored, "revoked", as_json=as_json)
 
 
-def _changed(settings: Settings, id_: str, make: Callable[[License], License]) -> Kept:
+def _change_stored(
+    settings: Settings, id_: str, make: Callable[[License], License]
+) -> StoredLicense:
     """Change license *id_* and give it as it is then."""
 
-    async def change(store: LicenseStore) -> Kept:
+    async def change(store: LicenseStore) -> StoredLicense:
         await store.change(id_, make)
-        [kept] = await store.kept([id_])
-        return kept
+        [stored] = await store.stored([id_])
+        return stored
 
     try:
         return with_licenses(settings, change)
@@ -181,7 +188,7 @@ def _changed(settings: Settings, id_: str, make: Callable[[License], License]) -
         raise click.ClickException(str(error)) from None
 
 
-def _given(fields: dict[str, Any]) -> dict[str, Any]:
+def _given_fields(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None and value != ()}
 
 
@@ -201,20 +208,20 @@ def _key(chosen: str | None, id_: str) -> str:
 
 
 def _refuse_fixed(settings: Settings, id_: str) -> None:
-    if id_ in {one.id for one in settings.licenses}:
+    if id_ in {license_.id for license_ in settings.licenses}:
         raise click.ClickException(f"config.toml has a license {id_!r} already")
 
 
-def _show_key(one: License, key: str, *, as_json: bool) -> None:
+def _show_key(license_: License, key: str, *, as_json: bool) -> None:
     if as_json:
-        show_json({"id": one.id, "key": key})
+        show_json({"id": license_.id, "key": key})
         return
-    click.echo(f"{one.id}: {key}")
+    click.echo(f"{license_.id}: {key}")
     click.echo("This is the only time the key is shown.", err=True)
 
 
-def _show_done(one: Kept, what: str, *, as_json: bool) -> None:
+def _show_done(stored: StoredLicense, verb: str, *, as_json: bool) -> None:
     if as_json:
-        show_json(exports.plain(one))
+        show_json(exports.to_row(stored))
         return
-    click.echo(f"{one.license.id}: {what}")
+    click.echo(f"{stored.license.id}: {verb}")

@@ -28,17 +28,17 @@ _FIXED = Refused("duplicate", "config.toml has a license of that id")
 def import_(path: Path | None, file: Path, *, as_json: bool) -> None:
     """Take over licenses from a file: an own export, or one of new-api or one-api, CSV or JSON."""
     settings = settings_of(path)
-    kept = with_licenses(settings, lambda store: store.kept())
-    ids = {one.license.id for one in kept} | {one.id for one in settings.licenses}
-    found = _candidates(file, ids)
-    fixed = {one.id for one in settings.licenses}
-    good = [one.arrival for one in found if one.arrival is not None and one.id not in fixed]
-    refused = iter(with_licenses(settings, lambda store: store.add_all(good)))
+    stored = with_licenses(settings, lambda store: store.stored())
+    ids = {one.license.id for one in stored} | {one.id for one in settings.licenses}
+    rows = _candidates(file, ids)
+    fixed_ids = {one.id for one in settings.licenses}
+    accepted = [one.new for one in rows if one.new is not None and one.id not in fixed_ids]
+    refused = iter(with_licenses(settings, lambda store: store.add_all(accepted)))
     report = [
         _imported(
-            one, _FIXED if one.id in fixed else None if one.arrival is None else next(refused)
+            one, _FIXED if one.id in fixed_ids else None if one.new is None else next(refused)
         )
-        for one in found
+        for one in rows
     ]
     if as_json:
         show_json(report)
@@ -53,33 +53,33 @@ def import_(path: Path | None, file: Path, *, as_json: bool) -> None:
 def export(path: Path | None, *, csv_: bool, with_pepper: bool) -> None:
     """Print all licenses, with the digests of their keys; `import` reads it back."""
     settings = settings_of(path)
-    kept = with_licenses(settings, lambda store: store.kept())
+    stored = with_licenses(settings, lambda store: store.stored())
     pepper = with_licenses(settings, lambda store: store.pepper())
-    found = exports.rows(kept, pepper, with_pepper=with_pepper)
+    rows = exports.to_rows(stored, pepper, with_pepper=with_pepper)
     if csv_:
-        click.echo(exports.as_csv(found).encode(), nl=False)
+        click.echo(exports.as_csv(rows).encode(), nl=False)
     else:
-        show_json(found)
+        show_json(rows)
 
 
-def _candidates(file: Path, taken: set[str]) -> list[Candidate]:
+def _candidates(file: Path, taken_ids: set[str]) -> list[Candidate]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as opened:
-            return list(candidates(opened.read(), taken.__contains__))
+            return list(candidates(opened.read(), taken_ids.__contains__))
     except UnicodeDecodeError:
         raise click.ClickException(f"{file}: is not UTF-8 text; save it as that") from None
     except (ValueError, OSError, csv.Error) as error:
         raise click.ClickException(f"{file}: {error}") from None
 
 
-def _imported(one: Candidate, refused: Refused | None) -> dict[str, Any]:
+def _imported(candidate: Candidate, refused: Refused | None) -> dict[str, Any]:
     return {
-        "row": one.row,
-        "name": one.name,
-        "license": one.id,
-        "result": "invalid" if one.arrival is None else refused.result if refused else "added",
-        "why": one.reason or (refused.why if refused else ""),
-        "not_carried": list(one.not_carried),
+        "row": candidate.row,
+        "name": candidate.name,
+        "license": candidate.id,
+        "result": "invalid" if candidate.new is None else refused.result if refused else "added",
+        "why": candidate.reason or (refused.reason if refused else ""),
+        "not_carried": list(candidate.not_carried),
     }
 
 

@@ -11,7 +11,7 @@ import structlog
 
 from gateway import __version__, config, plugins, signals
 from gateway.app import build_app
-from gateway.commands import told
+from gateway.commands import exiting_on_error
 from gateway.database.engine import Database
 from gateway.log import Output, secrets_of
 from gateway.machine import check_machine
@@ -35,7 +35,7 @@ def serve(path: Path | None, worker: int, descriptors: tuple[int, ...], *, check
     if worker:
         # It has nothing to clear away yet, and whoever ends it waits.
         signals.let_through(signals.ENDING)
-    with told():
+    with exiting_on_error():
         check_machine()
         settings = checked(path)
         if check:

@@ -37,15 +37,15 @@ def usage(path: Path | None, license_id: str | None, *, as_json: bool, **options
         raise click.BadParameter(str(error), param_hint="--since") from None
     assert isinstance(by, tuple)
     span = Span(start, license=license_id)
-    found = with_database(settings_of(path), lambda database: sums(database, span, by, zone))
+    totals = with_database(settings_of(path), lambda database: sums(database, span, by, zone))
     if as_json:
-        show_json([one._asdict() for one in found])
+        show_json([one._asdict() for one in totals])
         return
     left_out = {name for name in GROUPS if name not in by}
     # Most have none of them, and a terminal is narrow.
-    left_out |= {name for name in KINDS if not any(getattr(one, name) for one in found)}
+    left_out |= {name for name in KINDS if not any(getattr(one, name) for one in totals)}
     columns = [name for name in Sum._fields if name not in left_out]
-    show_table(columns, ([getattr(one, name) for name in columns] for one in found))
+    show_table(columns, ([getattr(one, name) for name in columns] for one in totals))
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -126,7 +126,7 @@ def _fields(kind: type[Section]) -> dict[str, FieldInfo]:
 
 def _check_section(value: Any, kind: type[Section], path: str) -> None:
     if not isinstance(value, dict):
-        raise ConfigError(f"{path}: must be a table, not {_named(value)}")
+        raise ConfigError(f"{path}: must be a table, not {_type_name(value)}")
     fields = _fields(kind)
     for name, item in value.items():
         place = f"{path}.{name}" if path else name
@@ -170,7 +170,7 @@ def _convert(value: Any, kind: Any, path: str, *, strict: bool) -> Any:
         raise ConfigError(f"{path}{place.rstrip('`')}: {reason[0].lower()}{reason[1:]}") from None
 
 
-def _named(value: Any) -> str:
+def _type_name(value: Any) -> str:
     names = {str: "text", bool: "a boolean", int: "a number", float: "a number", list: "a list"}
     return names.get(type(value), type(value).__name__)
 

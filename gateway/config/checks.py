@@ -59,11 +59,11 @@ def _is_plain_model(name: str) -> bool:
 def _check_replacements(settings: Settings) -> None:
     """Refuse replacements that lead in a circle; a name that leads to itself has none."""
     table = settings.models.replacements
-    leads = {name: new.model for name, new in table.items() if new.model != name}
-    for name in leads:
+    targets = {name: new.model for name, new in table.items() if new.model != name}
+    for name in targets:
         path = [name]
-        while path[-1] in leads:
-            path.append(leads[path[-1]])
+        while path[-1] in targets:
+            path.append(targets[path[-1]])
             if path[-1] in path[:-1]:
                 circle = " -> ".join(path)
                 raise ValueError(f"models.replacements.{name}: leads in a circle: {circle}")
@@ -122,12 +122,12 @@ def _check_safety(settings: Settings) -> None:
         if category_of(name) not in CATEGORIES:
             raise ValueError(f"chat.safety: {name!r} is none of {', '.join(sorted(CATEGORIES))}")
         if threshold not in THRESHOLDS:
-            known = ", ".join(sorted(THRESHOLDS))
-            raise ValueError(f"chat.safety.{name}: {threshold!r} is none of {known}")
+            thresholds = ", ".join(sorted(THRESHOLDS))
+            raise ValueError(f"chat.safety.{name}: {threshold!r} is none of {thresholds}")
 
 
 def _check_bounds(settings: Settings) -> None:
-    """Refuse bodies that would be told for ever to come back later."""
+    """Refuse limits under which the largest bodies would always be told to come back later."""
     server = settings.server
     if server.max_body_bytes > server.max_buffered_bytes:
         raise ValueError("server.max_body_bytes: is larger than server.max_buffered_bytes")

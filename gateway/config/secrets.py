@@ -10,8 +10,8 @@ from gateway.licenses.digest import digest, normalised
 from gateway.settings import Credential, Database, License, Settings
 
 DEFAULT_KEY_ENV = "GEMINI_API_KEY"
-SECRET_WAYS = ("key", "key_env", "key_file", "key_sha256")
-PEPPER_WAYS = ("pepper", "pepper_env", "pepper_file")
+SECRET_OPTIONS = ("key", "key_env", "key_file", "key_sha256")
+PEPPER_OPTIONS = ("pepper", "pepper_env", "pepper_file")
 
 Item = TypeVar("Item", bound=Credential | License)
 
@@ -45,25 +45,25 @@ def resolve(settings: Settings, environ: Mapping[str, str]) -> Settings:
 
 
 def _check_keys(licenses: tuple[License, ...]) -> None:
-    known: dict[bytes, int] = {}
-    for index, one in enumerate(licenses):
-        of_key = digest(normalised(one.key or ""))
-        kept = bytes.fromhex(one.key_sha256) if one.key_sha256 else of_key
-        if (other := known.setdefault(kept, index)) != index:
+    index_of: dict[bytes, int] = {}
+    for index, license_ in enumerate(licenses):
+        plain_digest = digest(normalised(license_.key or ""))
+        key_digest = bytes.fromhex(license_.key_sha256) if license_.key_sha256 else plain_digest
+        if (other := index_of.setdefault(key_digest, index)) != index:
             raise ValueError(f"licenses[{index}]: has the same key as licenses[{other}]")
 
 
 def _resolved(item: Item, path: str, environ: Mapping[str, str]) -> Item:
     """Give *item* with its secret in `key`; one that has only `key_sha256` stays as it is."""
-    ways = [way for way in SECRET_WAYS if getattr(item, way, None) is not None]
-    possible = SECRET_WAYS if isinstance(item, License) else SECRET_WAYS[:3]
-    if len(ways) != 1:
-        given = " and ".join(ways) if ways else "none"
-        raise ValueError(f"{path}: give exactly one of {', '.join(possible)}; {given} is given")
-    if ways == ["key_sha256"]:
+    options = [name for name in SECRET_OPTIONS if getattr(item, name, None) is not None]
+    allowed = SECRET_OPTIONS if isinstance(item, License) else SECRET_OPTIONS[:3]
+    if len(options) != 1:
+        given = " and ".join(options) if options else "none"
+        raise ValueError(f"{path}: give exactly one of {', '.join(allowed)}; {given} is given")
+    if options == ["key_sha256"]:
         return item
-    place = f"{path}.{ways[0]}"
-    key = _secret(ways[0], getattr(item, ways[0]), place, environ)
+    place = f"{path}.{options[0]}"
+    key = _secret(options[0], getattr(item, options[0]), place, environ)
     if not key:
         raise ValueError(f"{place}: the secret is empty")
     if isinstance(item, Credential):
@@ -78,25 +78,25 @@ def _check_upstream_key(key: str, place: str) -> None:
 
 def _with_pepper(database: Database, environ: Mapping[str, str]) -> Database:
     """Give *database* with its pepper in `pepper`, if there is one."""
-    ways = [way for way in PEPPER_WAYS if getattr(database, way)]
-    if len(ways) > 1:
-        raise ValueError(f"database: give at most one of {', '.join(PEPPER_WAYS)}")
-    if not ways:
+    options = [option for option in PEPPER_OPTIONS if getattr(database, option)]
+    if len(options) > 1:
+        raise ValueError(f"database: give at most one of {', '.join(PEPPER_OPTIONS)}")
+    if not options:
         return database
-    (way,) = ways
-    place = f"database.{way}"
-    pepper = _secret(way.replace("pepper", "key"), getattr(database, way), place, environ)
+    (option,) = options
+    place = f"database.{option}"
+    pepper = _secret(option.replace("pepper", "key"), getattr(database, option), place, environ)
     if not pepper:
         raise ValueError(f"{place}: the pepper is empty")
     return msgspec.structs.replace(database, pepper=pepper, pepper_env="", pepper_file="")
 
 
-def _secret(way: str, value: str, place: str, environ: Mapping[str, str]) -> str:
-    if way == "key_env":
+def _secret(option: str, value: str, place: str, environ: Mapping[str, str]) -> str:
+    if option == "key_env":
         if value not in environ:
             raise ValueError(f"{place}: the environment variable {value} is not set")
         return environ[value].strip()
-    if way == "key_file":
+    if option == "key_file":
         try:
             return Path(value).read_text(encoding="utf-8-sig").strip()
         except OSError as error:

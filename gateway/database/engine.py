@@ -147,13 +147,13 @@ class Database:
 def _stat(file: Path) -> tuple[int, ...]:
     """Give number, size and time of change of *file*; nothing where it is not there."""
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError:
         return ()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def told(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Give what *error* of the database says, without the statement and its values."""
     if isinstance(error, DBAPIError) and error.orig is not None:
         return f"{type(error.orig).__name__}: {str(error.orig)[:200]}"

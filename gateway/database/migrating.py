@@ -18,7 +18,7 @@ LOCK = 7_215_304
 async def migrate(engine: AsyncEngine) -> None:
     """Upgrade the database of *engine* to `HEAD`, unless it is there or further."""
     async with engine.connect() as connection:
-        if _is_there(await connection.run_sync(revision)):
+        if _is_current(await connection.run_sync(revision)):
             return
     async with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
@@ -33,18 +33,18 @@ def revision(connection: Connection) -> str | None:
     """Give the revision that the database is at; None for an empty one."""
     if not inspect(connection).has_table("alembic_version"):
         return None
-    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    return found
+    version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return version
 
 
-def _is_there(found: str | None) -> bool:
-    """Tell whether *found* is `HEAD` or newer: what newer versions add hinders no older one."""
-    return found is not None and found >= HEAD
+def _is_current(version: str | None) -> bool:
+    """Tell whether *version* is `HEAD` or newer: what newer versions add hinders no older one."""
+    return version is not None and version >= HEAD
 
 
 def _upgrade(connection: Connection) -> None:
     # Somebody else may have done it while this one waited for the lock.
-    if _is_there(revision(connection)):
+    if _is_current(revision(connection)):
         return
     from alembic import command
     from alembic.config import Config

@@ -103,17 +103,17 @@ def _as_json(column: Column[Any]) -> Any:
 def _rows(table: Table, text: str) -> list[SimpleNamespace]:
     """Give the rows that *text* holds, as the driver would."""
     names = table.c.keys()
-    found = orjson.loads(text)
+    values = orjson.loads(text)
     for index, column in enumerate(table.c):
-        read = _READ.get(type(column.type))
-        if read is not None:
-            for row in found:
-                row[index] = read(row[index])
-    return [SimpleNamespace(**dict(zip(names, row, strict=True))) for row in found]
+        convert = _FROM_JSON.get(type(column.type))
+        if convert is not None:
+            for row in values:
+                row[index] = convert(row[index])
+    return [SimpleNamespace(**dict(zip(names, row, strict=True))) for row in values]
 
 
-# What JSON has no form for.
-_READ: Final[Mapping[type, Callable[[Any], Any]]] = {LargeBinary: bytes.fromhex, Boolean: bool}
+# Types that JSON has no form for.
+_FROM_JSON: Final[Mapping[type, Callable[[Any], Any]]] = {LargeBinary: bytes.fromhex, Boolean: bool}
 
 
 async def raise_revision(connection: AsyncConnection, name: str) -> None:
@@ -128,8 +128,8 @@ async def raise_revision(connection: AsyncConnection, name: str) -> None:
 
 async def revision_of(connection: AsyncConnection, name: str) -> int:
     """Give the number that `raise_revision` raises, 0 before the first time."""
-    asked = select(REVISIONS.c.number).where(REVISIONS.c.name == name)
-    return await connection.scalar(asked) or 0
+    query = select(REVISIONS.c.number).where(REVISIONS.c.name == name)
+    return await connection.scalar(query) or 0
 
 
 async def look_for_revision(database: Database, name: str) -> int:

@@ -5,7 +5,7 @@
                   -> spill file, if the database is down -> database, when it is back
 
 Every row gets a key before the first attempt, so that writing it twice changes nothing. Three tasks
-stand side by side, so that none waits behind another's database: one empties the queue, one the
+run side by side, so that none waits for what another one does: one empties the queue, one the
 stream, one the spill files.
 """
 
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from gateway.database.engine import Database
-from gateway.ledger.row import LedgerRow, Row, written
-from gateway.ledger.spill import Spill, claimed, read_rows
+from gateway.ledger.row import LedgerRow, Row, to_row
+from gateway.ledger.spill import Spill, locked, read_rows
 from gateway.ledger.writer import RowWriter
 from gateway.state.store import StoreDown
 
@@ -43,7 +43,7 @@ def _nothing() -> None:
 class Ledger:
     """Books rows for *database*; *stream* is there when nodes share a state server.
 
-    *catch_up* books what is still to be booked.
+    *catch_up* books the rows that somebody else still holds back.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Ledger:
         self.catch_up: Callable[[], None] = _nothing
         self._writer = RowWriter(database)
         self._spill = spill
-        # Writing to the spill file and letting go of it are threads' work.
+        # Writing to the spill file and closing it are work of threads.
         self._spill_turn = asyncio.Lock()
         self._replay_turn = asyncio.Lock()
         self._stream = stream
@@ -100,14 +100,14 @@ class Ledger:
         A busy gateway would else write row by row: some have always come since the last write.
         """
         self.catch_up()
-        left = len(self._queue)
-        while left > 0 and self._queue:
-            size = min(BATCH_ROWS, left, len(self._queue))
-            taken = [self._queue.popleft() for _ in range(size)]
-            left -= size
+        remaining = len(self._queue)
+        while remaining > 0 and self._queue:
+            size = min(BATCH_ROWS, remaining, len(self._queue))
+            booked = [self._queue.popleft() for _ in range(size)]
+            remaining -= size
             self._waiting += [
-                written(f"{self._prefix}-{number:x}", row)
-                for number, row in zip(self._numbers, taken, strict=False)
+                to_row(f"{self._prefix}-{number:x}", row)
+                for number, row in zip(self._numbers, booked, strict=False)
             ]
             await self._store_waiting()
         await self._store_waiting()
@@ -134,17 +134,17 @@ class Ledger:
             return
         # An outage of the database is sat out on disk: the state server's memory is no place for
         # it, and a database that hangs would hold rows in ours.
-        ways = (
+        writers = (
             (self._spill_rows, self._writer.write)
             if self._writer.outage
             else (self._send, self._writer.write, self._spill_rows)
         )
-        for way in ways:
-            if await way(rows):
+        for write in writers:
+            if await write(rows):
                 return
-        lost = max(0, len(rows) - MOST_WAITING)
-        log.warning("ledger_rows_wait_in_memory", rows=len(rows), lost=lost)
-        self._waiting = rows[lost:]
+        dropped = max(0, len(rows) - MOST_WAITING)
+        log.warning("ledger_rows_wait_in_memory", rows=len(rows), lost=dropped)
+        self._waiting = rows[dropped:]
 
     async def _send(self, rows: list[Row]) -> bool:
         if self._stream is None:
@@ -182,8 +182,8 @@ class Ledger:
 
     async def _replay_left_over(self) -> bool:
         """Tell whether all went well."""
-        for path in await asyncio.to_thread(self._spill.left_over):
-            with claimed(path) as file:
+        for path in await asyncio.to_thread(self._spill.leftover_files):
+            with locked(path) as file:
                 if file is None:
                     continue
                 while (rows := await asyncio.to_thread(read_rows, file, BATCH_ROWS)) is not None:
@@ -201,6 +201,6 @@ class Ledger:
                 rows = [row for entry in entries for row in entry.rows]
                 if rows and not await self._writer.write(rows):
                     return
-                await self._stream.done(entries)
+                await self._stream.acknowledge(entries)
         except StoreDown:
             return

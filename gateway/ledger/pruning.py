@@ -1,7 +1,7 @@
 """Deletes rows that are older than the ledger is to keep, a few at a time.
 
-Of all processes on one database one does it, once an hour: whoever moves the time of the last
-pruning on, which only one can.
+Of all processes on one database one does it, once an hour: the one that sets the time of the last
+pruning, which only one can.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.database.engine import Database, DatabaseDown, told
+from gateway.database.engine import Database, DatabaseDown, error_text
 from gateway.database.statements import insert_new
 from gateway.database.tables import FACTS, USAGE
 from gateway.settings import Settings
@@ -73,7 +73,7 @@ class Pruner:
             try:
                 await self.prune()
             except DatabaseDown as error:
-                log.warning("ledger_not_pruned", reason=told(error))
+                log.warning("ledger_not_pruned", reason=error_text(error))
             # Several times as often as it is due, so that a new process takes over from a dead one.
             await asyncio.sleep(EVERY_S / 4)
 
@@ -102,7 +102,7 @@ class Pruner:
 
 
 async def _last(connection: AsyncConnection) -> str | None:
-    found: str | None = await connection.scalar(
+    value: str | None = await connection.scalar(
         select(FACTS.c.value).where(FACTS.c.name == _PRUNED)
     )
-    return found
+    return value

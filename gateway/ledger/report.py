@@ -63,18 +63,18 @@ async def sums(
     """
     async with database.reading() as connection:
         rows = (await connection.execute(_query(span, by))).all()
-    return _folded(rows, by, zone)
+    return _merge_quarters(rows, by, zone)
 
 
 def _query(span: Span, by: Collection[str]) -> Select[Any]:
     groups: list[Any] = [USAGE.c[name] for name in ("license", "model") if name in by]
     if "day" in by:
         groups.append((USAGE.c.at // _QUARTER_MS).label("quarter"))
-    failed = case((USAGE.c.status >= 400, 1), else_=0)
+    has_failed = case((USAGE.c.status >= 400, 1), else_=0)
     query = select(
         *groups,
         func.count().label("requests"),
-        func.sum(failed).label("errors"),
+        func.sum(has_failed).label("errors"),
         *(func.sum(USAGE.c[name]).label(name) for name in _COUNTS),
     )
     query = query.where(USAGE.c.at >= int(span.since * 1000)).group_by(*groups)
@@ -82,12 +82,12 @@ def _query(span: Span, by: Collection[str]) -> Select[Any]:
         query = query.where(USAGE.c.at < int(span.until * 1000))
     if span.admitted:
         # Upstream refuses so, too, but only what was admitted here and sent with a credential.
-        sent = USAGE.c.credential.is_not(None)
-        query = query.where(or_(USAGE.c.status != RateLimited.status, sent))
+        was_sent = USAGE.c.credential.is_not(None)
+        query = query.where(or_(USAGE.c.status != RateLimited.status, was_sent))
     return query if span.license is None else query.where(USAGE.c.license == span.license)
 
 
-def _folded(rows: Iterable[Row[Any]], by: Collection[str], zone: tzinfo) -> list[Sum]:
+def _merge_quarters(rows: Iterable[Row[Any]], by: Collection[str], zone: tzinfo) -> list[Sum]:
     """Add up the quarters of each day."""
     added: dict[_Group, list[int]] = {}
     for row in rows:
@@ -98,8 +98,8 @@ def _folded(rows: Iterable[Row[Any]], by: Collection[str], zone: tzinfo) -> list
         before = added.get(group)
         added[group] = counts if before is None else [*map(sum, zip(before, counts, strict=True))]
     # Without groups an empty ledger gives one row of zeros.
-    found = (_sum(group, counts) for group, counts in added.items() if counts[0])
-    return sorted(found, key=_order)
+    totals = (_sum(group, counts) for group, counts in added.items() if counts[0])
+    return sorted(totals, key=_order)
 
 
 def _sum(group: _Group, counts: list[int]) -> Sum:

@@ -60,7 +60,7 @@ def row_of(exchange: Exchange, at: float, seconds: float) -> LedgerRow | None:
     )
 
 
-def written(key: str, row: LedgerRow) -> Row:
+def to_row(key: str, row: LedgerRow) -> Row:
     """Give the columns of *row*, which no database refuses; *key* makes writing it idempotent."""
     # By place: fields of a named tuple take ten times as long to read by name.
     at, id_, license_, asked, model, credential, usage, cost, milliseconds, status = row[:10]
@@ -102,11 +102,11 @@ def written(key: str, row: LedgerRow) -> Row:
     return columns
 
 
-def alike(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+def by_columns(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     """Give *rows* in parts of the same columns each; `KINDS` are missing where there was text."""
-    apart = [row for row in rows if KINDS[0] in row]
-    if apart:
-        yield apart
+    with_kinds = [row for row in rows if KINDS[0] in row]
+    if with_kinds:
+        yield with_kinds
         rows = [row for row in rows if KINDS[0] not in row]
     if rows:
         yield rows
@@ -117,7 +117,7 @@ def _kinds(usage: Usage) -> Row:
     return kinds | {"searches": _number(usage.searches + usage.maps)}
 
 
-def readable(row: object) -> Row | None:
+def from_stored(row: object) -> Row | None:
     """Give *row*, read from a file or a stream, as the table takes it; None for what is no row.
 
     Another version of the gateway may have written it: columns unknown here are left out.

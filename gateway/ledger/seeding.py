@@ -7,13 +7,13 @@ from typing import Final
 
 import structlog
 
-from gateway.database.engine import Database, DatabaseDown, told
+from gateway.database.engine import Database, DatabaseDown, error_text
 from gateway.exchange import License
 from gateway.ledger.report import NANOS_PER_USD, Span, Sum, sums
 from gateway.state.rules import Plan
 from gateway.state.store import StateStore
 
-_READ: Final[dict[str, Callable[[Sum], int]]] = {
+_AMOUNT_OF: Final[dict[str, Callable[[Sum], int]]] = {
     "requests": lambda used: used.requests,
     "tokens": lambda used: used.total,
     "usd": lambda used: round(used.usd * NANOS_PER_USD),
@@ -31,12 +31,12 @@ async def _nothing_waits() -> bool:
 class QuotaSeeder:
     """Tells the store what licenses have used of their quotas; called at start and never raises.
 
-    *licenses* gives those that exist now, *wall* Unix seconds. *prepare* writes the rows that wait,
-    and tells whether it could; *knows_all* tells whether all licenses are among those that exist.
+    *licenses* gives those known now, *wall* Unix seconds. *prepare* writes the rows that wait, and
+    says whether it could; *knows_all* says whether those of the database are among the known.
     """
 
     __slots__ = (
-        *("_again", "_database", "_licenses", "_store", "_wall"),
+        *("_retry", "_database", "_licenses", "_store", "_wall"),
         *("knows_all", "prepare", "retry_s"),
     )
 
@@ -51,26 +51,26 @@ class QuotaSeeder:
         self._licenses = licenses
         self._store = store
         self._wall = wall
-        self._again: asyncio.Task[None] | None = None
+        self._retry: asyncio.Task[None] | None = None
         self.prepare: Callable[[], Awaitable[bool]] = _nothing_waits
         self.knows_all: Callable[[], bool] = lambda: True
         self.retry_s = RETRY_S
 
     async def __call__(self) -> None:
-        """Seed every license that has a quota; go on behind with what cannot be had now."""
+        """Seed every license that has a quota; go on in the background with what must wait."""
         knows_all = self.knows_all()
         waiting = "" if await self.prepare() else "rows wait that the database does not take"
         reason = await self._seed_all() or waiting
         if reason:
             _log.warning("quotas_not_seeded", reason=reason)
-        if (reason or not knows_all) and (self._again is None or self._again.done()):
-            self._again = asyncio.create_task(self._seed_later(is_seeded=not reason))
+        if (reason or not knows_all) and (self._retry is None or self._retry.done()):
+            self._retry = asyncio.create_task(self._seed_later(is_seeded=not reason))
 
     async def close(self) -> None:
         """Seed no more."""
-        if self._again is not None:
-            self._again.cancel()
-            await asyncio.gather(self._again, return_exceptions=True)
+        if self._retry is not None:
+            self._retry.cancel()
+            await asyncio.gather(self._retry, return_exceptions=True)
 
     async def _seed_later(self, *, is_seeded: bool) -> None:
         """Seed as soon as the database answers, and once more when it has told all licenses."""
@@ -88,14 +88,14 @@ class QuotaSeeder:
         try:
             for license_ in list(self._licenses()):
                 plan = Plan.of(license_)
-                spent = await self._spent(plan)
+                spent = await self._used_of_quotas(plan)
                 if spent:
                     await self._store.seed(plan, spent)
         except DatabaseDown as error:
-            return told(error)
+            return error_text(error)
         return ""
 
-    async def _spent(self, plan: Plan) -> dict[str, int]:
+    async def _used_of_quotas(self, plan: Plan) -> dict[str, int]:
         """Give what was used of each quota of *plan*, by the rule's name; USD in billionths."""
         windows = plan.calendar.at(self._wall())
         starts = {"day": windows.day_start, "month": windows.month_start}
@@ -107,6 +107,6 @@ class QuotaSeeder:
                 if kind not in used:
                     span = Span(starts[kind], license=plan.license_id, admitted=True)
                     used[kind] = await sums(self._database, span, ())
-                read = _READ[rule.name.partition("_")[0]]
-                spent[rule.name] = sum(map(read, used[kind]))
+                amount_of = _AMOUNT_OF[rule.name.partition("_")[0]]
+                spent[rule.name] = sum(map(amount_of, used[kind]))
         return spent

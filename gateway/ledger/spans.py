@@ -11,10 +11,10 @@ _LENGTH: Final = re.compile(r"([0-9]{1,6})([smhdw])")
 
 def seconds(text: str) -> int:
     """Give the seconds of a length such as `90s`, `30m`, `24h`, `7d`, `2w`. Raises `ValueError`."""
-    found = _LENGTH.fullmatch(text.strip().lower())
-    if found is None:
+    match = _LENGTH.fullmatch(text.strip().lower())
+    if match is None:
         raise ValueError(f"{text[:40]!r} is no length of time such as 90s, 30m, 24h, 7d or 2w")
-    return int(found[1]) * _UNITS[found[2]]
+    return int(match[1]) * _UNITS[match[2]]
 
 
 def midnight(text: str, zone: ZoneInfo) -> float:

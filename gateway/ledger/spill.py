@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import orjson
 
-from gateway.ledger.row import Row, readable
+from gateway.ledger.row import Row, from_stored
 
 
 class Spill:
@@ -33,22 +33,22 @@ class Spill:
         """Append *rows* and hand them to the system, so that killing the process loses none."""
         if self._file is None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._file = self._opened()
+            self._file = self._open_locked()
         lines = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
         size = os.fstat(self._file.fileno()).st_size
-        written = self._file.write(lines)
-        if written != len(lines):
-            # A full disk: what is told to be kept must be there to the last row.
+        size_written = self._file.write(lines)
+        if size_written != len(lines):
+            # A full disk: all rows must be there, or none.
             self._file.truncate(size)
             raise OSError("the spill file takes no more")
 
-    def _opened(self) -> BinaryIO:
-        """Give a new file that is held."""
+    def _open_locked(self) -> BinaryIO:
+        """Give a new file, locked."""
         while True:
             path = self._folder / f"{self._owner}-{next(self._numbers)}.jsonl"
             file = path.open("ab", buffering=0)
             fcntl.flock(file, fcntl.LOCK_EX)
-            # Somebody may have found it before it was held, and taken it away as an empty one.
+            # Somebody may have found it before it was locked, and removed it as an empty one.
             if os.fstat(file.fileno()).st_nlink:
                 return file
             file.close()
@@ -59,21 +59,21 @@ class Spill:
             self._file.close()
             self._file = None
 
-    def left_over(self) -> list[Path]:
+    def leftover_files(self) -> list[Path]:
         """Give the files that may hold rows, the oldest first. Raises `OSError`."""
         if not self._folder.exists():
             return []
-        found = []
+        aged_files = []
         for path in self._folder.glob("*.jsonl"):
-            # Another process may have written one and taken it away by now.
+            # Another process may have replayed one and removed it by now.
             with suppress(FileNotFoundError):
-                found.append((path.stat().st_mtime, path))
-        return [path for _, path in sorted(found)]
+                aged_files.append((path.stat().st_mtime, path))
+        return [path for _, path in sorted(aged_files)]
 
 
 @contextmanager
-def claimed(path: Path) -> Iterator[BinaryIO | None]:
-    """Hold the file at *path* while inside; gives None when somebody else does, or it is gone."""
+def locked(path: Path) -> Iterator[BinaryIO | None]:
+    """Lock the file at *path* while inside; gives None when somebody else does, or it is gone."""
     with suppress(FileNotFoundError), path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -96,6 +96,6 @@ def read_rows(file: BinaryIO, most: int) -> list[Row] | None:
 
 def _row(line: bytes) -> Row | None:
     try:
-        return readable(orjson.loads(line))
+        return from_stored(orjson.loads(line))
     except orjson.JSONDecodeError:
         return None

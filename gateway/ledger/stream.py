@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 import structlog
 
-from gateway.ledger.row import Row, readable
+from gateway.ledger.row import Row, from_stored
 from gateway.state.batcher import Command
 from gateway.state.client import Client
 from gateway.state.store import StoreDown
@@ -58,16 +58,16 @@ class LedgerStream:
     """The stream *key* on *client*'s server, as consumer *name*."""
 
     __slots__ = (
-        *("_client", "_cursor", "_key", "_name", "_ready", "_retry_at", "_strike_off_at"),
-        *("_unwritten", "strike_off_ms", "take_over_ms"),
+        *("_client", "_cursor", "_key", "_name", "_has_group", "_retry_at", "_strike_off_at"),
+        *("_has_unwritten", "strike_off_ms", "take_over_ms"),
     )
 
     def __init__(self, client: Client, key: str, name: str) -> None:
         self._client = client
         self._key = key
         self._name = name
-        self._ready = False
-        self._unwritten = False
+        self._has_group = False
+        self._has_unwritten = False
         self._cursor: bytes | str = "0-0"
         self._strike_off_at = 0.0
         self._retry_at = 0.0
@@ -76,62 +76,62 @@ class LedgerStream:
 
     async def add(self, rows: list[Row]) -> None:
         """Append *rows* as one entry. Raises `StoreDown`."""
-        await self._ask(("XADD", self._key, "*", FIELD, orjson.dumps(rows)))
+        await self._execute(("XADD", self._key, "*", FIELD, orjson.dumps(rows)))
 
     async def take(self) -> list[Entry]:
         """Give some entries to be written, also those left by the dead. Raises `StoreDown`."""
-        if not self._ready:
+        if not self._has_group:
             await self._make_group()
         if time.monotonic() >= self._strike_off_at:
             await self._strike_off()
         # After a failure the own entries are still held: those first.
-        since = "0" if self._unwritten else ">"
-        [found] = await self._ask(
+        start = "0" if self._has_unwritten else ">"
+        [reply] = await self._execute(
             (
                 *("XREADGROUP", "GROUP", GROUP, self._name, "COUNT", MOST_ENTRIES),
-                *("STREAMS", self._key, since),
+                *("STREAMS", self._key, start),
             )
         )
         with self._client.checking_replies():
-            entries = _entries(_of_stream(found)) or await self._left_behind()
-        self._unwritten = bool(entries)
+            entries = _entries(_of_stream(reply)) or await self._claim_abandoned()
+        self._has_unwritten = bool(entries)
         return entries
 
-    async def done(self, entries: list[Entry]) -> None:
+    async def acknowledge(self, entries: list[Entry]) -> None:
         """Forget *entries*, which are written. Raises `StoreDown`."""
         ids = [entry.id for entry in entries]
-        await self._ask(("XACK", self._key, GROUP, *ids), ("XDEL", self._key, *ids))
-        self._unwritten = False
+        await self._execute(("XACK", self._key, GROUP, *ids), ("XDEL", self._key, *ids))
+        self._has_unwritten = False
 
     async def close(self) -> None:
         """Leave the group, unless something is still held, and disconnect."""
         with suppress(StoreDown):
-            await self._ask(("EVAL", STRIKE_OFF, 1, self._key, GROUP, self._name, 0))
+            await self._execute(("EVAL", STRIKE_OFF, 1, self._key, GROUP, self._name, 0))
         await self._client.close()
 
-    async def _left_behind(self) -> list[Entry]:
+    async def _claim_abandoned(self) -> list[Entry]:
         """Take over what others hold for too long; a call looks at a part of what is held."""
-        [(self._cursor, found, *_)] = await self._ask(
+        [(self._cursor, claimed, *_)] = await self._execute(
             (
                 *("XAUTOCLAIM", self._key, GROUP, self._name, self.take_over_ms, self._cursor),
                 *("COUNT", MOST_ENTRIES),
             )
         )
-        return _entries(found)
+        return _entries(claimed)
 
     async def _strike_off(self) -> None:
-        await self._ask(("EVAL", STRIKE_OFF, 1, self._key, GROUP, "", self.strike_off_ms))
+        await self._execute(("EVAL", STRIKE_OFF, 1, self._key, GROUP, "", self.strike_off_ms))
         self._strike_off_at = time.monotonic() + STRIKE_OFF_EVERY_S
 
     async def _make_group(self) -> None:
         try:
-            await self._ask(("XGROUP", "CREATE", self._key, GROUP, "0", "MKSTREAM"))
+            await self._execute(("XGROUP", "CREATE", self._key, GROUP, "0", "MKSTREAM"))
         except StoreDown as error:
             if "BUSYGROUP" not in str(error):
                 raise
-        self._ready = True
+        self._has_group = True
 
-    async def _ask(self, *commands: Command) -> list[Any]:
+    async def _execute(self, *commands: Command) -> list[Any]:
         """Give the replies to *commands*. Raises `StoreDown`, also for one that is refused."""
         if time.monotonic() < self._retry_at:
             raise StoreDown("no answer a moment ago")
@@ -144,7 +144,7 @@ class LedgerStream:
         for reply in replies:
             if isinstance(reply, Exception):
                 # A server that was emptied: the group has to be made again.
-                self._ready = self._ready and "NOGROUP" not in str(reply)
+                self._has_group = self._has_group and "NOGROUP" not in str(reply)
                 raise StoreDown(f"{type(reply).__name__}: {reply}")
         return replies
 
@@ -153,12 +153,14 @@ def _of_stream(reply: Any) -> Iterable[Any]:
     """Give the entries of the one stream asked for; the reply's form depends on the protocol."""
     if not reply:
         return ()
-    found: Iterable[Any] = next(iter(reply.values()))[0] if isinstance(reply, dict) else reply[0][1]
-    return found
+    entries: Iterable[Any] = (
+        next(iter(reply.values()))[0] if isinstance(reply, dict) else reply[0][1]
+    )
+    return entries
 
 
-def _entries(found: Iterable[Any]) -> list[Entry]:
-    return [Entry(id_, _rows(fields)) for id_, fields in found]
+def _entries(entries: Iterable[Any]) -> list[Entry]:
+    return [Entry(id_, _rows(fields)) for id_, fields in entries]
 
 
 def _rows(fields: Any) -> list[Row]:
@@ -175,4 +177,4 @@ def _rows(fields: Any) -> list[Row]:
     if not isinstance(rows, list):
         log.warning("ledger_entry_unreadable")
         return []
-    return [known for row in rows if (known := readable(row)) is not None]
+    return [restored for row in rows if (restored := from_stored(row)) is not None]

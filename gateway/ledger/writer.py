@@ -6,10 +6,10 @@ from typing import Final
 
 import structlog
 
-from gateway.database.engine import Database, DatabaseDown, told
+from gateway.database.engine import Database, DatabaseDown, error_text
 from gateway.database.statements import insert_many
 from gateway.database.tables import USAGE
-from gateway.ledger.row import Row, alike
+from gateway.ledger.row import Row, by_columns
 
 # After a failure the database is left alone for so long.
 RETRY_S: Final = 1.0
@@ -38,8 +38,8 @@ class RowWriter:
             return False
         try:
             async with asyncio.timeout(WRITE_TIMEOUT_S):
-                for some in alike(rows):
-                    await insert_many(self._database, USAGE, some)
+                for group in by_columns(rows):
+                    await insert_many(self._database, USAGE, group)
         except DatabaseDown as error:
             self._failed(error)
             return False
@@ -51,5 +51,5 @@ class RowWriter:
     def _failed(self, error: BaseException) -> None:
         self._retry_at = time.monotonic() + RETRY_S
         if not self.outage:
-            log.warning("ledger_database_down", reason=told(error))
+            log.warning("ledger_database_down", reason=error_text(error))
         self.outage = True

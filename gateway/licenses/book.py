@@ -25,12 +25,12 @@ _LIMITS = tuple(Limits.__dataclass_fields__)
 class Book:
     """Licenses by digest, from several sources; an earlier source wins over a later one."""
 
-    __slots__ = ("_found", "_keyed", "_pepper", "_recent", "_salt", "_sources", "_suspended")
+    __slots__ = ("_by_digest", "_keyed", "_pepper", "_recent", "_salt", "_sources", "_suspended")
 
     def __init__(self) -> None:
         self._sources: dict[str, Mapping[bytes, License]] = {}
-        self._found: dict[bytes, tuple[bytes, License]] = {}
-        # What was found before, by a digest that costs a fraction: OpenSSL's takes microseconds.
+        self._by_digest: dict[bytes, tuple[bytes, License]] = {}
+        # Those found before, by a digest at a fraction of the cost: OpenSSL's takes microseconds.
         self._recent: dict[bytes, License] = {}
         self._salt = secrets.token_bytes(16)
         self._keyed: Mapping[bytes, License] = {}
@@ -49,7 +49,7 @@ class Book:
         self._forget()
 
     def suspend(self) -> None:
-        """Let the keyed licenses no longer be judged, until they are replaced."""
+        """Judge keyed licenses no more, until they are replaced."""
         self._suspended = True
         self._forget()
 
@@ -59,36 +59,38 @@ class Book:
         Raises `Unavailable` for one that cannot be judged now, since it may have been revoked.
         """
         # Nobody outside knows the salt: how long a look-up takes tells nothing about a key.
-        quick = blake2b(key.encode("utf-8", "replace"), digest_size=16, key=self._salt).digest()
-        found = self._recent.get(quick)
-        if found is None and (found := self._find(key)) is not None:
-            self._recent[quick] = found
-        return found
+        quick_digest = blake2b(
+            key.encode("utf-8", "replace"), digest_size=16, key=self._salt
+        ).digest()
+        license_ = self._recent.get(quick_digest)
+        if license_ is None and (license_ := self._find(key)) is not None:
+            self._recent[quick_digest] = license_
+        return license_
 
     def _find(self, key: str) -> License | None:
-        wanted = digest(key)
+        key_digest = digest(key)
         # The table is searched by digest, of which a guesser controls no byte; the comparison in
         # constant time is for the entry it gives.
-        found = self._found.get(wanted)
-        if found is None:
+        entry = self._by_digest.get(key_digest)
+        if entry is None:
             return self._find_keyed(key)
-        return found[1] if hmac.compare_digest(found[0], wanted) else None
+        return entry[1] if hmac.compare_digest(entry[0], key_digest) else None
 
     def _find_keyed(self, key: str) -> License | None:
-        found = self._keyed.get(keyed_digest(key, self._pepper)) if self._keyed else None
+        license_ = self._keyed.get(keyed_digest(key, self._pepper)) if self._keyed else None
         # Before the first look into the database any key may be one of its licenses.
-        if self._suspended and (found or not self._pepper):
+        if self._suspended and (license_ or not self._pepper):
             raise Unavailable(
                 "Licenses cannot be checked now, because their database does not answer.",
                 retry_after=RETRY_AFTER_S,
             )
-        return found
+        return license_
 
     def _forget(self) -> None:
-        found: dict[bytes, tuple[bytes, License]] = {}
-        for one in reversed(self._sources.values()):
-            found.update({key: (key, license_) for key, license_ in one.items()})
-        self._found = found
+        by_digest: dict[bytes, tuple[bytes, License]] = {}
+        for source in reversed(self._sources.values()):
+            by_digest.update({key: (key, license_) for key, license_ in source.items()})
+        self._by_digest = by_digest
         self._recent.clear()
 
     def licenses(self) -> list[License]:
@@ -106,24 +108,24 @@ def fixed(settings: tuple[FixedLicense, ...]) -> dict[bytes, License]:
     return {_digest(one): license_of(one) for one in settings}
 
 
-def _digest(one: FixedLicense) -> bytes:
-    if one.key_sha256 is not None:
-        return bytes.fromhex(one.key_sha256)
-    return digest(normalised(one.key or ""))
+def _digest(license_: FixedLicense) -> bytes:
+    if license_.key_sha256 is not None:
+        return bytes.fromhex(license_.key_sha256)
+    return digest(normalised(license_.key or ""))
 
 
-def license_of(one: FixedLicense) -> License:
-    """Give *one* without its secret."""
+def license_of(fixed_license: FixedLicense) -> License:
+    """Give *fixed_license* without its secret."""
     return License(
-        id=one.id,
-        owner=one.owner,
-        note=one.note,
-        models=one.models,
-        networks=one.networks,
-        limits=Limits(**{name: getattr(one, name) for name in _LIMITS}),
-        timezone=one.timezone,
-        expires=_moment(one.expires, ZoneInfo(one.timezone)),
-        disabled=one.disabled,
+        id=fixed_license.id,
+        owner=fixed_license.owner,
+        note=fixed_license.note,
+        models=fixed_license.models,
+        networks=fixed_license.networks,
+        limits=Limits(**{name: getattr(fixed_license, name) for name in _LIMITS}),
+        timezone=fixed_license.timezone,
+        expires=_moment(fixed_license.expires, ZoneInfo(fixed_license.timezone)),
+        disabled=fixed_license.disabled,
     )
 
 

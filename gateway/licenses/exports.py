@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.licenses.making import flat, made
-from gateway.licenses.pepper import check_of
-from gateway.licenses.records import Arrival, Kept, KeptKey
+from gateway.licenses.making import fields_of, make_license
+from gateway.licenses.pepper import check_value
+from gateway.licenses.records import NewLicense, StoredKey, StoredLicense
 
 # The lists among the fields; in a cell of CSV they are JSON.
 _LISTS: Final = ("models", "networks", "keys")
@@ -28,46 +28,48 @@ def is_own(row: dict[str, Any]) -> bool:
     return "keys" in row
 
 
-def plain(one: Kept) -> dict[str, Any]:
-    """Give *one* as a flat object."""
-    keys = [key._asdict() for key in one.keys]
-    return flat(one.license) | {"created": one.created, "keys": keys}
+def to_row(stored: StoredLicense) -> dict[str, Any]:
+    """Give *stored* as a flat object."""
+    keys = [key._asdict() for key in stored.keys]
+    return fields_of(stored.license) | {"created": stored.created, "keys": keys}
 
 
-def rows(kept: Iterable[Kept], pepper: bytes, *, with_pepper: bool) -> list[dict[str, Any]]:
-    """Give the rows of *kept*, whose digests were made with *pepper*."""
-    beside = {"pepper_check": check_of(pepper)}
+def to_rows(
+    licenses: Iterable[StoredLicense], pepper: bytes, *, with_pepper: bool
+) -> list[dict[str, Any]]:
+    """Give the rows of *licenses*, whose digests were made with *pepper*."""
+    pepper_fields = {"pepper_check": check_value(pepper)}
     if with_pepper:
-        beside["pepper"] = pepper.decode()
-    return [plain(one) | beside for one in kept]
+        pepper_fields["pepper"] = pepper.decode()
+    return [to_row(stored) | pepper_fields for stored in licenses]
 
 
-def as_csv(found: list[dict[str, Any]]) -> str:
-    """Give *found* as CSV, with a head even when there are none."""
+def as_csv(rows: list[dict[str, Any]]) -> str:
+    """Give *rows* as CSV, with a head even when there are none."""
     text = io.StringIO()
-    names = list(found[0]) if found else ["id", "keys"]
+    names = list(rows[0]) if rows else ["id", "keys"]
     # A bare carriage return is left unquoted otherwise, and read back as the end of a row.
     writer = csv.DictWriter(text, names, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writeheader()
-    for row in found:
+    for row in rows:
         writer.writerow({name: _cell(value) for name, value in row.items()})
     return text.getvalue()
 
 
-def arrival(row: dict[str, Any]) -> Arrival:
+def read_row(row: dict[str, Any]) -> NewLicense:
     """Read *row* back. Raises `ValueError` naming the field."""
-    listed = {name: _listed(name, row.get(name)) for name in _LISTS}
+    lists = {name: _listed(name, row.get(name)) for name in _LISTS}
     # An empty cell of CSV is a field without a value.
     fields = {name: value for name, value in row.items() if value is not None and value != ""}
-    keys = tuple(map(_key, listed.pop("keys")))
+    keys = tuple(map(_key, lists.pop("keys")))
     if not keys:
         raise ValueError("keys: there are none")
     check = fields.get("pepper_check")
     if not isinstance(check, str):
         raise ValueError("pepper_check: is missing")  # noqa: TRY004 - a fault of the file
-    loose = {name: value for name, value in fields.items() if name not in _MADE_BESIDE}
-    return Arrival(
-        made(loose | listed),
+    license_fields = {name: value for name, value in fields.items() if name not in _MADE_BESIDE}
+    return NewLicense(
+        make_license(license_fields | lists),
         keys=keys,
         created=_moment("created", fields.get("created")),
         pepper_check=check,
@@ -93,12 +95,12 @@ def _listed(name: str, value: Any) -> list[Any]:
     return value
 
 
-def _key(found: Any) -> KeptKey:
-    digest = found.get("digest") if isinstance(found, dict) else None
+def _key(value: Any) -> StoredKey:
+    digest = value.get("digest") if isinstance(value, dict) else None
     if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
         raise ValueError("keys: a digest is no SHA-256 in hex")
-    expires, created = found.get("expires"), found.get("created")
-    return KeptKey(
+    expires, created = value.get("expires"), value.get("created")
+    return StoredKey(
         digest,
         None if expires is None else _moment("keys", expires),
         _moment("keys", created),

@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from gateway.licenses.exports import arrival, is_own
-from gateway.licenses.making import made
-from gateway.licenses.records import Arrival
+from gateway.licenses.exports import is_own, read_row
+from gateway.licenses.making import make_license
+from gateway.licenses.records import NewLicense
 
 PREFIX: Final = "sk-"
 ENABLED: Final = 1
@@ -32,39 +32,39 @@ class Candidate(NamedTuple):
 
     row: int
     name: str
-    arrival: Arrival | None = None
+    new: NewLicense | None = None
     reason: str = ""
     not_carried: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
         """Give the license's id, empty where there is none."""
-        return "" if self.arrival is None else self.arrival.license.id
+        return "" if self.new is None else self.new.license.id
 
 
-def candidates(text: str, taken: Callable[[str], bool]) -> Iterator[Candidate]:
-    """Give each row of *text*; *taken* says whether an id is in use. Raises `ValueError`."""
-    given: set[str] = set()
+def candidates(text: str, is_taken: Callable[[str], bool]) -> Iterator[Candidate]:
+    """Give each row of *text*; *is_taken* says whether an id is in use. Raises `ValueError`."""
+    new_ids: set[str] = set()
     for number, row in enumerate(_rows(text), 1):
         name = str(row.get("name") or row.get("id") or "") if isinstance(row, dict) else ""
         if not isinstance(row, dict):
             yield Candidate(number, name, reason="not an object")
             continue
         try:
-            found = (
-                Candidate(number, name, arrival(row))
+            candidate = (
+                Candidate(number, name, read_row(row))
                 if is_own(row)
-                else _candidate(number, name, row, lambda id_: id_ in given or taken(id_))
+                else _candidate(number, name, row, lambda id_: id_ in new_ids or is_taken(id_))
             )
         except ValueError as error:
             yield Candidate(number, name, reason=str(error))
         else:
-            given.add(found.id)
-            yield found
+            new_ids.add(candidate.id)
+            yield candidate
 
 
 def _candidate(
-    number: int, name: str, row: dict[str, Any], taken: Callable[[str], bool]
+    number: int, name: str, row: dict[str, Any], is_taken: Callable[[str], bool]
 ) -> Candidate:
     key = str(row.get("key") or "").strip()
     if not key:
@@ -73,7 +73,7 @@ def _candidate(
         raise ValueError("key: is masked; export the tokens with their whole keys")
     key = key if key.startswith(PREFIX) else PREFIX + key
     fields = {
-        "id": _id(name, key, taken),
+        "id": _id(name, key, is_taken),
         "owner": str(row.get("user_id") or row.get("username") or ""),
         "note": name,
         "models": _models(row),
@@ -81,8 +81,8 @@ def _candidate(
         "expires": _expires(row.get("expired_time")),
         "disabled": str(row.get("status") or ENABLED) != str(ENABLED),
     }
-    lost = tuple(field for field in _NOT_CARRIED if _worth_telling(row, field))
-    return Candidate(number, name, Arrival(made(fields), key), not_carried=lost)
+    not_carried = tuple(field for field in _NOT_CARRIED if _worth_telling(row, field))
+    return Candidate(number, name, NewLicense(make_license(fields), key), not_carried=not_carried)
 
 
 def _rows(text: str) -> list[Any]:
@@ -108,14 +108,14 @@ def _rows(text: str) -> list[Any]:
     raise ValueError("the JSON holds no list of tokens")
 
 
-def _id(name: str, key: str, taken: Callable[[str], bool]) -> str:
+def _id(name: str, key: str, is_taken: Callable[[str], bool]) -> str:
     """Give an id made of *name*; two of one name are told apart by the end of their key."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:48]
-    if plain and not taken(plain):
+    if plain and not is_taken(plain):
         return plain
     ending = re.sub(r"[^A-Za-z0-9]", "", key)[-4:]
-    found = f"{plain or 'token'}-{ending}"
-    return found if not taken(found) else f"{found}-{sha256(key.encode()).hexdigest()[:8]}"
+    id_ = f"{plain or 'token'}-{ending}"
+    return id_ if not is_taken(id_) else f"{id_}-{sha256(key.encode()).hexdigest()[:8]}"
 
 
 def _models(row: dict[str, Any]) -> list[str]:
@@ -135,15 +135,14 @@ def _expires(value: Any) -> datetime | None:
     if text in _NEVER:
         return None
     try:
-        moment = float(text)
-        return datetime.fromtimestamp(moment, UTC)
+        return datetime.fromtimestamp(float(text), UTC)
     except (ValueError, OverflowError, OSError):
         pass
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"expired_time: {text[:40]!r} is no moment") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _worth_telling(row: dict[str, Any], field: str) -> bool:

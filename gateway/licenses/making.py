@@ -23,7 +23,7 @@ FIELDS: Final = (
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-def made(fields: Mapping[str, Any]) -> License:
+def make_license(fields: Mapping[str, Any]) -> License:
     """Make a license of *fields*, `id` among them. Raises `ValueError` naming the field."""
     id_ = fields.get("id", "")
     if not isinstance(id_, str) or not _ID.fullmatch(id_):
@@ -37,13 +37,13 @@ def made(fields: Mapping[str, Any]) -> License:
     return license_of(table)
 
 
-def changed(license_: License, fields: Mapping[str, Any]) -> License:
+def change_license(license_: License, fields: Mapping[str, Any]) -> License:
     """Give *license_* with some *fields* changed. Raises `ValueError` naming the field."""
-    return made({**flat(license_), **fields})
+    return make_license({**fields_of(license_), **fields})
 
 
-def flat(license_: License) -> dict[str, Any]:
-    """Give the fields of *license_* as `made` takes them."""
+def fields_of(license_: License) -> dict[str, Any]:
+    """Give the fields of *license_* as `make_license` takes them."""
     plain = {name: getattr(license_, name) for name in ("id", *FIELDS) if name not in _LIMITS}
     return plain | {name: getattr(license_.limits, name) for name in _LIMITS}
 

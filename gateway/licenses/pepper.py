@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.database.statements import insert_new
 from gateway.database.tables import FACTS
 
-_MADE = "pepper"
+_GENERATED = "pepper"
 _CHECK = "pepper_check"
 
 
@@ -21,48 +21,48 @@ class WrongPepper(Exception):
     """The licenses in the database were made with another pepper."""
 
 
-async def settle_pepper(connection: AsyncConnection, configured: str) -> bytes:
+async def ensure_pepper(connection: AsyncConnection, configured: str) -> bytes:
     """Give the pepper in force, in a writing transaction. Raises `WrongPepper`."""
     facts = await _facts(connection)
     if not facts:
-        made = {"name": _MADE, "value": secrets.token_hex(32)}
-        row = _check_row(configured) if configured else made
+        generated = {"name": _GENERATED, "value": secrets.token_hex(32)}
+        row = _check_row(configured) if configured else generated
         await connection.execute(insert_new(connection, FACTS), [row])
         facts = await _facts(connection)
-    return known_pepper(facts, configured)
+    return agreed_pepper(facts, configured)
 
 
 async def adopt_pepper(connection: AsyncConnection, pepper: str) -> None:
     """Keep *pepper* instead of the made one, in a database that holds no digests yet."""
-    await connection.execute(delete(FACTS).where(FACTS.c.name == _MADE))
-    await connection.execute(insert_new(connection, FACTS), [{"name": _MADE, "value": pepper}])
+    await connection.execute(delete(FACTS).where(FACTS.c.name == _GENERATED))
+    await connection.execute(insert_new(connection, FACTS), [{"name": _GENERATED, "value": pepper}])
 
 
-def known_pepper(facts: dict[str, str], configured: str) -> bytes:
+def agreed_pepper(facts: dict[str, str], configured: str) -> bytes:
     """Give the pepper that *facts* of the database and *configured* agree on.
 
     Raises `WrongPepper`.
     """
-    if not configured and _MADE in facts:
-        return facts[_MADE].encode()
+    if not configured and _GENERATED in facts:
+        return facts[_GENERATED].encode()
     if not configured:
         raise WrongPepper("database.pepper: the licenses were made with a pepper; give it")
     check = _check_row(configured)["value"]
-    expected = facts.get(_CHECK) or _check_row(facts.get(_MADE, ""))["value"]
+    expected = facts.get(_CHECK) or _check_row(facts.get(_GENERATED, ""))["value"]
     if not hmac.compare_digest(check, expected):
         raise WrongPepper("database.pepper: the licenses were made with another pepper")
     return configured.encode()
 
 
 async def _facts(connection: AsyncConnection) -> dict[str, str]:
-    rows = await connection.execute(select(FACTS).where(FACTS.c.name.in_((_MADE, _CHECK))))
+    rows = await connection.execute(select(FACTS).where(FACTS.c.name.in_((_GENERATED, _CHECK))))
     return {row.name: row.value for row in rows}
 
 
-def check_of(pepper: bytes) -> str:
+def check_value(pepper: bytes) -> str:
     """Give what tells *pepper* from another one, and does not give it away."""
     return hmac.digest(pepper, b"gateway license keys", "sha256").hex()
 
 
 def _check_row(pepper: str) -> dict[str, str]:
-    return {"name": _CHECK, "value": check_of(pepper.encode())}
+    return {"name": _CHECK, "value": check_value(pepper.encode())}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from gateway.exchange import License
 
 
-class KeptKey(NamedTuple):
+class StoredKey(NamedTuple):
     """What the database keeps of a key: its digest in hex, and the end of its life if it has one.
 
     Moments are Unix seconds.
@@ -18,16 +18,16 @@ class KeptKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredLicense:
     """A license with what else the database knows of it."""
 
     license: License
     created: int
-    keys: tuple[KeptKey, ...]
+    keys: tuple[StoredKey, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class NewLicense:
     """A license to be added: with its *key*, or with *keys* of which only the digests are known.
 
     Those were made with the pepper that *pepper_check* belongs to, and that *pepper* may hold.
@@ -35,7 +35,7 @@ class Arrival:
 
     license: License
     key: str = ""
-    keys: tuple[KeptKey, ...] = ()
+    keys: tuple[StoredKey, ...] = ()
     created: int | None = None
     pepper_check: str = ""
     pepper: str = ""
@@ -45,4 +45,4 @@ class Refused(NamedTuple):
     """Why a license was not added: *result* is `duplicate` or `invalid`."""
 
     result: str
-    why: str
+    reason: str

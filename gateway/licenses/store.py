@@ -22,8 +22,8 @@ from gateway.database.statements import (
 from gateway.database.tables import LICENSE_KEYS, LICENSES
 from gateway.exchange import License
 from gateway.licenses.digest import keyed_digest
-from gateway.licenses.pepper import adopt_pepper, check_of, settle_pepper
-from gateway.licenses.records import Arrival, Kept, KeptKey, Refused
+from gateway.licenses.pepper import adopt_pepper, check_value, ensure_pepper
+from gateway.licenses.records import NewLicense, Refused, StoredKey, StoredLicense
 from gateway.licenses.rows import by_digest, license_of_row, row_of
 
 REVISION = "licenses"
@@ -55,7 +55,7 @@ class LicenseStore:
     async def load(self) -> Loaded:
         """Give everything. Raises `WrongPepper`."""
         async with self._database.writing() as connection:
-            pepper = await settle_pepper(connection, self._pepper)
+            pepper = await ensure_pepper(connection, self._pepper)
             number = await revision_of(connection, REVISION)
             # In this order: no license is ever deleted, so that of each key is there.
             keys = await all_rows(connection, LICENSE_KEYS)
@@ -64,35 +64,35 @@ class LicenseStore:
         licenses = await asyncio.to_thread(by_digest, rows, keys)
         return Loaded(number, pepper, licenses)
 
-    async def kept(self, ids: Collection[str] = ()) -> list[Kept]:
+    async def stored(self, ids: Collection[str] = ()) -> list[StoredLicense]:
         """Give the licenses named *ids*, all without, in the order of their creation.
 
         Raises `LicenseError` for an unknown one.
         """
         async with self._database.reading() as connection:
-            asked = select(LICENSES).order_by(LICENSES.c.created, LICENSES.c.id)
-            known = select(LICENSE_KEYS).order_by(LICENSE_KEYS.c.created, LICENSE_KEYS.c.digest)
+            of_licenses = select(LICENSES).order_by(LICENSES.c.created, LICENSES.c.id)
+            of_keys = select(LICENSE_KEYS).order_by(LICENSE_KEYS.c.created, LICENSE_KEYS.c.digest)
             if ids:
-                asked = asked.where(LICENSES.c.id.in_(ids))
-                known = known.where(LICENSE_KEYS.c.license.in_(ids))
-            rows = (await connection.execute(asked)).all()
-            keys = (await connection.execute(known)).all()
+                of_licenses = of_licenses.where(LICENSES.c.id.in_(ids))
+                of_keys = of_keys.where(LICENSE_KEYS.c.license.in_(ids))
+            rows = (await connection.execute(of_licenses)).all()
+            keys = (await connection.execute(of_keys)).all()
         _require(ids, {row.id for row in rows})
-        by_license: dict[str, list[KeptKey]] = {}
+        by_license: dict[str, list[StoredKey]] = {}
         for key in keys:
-            known_key = KeptKey(key.digest.hex(), key.expires, key.created)
-            by_license.setdefault(key.license, []).append(known_key)
+            stored_key = StoredKey(key.digest.hex(), key.expires, key.created)
+            by_license.setdefault(key.license, []).append(stored_key)
         return [
-            Kept(license_of_row(row), row.created, tuple(by_license.get(row.id, ())))
+            StoredLicense(license_of_row(row), row.created, tuple(by_license.get(row.id, ())))
             for row in rows
         ]
 
     async def create(self, license_: License, key: str) -> None:
         """Add *license_* with *key*. Raises `LicenseError` when its id or *key* is taken."""
         async with self._database.writing() as connection:
-            pepper = await settle_pepper(connection, self._pepper)
-            if refused := await _add(connection, Arrival(license_, key), pepper):
-                raise LicenseError(refused.why)
+            pepper = await ensure_pepper(connection, self._pepper)
+            if refused := await _add(connection, NewLicense(license_, key), pepper):
+                raise LicenseError(refused.reason)
             await raise_revision(connection, REVISION)
 
     async def update(self, license_: License) -> None:
@@ -104,17 +104,17 @@ class LicenseStore:
 
         Raises `LicenseError`, and whatever *make* does.
         """
-        named = LICENSES.c.id == id_
+        has_id = LICENSES.c.id == id_
         async with self._database.writing() as connection:
             # PostgreSQL locks the row; SQLite has one writer at a time.
             old = (
-                await connection.execute(select(LICENSES).where(named).with_for_update())
+                await connection.execute(select(LICENSES).where(has_id).with_for_update())
             ).first()
             if old is None:
                 raise _unknown(id_)
             values = row_of(make(license_of_row(old)))
             del values["id"]
-            await connection.execute(update(LICENSES).where(named).values(values))
+            await connection.execute(update(LICENSES).where(has_id).values(values))
             await raise_revision(connection, REVISION)
 
     async def rotate(self, id_: str, key: str, overlap_s: int) -> None:
@@ -124,8 +124,8 @@ class LicenseStore:
         """
         now = int(time.time())
         async with self._database.writing() as connection:
-            found = await connection.scalar(select(LICENSES.c.id).where(LICENSES.c.id == id_))
-            _require((id_,), (found,))
+            stored_id = await connection.scalar(select(LICENSES.c.id).where(LICENSES.c.id == id_))
+            _require((id_,), (stored_id,))
             end = now + overlap_s
             lives_on = or_(LICENSE_KEYS.c.expires.is_(None), LICENSE_KEYS.c.expires > end)
             await connection.execute(
@@ -133,62 +133,62 @@ class LicenseStore:
                 .where(and_(LICENSE_KEYS.c.license == id_, lives_on))
                 .values(expires=end)
             )
-            digest = keyed_digest(key, await settle_pepper(connection, self._pepper))
-            if not await _add_key(connection, id_, KeptKey(digest.hex(), None, now)):
+            digest = keyed_digest(key, await ensure_pepper(connection, self._pepper))
+            if not await _add_key(connection, id_, StoredKey(digest.hex(), None, now)):
                 raise LicenseError("another license has that key already")
             await raise_revision(connection, REVISION)
 
-    async def add_all(self, found: Sequence[Arrival]) -> list[Refused | None]:
+    async def add_all(self, licenses: Sequence[NewLicense]) -> list[Refused | None]:
         """Add licenses in one transaction; give for each why not, or None.
 
         A database without any keys takes over the pepper that came along.
         """
         async with self._database.writing() as connection:
-            pepper = await settle_pepper(connection, self._pepper)
-            brought = next((one.pepper for one in found if one.pepper), "")
+            pepper = await ensure_pepper(connection, self._pepper)
+            pepper_along = next((license_.pepper for license_ in licenses if license_.pepper), "")
             keys = await connection.scalar(select(LICENSE_KEYS.c.digest).limit(1))
-            if brought and keys is None and not self._pepper:
-                await adopt_pepper(connection, brought)
-                pepper = brought.encode()
-            refused = [await _add(connection, one, pepper) for one in found]
+            if pepper_along and keys is None and not self._pepper:
+                await adopt_pepper(connection, pepper_along)
+                pepper = pepper_along.encode()
+            refused = [await _add(connection, license_, pepper) for license_ in licenses]
             await raise_revision(connection, REVISION)
         return refused
 
     async def pepper(self) -> bytes:
         """Give the pepper in force. Raises `WrongPepper`."""
         async with self._database.writing() as connection:
-            return await settle_pepper(connection, self._pepper)
+            return await ensure_pepper(connection, self._pepper)
 
 
-async def _add(connection: AsyncConnection, one: Arrival, pepper: bytes) -> Refused | None:
+async def _add(connection: AsyncConnection, new: NewLicense, pepper: bytes) -> Refused | None:
     """Add the license and its keys or nothing; give the reason why not."""
-    if one.keys and one.pepper_check != check_of(pepper):
+    if new.keys and new.pepper_check != check_value(pepper):
         return Refused("invalid", "its keys were made with another pepper")
     now = int(time.time())
-    keys = one.keys or (KeptKey(keyed_digest(one.key, pepper).hex(), None, now),)
+    keys = new.keys or (StoredKey(keyed_digest(new.key, pepper).hex(), None, now),)
     savepoint = await connection.begin_nested()
-    values = row_of(one.license) | {"created": now if one.created is None else one.created}
+    values = row_of(new.license) | {"created": now if new.created is None else new.created}
     added = await connection.execute(insert_new(connection, LICENSES), [values])
     if not added.rowcount:
         await savepoint.rollback()
-        return Refused("duplicate", f"there is a license {one.license.id!r} already")
+        return Refused("duplicate", f"there is a license {new.license.id!r} already")
     for key in keys:
-        if not await _add_key(connection, one.license.id, key):
+        if not await _add_key(connection, new.license.id, key):
             await savepoint.rollback()
             return Refused("duplicate", "another license has that key already")
     await savepoint.commit()
     return None
 
 
-async def _add_key(connection: AsyncConnection, id_: str, key: KeptKey) -> bool:
+async def _add_key(connection: AsyncConnection, id_: str, key: StoredKey) -> bool:
     row = key._asdict() | {"license": id_, "digest": bytes.fromhex(key.digest)}
     added = await connection.execute(insert_new(connection, LICENSE_KEYS), [row])
     return bool(added.rowcount)
 
 
-def _require(asked: Collection[str], found: Collection[str | None]) -> None:
-    for id_ in asked:
-        if id_ not in found:
+def _require(ids: Collection[str], known_ids: Collection[str | None]) -> None:
+    for id_ in ids:
+        if id_ not in known_ids:
             raise _unknown(id_)
 
 

@@ -1,6 +1,6 @@
 """Keeps the book in step with the database: reads its revision, and everything when that changed.
 
-A file that nobody wrote to since the last look is not even asked for its revision.
+The revision of a file that nobody wrote to since the last time is not even read.
 
 While the database is down the book stays as it is, up to `license_max_stale_s`; then the licenses
 of the database cannot be judged, because a revoked one among them could not be told apart.
@@ -11,7 +11,7 @@ import time
 
 import structlog
 
-from gateway.database.engine import Database, DatabaseDown, told
+from gateway.database.engine import Database, DatabaseDown, error_text
 from gateway.licenses.book import Book
 from gateway.licenses.pepper import WrongPepper
 from gateway.licenses.store import LicenseStore
@@ -38,23 +38,23 @@ class LicenseWatch:
         self._migrated = False
         self._revision = -1
         self._stamp: tuple[int, ...] | None = None
-        self._seen: float | None = None
-        self._told = ""
+        self._seen_at: float | None = None
+        self._logged_reason = ""
         self._task: asyncio.Task[None] | None = None
 
     def has_read(self) -> bool:
         """Tell whether the licenses of the database were ever read."""
-        return self._seen is not None
+        return self._seen_at is not None
 
     async def check(self) -> str | None:
         """Give the reason why licenses of the database cannot be judged, or None."""
-        if self._seen is not None and self._age() <= self.max_stale_s:
+        if self._seen_at is not None and self._age() <= self.max_stale_s:
             return None
         return "the licenses cannot be read from the database"
 
     async def start(self) -> None:
         """Read for the first time and go on in the background; a dead database is no error."""
-        await self.look()
+        await self.refresh()
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
@@ -63,33 +63,33 @@ class LicenseWatch:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def look(self) -> None:
-        """Take over what changed since the last look."""
-        # Of before the look: what is written meanwhile is seen by the next one.
+    async def refresh(self) -> None:
+        """Take over what changed since the last time."""
+        # Taken before reading: what is written meanwhile is seen the next time.
         stamp = self._database.stamp()
         if stamp is not None and stamp == self._stamp:
-            self._seen = time.monotonic()
+            self._seen_at = time.monotonic()
             return
         self._stamp = None
         try:
             async with asyncio.timeout(LOOK_TIMEOUT_S):
                 await self._take_over()
         except DatabaseDown as error:
-            self._failed(told(error))
+            self._note_failure(error_text(error))
         except WrongPepper as error:
-            self._failed(str(error))
+            self._note_failure(str(error))
         except Exception as error:
             # If it ended the watch, revocations would go unseen.
             reason = f"the licenses cannot be read: {type(error).__name__}"
-            if reason != self._told:
+            if reason != self._logged_reason:
                 log.exception("licenses_unreadable", exc_info=error)
-            self._failed(reason)
+            self._note_failure(reason)
         else:
             self._stamp = stamp
-            self._seen = time.monotonic()
-            if self._told:
+            self._seen_at = time.monotonic()
+            if self._logged_reason:
                 log.info("database_back")
-            self._told = ""
+            self._logged_reason = ""
 
     async def _take_over(self) -> None:
         if not self._migrated:
@@ -103,13 +103,13 @@ class LicenseWatch:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._interval_s)
-            await self.look()
+            await self.refresh()
 
-    def _failed(self, reason: str) -> None:
-        if reason != self._told:
+    def _note_failure(self, reason: str) -> None:
+        if reason != self._logged_reason:
             log.error("database_down", reason=reason)
-        self._told = reason
-        if self._seen is None or self._age() > self.max_stale_s:
+        self._logged_reason = reason
+        if self._seen_at is None or self._age() > self.max_stale_s:
             if self._revision != -1:
                 log.error("licenses_stale", after_s=self.max_stale_s)
             self._book.suspend()
@@ -117,4 +117,4 @@ class LicenseWatch:
             self._revision = -1
 
     def _age(self) -> float:
-        return time.monotonic() - (self._seen or 0.0)
+        return time.monotonic() - (self._seen_at or 0.0)

@@ -3,7 +3,7 @@
 `structlog` gathers the values, `Line` makes the bytes, `Sink` writes them. A line costs the one who
 logs a few microseconds: it is put into a bounded queue, and a thread of its own does the writing,
 so that neither a full disk nor a pipe that nobody reads holds a request up. Lines that cannot be
-written are dropped, counted, and the count is told in the next line that can.
+written are dropped and counted, and the next line that can be written says how many.
 """
 
 import atexit
@@ -75,11 +75,11 @@ def secrets_of(settings: Settings) -> list[str]:
 
 def _passwords(url: str) -> list[str]:
     """Give the passwords in *url*, as they stand there and as they are sent."""
-    written = [found[1] for way in _PASSWORDS if (found := way.search(url))]
+    passwords = [match[1] for pattern in _PASSWORDS if (match := pattern.search(url))]
     for name, _, value in (field.partition("=") for field in url.partition("?")[2].split("&")):
         if "password" in name:
-            written.append(value)
-    return [*written, *map(unquote, written)]
+            passwords.append(value)
+    return [*passwords, *map(unquote, passwords)]
 
 
 class SinkLogger:

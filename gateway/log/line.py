@@ -22,7 +22,7 @@ MAIN = ("event", "level", "time", "id")
 MAX_FRAMES = 5
 
 # DEL, C1 controls, line separators and direction overrides: orjson leaves them as they are.
-UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+INVISIBLE = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 LEVELS = {level: logging.getLevelName(level).lower() for level in range(10, 60, 10)}
 
 EventDict = MutableMapping[str, Any]
@@ -31,19 +31,19 @@ EventDict = MutableMapping[str, Any]
 class Clock:
     """Writes the time of day; the part that changes once a second is kept."""
 
-    __slots__ = ("_second", "_written")
+    __slots__ = ("_second", "_text")
 
     def __init__(self) -> None:
         self._second = -1
-        self._written = ""
+        self._text = ""
 
     def now(self) -> str:
         """Give the time in UTC with milliseconds, as in RFC 3339."""
         second, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
         if second != self._second:
             self._second = second
-            self._written = datetime.fromtimestamp(second, UTC).isoformat()[:19]
-        return f"{self._written}.{milliseconds:03d}+00:00"
+            self._text = datetime.fromtimestamp(second, UTC).isoformat()[:19]
+        return f"{self._text}.{milliseconds:03d}+00:00"
 
 
 class Line:
@@ -72,7 +72,7 @@ class Line:
             values.update(error=type(error).__name__, at=place(error))
         values["time"] = self._clock.now()
         # Redacting comes first: what is cut afterwards may be the middle of a secret.
-        return self._finished(self._secrets.redact(_dumps(values)))
+        return self._finish(self._secrets.redact(_dumps(values)))
 
     def put(self, level: int, values: dict[str, Any]) -> None:
         """Log plain *values*, which are the line's own from now on."""
@@ -82,18 +82,18 @@ class Line:
             line = orjson.dumps(values)
             if self._secrets.may_be_in("\n".join([v for v in values.values() if type(v) is str])):
                 line = self._secrets.redact(line)
-            self._sink.put(self._finished(line))
+            self._sink.put(self._finish(line))
 
-    def _finished(self, line: bytes) -> bytes:
+    def _finish(self, line: bytes) -> bytes:
         if self._console is not None:
-            return self._shown(self._console, orjson.loads(line))
+            return self._render(self._console, orjson.loads(line))
         if len(line) > MAX_LINE_BYTES:
             line = _cut(orjson.loads(line))
         if not line.isascii() or b"\x7f" in line:
-            line = UNSEEN.sub(_escaped, line.decode()).encode()
+            line = INVISIBLE.sub(_escaped, line.decode()).encode()
         return line + b"\n"
 
-    def _shown(self, console: structlog.dev.ConsoleRenderer, values: EventDict) -> bytes:
+    def _render(self, console: structlog.dev.ConsoleRenderer, values: EventDict) -> bytes:
         level = values["level"]
         line = console(None, level, {key: _clean(value) for key, value in values.items()})
         return line.encode(errors="replace")[: MAX_LINE_BYTES - 1] + b"\n"
@@ -138,8 +138,11 @@ def _clean(value: Any) -> Any:
     """Give *value* as a terminal may see it: no control characters, not too long."""
     if isinstance(value, (int, float)) or value is None:
         return value
-    shown = (c if c.isprintable() else f"\\u{ord(c):04x}" for c in str(_short(value)))
-    return "".join(shown)
+    characters = (
+        character if character.isprintable() else f"\\u{ord(character):04x}"
+        for character in str(_short(value))
+    )
+    return "".join(characters)
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Secrets are taken out of a line by value; keys of a known form even if nobody told of them."""
+"""Secrets are taken out of a line by value; keys of a known form even if they are not known."""
 
 import re
 from collections.abc import Iterable

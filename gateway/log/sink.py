@@ -9,7 +9,7 @@ MAX_QUEUED_LINES = 10_000
 # Lines wait this long for company, so that a busy second costs few writes.
 BATCH_S = 0.1
 # After so many times without a line the writer sleeps until one comes.
-TURNS_BEFORE_REST = 20
+TURNS_BEFORE_SLEEP = 20
 
 
 class Sink:
@@ -18,11 +18,11 @@ class Sink:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._lines: deque[bytes] = deque()
-        self._rests = False
+        self._is_asleep = False
         self._wake = threading.Event()
         self._writing = threading.Lock()
         self.dropped = 0
-        self._told = 0
+        self._dropped_reported = 0
         threading.Thread(target=self._run, name="log", daemon=True).start()
 
     def put(self, line: bytes) -> None:
@@ -31,7 +31,7 @@ class Sink:
             self.dropped += 1
             return
         self._lines.append(line)
-        if self._rests:
+        if self._is_asleep:
             self._wake.set()
 
     def flush(self) -> None:
@@ -52,27 +52,27 @@ class Sink:
                 with self._writing:
                     self._drain()
                 turns = 0
-            elif (turns := turns + 1) >= TURNS_BEFORE_REST:
-                self._rest()
+            elif (turns := turns + 1) >= TURNS_BEFORE_SLEEP:
+                self._sleep()
                 turns = 0
 
-    def _rest(self) -> None:
+    def _sleep(self) -> None:
         """Sleep until there is a line."""
         self._wake.clear()
-        self._rests = True
-        # One that came just before nobody tells of.
+        self._is_asleep = True
+        # A line that came just before would not wake it.
         if not self._lines:
             self._wake.wait()
-        self._rests = False
+        self._is_asleep = False
 
     def _drain(self) -> None:
         lines: list[bytes] = []
         while self._lines:
             lines.append(self._lines.popleft())
-        if self.dropped > self._told:
+        if self.dropped > self._dropped_reported:
             lines.append(b'{"event":"log_lines_dropped","count":%d}\n' % self.dropped)
         if lines and self._write(b"".join(lines)):
-            self._told = self.dropped
+            self._dropped_reported = self.dropped
         else:
             self.dropped += len(lines)
 

@@ -18,7 +18,7 @@ from gateway.database.statements import insert_many
 from gateway.database.tables import USAGE
 from gateway.exchange import License, Limits, Usage
 from gateway.keys import LEDGER
-from gateway.ledger.row import LedgerRow, written
+from gateway.ledger.row import LedgerRow, to_row
 from gateway.licenses.store import LicenseStore
 from tests.faults.scripted import ScriptedUpstream, answer
 from tests.running import settings_for
@@ -99,7 +99,7 @@ async def test_quotas_begin_where_the_ledger_and_what_waits_on_disk_say(
     await LicenseStore(store).create(License("bob", limits=limits), "bob-key")
     now = int(time.time() * 1000)
     row = LedgerRow(now, "i", "bob", "m", "m", "c", Usage(), None, 1, 200, None, None)
-    rows = [written(str(number), row) for number in range(10)]
+    rows = [to_row(str(number), row) for number in range(10)]
     await insert_many(store, USAGE, rows[:5])
     await store.close()
     (tmp_path / "spill").mkdir()

@@ -6,7 +6,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from click.testing import CliRunner
 
-from gateway.commands.doctor import _examined, doctor
+from gateway.commands.doctor import _examine, doctor
 from gateway.database.engine import Database as Tables
 from gateway.exchange import License
 from gateway.licenses.store import LicenseStore
@@ -47,7 +47,7 @@ def settings_of(base_url: str, tmp_path: Path, **changed) -> Settings:
 
 
 async def test_each_credential_is_asked_for(gemini, tmp_path):
-    findings = await _examined(settings_of(gemini, tmp_path))
+    findings = await _examine(settings_of(gemini, tmp_path))
     told = {finding.subject: (finding.well, finding.remark) for finding in findings}
     assert told == {
         "port 0": (True, "free"),
@@ -68,7 +68,7 @@ async def test_what_is_not_there_is_found_and_no_password_is_told(tmp_path):
             state=State(url=f"redis://:{KEY}@127.0.0.1:1"),
             database=Database(url=f"sqlite+aiosqlite:////none/{KEY}.db"),
         )
-        findings = await _examined(settings)
+        findings = await _examine(settings)
     assert [finding.well for finding in findings] == [False] * 5
     assert KEY not in "".join(
         finding.remark for finding in findings if finding.subject != "database"
@@ -107,7 +107,7 @@ async def test_a_state_server_is_asked_however_it_is_reached(gemini, tmp_path):
     }
     try:
         for url, (well, remark) in urls.items():
-            findings = await _examined(settings_of(gemini, tmp_path, state=State(url=url)))
+            findings = await _examine(settings_of(gemini, tmp_path, state=State(url=url)))
             [found] = [finding for finding in findings if finding.subject == "state"]
             assert found.well is well, found
             assert remark in found.remark
@@ -127,7 +127,7 @@ async def test_a_pepper_that_the_licenses_were_not_made_with_is_found(
     await store.create(License("alice"), "key-of-alice")
     await database.close()
     settings = settings_of(gemini, tmp_path, database=Database(url=database_url, pepper=given))
-    [found] = [one for one in await _examined(settings) if one.subject == "database"]
+    [found] = [one for one in await _examine(settings) if one.subject == "database"]
     assert found.well is (given == made_with), found
     if not found.well:
         assert found.remark.startswith("database.pepper: the licenses were made with")
@@ -137,7 +137,7 @@ async def test_a_database_that_nobody_has_used_yet_is_well_with_any_pepper(
     gemini, tmp_path, database_url
 ):
     settings = settings_of(gemini, tmp_path, database=Database(url=database_url, pepper="any"))
-    [found] = [one for one in await _examined(settings) if one.subject == "database"]
+    [found] = [one for one in await _examine(settings) if one.subject == "database"]
     assert (found.well, found.remark) == (True, "answers")
 
 
@@ -145,7 +145,7 @@ async def test_the_port_of_the_numbers_is_looked_at_too(gemini, tmp_path):
     (sock,) = listen("127.0.0.1", 0)
     with sock:
         port = sock.getsockname()[1]
-        findings = await _examined(settings_of(gemini, tmp_path, admin=Admin(port=port)))
+        findings = await _examine(settings_of(gemini, tmp_path, admin=Admin(port=port)))
     (found,) = [one for one in findings if one.subject == f"port {port}"]
     assert not found.well
     assert "Address already in use" in found.remark

@@ -44,15 +44,15 @@ def test_a_license_is_made_shown_changed_rotated_and_revoked(run_license):
 
 def test_an_update_leaves_alone_what_somebody_else_changed_meanwhile(run_license, monkeypatch):
     run_license("create", "--id", "bob")
-    kept = LicenseStore.kept
+    stored = LicenseStore.stored
 
     async def revoked_meanwhile(store, ids=()):
-        found = await kept(store, ids)
-        monkeypatch.setattr(LicenseStore, "kept", kept)
+        found = await stored(store, ids)
+        monkeypatch.setattr(LicenseStore, "stored", stored)
         await store.update(License("bob", disabled=True))
         return found
 
-    monkeypatch.setattr(LicenseStore, "kept", revoked_meanwhile)
+    monkeypatch.setattr(LicenseStore, "stored", revoked_meanwhile)
     run_license("update", "bob", "--note", "x")
     assert as_json(run_license("show", "bob", "--json"))["disabled"] is True
     assert "requests_per_day: " in run_license("update", "bob", "--requests-per-day", "0", status=1)

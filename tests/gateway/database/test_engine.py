@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from gateway.config import ConfigError
-from gateway.database.engine import Database, DatabaseDown, told
+from gateway.database.engine import Database, DatabaseDown, error_text
 from gateway.database.statements import raise_revision
 from gateway.database.tables import REVISIONS
 
@@ -58,7 +58,7 @@ async def test_a_database_that_is_not_there_says_so_without_the_statement(tmp_pa
     with pytest.raises(DatabaseDown) as caught:
         async with database.reading() as connection:
             await connection.execute(text("SELECT 'secret'"))
-    assert told(caught.value) == "OperationalError: unable to open database file"
+    assert error_text(caught.value) == "OperationalError: unable to open database file"
     await database.close()
 
 
@@ -68,7 +68,7 @@ async def test_a_statement_alone_is_committed_and_one_that_fails_leaves_nothing_
     await one.migrate()
     with pytest.raises(DatabaseDown) as caught:
         await one.run_alone("INSERT INTO missing VALUES (?)", ("secret",))
-    assert told(caught.value) == "OperationalError: no such table: missing"
+    assert error_text(caught.value) == "OperationalError: no such table: missing"
     await one.run_alone("INSERT INTO revisions VALUES (?, ?)", ("licenses", 7))
     assert await other.run_alone("SELECT * FROM revisions") == [("licenses", 7)]
     await one.close()

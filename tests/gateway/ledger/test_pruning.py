@@ -11,7 +11,7 @@ from gateway.database.statements import insert_new
 from gateway.database.tables import FACTS, USAGE
 from gateway.ledger import pruning
 from gateway.ledger.pruning import EVERY_S, Pruner
-from gateway.ledger.row import written
+from gateway.ledger.row import to_row
 from gateway.settings import Ledger, Settings
 from tests.gateway.ledger.test_ledger import count, row
 
@@ -22,7 +22,7 @@ DAY_MS = 86_400_000
 async def filled(database):
     """Fill the database with a row for each of the last 100 days."""
     now = int(time.time() * 1000) - DAY_MS // 2
-    rows = [written(f"k{days}", row(days, at=now - days * DAY_MS)) for days in range(100)]
+    rows = [to_row(f"k{days}", row(days, at=now - days * DAY_MS)) for days in range(100)]
     async with database.writing() as connection:
         await connection.execute(insert_new(connection, USAGE), rows)
     return database

@@ -9,7 +9,7 @@ from gateway.database.statements import insert_new
 from gateway.database.tables import KINDS, USAGE
 from gateway.exchange import Usage
 from gateway.ledger.report import Span, sums
-from gateway.ledger.row import LedgerRow, written
+from gateway.ledger.row import LedgerRow, to_row
 from gateway.ledger.writer import RowWriter
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -20,7 +20,7 @@ def booked(number, moment, license_="a", model="m", status=200):
     row = LedgerRow(
         at, "id", license_, model, model, "main", Usage(10, 5, 15, 2, 1), 0.5, 9, status, None, None
     )
-    return written(str(number), row)
+    return to_row(str(number), row)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ async def test_sound_images_and_searches_are_told_of_where_there_are_any(filled)
     drawn = Usage(1, 2, 3, audio_input=4, image_input=5, audio_output=6, image_output=7)
     drawn.video_output, drawn.searches, drawn.maps = 8, 9, 10
     row = LedgerRow(9, "id", "a", "m", "m", "main", drawn, 0.5, 9, 200, None, None)
-    assert await RowWriter(filled).write([written("6", row), booked(7, "2026-10-26T00:00:00Z")])
+    assert await RowWriter(filled).write([to_row("6", row), booked(7, "2026-10-26T00:00:00Z")])
     [found] = await sums(filled, Span(0), ())
     assert found.requests == 6
     assert [getattr(found, name) for name in KINDS] == [4, 5, 6, 7, 8, 19]

@@ -10,7 +10,7 @@ from gateway.database.engine import Database
 from gateway.database.statements import insert_many, insert_new
 from gateway.database.tables import USAGE
 from gateway.exchange import License, Limits, Usage
-from gateway.ledger.row import LedgerRow, written
+from gateway.ledger.row import LedgerRow, to_row
 from gateway.ledger.seeding import QuotaSeeder
 from gateway.state.memory import MemoryStore
 
@@ -42,7 +42,7 @@ def booked(number: int, moment: str, license_: str = "alice", **changes) -> dict
     at = int(datetime.fromisoformat(moment).timestamp() * 1000)
     usage = Usage(prompt=10, completion=5, total=15)
     row = LedgerRow(at, "id", license_, "m", "m", "main", usage, 0.5, 9, 200, None, None)
-    return written(str(number), row._replace(**changes))
+    return to_row(str(number), row._replace(**changes))
 
 
 @pytest.fixture

@@ -4,25 +4,25 @@ import fcntl
 
 from gateway.exchange import Usage
 from gateway.ledger import spill as spill_module
-from gateway.ledger.row import LedgerRow, written
-from gateway.ledger.spill import Spill, claimed, read_rows
+from gateway.ledger.row import LedgerRow, to_row
+from gateway.ledger.spill import Spill, locked, read_rows
 
-ROW = written("k", LedgerRow(1, "id", "l", None, None, None, Usage(), None, 1, 200, None, None))
+ROW = to_row("k", LedgerRow(1, "id", "l", None, None, None, Usage(), None, 1, 200, None, None))
 
 
 def rows_in(folder):
     found = []
-    for path in Spill(folder, "reader").left_over():
-        with claimed(path) as file:
+    for path in Spill(folder, "reader").leftover_files():
+        with locked(path) as file:
             found += read_rows(file, 10) or []
     return found
 
 
 def test_rows_are_read_back_once_they_are_let_go_of(tmp_path):
     spill = Spill(tmp_path / "s", "me")
-    assert spill.left_over() == []
+    assert spill.leftover_files() == []
     spill.write([ROW])
-    with claimed(spill.left_over()[0]) as file:
+    with locked(spill.leftover_files()[0]) as file:
         assert file is None
     spill.seal()
     assert rows_in(tmp_path / "s") == [ROW]

@@ -99,14 +99,14 @@ async def test_what_is_left_behind_is_found_behind_a_long_list_of_what_is_held(
     for _ in range(120):
         await busy._stream.add([])
     for _ in range(30):
-        busy._stream._unwritten = False
+        busy._stream._has_unwritten = False
         assert len(await busy._stream.take()) == 4
     await busy._stream.add([])
     lost = [entry.id for entry in await dead._stream.take()]
     valkey.command("XCLAIM", KEY, GROUP, "dead", 0, *lost, "IDLE", 60_000)
     living._stream.take_over_ms = 30_000
     await living._stream._make_group()
-    found = [entry for _ in range(40) for entry in await living._stream._left_behind()]
+    found = [entry for _ in range(40) for entry in await living._stream._claim_abandoned()]
     assert [entry.id for entry in found] == lost
     for each in (busy, dead, living):
         await each._stream._client.close()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gateway.exchange import License, Limits
 from gateway.licenses import exports
 from gateway.licenses.imports import candidates
-from gateway.licenses.records import Kept, KeptKey
+from gateway.licenses.records import StoredKey, StoredLicense
 
 PEPPER = b"pepper"
 MOMENTS = st.integers(0, 2**32)
@@ -31,16 +31,20 @@ LICENSES = st.builds(
     disabled=st.booleans(),
 )
 KEYS = st.builds(
-    KeptKey, st.binary(min_size=32, max_size=32).map(bytes.hex), st.none() | MOMENTS, MOMENTS
+    StoredKey, st.binary(min_size=32, max_size=32).map(bytes.hex), st.none() | MOMENTS, MOMENTS
 )
-KEPT = st.builds(Kept, LICENSES, MOMENTS, st.lists(KEYS, min_size=1, max_size=3).map(tuple))
+KEPT = st.builds(
+    StoredLicense, LICENSES, MOMENTS, st.lists(KEYS, min_size=1, max_size=3).map(tuple)
+)
 
 
 @given(st.lists(KEPT, min_size=1, max_size=4))
-@example([Kept(License("a", note="one\rtwo\r\nthree\n"), 1, (KeptKey("0" * 64, None, 1),))])
+@example(
+    [StoredLicense(License("a", note="one\rtwo\r\nthree\n"), 1, (StoredKey("0" * 64, None, 1),))]
+)
 def test_a_row_of_csv_is_read_back_as_it_was(kept):
-    text = exports.as_csv(exports.rows(kept, PEPPER, with_pepper=True))
-    found = [one.arrival for one in candidates(text, lambda _: True)]
+    text = exports.as_csv(exports.to_rows(kept, PEPPER, with_pepper=True))
+    found = [one.new for one in candidates(text, lambda _: True)]
     assert [(one.license, one.created, one.keys) for one in found] == [
         (one.license, one.created, one.keys) for one in kept
     ]
@@ -48,11 +52,11 @@ def test_a_row_of_csv_is_read_back_as_it_was(kept):
 
 
 def test_the_pepper_itself_is_left_out_unless_asked_for():
-    kept = [Kept(License("a"), 1, (KeptKey("0" * 64, None, 1),))]
-    [row] = exports.rows(kept, PEPPER, with_pepper=False)
+    kept = [StoredLicense(License("a"), 1, (StoredKey("0" * 64, None, 1),))]
+    [row] = exports.to_rows(kept, PEPPER, with_pepper=False)
     assert "pepper" not in row
     assert "pepper" not in row["pepper_check"]
-    assert exports.arrival(row).pepper == ""
+    assert exports.read_row(row).pepper == ""
 
 
 def test_without_licenses_there_is_a_head_that_can_be_imported():

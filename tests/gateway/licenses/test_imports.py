@@ -33,12 +33,12 @@ NEW_API = {
 )
 def test_a_token_of_new_api_keeps_what_has_a_counterpart_and_names_the_rest(wrapped):
     [found] = read(json.dumps(wrapped([NEW_API])))
-    assert found.arrival.key == "sk-AbCd1234"
-    assert found.arrival.license.id == "bot"
-    assert found.arrival.license.note == "客服 bot"
-    assert found.arrival.license.models == ("gemini-2.5-flash", "gemini-2.5-pro")
-    assert found.arrival.license.networks == ("192.0.2.1", "198.51.100.0/24")
-    assert found.arrival.license.expires == datetime.fromtimestamp(1_900_000_000, UTC)
+    assert found.new.key == "sk-AbCd1234"
+    assert found.new.license.id == "bot"
+    assert found.new.license.note == "客服 bot"
+    assert found.new.license.models == ("gemini-2.5-flash", "gemini-2.5-pro")
+    assert found.new.license.networks == ("192.0.2.1", "198.51.100.0/24")
+    assert found.new.license.expires == datetime.fromtimestamp(1_900_000_000, UTC)
     assert found.not_carried == ("remain_quota", "group")
 
 
@@ -46,10 +46,10 @@ def test_a_token_of_one_api_in_csv():
     text = "\ufeffName,Key,Status,Expired_Time,Unlimited_Quota,Remain_Quota,Models,Subnet\n"
     text += 'a,sk-xyz,2,-1,true,9,"m1,m2",10.0.0.0/8\n'
     [found] = read(text)
-    assert (found.arrival.key, found.arrival.license.disabled) == ("sk-xyz", True)
-    assert found.arrival.license.models == ("m1", "m2")
-    assert found.arrival.license.networks == ("10.0.0.0/8",)
-    assert found.arrival.license.expires is None
+    assert (found.new.key, found.new.license.disabled) == ("sk-xyz", True)
+    assert found.new.license.models == ("m1", "m2")
+    assert found.new.license.networks == ("10.0.0.0/8",)
+    assert found.new.license.expires is None
     assert found.not_carried == ()
 
 
@@ -64,14 +64,14 @@ def test_a_token_of_one_api_in_csv():
 )
 def test_a_row_that_cannot_be_taken_says_why_and_the_others_are(changes, reason):
     bad, good = read(json.dumps([NEW_API | changes, NEW_API]))
-    assert bad.arrival is None
+    assert bad.new is None
     assert bad.reason.startswith(reason)
-    assert good.arrival is not None
+    assert good.new is not None
 
 
 def test_a_limit_on_models_that_is_off_is_none():
     [found] = read(json.dumps([NEW_API | {"model_limits_enabled": False}]))
-    assert found.arrival.license.models == ()
+    assert found.new.license.models == ()
 
 
 def test_equal_names_get_different_ids():

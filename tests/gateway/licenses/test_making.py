@@ -5,11 +5,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.licenses.making import changed, flat, made
+from gateway.licenses.making import change_license, fields_of, make_license
 
 
 def test_fields_become_a_license_with_limits():
-    license_ = made({"id": "alice", "requests_per_minute": 60, "models": ["gemini-*"]})
+    license_ = make_license({"id": "alice", "requests_per_minute": 60, "models": ["gemini-*"]})
     assert (license_.id, license_.models) == ("alice", ("gemini-*",))
     assert license_.limits.requests_per_minute == 60
     assert license_.limits.tokens_per_day is None
@@ -40,20 +40,20 @@ def test_fields_become_a_license_with_limits():
 )
 def test_a_fault_names_its_field(fields, place):
     with pytest.raises(ValueError, match=rf"^{place}"):
-        made(fields)
+        make_license(fields)
 
 
 def test_a_day_begins_in_the_zone_of_the_license():
-    here = made({"id": "a", "expires": "2027-01-01", "timezone": "Asia/Shanghai"})
+    here = make_license({"id": "a", "expires": "2027-01-01", "timezone": "Asia/Shanghai"})
     assert here.expires == datetime(2027, 1, 1, tzinfo=ZoneInfo("Asia/Shanghai"))
-    moment = made({"id": "a", "expires": "2027-01-01T12:00:00+00:00"})
+    moment = make_license({"id": "a", "expires": "2027-01-01T12:00:00+00:00"})
     assert moment.expires == datetime(2027, 1, 1, 12, tzinfo=UTC)
 
 
 def test_a_change_leaves_the_rest_as_it_was():
-    before = made({"id": "a", "owner": "Ann", "requests_per_day": 5})
-    after = changed(before, {"requests_per_day": 7})
+    before = make_license({"id": "a", "owner": "Ann", "requests_per_day": 5})
+    after = change_license(before, {"requests_per_day": 7})
     assert (after.owner, after.limits.requests_per_day) == ("Ann", 7)
-    assert made(flat(before)) == before
+    assert make_license(fields_of(before)) == before
     with pytest.raises(ValueError, match="requests_per_day"):
-        changed(before, {"requests_per_day": 0})
+        change_license(before, {"requests_per_day": 0})

@@ -14,7 +14,7 @@ from gateway.exchange import License
 from gateway.licenses import store as store_module
 from gateway.licenses.book import Book
 from gateway.licenses.pepper import WrongPepper
-from gateway.licenses.records import Arrival
+from gateway.licenses.records import NewLicense
 from gateway.licenses.store import LicenseError, LicenseStore
 from tests.gateway.licenses.full import FULL
 
@@ -41,7 +41,7 @@ async def test_what_is_created_is_found_by_its_key_with_all_its_fields(store):
 
 async def test_the_key_itself_is_nowhere_in_the_database(store):
     await store.create(FULL, "the-secret-key")
-    [kept] = await store.kept()
+    [kept] = await store.stored()
     assert "the-secret-key" not in repr(kept)
 
 
@@ -51,7 +51,7 @@ async def test_an_id_and_a_key_can_be_taken_once(store):
         await store.create(License("a"), "other")
     with pytest.raises(LicenseError, match="another license has that key"):
         await store.create(License("b"), "key")
-    assert [one.license.id for one in await store.kept()] == ["a"]
+    assert [one.license.id for one in await store.stored()] == ["a"]
 
 
 async def test_every_change_raises_the_revision(store):
@@ -94,7 +94,7 @@ async def test_a_change_undoes_no_other_one_that_came_between(store, database_ur
     await store.change("a", note)
     await asyncio.gather(*revoking)
     await store.change("a", lambda old: replace(old, owner="Ann"))
-    [kept] = await store.kept()
+    [kept] = await store.stored()
     assert (kept.license.note, kept.license.owner) == ("x", "Ann")
     assert kept.license.disabled
     await elsewhere.close()
@@ -108,12 +108,12 @@ async def test_a_change_that_cannot_be_made_changes_nothing(store):
     assert await store.revision() == before
 
 
-@pytest.mark.parametrize("change", ["update", "rotate", "kept"])
+@pytest.mark.parametrize("change", ["update", "rotate", "stored"])
 async def test_an_unknown_license_is_named(store, change):
     calls = {
         "update": lambda: store.update(License("ghost")),
         "rotate": lambda: store.rotate("ghost", "k", 0),
-        "kept": lambda: store.kept(["ghost"]),
+        "stored": lambda: store.stored(["ghost"]),
     }
     with pytest.raises(LicenseError, match="no license 'ghost'"):
         await calls[change]()
@@ -122,11 +122,11 @@ async def test_an_unknown_license_is_named(store, change):
 async def test_adding_many_tells_which_were_not_added(store):
     await store.create(License("a"), "key-a")
     found = [("b", "key-b"), ("c", "key-a"), ("b", "key-d")]
-    refused = await store.add_all([Arrival(License(id_), key) for id_, key in found])
+    refused = await store.add_all([NewLicense(License(id_), key) for id_, key in found])
     assert refused[0] is None
     assert refused[1] == ("duplicate", "another license has that key already")
     assert refused[2] == ("duplicate", "there is a license 'b' already")
-    assert {one.license.id for one in await store.kept()} == {"a", "b"}
+    assert {one.license.id for one in await store.stored()} == {"a", "b"}
 
 
 async def test_another_pepper_than_before_is_noticed(database):

@@ -27,15 +27,15 @@ def watching(database, book, max_stale_s=3600.0, pepper=""):
 
 async def test_what_another_process_changes_is_seen_at_the_next_look(database, database_url, book):
     watch = watching(database, book)
-    await watch.look()
+    await watch.refresh()
     assert await watch.check() is None
     elsewhere = Database(database_url)
     store = LicenseStore(elsewhere)
     await store.create(License("a"), "key")
-    await watch.look()
+    await watch.refresh()
     assert book.find("key").disabled is False
     await store.update(License("a", disabled=True))
-    await watch.look()
+    await watch.refresh()
     assert book.find("key").disabled is True
     await elsewhere.close()
 
@@ -56,9 +56,9 @@ async def test_it_looks_by_itself(database, book):
 async def test_a_file_that_nobody_wrote_to_is_not_asked(tmp_path, book, monkeypatch):
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/test.db")
     watch = watching(database, book)
-    await watch.look()
+    await watch.refresh()
     await asyncio.sleep(0.15)
-    await watch.look()
+    await watch.refresh()
     asked = []
     revision = LicenseStore.revision
 
@@ -67,13 +67,13 @@ async def test_a_file_that_nobody_wrote_to_is_not_asked(tmp_path, book, monkeypa
         return await revision(store)
 
     monkeypatch.setattr(LicenseStore, "revision", counted)
-    await watch.look()
-    await watch.look()
+    await watch.refresh()
+    await watch.refresh()
     assert (asked, await watch.check()) == ([], None)
     await LicenseStore(database).create(License("a"), "key")
     # Twice: a change just made may be followed by one that bears the same time.
-    await watch.look()
-    await watch.look()
+    await watch.refresh()
+    await watch.refresh()
     assert len(asked) == 2
     assert book.find("key").id == "a"
     await database.close()
@@ -82,11 +82,11 @@ async def test_a_file_that_nobody_wrote_to_is_not_asked(tmp_path, book, monkeypa
 async def test_a_database_that_is_not_there_is_told_and_tried_again(tmp_path, book):
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/later/test.db")
     watch = watching(database, book)
-    await watch.look()
+    await watch.refresh()
     assert await watch.check() == "the licenses cannot be read from the database"
     assert not watch.has_read()
     (tmp_path / "later").mkdir()
-    await watch.look()
+    await watch.refresh()
     assert await watch.check() is None
     assert watch.has_read()
     await database.close()
@@ -98,14 +98,14 @@ async def test_known_licenses_hold_without_a_database_for_as_long_as_configured(
 ):
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/test.db")
     watch = watching(database, book, max_stale_s)
-    await watch.look()
+    await watch.refresh()
     await LicenseStore(database).create(License("a"), "key")
-    await watch.look()
+    await watch.refresh()
     assert book.find("key").id == "a"
     await database.close()
     (tmp_path / "test.db").unlink()
     (tmp_path / "test.db").mkdir()
-    await watch.look()
+    await watch.refresh()
     if known:
         assert book.find("key").id == "a"
     else:
@@ -122,11 +122,11 @@ async def test_licenses_that_were_stale_hold_again_when_the_database_is_back(
 ):
     watch = watching(database, book, max_stale_s=0.0)
     await LicenseStore(database).create(License("a"), "key")
-    await watch.look()
-    watch._failed("no answer")
+    await watch.refresh()
+    watch._note_failure("no answer")
     with pytest.raises(Unavailable):
         book.find("key")
-    await watch.look()
+    await watch.refresh()
     assert book.find("key").id == "a"
 
 
@@ -145,7 +145,7 @@ async def test_before_the_first_look_any_key_may_be_a_license_but_fixed_ones_hol
 async def test_a_wrong_pepper_serves_nobody_and_says_so(database, book):
     await LicenseStore(database, "right").create(License("a"), "key")
     watch = watching(database, book, pepper="wrong")
-    await watch.look()
+    await watch.refresh()
     with pytest.raises(Unavailable):
         book.find("key")
     assert await watch.check() is not None

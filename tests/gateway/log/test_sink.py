@@ -58,13 +58,13 @@ def test_the_number_of_lost_lines_is_told_in_the_log(pipe):
 
 def test_the_writer_rests_while_there_is_nothing_and_wakes_for_a_line(pipe, monkeypatch):
     monkeypatch.setattr(sink_module, "BATCH_S", 0.005)
-    monkeypatch.setattr(sink_module, "TURNS_BEFORE_REST", 2)
+    monkeypatch.setattr(sink_module, "TURNS_BEFORE_SLEEP", 2)
     sink = Sink(pipe[1])
     for line in (b"one\n", b"two\n"):
         deadline = time.monotonic() + 10
-        while not sink._rests and time.monotonic() < deadline:
+        while not sink._is_asleep and time.monotonic() < deadline:
             time.sleep(0.005)
-        assert sink._rests
+        assert sink._is_asleep
         sink.put(line)
         assert select.select([pipe[0]], [], [], 10)[0]
         assert os.read(pipe[0], 100) == line
