@@ -90,17 +90,17 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _tested(names: str, groups: list[str]) -> list[targets.Target]:
-    wanted = names.split(",") if names else [target.name for target in targets.ALL]
-    unknown = set(wanted) - {target.name for target in targets.ALL}
+    chosen = names.split(",") if names else [target.name for target in targets.ALL]
+    unknown = set(chosen) - {target.name for target in targets.ALL}
     if unknown:
         raise Unfit(f"Unknown targets: {', '.join(sorted(unknown))}.")
-    able = [target for target in targets.ALL if target.name in wanted]
-    for target in able:
+    available = [target for target in targets.ALL if target.name in chosen]
+    for target in available:
         if not targets.installed(target):
             print(f"{target.name} is left out: not installed here", file=sys.stderr)
     return [
         target
-        for target in able
+        for target in available
         if targets.installed(target) and any(measure.takes_part(target, group) for group in groups)
     ]
 

@@ -118,11 +118,11 @@ def _drawn(box: Box, whole: int) -> str:
     name = box.node.name
     colour = COLOURS.get(name.split(".")[0], COLOURS[""])
     short = ".".join(name.split(".")[-2:])[: int(width / 6.8)]
-    told = html.escape(f"{name}: {box.node.total / whole:.1%}")
+    tooltip = html.escape(f"{name}: {box.node.total / whole:.1%}")
     text = html.escape(short) if width > 25 else ""
     size = f'width="{max(width - 0.5, 0.5):.1f}" height="{ROW - 1}"'
     return (
-        f'<g><title>{told}</title><rect x="{x:.1f}" y="{y:.1f}" {size} fill="{colour}"/>'
+        f'<g><title>{tooltip}</title><rect x="{x:.1f}" y="{y:.1f}" {size} fill="{colour}"/>'
         f'<text x="{x + 2:.1f}" y="{y + 12:.1f}">{text}</text></g>'
     )
 
@@ -173,13 +173,13 @@ def main() -> None:
     if sys.argv[1:2] == ["--serve"]:
         serve(sys.argv[2], sys.argv[3:])
         return
-    known = {scenario.name: scenario for scenario in (*scenarios.ALL, scenarios.held(100))}
+    by_name = {scenario.name: scenario for scenario in (*scenarios.ALL, scenarios.held(100))}
     parser = argparse.ArgumentParser(prog="python -m benchmarks.flame", description=main.__doc__)
-    parser.add_argument("scenario", choices=sorted(known))
+    parser.add_argument("scenario", choices=sorted(by_name))
     parser.add_argument("file", type=Path)
     parser.add_argument("--seconds", type=float, default=15.0)
     options = parser.parse_args()
-    counts, cpu_us = sampled(replace(known[options.scenario], seconds=options.seconds))
+    counts, cpu_us = sampled(replace(by_name[options.scenario], seconds=options.seconds))
     title = f"{options.scenario}: {cpu_us:.1f} us of CPU a unit, {counts.total()} samples"
     options.file.write_text(draw(counts, title))
     print(title)

@@ -123,40 +123,40 @@ def with_callgrind(parts: Iterable[Part]) -> Counts:
         folder = Path(name)
         command = ["valgrind", "--tool=callgrind", "--instr-atstart=no"]
         command += [f"--callgrind-out-file={folder}/%p"]
-        wanted = [(server, part) for part in parts for server in SERVERS]
-        said = _run([*command, *_again(wanted, WINDOWS, marks)]).stdout
-        found: Counts = {}
-        for line in said.splitlines():
+        jobs = [(server, part) for part in parts for server in SERVERS]
+        output = _run([*command, *_work_command(jobs, WINDOWS, marks)]).stdout
+        counts: Counts = {}
+        for line in output.splitlines():
             server, part_name, pid = line.split()
             totals = [_total(folder / f"{pid}.{number + 1}") for number in range(WINDOWS)]
-            found.setdefault(part_name, {})[server] = statistics.median(totals)
-    return {part.name: _per_unit(found[part.name], part.units) for part in parts}
+            counts.setdefault(part_name, {})[server] = statistics.median(totals)
+    return {part.name: _per_unit(counts[part.name], part.units) for part in parts}
 
 
 def _total(file: Path) -> int:
-    found = re.search(r"^(?:totals|summary): (\d+)", file.read_text(), re.MULTILINE)
-    if not found:
+    match = re.search(r"^(?:totals|summary): (\d+)", file.read_text(), re.MULTILINE)
+    if not match:
         raise Unfit("valgrind wrote no total.")
-    return int(found[1])
+    return int(match[1])
 
 
 def with_perf(parts: Iterable[Part]) -> Counts:
     """Count whole processes that differ only in how often they do the work."""
-    found: Counts = {}
+    counts: Counts = {}
     for part in parts:
         for server in SERVERS:
             few, many = (_perf(server, part, windows) for windows in (4, 24))
-            found.setdefault(part.name, {})[server] = (many - few) / 20
-    return {part.name: _per_unit(found[part.name], part.units) for part in parts}
+            counts.setdefault(part.name, {})[server] = (many - few) / 20
+    return {part.name: _per_unit(counts[part.name], part.units) for part in parts}
 
 
 def _perf(server: str, part: Part, windows: int) -> int:
     command = ["perf", "stat", "-x,", "-e", "instructions:u"]
-    said = _run([*command, *_again([(server, part)], windows, None)]).stderr
-    found = re.search(r"^(\d+),[^,]*,instructions", said, re.MULTILINE)
-    if not found:
-        raise Unfit(f"perf counted nothing:\n{said[-3000:]}")
-    return int(found[1])
+    output = _run([*command, *_work_command([(server, part)], windows, None)]).stderr
+    match = re.search(r"^(\d+),[^,]*,instructions", output, re.MULTILINE)
+    if not match:
+        raise Unfit(f"perf counted nothing:\n{output[-3000:]}")
+    return int(match[1])
 
 
 def perf_counts() -> bool:
@@ -164,8 +164,8 @@ def perf_counts() -> bool:
     if not shutil.which("perf"):
         return False
     command = ["perf", "stat", "-x,", "-e", "instructions:u", "true"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return re.match(r"\d+,", done.stderr) is not None
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    return re.match(r"\d+,", process.stderr) is not None
 
 
 def _per_unit(counts: dict[str, float], units: int) -> dict[str, float]:
@@ -174,15 +174,15 @@ def _per_unit(counts: dict[str, float], units: int) -> dict[str, float]:
 
 def _run(command: list[str]) -> "subprocess.CompletedProcess[str]":
     env = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
-    if done.returncode:
-        raise Unfit(f"{command[0]} failed:\n{done.stderr[-3000:]}")
-    return done
+    process = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    if process.returncode:
+        raise Unfit(f"{command[0]} failed:\n{process.stderr[-3000:]}")
+    return process
 
 
-def _again(wanted: list[tuple[str, Part]], windows: int, marks: Path | None) -> list[str]:
+def _work_command(jobs: list[tuple[str, Part]], windows: int, marks: Path | None) -> list[str]:
     own = [sys.executable, "-X", "frozen_modules=on", "-m", "benchmarks.instructions"]
-    work = ",".join(f"{server}:{part.name}" for server, part in wanted)
+    work = ",".join(f"{server}:{part.name}" for server, part in jobs)
     return [*own, "--work", work, "--windows", str(windows), "--marks", str(marks or "")]
 
 
@@ -212,7 +212,7 @@ def ratios(counts: Counts) -> dict[str, float]:
     return {name: own["gateway"] / own["relay"] for name, own in counts.items()}
 
 
-def told(counts: Counts, baseline: dict[str, float]) -> int:
+def report(counts: Counts, baseline: dict[str, float]) -> int:
     """Print *counts* beside the ratios in *baseline*; give the exit status."""
     print(f"{'':8}{'gateway':>12}{'relay':>12}{'ratio':>8}{'baseline':>10}{'growth':>9}")
     slower = []
@@ -257,7 +257,7 @@ def main() -> None:
         stored |= {name: round(ratio, 3) for name, ratio in ratios(counts).items()}
         BASELINE.write_text(json.dumps(stored, indent=2) + "\n")
     print(f"instructions a unit, Python {sys.version_info.major}.{sys.version_info.minor}")
-    sys.exit(told(counts, stored))
+    sys.exit(report(counts, stored))
 
 
 if __name__ == "__main__":

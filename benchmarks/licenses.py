@@ -43,16 +43,16 @@ async def measure(folder: Path, count: int = COUNT) -> Measured:
     book.replace_keyed(loaded.pepper, loaded.licenses)
     load_s = time.perf_counter() - began
     del loaded, book
-    held, book = await _held(store, keys)
+    held_bytes, book = await _memory_of_book(store, keys)
     began = time.perf_counter()
     for number in range(LOOKUPS):
         book.find(keys[number % count])
     lookup_s = (time.perf_counter() - began) / LOOKUPS
     await database.close()
-    return Measured(load_s, lookup_s, held)
+    return Measured(load_s, lookup_s, held_bytes)
 
 
-async def _held(store: LicenseStore, keys: list[str]) -> tuple[int, Book]:
+async def _memory_of_book(store: LicenseStore, keys: list[str]) -> tuple[int, Book]:
     """Give the bytes that a book holds once each license was used, and the book."""
     gc.collect()
     tracemalloc.start()
@@ -62,9 +62,9 @@ async def _held(store: LicenseStore, keys: list[str]) -> tuple[int, Book]:
     del loaded
     assert all(book.find(key) is not None for key in keys)
     gc.collect()
-    held, _ = tracemalloc.get_traced_memory()
+    held_bytes, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    return held, book
+    return held_bytes, book
 
 
 def _license(number: int) -> License:

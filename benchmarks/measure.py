@@ -20,7 +20,7 @@ from benchmarks.targets import Running, Target, ask, started
 # So often a target gets its turn on a scenario, in each round.
 TURNS = 3
 # What was measured on each target, turn by turn.
-Taken = dict[str, list[Figures]]
+Measurements = dict[str, list[Figures]]
 
 SHORT = Scenario("probe", "short", 1)
 SENTENCE = (
@@ -41,8 +41,8 @@ class Upstream:
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             client.request("GET", "/stats?awake" if awake else "/stats")
-            found: dict[str, int] = json.loads(client.getresponse().read())
-            return found
+            stats: dict[str, int] = json.loads(client.getresponse().read())
+            return stats
         finally:
             client.close()
 
@@ -82,7 +82,7 @@ def valkey(folder: Path, targets: list[Target]) -> Iterator[list[int]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class CpuTime:
     """CPU seconds so far: of each process of the server, of load, Valkey and the whole machine."""
 
     server: list[float]
@@ -117,49 +117,51 @@ class Bench:
             _check_text(running)
             yield running
 
-    def round(self, targets: list[Target], chosen: list[Scenario]) -> Taken:
+    def round(self, targets: list[Target], chosen: list[Scenario]) -> Measurements:
         """Measure each of *chosen* on each of *targets*; several times, if that needs no new start.
 
         The targets take short turns on each scenario, in this order and back: what else the machine
         does meets all of them alike.
         """
-        found: Taken = {target.name: [{} for _ in range(TURNS)] for target in targets}
+        taken: Measurements = {target.name: [{} for _ in range(TURNS)] for target in targets}
         with ExitStack() as stack:
             runs = [stack.enter_context(self.start(target)) for target in targets]
             for running in runs:
-                first = found[running.target.name][0]
+                first = taken[running.target.name][0]
                 first |= {"start.s": running.start_s, "idle.mib": running.idle_kib / 1024}
             for scenario in chosen:
                 if not scenario.fresh:
-                    self._take_turns(runs, scenario, found)
+                    self._take_turns(runs, scenario, taken)
         for scenario in chosen:
             for target in targets if scenario.fresh else ():
                 if takes_part(target, scenario.group):
                     figures = self.measure_fresh(target, scenario)
-                    found[target.name][0] |= _named(scenario, figures)
-        return found
+                    taken[target.name][0] |= _prefixed(scenario, figures)
+        return taken
 
-    def _take_turns(self, runs: list[Running], scenario: Scenario, found: Taken) -> None:
-        able = [running for running in runs if takes_part(running.target, scenario.group)]
+    def _take_turns(self, runs: list[Running], scenario: Scenario, taken: Measurements) -> None:
+        taking_part = [running for running in runs if takes_part(running.target, scenario.group)]
         for turn in range(TURNS):
-            for running in able[:: -1 if turn % 2 else 1]:
+            for running in taking_part[:: -1 if turn % 2 else 1]:
                 figures = self.measure(running, scenario)
-                found[running.target.name][turn] |= _named(scenario, figures)
+                taken[running.target.name][turn] |= _prefixed(scenario, figures)
 
     def held(self, targets: list[Target], levels: tuple[int, ...]) -> dict[str, Figures]:
         """Find for each of *targets* the most streams it serves, on a new process a level."""
-        able = [target for target in targets if takes_part(target, "held")]
-        found: dict[str, Figures] = {target.name: {"held.streams": 0.0} for target in able}
+        still_able = [target for target in targets if takes_part(target, "held")]
+        figures_of: dict[str, Figures] = {
+            target.name: {"held.streams": 0.0} for target in still_able
+        }
         for level in levels:
             scenario = scenarios.held(level)
-            for target in list(able):
+            for target in list(still_able):
                 figures = self.measure_fresh(target, scenario)
-                found[target.name] |= _named(scenario, figures)
+                figures_of[target.name] |= _prefixed(scenario, figures)
                 if scenarios.is_held(figures):
-                    found[target.name]["held.streams"] = float(level)
+                    figures_of[target.name]["held.streams"] = float(level)
                 else:
-                    able.remove(target)
-        return found
+                    still_able.remove(target)
+        return figures_of
 
     def measure_fresh(self, target: Target, scenario: Scenario) -> Figures:
         """Measure *scenario* on a new process that has answered a few short requests."""
@@ -173,7 +175,7 @@ class Bench:
         # Processes that share the load's core would wait for programs that never sleep.
         awake = not running.target.spread
         before, began = self._upstream.stats(awake=awake), time.monotonic()
-        load, cost = self._put(running, scenario, ["-a"] if awake else [])
+        load, cost = self._run_load(running, scenario, ["-a"] if awake else [])
         share = 1 / (time.monotonic() - began)
         arrived = {name: now - before[name] for name, now in self._upstream.stats().items()}
         size = len(scenarios.picture(scenario.image_mb)) if scenario.image_mb else 0
@@ -185,7 +187,7 @@ class Bench:
         load["load_cores"] = load["busy_s"] / load["seconds"] + arrived["busy_ns"] / 1e9 * share
         return scenarios.figures(scenario, load, cost)
 
-    def _put(
+    def _run_load(
         self, running: Running, scenario: Scenario, flags: list[str]
     ) -> tuple[dict[str, Any], Cost]:
         """Put one load on *running*; give what the load generator tells, and what it cost."""
@@ -199,9 +201,9 @@ class Bench:
             assert child.stdout
             _expect(child.stdout, b"begin\n")
             middle = process.pss_kib(running.pids)
-            before, began = self._spent(running, child), time.monotonic()
+            before, began = self._cpu_time(running, child), time.monotonic()
             _expect(child.stdout, b"end\n")
-            after, seconds = self._spent(running, child), time.monotonic() - began
+            after, seconds = self._cpu_time(running, child), time.monotonic() - began
             load: dict[str, Any] = json.loads(child.stdout.read())
         peak = process.peak_kib(running.pids)
         each = [now - then for now, then in zip(after.server, before.server, strict=True)]
@@ -211,8 +213,8 @@ class Bench:
         state = valkey if "valkey" in running.target.name else 0.0
         return load, Cost(sum(each), max(each), state, base, middle, peak, idle_rss)
 
-    def _spent(self, running: Running, child: "subprocess.Popen[bytes]") -> Spent:
-        return Spent(
+    def _cpu_time(self, running: Running, child: "subprocess.Popen[bytes]") -> CpuTime:
+        return CpuTime(
             [process.cpu_s([pid]) for pid in running.pids],
             process.cpu_s([os.getpid(), child.pid, self._upstream.pid]),
             process.cpu_s(self._valkey),
@@ -263,12 +265,12 @@ def settle(running: Running, patience_s: float = 10.0) -> None:
 
 
 def _expect(stream: IO[bytes], line: bytes) -> None:
-    said = stream.readline()
-    if said != line:
-        raise Unfit(f"The load generator said {said!r} instead of {line!r}.")
+    answer = stream.readline()
+    if answer != line:
+        raise Unfit(f"The load generator said {answer!r} instead of {line!r}.")
 
 
-def _named(scenario: Scenario, figures: Figures) -> Figures:
+def _prefixed(scenario: Scenario, figures: Figures) -> Figures:
     return {f"{scenario.name}.{name}": value for name, value in figures.items()}
 
 

@@ -63,8 +63,8 @@ def body(size: int) -> bytes:
     return json.dumps({"model": MODEL, "messages": [{"role": "user", "content": content}]}).encode()
 
 
-def once(running: Running, sent: bytes) -> Cost:
-    """Send *sent* while small requests ask how long they have to wait."""
+def once(running: Running, request_body: bytes) -> Cost:
+    """Send *request_body* while small requests ask how long they have to wait."""
     process.reset_peak(running.pids)
     idle_kib = process.rss_kib(running.pids)
     waits = [0.0]
@@ -73,7 +73,7 @@ def once(running: Running, sent: bytes) -> Cost:
     prober.start()
     cpu_s, begun = process.cpu_s(running.pids), time.monotonic()
     try:
-        status, answer = ask(running, sent, "generateContent")
+        status, answer = ask(running, request_body, "generateContent")
         wall_s = time.monotonic() - begun
     finally:
         done.set()
@@ -116,12 +116,12 @@ def main() -> None:
         port = stack.enter_context(measure.upstream()).port
         probe = measure.scenarios.body(measure.SHORT)
         for megabytes in SIZES_MB:
-            sent = body(megabytes * MB)
+            request_body = body(megabytes * MB)
             for target in TARGETS:
                 # A process of its own for each figure: freed memory is not always given back.
                 with targets.started(target, folder, port, probe) as running:
-                    cost = median([once(running, sent) for _ in range(options.rounds)])
-                print(_line(f"{megabytes} MB", target.name, cost, len(sent)), flush=True)
+                    cost = median([once(running, request_body) for _ in range(options.rounds)])
+                print(_line(f"{megabytes} MB", target.name, cost, len(request_body)), flush=True)
 
 
 def _line(size: str, name: str, cost: Cost, length: int) -> str:

@@ -23,10 +23,10 @@ def tree(root: int) -> list[int]:
                 children.setdefault(parent(int(entry.name)), []).append(int(entry.name))
             except (FileNotFoundError, ProcessLookupError):
                 continue
-    found = [root]
-    for pid in found:
-        found += children.get(pid, [])
-    return found
+    pids = [root]
+    for pid in pids:
+        pids += children.get(pid, [])
+    return pids
 
 
 def cpu_s(pids: list[int]) -> float:

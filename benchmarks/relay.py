@@ -108,9 +108,9 @@ async def stream(request: web.Request, payload: dict[str, Any]) -> web.StreamRes
     response = web.StreamResponse(headers=STREAM_HEADERS)
     async with request.app[UPSTREAM].post(path, data=orjson.dumps(to_body(payload))) as answer:
         await response.prepare(request)
-        rest = b""
+        unfinished = b""
         async for data in answer.content.iter_any():
-            *blocks, rest = (rest + data).split(b"\r\n\r\n")
+            *blocks, unfinished = (unfinished + data).split(b"\r\n\r\n")
             frames = to_frames([orjson.loads(block[6:]) for block in blocks], head)
             if not request.app[WRITE_PER_CHUNK]:
                 await response.write(b"".join(frames))

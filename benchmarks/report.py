@@ -59,13 +59,13 @@ HOW: dict[str, Callable[[float, float], float]] = {
 
 def medians(rounds: Rounds) -> Medians:
     """Give the median of each figure over the rounds that have it."""
-    return {target: _medians(found) for target, found in rounds.items()}
+    return {target: _medians(figures) for target, figures in rounds.items()}
 
 
-def _medians(found: list[dict[str, float]]) -> dict[str, float]:
-    names = dict.fromkeys(name for figures in found for name in figures)
+def _medians(rounds: list[dict[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for figures in rounds for name in figures)
     return {
-        name: statistics.median(figures[name] for figures in found if name in figures)
+        name: statistics.median(figures[name] for figures in rounds if name in figures)
         for name in names
     }
 
@@ -82,8 +82,8 @@ def compared(rounds: Rounds, bar: Bar) -> list[float]:
 
 def bars(rounds: Rounds) -> list[tuple[Bar, list[float]]]:
     """Give the bars that these rounds can answer, with what each round measured."""
-    found = ((bar, compared(rounds, bar)) for bar in BARS)
-    return [(bar, values) for bar, values in found if values]
+    compared_bars = ((bar, compared(rounds, bar)) for bar in BARS)
+    return [(bar, values) for bar, values in compared_bars if values]
 
 
 def spread(values: list[float]) -> tuple[float, float]:
@@ -97,10 +97,10 @@ def spread(values: list[float]) -> tuple[float, float]:
 def verdict(bar: Bar, values: list[float]) -> str:
     """Say in one word how *values* stand to *bar*; where it lies in their `spread`, undecided."""
     sign = -1 if bar.at_least else 1
-    kept = [sign * value <= sign * bar.bar for value in spread(values)]
-    if not any(kept):
+    met = [sign * value <= sign * bar.bar for value in spread(values)]
+    if not any(met):
         return "MISSED"
-    if not all(kept):
+    if not all(met):
         return "UNDECIDED"
     return "dream" if sign * statistics.median(values) <= sign * bar.dream else "held"
 
@@ -109,21 +109,21 @@ def saturated(rounds: Rounds) -> list[str]:
     """Name the loads in which the load's own core was busy: their rates are not the server's."""
     return [
         f"{name.removesuffix('.load_cores')} ({target})"
-        for target, found in medians(rounds).items()
-        for name, cores in found.items()
+        for target, figures in medians(rounds).items()
+        for name, cores in figures.items()
         if name.endswith(".load_cores") and cores > BUSY_CORES
     ]
 
 
 def table(rounds: Rounds) -> str:
     """Give the figures as text: medians a target, and in brackets the ratio to the first target."""
-    found = medians(rounds)
-    targets = list(found)
-    figures = dict.fromkeys(name for own in found.values() for name in own)
+    medians_of = medians(rounds)
+    targets = list(medians_of)
+    figures = dict.fromkeys(name for own in medians_of.values() for name in own)
     lines = [_row("", targets)]
     for figure in figures:
-        base = found[targets[0]].get(figure)
-        lines.append(_row(figure, (_cell(found[name].get(figure), base) for name in targets)))
+        base = medians_of[targets[0]].get(figure)
+        lines.append(_row(figure, (_cell(medians_of[name].get(figure), base) for name in targets)))
     return "\n".join(lines)
 
 
@@ -133,10 +133,10 @@ def bar_table(rounds: Rounds) -> str:
     for bar, values in bars(rounds):
         sign = ">=" if bar.at_least else "<="
         before, after = ("+", "") if bar.how == "+" else ("", "x" if bar.how else "")
-        shown = f"{before}{statistics.median(values):.2f}{after}"
+        measured = f"{before}{statistics.median(values):.2f}{after}"
         low, high = spread(values)
         between = f"{low:.2f} to {high:.2f}"
-        row = f"{bar.what:36}{shown:>12}{between:>18}{sign:>5}{bar.bar:>5g}{bar.dream:>9g}"
+        row = f"{bar.what:36}{measured:>12}{between:>18}{sign:>5}{bar.bar:>5g}{bar.dream:>9g}"
         lines.append(f"{row}  {verdict(bar, values)}")
     return "\n".join(lines)
 

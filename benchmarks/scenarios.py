@@ -138,30 +138,30 @@ def figures(scenario: Scenario, load: dict[str, Any], cost: Cost) -> Figures:
     """
     seconds, units = load["seconds"], load["stamps"] if scenario.events else load["ok"]
     per_unit = 1e6 / max(units, 1)
-    found: Figures = {
+    results: Figures = {
         "errors": float(sum(load["errors"].values())),
         "cpu_us": cost.cpu_s * per_unit,
         "per_s": units / seconds,
         "load_cores": load["load_cores"],
     }
     if cost.valkey_s:
-        found["valkey_us"] = cost.valkey_s * per_unit
+        results["valkey_us"] = cost.valkey_s * per_unit
     if scenario.group == "workers":
         # Two cores do no more than their busiest process does, nor than both together.
-        found["bound_us"] = max(cost.busiest_s, (cost.cpu_s + cost.valkey_s) / 2) * per_unit
-    return found | _answers(scenario, load) | _memory(scenario, cost)
+        results["bound_us"] = max(cost.busiest_s, (cost.cpu_s + cost.valkey_s) / 2) * per_unit
+    return results | _answers(scenario, load) | _memory(scenario, cost)
 
 
 def _answers(scenario: Scenario, load: dict[str, Any]) -> Figures:
     if not scenario.events:
         return {"p50_us": load["whole"]["p50"], "p99_us": load["whole"]["p99"]}
-    found: Figures = {"delay_us": load["delay"]["p50"], "delay_p99_us": load["delay"]["p99"]}
+    results: Figures = {"delay_us": load["delay"]["p50"], "delay_p99_us": load["delay"]["p99"]}
     if scenario.connections == 1:
-        found |= {"first_us": load["first"]["p50"], "first_p99_us": load["first"]["p99"]}
+        results |= {"first_us": load["first"]["p50"], "first_p99_us": load["first"]["p99"]}
     if scenario.held:
         offered = scenario.connections * load["seconds"] * 1000 / scenario.gap_ms
-        found["delivered"] = load["stamps"] / offered
-    return found
+        results["delivered"] = load["stamps"] / offered
+    return results
 
 
 def _memory(scenario: Scenario, cost: Cost) -> Figures:
@@ -173,6 +173,10 @@ def _memory(scenario: Scenario, cost: Cost) -> Figures:
     return {}
 
 
-def is_held(found: Figures) -> bool:
+def is_held(results: Figures) -> bool:
     """Say whether all streams were served: nearly every chunk came, and came within 250 ms."""
-    return not found["errors"] and found["delivered"] >= 0.97 and found["delay_p99_us"] <= 250_000.0
+    return (
+        not results["errors"]
+        and results["delivered"] >= 0.97
+        and results["delay_p99_us"] <= 250_000.0
+    )

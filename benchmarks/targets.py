@@ -284,8 +284,8 @@ def _await_answer(running: Running, probe: bytes) -> None:
         except (OSError, http.client.HTTPException):
             pass
         time.sleep(0.01)
-    said = (running.place.folder / "output").read_text(errors="replace")[-2000:]
-    raise NoStart(f"{running.target.name} does not answer with 200. It said:\n{said}")
+    output = (running.place.folder / "output").read_text(errors="replace")[-2000:]
+    raise NoStart(f"{running.target.name} does not answer with 200. It said:\n{output}")
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

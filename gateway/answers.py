@@ -181,8 +181,8 @@ def note_headers(notes: Notes) -> Mapping[str, str]:
     """Give the headers that tell what was changed and dropped."""
     headers = {}
     if notes.adjusted:
-        told = ", ".join(f"{name}={change}" for name, change in notes.adjusted.items())
-        headers["x-gateway-adjusted"] = _clean(told)
+        adjusted = ", ".join(f"{name}={change}" for name, change in notes.adjusted.items())
+        headers["x-gateway-adjusted"] = _clean(adjusted)
     if notes.dropped:
         headers["x-gateway-dropped"] = _clean(", ".join(notes.dropped))
     return headers

@@ -51,7 +51,7 @@ def build_app(settings: Settings) -> web.Application:
     chain = load(settings.middlewares)
     prefix = settings.server.prefix
     # The edge is the outermost layer of everything, addresses outside the prefix included.
-    app = web.Application(middlewares=[edge, chain.where_nothing_is(prefix)])
+    app = web.Application(middlewares=[edge, chain.for_unrouted(prefix)])
     app[SETTINGS] = settings
     app[DRAIN] = Drain()
     app[READINESS] = [_usable_credential(app)]
@@ -68,7 +68,7 @@ def build_app(settings: Settings) -> web.Application:
     app.cleanup_ctx.extend([_running_upstream, *chain.lifespans])
     app.router.add_routes(health.routes())
     app.router.add_routes(
-        web.route(one.method, prefix + one.path, chain.around(one.handler), **one.kwargs)
+        web.route(one.method, prefix + one.path, chain.wrap(one.handler), **one.kwargs)
         for one in _routes()
     )
     return app

@@ -64,8 +64,8 @@ class Catalog:
 
     def replacement(self, name: str) -> str | None:
         """Give the model that answers for *name* once upstream does not know it any more."""
-        found = self.settings.replacements.get(name)
-        return None if found is None else found.model
+        replacement = self.settings.replacements.get(name)
+        return None if replacement is None else replacement.model
 
     async def close(self) -> None:
         """Give up a question under way."""
@@ -85,15 +85,14 @@ class Catalog:
 
 def _openai(model: Json) -> Json:
     """Give Gemini's *model* in OpenAI's form, with what chat programs like to know beside it."""
-    name = str(model.get("name", "")).removeprefix("models/")
-    listed = _bare(name)
-    for theirs, ours in _TOLD.items():
-        if theirs in model:
-            listed[ours] = model[theirs]
+    listed = _bare(str(model.get("name", "")).removeprefix("models/"))
+    for gemini_name, name in _OPENAI_NAMES.items():
+        if gemini_name in model:
+            listed[name] = model[gemini_name]
     return listed
 
 
-_TOLD = {
+_OPENAI_NAMES = {
     "displayName": "display_name",
     "inputTokenLimit": "context_length",
     "outputTokenLimit": "max_output_tokens",

@@ -20,12 +20,12 @@ def networks(texts: tuple[str, ...]) -> Networks:
 def within(address: str, ranges: Networks) -> bool:
     """Say whether *address* lies in one of *ranges*; IPv4 written as IPv6 counts as IPv4."""
     try:
-        found = ip_address(address.partition("%")[0])
+        parsed = ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    mapped = getattr(found, "ipv4_mapped", None)
-    found = mapped or found
-    return any(found.version == one.version and found in one for one in ranges)
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    parsed = mapped or parsed
+    return any(parsed.version == network.version and parsed in network for network in ranges)
 
 
 def client_address(

@@ -19,15 +19,15 @@ from gateway.answers import MAX_UNSENT_BYTES
 from gateway.drain import Drain
 from gateway.errors import BadRequest, RequestTimedOut
 from gateway.log.line import place
-from gateway.rejections import overloaded, reason_of, rejection, rejection_bytes
+from gateway.rejections import error_of, overloaded, rejection, rejection_bytes
 from gateway.request_loop import RequestLoop
 
 # Of a whole head, whose fields aiohttp only counts: they came to 16 MB, without any license.
 MAX_HEAD_BYTES = 262_144
 # So long a client that sends a larger one may read why it is refused.
-REFUSED_S = 1.0
-# So many connections above the cap are still told why; the ones beyond are just closed.
-TOLD_ABOVE_CAP = 64
+REFUSAL_LINGER_S = 1.0
+# So many connections above the cap still get an answer; the ones beyond are just closed.
+ANSWERED_ABOVE_CAP = 64
 
 log = structlog.get_logger()
 
@@ -69,7 +69,7 @@ class Connection(RequestLoop):
         """Take the connection, unless there are too many."""
         assert self._manager is not None
         over = len(self._manager.connections) - self._bounds.max_connections
-        if over >= TOLD_ABOVE_CAP:
+        if over >= ANSWERED_ABOVE_CAP:
             # Every transport of a socket can; uvloop's are no subclass of asyncio.Transport.
             transport.abort()  # type: ignore[attr-defined]
             return
@@ -103,7 +103,7 @@ class Connection(RequestLoop):
         if self._request_count == 0 or (waiter is not None and not waiter.done()):
             if self._head_timer is None and self._manager is not None:
                 timeout_s = self._bounds.header_timeout_s
-                self._head_timer = self._loop.call_later(timeout_s, self._head_late)
+                self._head_timer = self._loop.call_later(timeout_s, self._expire_head)
         elif self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
@@ -119,7 +119,7 @@ class Connection(RequestLoop):
         if self._reading_paused or self._buffer_paused:
             super().resume_reading(resume_parser)
 
-    def _head_late(self) -> None:
+    def _expire_head(self) -> None:
         if self.transport is not None:
             error = RequestTimedOut("The request's head did not arrive in time.")
             self.transport.write(rejection_bytes(error))
@@ -138,7 +138,7 @@ class Connection(RequestLoop):
         self.close()
         if self._head_timer is not None:
             self._head_timer.cancel()
-        self._head_timer = self._loop.call_later(REFUSED_S, self.force_close)
+        self._head_timer = self._loop.call_later(REFUSAL_LINGER_S, self.force_close)
 
     def pause_writing(self) -> None:
         """Hold the reply back; the client must read on in time."""
@@ -198,7 +198,7 @@ class Connection(RequestLoop):
             self.log_exception(exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun, another one cannot follow")
-        return rejection(reason_of(status, exc))
+        return rejection(error_of(status, exc))
 
     def log_exception(self, *_: Any, **kw: Any) -> None:
         """Log the kind and the place of an exception; its text may quote the request."""

@@ -24,7 +24,7 @@ KEEPALIVE_S = 75.0
 MAX_FIELD_BYTES = 131_072
 # Each request needs a second descriptor for its call upstream, and some must be left for the rest.
 CONNECTION_SHARE = 0.45
-LOOK_AT_UNSENT_S = 0.02
+UNSENT_POLL_S = 0.02
 
 
 class ConnectionServer(web.Server):
@@ -32,8 +32,8 @@ class ConnectionServer(web.Server):
 
     def __init__(self, app: web.Application, drain: Drain, bounds: Bounds, paths: Paths) -> None:
         super().__init__(
-            self._handled,
-            request_factory=self._made,
+            self._handle,
+            request_factory=self._make_request,
             handler_cancellation=True,
             keepalive_timeout=KEEPALIVE_S,
             access_log=None,
@@ -57,15 +57,15 @@ class ConnectionServer(web.Server):
             assert isinstance(connection, Connection)
             connection.close_if_idle()
 
-    async def sent(self) -> None:
+    async def flushed(self) -> None:
         """Wait until nothing that was written is held here: an answer may have ended before."""
         # Nothing tells of this: a transport says when it holds little, not when nothing.
         while any(  # noqa: ASYNC110
             one.get_write_buffer_size() for one in self._connections.values()
         ):
-            await asyncio.sleep(LOOK_AT_UNSENT_S)
+            await asyncio.sleep(UNSENT_POLL_S)
 
-    async def _handled(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         assert isinstance(request, web.Request)
         if request.version < HttpVersion11 and TRANSFER_ENCODING in request.headers:
             # HTTP/1.0 knows no chunks: a proxy on the way may see another end of this request.
@@ -77,7 +77,7 @@ class ConnectionServer(web.Server):
             response.force_close()
         return response
 
-    def _made(
+    def _make_request(
         self,
         message: RawRequestMessage,
         payload: StreamReader,
@@ -89,12 +89,12 @@ class ConnectionServer(web.Server):
             # aiohttp's parser hands the last field of a trailer to the next request.
             message = message._replace(should_close=True)
         if message.path not in self._shortcuts:
-            message = self._forgiven(message)
+            message = self._forgive(message)
         return self._app._make_request(  # noqa: SLF001 - as above
             message, payload, protocol, writer, task
         )
 
-    def _forgiven(self, message: RawRequestMessage) -> RawRequestMessage:
+    def _forgive(self, message: RawRequestMessage) -> RawRequestMessage:
         target = self._paths.forgive(message.path)
         if target == message.path:
             return message

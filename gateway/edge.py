@@ -147,9 +147,9 @@ def _dialect(request: web.Request) -> Dialect:
 
 def _request_id(request: web.Request) -> str:
     """Take the client's id if it is harmless, else make one."""
-    given = request.headers.get(_REQUEST_ID)
-    if given is not None and _ID.fullmatch(given):
-        return given
+    client_id = request.headers.get(_REQUEST_ID)
+    if client_id is not None and _ID.fullmatch(client_id):
+        return client_id
     # As unique as a UUID, in a fraction of its time; nothing depends on nobody guessing it.
     return f"{getrandbits(128):032x}"
 
@@ -166,12 +166,12 @@ def _gateway_error(error: Exception, request: web.Request, exchange: Exchange) -
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return TooLarge("The request's body is too large.")
     if isinstance(error, web.HTTPException) and error.status in _REFUSALS:
-        return _refused(error)
+        return _refusal_of(error)
     _log_fault(error, exchange)
     return GatewayError(_FAILED)
 
 
-def _refused(error: web.HTTPException) -> GatewayError:
+def _refusal_of(error: web.HTTPException) -> GatewayError:
     """Give what a middleware of others refused with, in its words."""
     # aiohttp's own text is the status and the reason again.
     own = error.text if error.text != f"{error.status}: {error.reason}" else None

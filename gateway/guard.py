@@ -31,7 +31,7 @@ class MiddlewareFault(Exception):
     """A middleware does not do what one must; the text names it and quotes no request."""
 
 
-class _Inner:
+class _GuardedHandler:
     """The handler as a middleware gets it: it answers once, and what it raised is known."""
 
     __slots__ = ("_handler", "_name", "answered", "raised")
@@ -62,7 +62,7 @@ def guarded(middleware: Middleware, name: str) -> Middleware:
     """
 
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        inner = _Inner(handler, name)
+        inner = _GuardedHandler(handler, name)
         try:
             return await _answer(middleware, name, request, inner)
         except (MiddlewareFault, GeneratorExit):
@@ -94,13 +94,13 @@ def guarded(middleware: Middleware, name: str) -> Middleware:
 async def _answer(
     middleware: Middleware, name: str, request: web.Request, inner: Handler
 ) -> web.StreamResponse:
-    given: Any = middleware(request, inner)
-    if not isawaitable(given):
+    awaitable: Any = middleware(request, inner)
+    if not isawaitable(awaitable):
         raise MiddlewareFault(
             f"{name} gave nothing that can be awaited; is it `async`, or a `def` that ends with "
             "`return handler(request)`?"
         )
-    response: Any = await given
+    response: Any = await awaitable
     if not isinstance(response, web.StreamResponse):
         raise MiddlewareFault(f"{name} gave no response; does it `return await handler(request)`?")
     if not response.prepared:
@@ -108,7 +108,7 @@ async def _answer(
     return response
 
 
-def _check_headers(headers: MutableMapping[str, str], whose: str) -> None:
+def _check_headers(headers: MutableMapping[str, str], source: str) -> None:
     """Take out and refuse what would fail only when written, where nobody knows whose it is."""
     try:
         text = "".join((*headers, *headers.values()))
@@ -118,7 +118,7 @@ def _check_headers(headers: MutableMapping[str, str], whose: str) -> None:
         names = [name for name, value in headers.items() if not _is_sendable(name, value)]
         for name in names:
             del headers[name]
-        raise MiddlewareFault(f"{whose} the header {names[0]!r}, which is no text of one line")
+        raise MiddlewareFault(f"{source} the header {names[0]!r}, which is no text of one line")
 
 
 def _is_sendable(*texts: object) -> bool:

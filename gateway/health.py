@@ -26,7 +26,7 @@ async def healthz(_: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """Say whether requests can be served, 503 with the reasons if not, and how credentials fare."""
     checks = request.app[READINESS]
-    reasons = [reason for reason in await asyncio.gather(*map(_asked, checks)) if reason]
+    reasons = [reason for reason in await asyncio.gather(*map(_run_check, checks)) if reason]
     if request.app[DRAIN].begun:
         reasons.insert(0, "draining")
     body: dict[str, object] = {"status": "unavailable" if reasons else "ok"}
@@ -36,7 +36,7 @@ async def readyz(request: web.Request) -> web.Response:
     return web.json_response(body, status=503 if reasons else 200, headers=HEADERS)
 
 
-async def _asked(check: Check) -> str | None:
+async def _run_check(check: Check) -> str | None:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
             return await check()

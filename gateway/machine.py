@@ -19,10 +19,10 @@ MAX_DESCRIPTORS = 1_048_576
 
 def check_machine() -> None:
     """Raise `StartError` unless aiohttp is new enough, compiled, and Python keeps its asserts."""
-    found = version("aiohttp")
-    if tuple(int(part) for part in found.split(".")[:3] if part.isdigit()) < MIN_AIOHTTP:
-        wanted = ".".join(map(str, MIN_AIOHTTP))
-        raise StartError(f"aiohttp {found} has known holes; install aiohttp>={wanted}")
+    installed = version("aiohttp")
+    if tuple(int(part) for part in installed.split(".")[:3] if part.isdigit()) < MIN_AIOHTTP:
+        minimum = ".".join(map(str, MIN_AIOHTTP))
+        raise StartError(f"aiohttp {installed} has known holes; install aiohttp>={minimum}")
     if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
         raise StartError(
             "aiohttp runs without its C extensions, whose parser is the safe one; "
@@ -50,8 +50,8 @@ def give_back_memory() -> bool:
 def raise_descriptor_limit() -> int:
     """Raise the soft limit on descriptors to the hard one; give the number that may be open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        return wanted
-    return wanted if soft == resource.RLIM_INFINITY else soft
+    target = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < target:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+        return target
+    return target if soft == resource.RLIM_INFINITY else soft

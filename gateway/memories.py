@@ -28,13 +28,13 @@ class LocalMemories:
 
     async def recall(self, scope: str, keys: list[str]) -> dict[str, bytes]:
         """Give those of *keys* that are known in *scope*."""
-        found = {}
+        values = {}
         for key in keys:
             value = self._entries.get((scope, key))
             if value is not None:
                 self._entries.move_to_end((scope, key))
-                found[key] = value
-        return found
+                values[key] = value
+        return values
 
     def remember(self, scope: str, entries: list[tuple[str, bytes]]) -> None:
         """Keep *entries*, and let go of those longest unused where there is no room."""

@@ -22,7 +22,7 @@ FIRST_BYTE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 60
 
 
 def _count(states: Callable[[], Collection[Mapping[str, object]]], name: str) -> int:
-    return sum(one["state"] == name for one in states())
+    return sum(state["state"] == name for state in states())
 
 
 def _nothing() -> None:
@@ -60,14 +60,14 @@ class Metrics:
             "Calls made upstream, by what became of them.",
             ("outcome",),
         )
-        for one in (
+        for collector in (
             self._requests,
             self._seconds,
             self._first_byte,
             self._tokens,
             self._attempts,
         ):
-            registry.register(one)
+            registry.register(collector)
         self.rate_limited = Counter(
             "gateway_rate_limited", "Requests refused by a limit.", ("limit",), registry=registry
         )
@@ -94,7 +94,7 @@ class Metrics:
     def finished(self, route: str, model: str, code: int, seconds: float, *, stream: bool) -> None:
         """Count one answered request; *route* is the pattern, never the path asked for."""
         if model not in self._models:
-            model = self._known(model) if code < 400 else "other"
+            model = self._label_of(model) if code < 400 else "other"
         labels = (route, model, str(code), "true" if stream else "false")
         self._requests.by_labels[labels] += 1
         self._seconds.observe(route, seconds)
@@ -106,7 +106,7 @@ class Metrics:
     def used(self, model: str, usage: Usage) -> None:
         """Add the tokens of one reply."""
         if model not in self._models:
-            model = self._known(model)
+            model = self._label_of(model)
         for kind, count in (
             ("input", usage.prompt),
             ("output", usage.completion),
@@ -132,7 +132,7 @@ class Metrics:
         self.catch_up()
         return await asyncio.to_thread(generate_latest, self.registry)
 
-    def _known(self, model: str) -> str:
+    def _label_of(self, model: str) -> str:
         if len(self._models) >= MAX_MODELS:
             return "other"
         self._models.add(model)

@@ -1,7 +1,6 @@
 """One timer a stream: commits when the upstream is slow, keeps it warm, cuts clients that stall.
 
-The stream notes when it writes; the timer looks at that when it fires and decides when to look
-again.
+The stream notes when it writes; the timer checks that when it fires and decides when to fire next.
 All frames are written whole, so a keepalive written from here never cuts one.
 """
 
@@ -30,7 +29,7 @@ class Pacemaker:
         "_settings",
         "_task",
         "_unsent",
-        "aside",
+        "encoding",
     )
 
     def __init__(
@@ -49,9 +48,9 @@ class Pacemaker:
         # Until it was looked at once, nobody knows whether it grows less.
         self._unsent = inf
         self._task: asyncio.Task[None] | None = None
-        # What a thread does with the reply before the commit, which must not begin it meanwhile.
-        self.aside: asyncio.Task[bytes] | None = None
-        self._handle = self._loop.call_later(self._settings.commit_after_s, self._look)
+        # A thread that encodes frames of the reply, which the commit must not begin meanwhile.
+        self.encoding: asyncio.Task[bytes] | None = None
+        self._handle = self._loop.call_later(self._settings.commit_after_s, self._check)
 
     async def committed(self) -> None:
         """Wait for a commit under way; none begins after this."""
@@ -59,51 +58,51 @@ class Pacemaker:
             await self._task
 
     def stop(self) -> None:
-        """Look no more."""
+        """Check no more."""
         self._handle.cancel()
         if self._task is not None:
             self._task.cancel()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         """Do what is due, and come back when something may be due next."""
         now, response = self._loop.time(), self._response
         if response.writing_since is not None:
-            self._look_at_write(response.writing_since - now)
+            self._check_write(response.writing_since - now)
         elif not self._exchange.outcome.begun:
             self._task = self._task or self._loop.create_task(self._commit())
-            self._again(self._settings.keepalive_s)
+            self._check_in(self._settings.keepalive_s)
         elif (due := response.quiet_since + self._settings.keepalive_s) <= now:
             self._task = self._loop.create_task(self._beat())
-            self._again(self._settings.keepalive_s)
+            self._check_in(self._settings.keepalive_s)
         else:
-            self._again(due - now)
+            self._check_in(due - now)
 
-    def _look_at_write(self, since: float) -> None:
+    def _check_write(self, began_at: float) -> None:
         """Cut a client that has not read for too long: its write would hold memory for ever.
 
-        *since* is when the write began, seen from now.
+        *began_at* is when the write began, seen from now.
         """
-        left = since + self._send_timeout_s
+        remaining = began_at + self._send_timeout_s
         transport = self._request.transport
         unsent = 0 if transport is None else transport.get_write_buffer_size()
-        if left > 0 or unsent < self._unsent:
+        if remaining > 0 or unsent < self._unsent:
             self._unsent = unsent
-            self._again(left if left > 0 else self._send_timeout_s)
+            self._check_in(remaining if remaining > 0 else self._send_timeout_s)
         elif self._request.transport is not None:
             self._exchange.outcome.client_gone = True
             self._request.transport.abort()
 
-    def _again(self, seconds: float) -> None:
+    def _check_in(self, seconds: float) -> None:
         # A write may begin meanwhile, and it may not take longer than the send timeout.
-        self._handle = self._loop.call_later(min(seconds, self._send_timeout_s), self._look)
+        self._handle = self._loop.call_later(min(seconds, self._send_timeout_s), self._check)
 
     async def _commit(self) -> None:
         """Send head and role: no proxy on the way waits longer for the first byte."""
         try:
             stamp(self._response, self._exchange)
             await self._response.prepare(self._request)
-            while self.aside is not None and not self.aside.done():
-                await asyncio.wait((self.aside,))
+            while self.encoding is not None and not self.encoding.done():
+                await asyncio.wait((self.encoding,))
             self._exchange.outcome.begun = True
             await self._response.write(self._exchange.reply.encode(self._exchange.reply.open()))
         except ConnectionResetError:

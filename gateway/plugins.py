@@ -23,7 +23,7 @@ from gateway.keys import EXCHANGE
 from gateway.settings import Settings
 
 # Fields that every exchange has from the start.
-GIVEN = frozenset({"id", "dialect", "started", "notes", "headers", "outcome"})
+ALWAYS_SET = frozenset({"id", "dialect", "started", "notes", "headers", "outcome"})
 # Fields that only exchanges with a payload come to have.
 OF_PAYLOAD = frozenset({"payload", "media", "call", "reply"})
 # Those of the default chain are known to behave.
@@ -57,28 +57,28 @@ class Chain:
             if needed not in self.provides:
                 raise PluginError(f"middlewares: none of them provides {needed!r}")
 
-    def around(self, handler: Handler) -> Handler:
+    def wrap(self, handler: Handler) -> Handler:
         """Give *handler* behind the chain; put together once, so that no request pays for it."""
-        made = handler
+        wrapped = handler
         for for_payloads, steps in groupby(reversed(self.steps), lambda step: step.for_payloads):
-            inner = made
+            inner = wrapped
             for step in steps:
-                inner = _behind(step.middleware, inner)
-            made = _gate(inner, made) if for_payloads else inner
+                inner = _wrap(step.middleware, inner)
+            wrapped = _choose_by_payload(inner, wrapped) if for_payloads else inner
 
         # What aiohttp routes to must be a coroutine function.
         async def chained(request: web.Request) -> web.StreamResponse:
-            return await made(request)
+            return await wrapped(request)
 
         return chained
 
-    def where_nothing_is(self, prefix: str) -> Middleware:
+    def for_unrouted(self, prefix: str) -> Middleware:
         """Give the middleware that runs the chain for addresses under *prefix* without a route."""
 
         def chain(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
             is_lost = request.match_info.http_exception is not None
             if is_lost and f"{request.path}/".startswith(f"{prefix}/"):
-                handler = self.around(handler)
+                handler = self.wrap(handler)
             return handler(request)
 
         return web.middleware(chain)
@@ -92,7 +92,7 @@ def load(tables: tuple[dict[str, Any], ...]) -> Chain:
     """
     steps: list[Step] = []
     lifespans: list[Lifespan] = []
-    provided = set(GIVEN)
+    provided = set(ALWAYS_SET)
     for index, table in enumerate(tables):
         place = f"middlewares[{index}]"
         middleware: Middleware = _make(table, place)
@@ -113,27 +113,27 @@ def _make(table: dict[str, Any], place: str) -> Middleware:
     name = table.get("use")
     if not isinstance(name, str) or name.count(":") != 1:
         raise PluginError(f"{place}.use: must be 'package.module:Class', not {name!r}")
-    found = _find(name, f"{place}.use")
+    target = _import(name, f"{place}.use")
     options = {key: value for key, value in table.items() if key != "use"}
-    if not inspect.isclass(found):
-        return _plain(found, options, place)
-    arguments = _options(found, options, place)
+    if not inspect.isclass(target):
+        return _function_middleware(target, options, place)
+    arguments = _options(target, options, place)
     try:
-        made: Any = found(*arguments)
+        instance: Any = target(*arguments)
     except (Exception, SystemExit) as error:
         raise PluginError(f"{place}: {name} cannot be made: {_reason(error)}") from error
-    if not _takes_two(made):
+    if not _takes_two(instance):
         raise PluginError(f"{place}: {name} is no middleware: it has no __call__(request, handler)")
-    middleware: Middleware = made
+    middleware: Middleware = instance
     return middleware
 
 
-def _takes_two(made: Any) -> bool:
-    """Say whether *made* can be called with request and handler, and is no generator."""
-    if not callable(made) or inspect.isasyncgenfunction(made.__call__):
+def _takes_two(instance: Any) -> bool:
+    """Say whether *instance* can be called with request and handler, and is no generator."""
+    if not callable(instance) or inspect.isasyncgenfunction(instance.__call__):
         return False
     try:
-        inspect.signature(made).bind(None, None)
+        inspect.signature(instance).bind(None, None)
     except TypeError:
         return False
     except ValueError:
@@ -148,7 +148,7 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _find(name: str, place: str) -> Any:
+def _import(name: str, place: str) -> Any:
     """Import what *name* stands for; whatever third-party code raises on import is reported."""
     module_name, attribute = name.split(":")
     try:
@@ -164,32 +164,32 @@ def _find(name: str, place: str) -> Any:
     return getattr(module, attribute)
 
 
-def _plain(found: Any, options: dict[str, Any], place: str) -> Middleware:
+def _function_middleware(function: Any, options: dict[str, Any], place: str) -> Middleware:
     """Take a function made by `@web.middleware`; its table holds nothing but `use`."""
-    if getattr(found, "__middleware_version__", None) != 1:
+    if getattr(function, "__middleware_version__", None) != 1:
         raise PluginError(f"{place}.use: neither a class nor a function made by @web.middleware")
     for key in options:
         raise PluginError(f"{place}: unknown option {key!r}; a plain function takes none")
-    middleware: Middleware = found
+    middleware: Middleware = function
     return middleware
 
 
-def _options(found: Any, options: dict[str, Any], place: str) -> tuple[Any, ...]:
-    """Give the arguments of the class *found*: its checked `Options`, or nothing."""
-    kind = getattr(found, "Options", None)
-    if kind is None:
+def _options(class_: Any, options: dict[str, Any], place: str) -> tuple[Any, ...]:
+    """Give the arguments of the class *class_*: its checked `Options`, or nothing."""
+    options_class = getattr(class_, "Options", None)
+    if options_class is None:
         for key in options:
             raise PluginError(f"{place}: unknown option {key!r}; it takes none")
         return ()
-    if not dataclasses.is_dataclass(kind):
+    if not dataclasses.is_dataclass(options_class):
         raise PluginError(f"{place}: its Options are no dataclass")
-    known = [field.name for field in dataclasses.fields(kind)]
+    names = [field.name for field in dataclasses.fields(options_class)]
     for key in options:
-        if key not in known:
-            listed = ", ".join(known) or "none"
+        if key not in names:
+            listed = ", ".join(names) or "none"
             raise PluginError(f"{place}: unknown option {key!r}; known: {listed}")
     try:
-        return (msgspec.convert(options, kind, strict=True),)
+        return (msgspec.convert(options, options_class, strict=True),)
     except msgspec.ValidationError as error:
         reason, _, where = str(error).partition(" - at `$")
         raise PluginError(f"{place}{where.rstrip('`')}: {reason}") from None
@@ -205,13 +205,13 @@ def _lifespan(middleware: Middleware, place: str) -> Lifespan | None:
 
 
 def _fields(middleware: Middleware, place: str) -> tuple[frozenset[str], frozenset[str]]:
-    named = (getattr(middleware, "requires", ()), getattr(middleware, "provides", ()))
-    for fields in named:
+    declared = (getattr(middleware, "requires", ()), getattr(middleware, "provides", ()))
+    for fields in declared:
         # A forgotten comma makes a text of ("payload"), which would read as seven fields.
         if isinstance(fields, str) or not _are_texts(fields):
-            told = f"not {fields!r}" if isinstance(fields, str) else "and nothing else"
-            raise PluginError(f"{place}: requires and provides are tuples of texts, {told}")
-    return frozenset(named[0]), frozenset(named[1])
+            detail = f"not {fields!r}" if isinstance(fields, str) else "and nothing else"
+            raise PluginError(f"{place}: requires and provides are tuples of texts, {detail}")
+    return frozenset(declared[0]), frozenset(declared[1])
 
 
 def _are_texts(fields: Any) -> bool:
@@ -231,21 +231,21 @@ def _check_order(requires: frozenset[str], provided: set[str], place: str) -> No
         )
 
 
-def _behind(middleware: Middleware, handler: Handler) -> Handler:
+def _wrap(middleware: Middleware, handler: Handler) -> Handler:
     """Give *handler* behind *middleware*, which may call its second argument as it likes."""
     # The interpreter calls a method in place, but an object that has `__call__` by a detour.
     call: Middleware = middleware if inspect.isroutine(middleware) else middleware.__call__
 
-    def called(request: web.Request) -> Awaitable[web.StreamResponse]:
+    def wrapped(request: web.Request) -> Awaitable[web.StreamResponse]:
         return call(request, handler)
 
-    return called
+    return wrapped
 
 
-def _gate(with_payload: Handler, without: Handler) -> Handler:
+def _choose_by_payload(with_payload: Handler, without_payload: Handler) -> Handler:
     """Give the handler of exchanges of both kinds."""
 
-    def called(request: web.Request) -> Awaitable[web.StreamResponse]:
-        return (with_payload if request[EXCHANGE].carries_payload else without)(request)
+    def choose(request: web.Request) -> Awaitable[web.StreamResponse]:
+        return (with_payload if request[EXCHANGE].carries_payload else without_payload)(request)
 
-    return called
+    return choose

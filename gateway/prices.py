@@ -62,28 +62,28 @@ class Prices:
 
     def _of_version(self, model: str) -> Estimate | None:
         """Give the price of what *model* is a preview or a numbered version of."""
-        found = _VERSION.fullmatch(model)
-        if found is None:
+        match = _VERSION.fullmatch(model)
+        if match is None:
             return None
-        name = found["model"]
+        name = match["model"]
         return self._estimates.get(name) or self._estimates.get(f"{name}-preview")
 
     def _renew(self) -> None:
         """Take the prices that hold now, and note until when they do."""
         now = self._clock()
-        holding = {model: _holding(price, now) for model, price in self._configured.items()}
-        self._estimates = {model: _estimate(price, self._tiers) for model, price in holding.items()}
-        self._until = min(map(_ends, holding.values()), default=inf)
+        current = {model: _current(price, now) for model, price in self._configured.items()}
+        self._estimates = {model: _estimate(price, self._tiers) for model, price in current.items()}
+        self._until = min(map(_end_of, current.values()), default=inf)
 
 
-def _holding(price: Price, now: float) -> Price:
+def _current(price: Price, now: float) -> Price:
     """Give what became of *price* by *now*."""
-    while price.next is not None and _ends(price) <= now:
+    while price.next is not None and _end_of(price) <= now:
         price = price.next
     return price
 
 
-def _ends(price: Price) -> float:
+def _end_of(price: Price) -> float:
     """Give when the next price takes the place of *price*, in seconds since 1970."""
     if price.next is None:
         return inf
@@ -116,14 +116,14 @@ def _by_length(price: Price, share: float) -> tuple[Estimate, Estimate]:
 
 def _by_rates(rates: Rates, share: float) -> Estimate:
     fresh, output = rates.input * share, rates.output * share
-    audio = _else(rates.audio_input, rates.input) * share
-    image_out = _else(rates.image_output, rates.output) * share
-    audio_out = _else(rates.audio_output, rates.output) * share
-    video_out = _else(rates.video_output, rates.output) * share
+    audio = _or_default(rates.audio_input, rates.input) * share
+    image_out = _or_default(rates.image_output, rates.output) * share
+    audio_out = _or_default(rates.audio_output, rates.output) * share
+    video_out = _or_default(rates.video_output, rates.output) * share
     # A cheaper tier is cheaper for what is new; cached tokens keep their price with most models.
-    kept = max(share, 1.0)
-    cached = fresh if rates.cached is None else rates.cached * kept
-    audio_cached = cached if rates.audio_cached is None else rates.audio_cached * kept
+    cached_share = max(share, 1.0)
+    cached = fresh if rates.cached is None else rates.cached * cached_share
+    audio_cached = cached if rates.audio_cached is None else rates.audio_cached * cached_share
 
     def estimate(usage: Usage) -> float:
         other_out = usage.image_output or usage.audio_output or usage.video_output
@@ -133,18 +133,18 @@ def _by_rates(rates: Rates, share: float) -> Estimate:
             return _rounded(text * _PER_TOKEN)
         # Upstream was seen to count more cached tokens than the prompt has; no part may be more
         # than its whole.
-        held = min(usage.cached, usage.prompt)
-        held_audio = min(usage.audio_cached, held)
-        new = usage.prompt - held
-        new_audio = min(max(0, usage.audio_input - held_audio), new)
+        cached_tokens = min(usage.cached, usage.prompt)
+        cached_audio = min(usage.audio_cached, cached_tokens)
+        new = usage.prompt - cached_tokens
+        new_audio = min(max(0, usage.audio_input - cached_audio), new)
         images = min(usage.image_output, usage.completion)
         sound = min(usage.audio_output, usage.completion - images)
         video = min(usage.video_output, usage.completion - images - sound)
         millions = (
             (new - new_audio) * fresh
             + new_audio * audio
-            + (held - held_audio) * cached
-            + held_audio * audio_cached
+            + (cached_tokens - cached_audio) * cached
+            + cached_audio * audio_cached
             + (usage.completion - images - sound - video) * output
             + images * image_out
             + sound * audio_out
@@ -160,5 +160,5 @@ def _rounded(usd: float) -> float:
     return int(usd * _PARTS_OF_USD + 0.5) / _PARTS_OF_USD
 
 
-def _else(price: float | None, other: float) -> float:
+def _or_default(price: float | None, other: float) -> float:
     return other if price is None else price

@@ -39,7 +39,7 @@ async def overloaded(_: web.BaseRequest) -> web.StreamResponse:
     return rejection(Unavailable(message, retry_after=RETRY_S))
 
 
-def reason_of(status: int, exc: BaseException | None) -> GatewayError:
+def error_of(status: int, exc: BaseException | None) -> GatewayError:
     """Give what is told of a failure that aiohttp met, whose own words may quote the request."""
     if status >= 500:
         return GatewayError("The gateway failed on this request.")

@@ -51,7 +51,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
     try:
         return await (stream if exchange.call.stream else whole)(request, exchange)
     except BadRequest as error:
-        _place(exchange, error)
+        _name_client_field(exchange, error)
         raise
     finally:
         drain.leave(task)
@@ -70,9 +70,9 @@ async def whole(request: web.Request, exchange: Exchange) -> web.StreamResponse:
         exchange.outcome.unread = (*events, *exchange.outcome.unread)
         raise
     if _has_sound(exchange.call):
-        body = await asyncio.to_thread(_collected, exchange.reply, events)
+        body = await asyncio.to_thread(_collect, exchange.reply, events)
     else:
-        body = _collected(exchange.reply, events)
+        body = _collect(exchange.reply, events)
     try:
         return json_response(body, exchange)
     except TypeError:
@@ -89,12 +89,12 @@ async def stream(request: web.Request, exchange: Exchange) -> web.StreamResponse
         await pacemaker.committed()
         if not exchange.outcome.begun:
             raise
-        _place(exchange, error)
-        await _tell(response, exchange, error)
+        _name_client_field(exchange, error)
+        await _send_error(response, exchange, error)
     except asyncio.CancelledError:
         if not (exchange.outcome.begun and request.app[DRAIN].over):
             raise
-        await _tell(response, exchange, restarting())
+        await _send_error(response, exchange, restarting())
     except ConnectionResetError:
         exchange.outcome.client_gone = True
     finally:
@@ -111,7 +111,7 @@ async def _relay(
     async with request.app[UPSTREAM].open(exchange.call, outcome, exchange.notes) as batches:
         # Fed before the head leaves: the head tells what the first events told.
         frames = await _first(batches, reply, outcome, pacemaker if has_sound else None)
-        _forget(exchange)
+        _free_request(exchange)
         await pacemaker.committed()
         if not outcome.begun:
             stamp(response, exchange)
@@ -128,24 +128,26 @@ async def _relay(
             _pump(batches, reply, response, has_sound=has_sound), name="pump"
         )
         closing = _finish(reply, await pump)
-    await response.write_eof(_encoded(reply, closing) + exchange.dialect.end)
+    await response.write_eof(_encode(reply, closing) + exchange.dialect.end)
 
 
 async def _first(
-    batches: Batches, reply: Reply, outcome: Outcome, sounding: Pacemaker | None
+    batches: Batches, reply: Reply, outcome: Outcome, pacemaker: Pacemaker | None
 ) -> bytes:
     """Give the frames that leave with the head, or follow one that the pacemaker has sent.
 
-    Events that say nothing are passed over: with them the head would only wait. *sounding* is the
-    pacemaker of a stream of sound.
+    Events that say nothing are passed over: with them the head would only wait. *pacemaker* is
+    given for a stream of sound.
     """
     async for events in batches:
-        if sounding is not None:
-            sounding.aside = asyncio.create_task(_framed_aside(reply, events), name="aside")
-            frames = await sounding.aside
-            sounding.aside = None
+        if pacemaker is not None:
+            pacemaker.encoding = asyncio.create_task(
+                _encode_batch_in_thread(reply, events), name="encoding"
+            )
+            frames = await pacemaker.encoding
+            pacemaker.encoding = None
         else:
-            frames = _framed(reply, events)
+            frames = _encode_batch(reply, events)
         if frames or outcome.begun:
             return frames
     raise UpstreamTruncated("Gemini's reply ended before it began.")
@@ -158,7 +160,11 @@ async def _pump(
     try:
         while True:
             events = await anext(batches)
-            frames = await _framed_aside(reply, events) if has_sound else _framed(reply, events)
+            frames = (
+                await _encode_batch_in_thread(reply, events)
+                if has_sound
+                else _encode_batch(reply, events)
+            )
             del events
             if frames:
                 await response.write(frames)
@@ -169,7 +175,7 @@ async def _pump(
         return error
 
 
-def _forget(exchange: Exchange) -> None:
+def _free_request(exchange: Exchange) -> None:
     """Free what was asked: it cannot be sent again, and the stream may last for many minutes."""
     exchange.payload.clear()
     exchange.media.clear()
@@ -177,18 +183,18 @@ def _forget(exchange: Exchange) -> None:
     exchange.release()
 
 
-def _framed(reply: Reply, events: list[Json]) -> bytes:
+def _encode_batch(reply: Reply, events: list[Json]) -> bytes:
     """Give the frames of one batch: nothing else of it is held while the client does not read."""
     chunks = reply.feed(*events)
-    return _encoded(reply, chunks) if chunks else b""
+    return _encode(reply, chunks) if chunks else b""
 
 
-async def _framed_aside(reply: Reply, events: list[Json]) -> bytes:
+async def _encode_batch_in_thread(reply: Reply, events: list[Json]) -> bytes:
     """Give the frames of one batch, made in a thread: some models speak minutes in one event."""
-    return await asyncio.to_thread(_framed, reply, events)
+    return await asyncio.to_thread(_encode_batch, reply, events)
 
 
-def _encoded(reply: Reply, chunks: list[Json]) -> bytes:
+def _encode(reply: Reply, chunks: list[Json]) -> bytes:
     """Give the frames of *chunks*; raise `UpstreamError` for what JSON is read of but not made."""
     try:
         return reply.encode(chunks)
@@ -196,7 +202,7 @@ def _encoded(reply: Reply, chunks: list[Json]) -> bytes:
         raise UpstreamError(_TOO_DEEP) from None
 
 
-def _collected(reply: Reply, events: list[Json]) -> Json:
+def _collect(reply: Reply, events: list[Json]) -> Json:
     """Give the whole answer: the chunks of a stream, folded."""
     return reply.collect(reply.feed(*events) + reply.finish())
 
@@ -206,23 +212,23 @@ def _has_sound(call: UpstreamCall) -> bool:
     return "AUDIO" in (setting(call, "responseModalities") or ())
 
 
-def _finish(reply: Reply, broken: UpstreamError | None) -> list[Json]:
+def _finish(reply: Reply, break_error: UpstreamError | None) -> list[Json]:
     """Close the reply; a break after the finish reason has lost nothing, one before it is told."""
     try:
         return reply.finish()
     except UpstreamTruncated:
-        if broken is None:
+        if break_error is None:
             raise
-        raise broken from None
+        raise break_error from None
 
 
-def _place(exchange: Exchange, error: GatewayError) -> None:
+def _name_client_field(exchange: Exchange, error: GatewayError) -> None:
     """Have *error*, of a request that Gemini refused, name the client's own field."""
     if error.param is not None:
         error.param = exchange.dialect.client_field(exchange, error.param)
 
 
-async def _tell(response: EventStream, exchange: Exchange, error: GatewayError) -> None:
+async def _send_error(response: EventStream, exchange: Exchange, error: GatewayError) -> None:
     """Tell of *error* in-band and end the stream."""
     exchange.outcome.error = error.bare()
     try:

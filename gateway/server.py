@@ -29,7 +29,7 @@ from gateway.loop_errors import LoopErrors
 from gateway.loop_watch import watched
 from gateway.machine import give_back_memory
 from gateway.settings import Settings
-from gateway.sockets import BACKLOG, queued, where
+from gateway.sockets import BACKLOG, accept_queued, base_urls
 
 # What requests that were told to end, and what the app holds, get for ending.
 END_GRACE_S = 5.0
@@ -71,7 +71,7 @@ class Service:
     reread: Callable[[], Settings]
     worker: int = 0
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
-    _now: asyncio.Event = field(default_factory=asyncio.Event)
+    _stop_now: asyncio.Event = field(default_factory=asyncio.Event)
     _reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -87,17 +87,17 @@ class Service:
             try:
                 # What is still being opened takes over nothing.
                 async with self._reloading:
-                    admin_runner = await self._started(runner, app)
+                    admin_runner = await self._start(runner, app)
                 with watched(loop):
                     await self._stop.wait()
                     await self._drain(runner, app[DRAIN])
                 await admin_runner.cleanup()
             finally:
-                await self._cleaned(runner)
+                await self._clean_up(runner)
             log.info("stopped")
         return 0
 
-    async def _started(self, runner: "Runner", app: web.Application) -> web.AppRunner:
+    async def _start(self, runner: "Runner", app: web.Application) -> web.AppRunner:
         """Open what the app holds, then listen; give what serves the operator."""
         await runner.setup()
         app[METRICS].log_dropped.set_function(lambda: self.output.sink.dropped)
@@ -116,7 +116,7 @@ class Service:
     def terminate(self) -> None:
         """Begin to stop; asked again, stop now."""
         if self._stop.is_set():
-            self._now.set()
+            self._stop_now.set()
         self._stop.set()
 
     async def _drain(self, runner: Runner, drain: Drain) -> None:
@@ -125,10 +125,10 @@ class Service:
         await self._end_listening(runner)
         await asyncio.sleep(ARRIVING_S)
         runner.connections.close_idle()
-        finished = asyncio.create_task(self._finished(runner.connections, drain))
-        now = asyncio.create_task(self._now.wait())
-        await asyncio.wait({finished, now}, return_when=asyncio.FIRST_COMPLETED)
-        now.cancel()
+        finished = asyncio.create_task(self._wait_for_requests(runner.connections, drain))
+        stop_now = asyncio.create_task(self._stop_now.wait())
+        await asyncio.wait({finished, stop_now}, return_when=asyncio.FIRST_COMPLETED)
+        stop_now.cancel()
         finished.cancel()
         if drain.count:
             log.warning("ending_requests", running=drain.count)
@@ -137,21 +137,21 @@ class Service:
 
     async def _end_listening(self, runner: Runner) -> None:
         """Let nobody connect any more; who already waits for that would be cut without a word."""
-        waiting = [accepted for sock in self.sockets for accepted in queued(sock)]
+        waiting = [accepted for sock in self.sockets for accepted in accept_queued(sock)]
         for site in runner.sites:
             await site.stop()
         loop = asyncio.get_running_loop()
         for accepted in waiting:
             await loop.connect_accepted_socket(runner.connections, accepted)
 
-    async def _finished(self, connections: ConnectionServer, drain: Drain) -> None:
+    async def _wait_for_requests(self, connections: ConnectionServer, drain: Drain) -> None:
         """Wait, up to the bound, until every request that runs has been answered and sent."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.server.drain_timeout_s):
                 await drain.finished(None)
-                await connections.sent()
+                await connections.flushed()
 
-    async def _cleaned(self, runner: "Runner") -> None:
+    async def _clean_up(self, runner: "Runner") -> None:
         for reload in self._tasks:
             # What is being closed takes over nothing either.
             reload.cancel()
@@ -205,7 +205,7 @@ class Service:
         settings = self.settings
         log.info(
             "worker_started" if self.worker else "started",
-            listen=where(self.sockets, settings.server.prefix),
+            listen=base_urls(self.sockets, settings.server.prefix),
             credentials=len(settings.upstream.credentials),
             licenses=len(settings.licenses),
             version=__version__,

@@ -47,10 +47,10 @@ class Shortcuts:
         by_method = self._by_target.get(request.raw_path)
         if by_method is None or hdrs.EXPECT in request.headers:
             return None
-        found = by_method.get(request.method)
-        if found is None:
+        shortcut = by_method.get(request.method)
+        if shortcut is None:
             return None
-        handler, match_info = found
+        handler, match_info = shortcut
         request._match_info = match_info  # noqa: SLF001 - as the router's result is set
         return handler
 
@@ -61,12 +61,12 @@ def _shortcut(app: web.Application, route: web.AbstractRoute) -> Shortcut:
     match_info.freeze()
     handler: Handler = route.handler
     for middleware in reversed(app.middlewares):
-        handler = _behind(middleware, handler)
+        handler = _wrap(middleware, handler)
     return Shortcut(handler, match_info)
 
 
-def _behind(middleware: Callable[..., Awaitable[web.StreamResponse]], handler: Handler) -> Handler:
-    def called(request: web.Request) -> Awaitable[web.StreamResponse]:
+def _wrap(middleware: Callable[..., Awaitable[web.StreamResponse]], handler: Handler) -> Handler:
+    def wrapped(request: web.Request) -> Awaitable[web.StreamResponse]:
         return middleware(request, handler=handler)
 
-    return called
+    return wrapped

@@ -13,14 +13,14 @@ ENDING = frozenset({signal.SIGINT, signal.SIGTERM})
 RELOAD = frozenset({signal.SIGHUP})
 
 
-def hold(held: AbstractSet[signal.Signals] = ENDING | RELOAD) -> None:
-    """Let those of *held* wait."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, held)
+def hold(numbers: AbstractSet[signal.Signals] = ENDING | RELOAD) -> None:
+    """Let those of *numbers* wait."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
 
 
-def let_through(held: AbstractSet[signal.Signals] = ENDING | RELOAD) -> None:
-    """Let those of *held* come, those that waited at once."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
+def let_through(numbers: AbstractSet[signal.Signals] = ENDING | RELOAD) -> None:
+    """Let those of *numbers* come, those that waited at once."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
 
 
 @contextmanager

@@ -25,8 +25,8 @@ def listen(host: str, port: int) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     try:
         flags = socket.AI_PASSIVE
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
-        for family, kind, proto, _, address in found:
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+        for family, kind, proto, _, address in infos:
             sock = socket.socket(family, kind, proto)
             sockets.append(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -48,7 +48,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
     return sockets
 
 
-def queued(sock: socket.socket) -> Iterator[socket.socket]:
+def accept_queued(sock: socket.socket) -> Iterator[socket.socket]:
     """Accept the connections that wait for that at *sock* now."""
     with suppress(OSError):
         while True:
@@ -64,7 +64,7 @@ def small_socket(address: AddrInfoType) -> socket.socket:
     return sock
 
 
-def where(sockets: Iterable[socket.socket], prefix: str) -> list[str]:
+def base_urls(sockets: Iterable[socket.socket], prefix: str) -> list[str]:
     """Give the base URLs under which *sockets* are reached."""
     urls = []
     for sock in sockets:

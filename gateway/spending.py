@@ -17,7 +17,7 @@ def settle(exchange: Exchange, prices: Prices) -> None:
     outcome, reply = exchange.outcome, exchange.reply
     outcome.finish_reason = reply.finish_reason
     if outcome.unread:
-        _read(exchange)
+        _feed_unread(exchange)
     outcome.usage = reply.usage
     if outcome.usage is not None and outcome.cost is None:
         outcome.cost = prices.cost(outcome.model or exchange.call.model, outcome.usage)
@@ -25,7 +25,7 @@ def settle(exchange: Exchange, prices: Prices) -> None:
         _add_wasted(exchange, prices)
 
 
-def _read(exchange: Exchange) -> None:
+def _feed_unread(exchange: Exchange) -> None:
     """Let the reply count what it was not given."""
     outcome = exchange.outcome
     events, outcome.unread = outcome.unread, ()

@@ -61,19 +61,19 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for ending in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(ending, self._stop)
-        loop.add_signal_handler(signal.SIGHUP, self._tell, signal.SIGHUP)
+        loop.add_signal_handler(signal.SIGHUP, self._signal_all, signal.SIGHUP)
         with signals.handled():
             async with asyncio.TaskGroup() as group:
                 for number in range(1, self._count + 1):
-                    group.create_task(self._keep(number))
+                    group.create_task(self._keep_running(number))
         return self._status
 
-    async def _keep(self, number: int) -> None:
+    async def _keep_running(self, number: int) -> None:
         """Start worker *number*, and start it again whenever it dies."""
         deaths, first = 0, True
         while not self._stopping.is_set():
             started = time.monotonic()
-            status = await self._live(number)
+            status = await self._run_worker(number)
             if self._stopping.is_set():
                 break
             # Later on it is the file that was changed: the others go on with what they have.
@@ -86,7 +86,7 @@ class Supervisor:
             log.error("worker_died", worker=number, status=status, restart_in_s=pause_s(deaths))
             await self._pause(pause_s(deaths))
 
-    async def _live(self, number: int) -> int | None:
+    async def _run_worker(self, number: int) -> int | None:
         """Run worker *number* to its end; give its exit status, None if it could not start."""
         descriptors = [sock.fileno() for sock in self._sockets]
         listening = [f"--listen-fd={descriptor}" for descriptor in descriptors]
@@ -131,13 +131,13 @@ class Supervisor:
         # Else who connects while they end would wait for the last one, for nothing.
         for sock in self._sockets:
             sock.close()
-        self._tell(signal.SIGTERM)
+        self._signal_all(signal.SIGTERM)
 
     def _kill(self) -> None:
         log.error("workers_killed", workers=sorted(self._workers))
-        self._tell(signal.SIGKILL)
+        self._signal_all(signal.SIGKILL)
 
-    def _tell(self, number: signal.Signals) -> None:
+    def _signal_all(self, number: signal.Signals) -> None:
         for worker in tuple(self._workers.values()):
             with suppress(ProcessLookupError):
                 worker.send_signal(number)

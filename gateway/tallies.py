@@ -35,7 +35,7 @@ class Tally(Collector):
         yield family
 
 
-class _Spread:
+class _Buckets:
     """How often each bucket was met, the last one for what is above all bounds."""
 
     __slots__ = ("counts", "total")
@@ -55,21 +55,21 @@ class Spans(Collector):
         self._about = about
         self._label = label
         self._bounds = bounds
-        self._by_label: dict[str, _Spread] = {}
+        self._by_label: dict[str, _Buckets] = {}
 
     def observe(self, label: str, seconds: float) -> None:
         """Count *seconds* under *label*."""
-        spread = self._by_label.get(label)
-        if spread is None:
-            spread = self._by_label[label] = _Spread(len(self._bounds))
-        spread.counts[bisect_left(self._bounds, seconds)] += 1
-        spread.total += seconds
+        buckets = self._by_label.get(label)
+        if buckets is None:
+            buckets = self._by_label[label] = _Buckets(len(self._bounds))
+        buckets.counts[bisect_left(self._bounds, seconds)] += 1
+        buckets.total += seconds
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """Give the samples of each label that was seen."""
         family = HistogramMetricFamily(self._name, self._about, labels=(self._label,))
         bounds = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
-        for label, spread in self._by_label.copy().items():
-            buckets = list(zip(bounds, accumulate(spread.counts.copy()), strict=True))
-            family.add_metric((label,), buckets, spread.total)
+        for label, buckets in self._by_label.copy().items():
+            samples = list(zip(bounds, accumulate(buckets.counts.copy()), strict=True))
+            family.add_metric((label,), samples, buckets.total)
         yield family

@@ -24,11 +24,11 @@ def _pattern(texts: list[bytes], depth: int) -> bytes:
     if depth > _MAX_DEPTH:
         return b"(?:%b)" % b"|".join(map(re.escape, reversed(texts)))
     shared = commonprefix([texts[0], texts[-1]]) or b""  # noqa: RUF071 - these are no paths
-    rests = [text[len(shared) :] for text in texts]
+    suffixes = [text[len(shared) :] for text in texts]
     # The first may be the beginning of all others.
-    further = groupby(filter(None, rests), key=lambda rest: rest[0])
+    further = groupby(filter(None, suffixes), key=lambda suffix: suffix[0])
     branches = [_pattern(list(group), depth + 1) for _, group in further]
     if not branches:
         return re.escape(shared)
-    optional = b"" if rests[0] else b"?"
+    optional = b"" if suffixes[0] else b"?"
     return b"%b(?:%b)%b" % (re.escape(shared), b"|".join(branches), optional)

@@ -47,8 +47,8 @@ async def usage(request: web.Request) -> web.StreamResponse:
         since = spans.since(text, ZoneInfo(license_.timezone), time.time())
     except ValueError as error:
         raise BadRequest(f"since: {error}.", param="since") from None
-    found = await _sums(request, Span(since, license=license_.id), ("model", "day"))
-    data = [_row(one) for one in found]
+    totals = await _sums(request, Span(since, license=license_.id), ("model", "day"))
+    data = [_row(total) for total in totals]
     body = {"object": "list", "license": license_.id, "since": int(since), "data": data}
     return json_response(body, exchange)
 
@@ -62,8 +62,8 @@ async def billing_usage(request: web.Request) -> web.StreamResponse:
     if start is None:
         start = spans.midnight(first, zone)
     end = _midnight(request, "end_date", zone)
-    found = await _sums(request, Span(start, end, exchange.license.id), ())
-    cents = round(sum(one.usd for one in found) * 100, 7)
+    totals = await _sums(request, Span(start, end, exchange.license.id), ())
+    cents = round(sum(total.usd for total in totals) * 100, 7)
     return json_response({"object": "list", "total_usage": cents}, exchange)
 
 
@@ -91,8 +91,8 @@ async def _sums(request: web.Request, span: Span, by: Collection[str]) -> list[S
         raise Unavailable("Usage cannot be read now; ask again later.", retry_after=5.0) from None
 
 
-def _row(one: Sum) -> dict[str, object]:
-    return {name: value for name, value in one._asdict().items() if name not in GROUPS or value}
+def _row(total: Sum) -> dict[str, object]:
+    return {name: value for name, value in total._asdict().items() if name not in GROUPS or value}
 
 
 def _midnight(request: web.Request, name: str, zone: ZoneInfo) -> float | None:

@@ -66,10 +66,10 @@ async def _preflight(request: web.Request, headers: dict[str, str]) -> web.Strea
 def _allowed(request: web.Request, headers: dict[str, str]) -> dict[str, str]:
     if not headers:
         return {hdrs.ALLOW: METHODS}
-    asked = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS, hdrs.AUTHORIZATION)
+    requested = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS, hdrs.AUTHORIZATION)
     return headers | {
         hdrs.ALLOW: METHODS,
         hdrs.ACCESS_CONTROL_ALLOW_METHODS: METHODS,
-        hdrs.ACCESS_CONTROL_ALLOW_HEADERS: asked,
+        hdrs.ACCESS_CONTROL_ALLOW_HEADERS: requested,
         hdrs.ACCESS_CONTROL_MAX_AGE: MAX_AGE_S,
     }

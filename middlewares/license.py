@@ -71,27 +71,27 @@ class LicenseAuth:
                 "The request holds two different license keys; send one.", param="authorization"
             )
         assert self._licenses is not None
-        found = self._licenses.find(*keys) if keys and "" not in keys else None
-        if found is None:
-            raise self._refusal(request, given=bool(keys))
-        self._check(found, request)
-        request[EXCHANGE].license = found
+        license_ = self._licenses.find(*keys) if keys and "" not in keys else None
+        if license_ is None:
+            raise self._refusal(request, has_key=bool(keys))
+        self._check(license_, request)
+        request[EXCHANGE].license = license_
         return handler(request)
 
-    def _refusal(self, request: web.Request, *, given: bool) -> Unauthorized | RateLimited:
+    def _refusal(self, request: web.Request, *, has_key: bool) -> Unauthorized | RateLimited:
         wait = self._wrong.count(self._address(request), monotonic())
         if wait:
             return RateLimited("Too many wrong license keys from this address.", retry_after=wait)
-        if given:
+        if has_key:
             return Unauthorized("The license key is not valid.")
         return Unauthorized("No license key; send it in the header Authorization.")
 
-    def _check(self, found: License, request: web.Request) -> None:
-        if found.disabled:
+    def _check(self, license_: License, request: web.Request) -> None:
+        if license_.disabled:
             raise Forbidden("The license is disabled.", code="license_disabled")
-        if found.expires is not None and found.expires <= datetime.now(UTC):
+        if license_.expires is not None and license_.expires <= datetime.now(UTC):
             raise Unauthorized("The license has expired.", code="license_expired")
-        if found.networks and not within(self._address(request), networks(found.networks)):
+        if license_.networks and not within(self._address(request), networks(license_.networks)):
             raise Forbidden("The license may not be used from here.", code="address_not_allowed")
 
     def _address(self, request: web.Request) -> str:

@@ -35,15 +35,15 @@ class MediaFormats:
     def __call__(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
         """Take in the media, if there are any, and call on."""
         exchange = request[EXCHANGE]
-        found = parts.find(exchange.payload) if exchange.dialect.has_messages else []
-        return self._filled(request, handler, found) if found else handler(request)
+        media_parts = parts.find(exchange.payload) if exchange.dialect.has_messages else []
+        return self._fill(request, handler, media_parts) if media_parts else handler(request)
 
-    async def _filled(
-        self, request: web.Request, handler: Handler, found: list[MediaPart]
+    async def _fill(
+        self, request: web.Request, handler: Handler, media_parts: list[MediaPart]
     ) -> web.StreamResponse:
         assert self._intake is not None
         exchange = request[EXCHANGE]
-        await self._intake.fill(exchange, found)
+        await self._intake.fill(exchange, media_parts)
         try:
             response = await handler(request)
         except GatewayError as error:
@@ -53,7 +53,7 @@ class MediaFormats:
             if self._intake.can_move(exchange, error):
                 raise Unavailable(_MOVES, retry_after=RETRY_AFTER_S) from None
             raise
-        # Where the stream had begun already it was told there.
+        # Where the stream had begun already the error went out in it.
         self._intake.forget_lost(exchange, exchange.outcome.error)
         return response
 

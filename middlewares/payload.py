@@ -51,34 +51,36 @@ class Payload:
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuse with 400, 408, 413 or 415 what cannot be read, naming what to change."""
         exchange = request[EXCHANGE]
-        held = _Held()
-        exchange.release = partial(self._release, held)
+        reservation = _Reservation()
+        exchange.release = partial(self._release, reservation)
         try:
-            exchange.payload = payload = await self._payload(request, held)
+            exchange.payload = payload = await self._payload(request, reservation)
             if request.match_info:
-                _take_address(payload, request.match_info)
+                _merge_address(payload, request.match_info)
             exchange.dialect.check(payload)
             return await handler(request)
         finally:
-            self._release(held)
+            self._release(reservation)
 
-    def _release(self, held: "_Held") -> None:
-        self._buffered -= held.size
-        held.size = 0
+    def _release(self, reservation: "_Reservation") -> None:
+        self._buffered -= reservation.size
+        reservation.size = 0
 
-    async def _payload(self, request: web.Request, held: "_Held") -> Json:
+    async def _payload(self, request: web.Request, reservation: "_Reservation") -> Json:
         """Read and parse; the raw bytes are free as soon as this returns."""
         encoding = request.headers.get(hdrs.CONTENT_ENCODING)
         if encoding is not None and encoding.strip().lower() not in {"identity", ""}:
             raise UnsupportedEncoding("Send the body as it is, without Content-Encoding.")
         if (request.content_length or 0) > self._max_bytes:
             raise self._too_large()
-        body = await self._read(request, held)
+        body = await self._read_body(request, reservation)
         if len(body) < THREAD_FROM_BYTES:
             return parse(body)
         return await asyncio.to_thread(parse, body)
 
-    async def _read(self, request: web.Request, held: "_Held") -> bytes | bytearray:
+    async def _read_body(
+        self, request: web.Request, reservation: "_Reservation"
+    ) -> bytes | bytearray:
         expected = request.headers.get(hdrs.EXPECT)
         if expected is not None and expected.lower() == "100-continue":
             await request.writer.write(CONTINUE)
@@ -87,9 +89,9 @@ class Payload:
         try:
             if request.content.is_eof():
                 # It came along with the head, as nearly all do: there is nothing to wait for.
-                return self._taken(request.content.read_nowait(), held)
+                return self._reserve(request.content.read_nowait(), reservation)
             async with asyncio.timeout(self._timeout_s):
-                return await self._collect(request, held)
+                return await self._collect(request, reservation)
         except TimeoutError:
             raise RequestTimedOut(
                 f"The body did not arrive within {self._timeout_s:g} seconds."
@@ -97,19 +99,19 @@ class Payload:
         except web.RequestPayloadError:
             raise BadRequest("The body ended early or its chunks are malformed.") from None
 
-    def _taken(self, data: bytes, held: "_Held") -> bytes:
-        held.size += len(data)
+    def _reserve(self, data: bytes, reservation: "_Reservation") -> bytes:
+        reservation.size += len(data)
         self._buffered += len(data)
-        if held.size > self._max_bytes:
+        if reservation.size > self._max_bytes:
             raise self._too_large()
         if self._buffered > self._max_buffered:
             raise Unavailable("Too many large bodies at once; try again.", retry_after=1.0)
         return data
 
-    async def _collect(self, request: web.Request, held: "_Held") -> bytearray:
+    async def _collect(self, request: web.Request, reservation: "_Reservation") -> bytearray:
         body = bytearray()
         while data := await request.content.readany():
-            body += self._taken(data, held)
+            body += self._reserve(data, reservation)
         return body
 
     def _too_large(self) -> TooLarge:
@@ -118,7 +120,7 @@ class Payload:
         )
 
 
-def _take_address(payload: Json, address: Mapping[str, str]) -> None:
+def _merge_address(payload: Json, address: Mapping[str, str]) -> None:
     """Put what stands in the *address*, as the model does on Gemini's own routes, into *payload*.
 
     Raises `BadRequest` where both tell it, and differently.
@@ -129,7 +131,7 @@ def _take_address(payload: Json, address: Mapping[str, str]) -> None:
         payload[name] = value
 
 
-class _Held:
+class _Reservation:
     """How many bytes of the shared bound one request takes."""
 
     __slots__ = ("size",)

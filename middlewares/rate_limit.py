@@ -62,8 +62,8 @@ _HEADERS: Final = {
 
 _log = structlog.get_logger("gateway")
 
-# The three header names of a unit, and the indexes of the rules they may tell of.
-Shown = list[tuple[tuple[istr, ...], list[int]]]
+# The three header names of a unit, and the indexes of the rules that they may show.
+HeaderRules = list[tuple[tuple[istr, ...], list[int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,11 @@ class Account:
     license: License
     plan: Plan
     habits: Habits
-    shown: Shown
+    header_rules: HeaderRules
     units: frozenset[int]
 
 
-class Held:
+class Reservation:
     """What a request holds until it is settled; *prompt* is how many tokens it may bring."""
 
     __slots__ = ("account", "grant", "prompt")
@@ -88,7 +88,7 @@ class Held:
         self.prompt = prompt
 
 
-_HELD: Final = web.RequestKey("held", Held)
+_RESERVATION: Final = web.RequestKey("reservation", Reservation)
 
 
 class RateLimit:
@@ -140,28 +140,28 @@ class RateLimit:
         except Unavailable:
             exchange.headers["x-gateway-degraded"] = "limits"
             raise
-        _tell(exchange.headers, account.shown, grant)
+        _set_headers(exchange.headers, account.header_rules, grant)
         if grant.refused is not None:
             if self._metrics:
                 self._metrics.rate_limited.labels(grant.refused.name).inc()
             raise _refusal(exchange.license, grant.refused, grant.wait_us / 1e6)
-        held = Held(account, grant, prompt)
+        reservation = Reservation(account, grant, prompt)
         if exchange.carries_payload and not _ESTIMATED.isdisjoint(account.units):
-            request[_HELD] = held
+            request[_RESERVATION] = reservation
         try:
             return await handler(request)
         finally:
-            _settle(self._store, held, exchange)
+            _settle(self._store, reservation, exchange)
 
     def _account(self, license_: License) -> Account:
-        known = self._accounts.get(license_.id)
-        if known and known.license is license_:
-            return known
+        account = self._accounts.get(license_.id)
+        if account and account.license is license_:
+            return account
         # A reload gave the license new limits: what is counted stays, in the store and in habit.
-        habits = known.habits if known else Habits(self._options.output_tokens)
+        habits = account.habits if account else Habits(self._options.output_tokens)
         plan = Plan.of(license_)
         units = frozenset(rule.unit for rule in plan.rules)
-        account = Account(license_, plan, habits, _shown(plan), units)
+        account = Account(license_, plan, habits, _header_rules(plan), units)
         self._accounts[license_.id] = account
         return account
 
@@ -191,23 +191,23 @@ class TokenEstimate:
 
         Raises `Forbidden` for a model whose use no quota in USD could count.
         """
-        held = request.get(_HELD)
-        if held is not None and self._store is not None:
-            if not held.prompt:
+        reservation = request.get(_RESERVATION)
+        if reservation is not None and self._store is not None:
+            if not reservation.prompt:
                 # Only now it is known how long a body is that came in chunks.
-                held.prompt = _tokens_of(request.content.total_bytes)
-            demand = self._foreseen(held, request[EXCHANGE].call)
-            taken = held.grant.demand
-            if _differs(taken[TOKENS], demand[TOKENS]) or _differs(taken[USD], demand[USD]):
-                held.grant = self._store.revise(held.grant, demand)
+                reservation.prompt = _tokens_of(request.content.total_bytes)
+            demand = self._estimate(reservation, request[EXCHANGE].call)
+            reserved = reservation.grant.demand
+            if _differs(reserved[TOKENS], demand[TOKENS]) or _differs(reserved[USD], demand[USD]):
+                reservation.grant = self._store.revise(reservation.grant, demand)
         return handler(request)
 
-    def _foreseen(self, held: Held, call: UpstreamCall) -> Amounts:
-        habit = held.account.habits.of(call.model)
-        prompt = held.prompt * call.copies
+    def _estimate(self, reservation: Reservation, call: UpstreamCall) -> Amounts:
+        habit = reservation.account.habits.of(call.model)
+        prompt = reservation.prompt * call.copies
         output = _most_output(call) or habit.output_tokens
-        usd = float(held.grant.demand[USD])
-        if USD in held.account.units and self._prices is not None:
+        usd = float(reservation.grant.demand[USD])
+        if USD in reservation.account.units and self._prices is not None:
             tier = call.body.get("serviceTier") or call.body.get("service_tier") or ""
             usage = Usage(prompt, int(output), calls=call.copies, tier=str(tier).lower())
             usd = self._cost(self._prices, call.model, usage) * NANOS_PER_USD
@@ -227,18 +227,18 @@ class TokenEstimate:
         return cost
 
 
-def _differs(reserved: int, foreseen: int) -> bool:
+def _differs(reserved: int, estimated: int) -> bool:
     """Tell whether to correct: too little is never reserved, nor more than twice too much."""
-    return not reserved // 2 <= foreseen <= reserved
+    return not reserved // 2 <= estimated <= reserved
 
 
-def _shown(plan: Plan) -> Shown:
-    shown = []
+def _header_rules(plan: Plan) -> HeaderRules:
+    header_rules = []
     for unit, names in _HEADERS.items():
         indexes = [index for index, rule in enumerate(plan.rules) if rule.unit == unit]
         if indexes:
-            shown.append((names, indexes))
-    return shown
+            header_rules.append((names, indexes))
+    return header_rules
 
 
 def _prompt_tokens(request: web.Request) -> int:
@@ -260,34 +260,34 @@ def _demand(tokens: float, usd: float) -> Amounts:
     return 1, int(tokens) if tokens > 1 else 1, int(usd) if usd > 1 else 1, 1
 
 
-def _settle(store: StateStore, held: Held, exchange: Exchange) -> None:
+def _settle(store: StateStore, reservation: Reservation, exchange: Exchange) -> None:
     usage, cost = exchange.outcome.usage, exchange.outcome.cost
     if usage is None:
-        store.settle(held.grant, ActualUse(0, 0))
+        store.settle(reservation.grant, ActualUse(0, 0))
         return
     # What was reserved is spent where another model without a price has answered.
-    usd = held.grant.demand[USD] if cost is None else int(cost * NANOS_PER_USD + 0.5)
-    store.settle(held.grant, ActualUse(usage.total, usd))
+    usd = reservation.grant.demand[USD] if cost is None else int(cost * NANOS_PER_USD + 0.5)
+    store.settle(reservation.grant, ActualUse(usage.total, usd))
     model = exchange.call.model if hasattr(exchange, "call") else ""
-    held.account.habits.learn(model, usage.total - usage.prompt, usd)
+    reservation.account.habits.learn(model, usage.total - usage.prompt, usd)
 
 
-def _tell(headers: dict[str, str], shown: Shown, grant: Grant) -> None:
+def _set_headers(headers: dict[str, str], header_rules: HeaderRules, grant: Grant) -> None:
     if grant.degraded:
         headers["x-gateway-degraded"] = "limits"
     rules, used = grant.plan.rules, grant.used
     if not rules:
         # The state server is away and everybody is admitted: there is nothing to tell.
         return
-    for (limit, remaining, reset), indexes in shown:
+    for (limit, remaining, reset), indexes in header_rules:
         index = indexes[0]
         rule, count = rules[index], used[index]
         for index in indexes[1:]:
             if rules[index].limit - used[index] < rule.limit - count:
                 rule, count = rules[index], used[index]
         headers[limit] = str(rule.limit)
-        left = int(rule.limit - count + SLACK)
-        headers[remaining] = str(left) if left > 0 else "0"
+        room = int(rule.limit - count + SLACK)
+        headers[remaining] = str(room) if room > 0 else "0"
         headers[reset] = duration(_reset_s(rule, count, grant))
 
 
@@ -303,8 +303,8 @@ def duration(seconds: float) -> str:
     milliseconds = int(seconds * 1000 + 0.5)
     if milliseconds < 1000:
         return f"{milliseconds}ms" if milliseconds > 0 else "0s"
-    minutes, rest = divmod(milliseconds, 60_000)
-    text = f"{rest / 1000:g}s"
+    minutes, rest_ms = divmod(milliseconds, 60_000)
+    text = f"{rest_ms / 1000:g}s"
     if not minutes:
         return text
     hours, minutes = divmod(minutes, 60)
@@ -313,9 +313,11 @@ def duration(seconds: float) -> str:
 
 def _refusal(license_: License, rule: Rule, wait_s: float) -> GatewayError:
     limit = f"{rule.limit / NANOS_PER_USD:g}" if rule.unit == USD else str(rule.limit)
-    said = f"The license {license_.id!r} may use {limit} {_WORDS[rule.name]}"
+    limit_text = f"The license {license_.id!r} may use {limit} {_WORDS[rule.name]}"
     if rule.kind == "slots":
-        return RateLimited(f"{said}; wait for one of them to end.", retry_after=wait_s)
+        return RateLimited(f"{limit_text}; wait for one of them to end.", retry_after=wait_s)
     if wait_s <= LONGEST_RETRY_S:
-        return RateLimited(f"{said}; try again in {duration(wait_s)}.", retry_after=wait_s)
-    return QuotaSpent(f"{said}, and they are spent; there is room again in {duration(wait_s)}.")
+        return RateLimited(f"{limit_text}; try again in {duration(wait_s)}.", retry_after=wait_s)
+    return QuotaSpent(
+        f"{limit_text}, and they are spent; there is room again in {duration(wait_s)}."
+    )

@@ -52,8 +52,8 @@ class Translation:
         model = self._names.resolve(exchange.asked)
         license_id = exchange.license.id
         # Every turn of the model has a key, each of which is a digest.
-        known_ones = self._memories.may_know(license_id)
-        keys = dialect.memory_keys(payload, exchange.media) if known_ones else []
+        may_be_known = self._memories.may_know(license_id)
+        keys = dialect.memory_keys(payload, exchange.media) if may_be_known else []
         # Filled one by one: as arguments by name they would take three times as long.
         known = Known(exchange.id)
         known.created = int(time.time())

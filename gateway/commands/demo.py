@@ -18,7 +18,7 @@ from gateway.machine import check_machine
 from gateway.server import Service, run
 from gateway.settings import Credential, Database, License, Log, Settings
 from gateway.simulator import Simulator
-from gateway.sockets import StartError, listen, where
+from gateway.sockets import StartError, base_urls, listen
 
 LICENSE = "demo"
 HOST = "127.0.0.1"
@@ -53,11 +53,11 @@ def demo(port: int | None) -> None:
         check_machine()
         sockets = _sockets(port)
         upstream = listen(HOST, 0)
-        settings = demo_settings(where(upstream, "")[0], Path(folder))
+        settings = demo_settings(base_urls(upstream, "")[0], Path(folder))
         output = Output()
         output.configure(settings.log, ())
 
-        base = where(sockets, settings.server.prefix)[0]
+        base = base_urls(sockets, settings.server.prefix)[0]
         simulated = _Simulated(upstream, GUIDE.format(base=base, license=LICENSE))
 
         def build(settings: Settings) -> web.Application:

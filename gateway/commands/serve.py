@@ -17,7 +17,7 @@ from gateway.log import Output, secrets_of
 from gateway.machine import check_machine
 from gateway.server import Service, run
 from gateway.settings import Settings
-from gateway.sockets import listen, where
+from gateway.sockets import base_urls, listen
 from gateway.state.embedded import state_server, with_running_server
 from gateway.state.opening import check_state
 from gateway.supervisor import Supervisor, worker_command
@@ -88,7 +88,7 @@ def _summary(settings: Settings) -> str:
 def _supervise(path: Path | None, settings: Settings, sockets: list[socket.socket]) -> int:
     structlog.get_logger().info(
         "started",
-        listen=where(sockets, settings.server.prefix),
+        listen=base_urls(sockets, settings.server.prefix),
         credentials=len(settings.upstream.credentials),
         licenses=len(settings.licenses),
         workers=settings.server.workers,

@@ -14,17 +14,17 @@ def test_growth_beyond_the_tolerance_fails(capsys):
         "short": {"gateway": 232.0, "relay": 100.0},
         "burst": {"gateway": 228.0, "relay": 100.0},
     }
-    assert instructions.told(counts, {"short": 2.0, "burst": 2.0}) == 1
+    assert instructions.report(counts, {"short": 2.0, "burst": 2.0}) == 1
     assert "above the baseline: short\n" in capsys.readouterr().out
 
 
 def test_a_slower_machine_or_interpreter_is_no_growth():
     counts = {"short": {"gateway": 460.0, "relay": 200.0}}
-    assert instructions.told(counts, {"short": 2.3}) == 0
+    assert instructions.report(counts, {"short": 2.3}) == 0
 
 
 def test_without_a_baseline_nothing_fails(capsys):
-    assert instructions.told({"short": {"gateway": 2.0, "relay": 1.0}}, {}) == 0
+    assert instructions.report({"short": {"gateway": 2.0, "relay": 1.0}}, {}) == 0
     assert "no baseline" in capsys.readouterr().out
 
 

@@ -105,7 +105,7 @@ async def test_a_body_is_no_head_whether_it_is_read_or_not(serve_app, dial, fram
 
 
 async def test_above_the_cap_a_connection_is_told_to_come_again(serve_app, dial, monkeypatch):
-    monkeypatch.setattr(connection, "TOLD_ABOVE_CAP", 1)
+    monkeypatch.setattr(connection, "ANSWERED_ABOVE_CAP", 1)
     port, server = await serve_app(app_of(echo), Bounds(5, 5, 2))
     for _ in range(2):
         reader, _ = await dial(port, GET)
@@ -244,7 +244,7 @@ async def test_a_request_runs_until_the_client_has_read_its_answer(serve_app, di
     assert not await drain.finished(0.05)
     await answered(reader)
     assert await drain.finished(5)
-    await asyncio.wait_for(server.sent(), 5)
+    await asyncio.wait_for(server.flushed(), 5)
 
 
 @pytest.mark.parametrize("fields", [b"", b"Connection: upgrade\r\nUpgrade: h2c\r\n"])

@@ -136,7 +136,7 @@ async def test_what_was_written_before_the_end_of_a_request_is_waited_for_too(se
         await handled.wait()
         while drain.count:
             await asyncio.sleep(0.01)
-    sent = asyncio.create_task(server.sent())
+    sent = asyncio.create_task(server.flushed())
     await asyncio.sleep(0.05)
     assert not sent.done()
     await answered(reader)

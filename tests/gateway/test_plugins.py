@@ -220,7 +220,7 @@ async def _passed(chain: plugins.Chain, *, carries_payload: bool) -> list[str]:
         return web.Response(text="answer")
 
     app = web.Application(middlewares=[edge])
-    app.router.add_get("/", chain.around(handler))
+    app.router.add_get("/", chain.wrap(handler))
     app.cleanup_ctx.extend(chain.lifespans)
     async with TestClient(TestServer(app)) as client, client.get("/") as response:
         assert await response.text() == "answer"

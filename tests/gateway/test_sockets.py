@@ -6,9 +6,9 @@ from gateway.sockets import (
     RECEIVE_BUFFER_BYTES,
     SEND_BUFFER_BYTES,
     StartError,
+    base_urls,
     listen,
     small_socket,
-    where,
 )
 
 
@@ -44,7 +44,7 @@ def test_all_addresses_of_a_host_share_one_port(host):
         pytest.skip(f"this machine has no such address: {error}")
     try:
         assert len({sock.getsockname()[1] for sock in sockets}) == 1
-        for url in where(sockets, "/gemini"):
+        for url in base_urls(sockets, "/gemini"):
             assert url.startswith(("http://127.0.0.1:", "http://[::1]:"))
             assert url.endswith("/gemini")
     finally:

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from gateway import supervisor
-from gateway.sockets import listen, where
+from gateway.sockets import base_urls, listen
 from gateway.supervisor import LONGEST_PAUSE_S, Supervisor, pause_s
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ async def parent(tmp_path):
 def _free_port() -> int:
     (sock,) = listen("127.0.0.1", 0)
     with sock:
-        return int(where([sock], "")[0].rsplit(":", 1)[1])
+        return int(base_urls([sock], "")[0].rsplit(":", 1)[1])
 
 
 def _service(folder: Path) -> list[str]:

@@ -59,7 +59,7 @@ async def client(aiohttp_client):
     app[SETTINGS] = Settings()
     app.cleanup_ctx.extend(chain.lifespans)
     for path in ("/v1/chat/completions", "/v1/models", "/v1beta/models/m:generateContent"):
-        app.router.add_route("*", path, chain.around(who))
+        app.router.add_route("*", path, chain.wrap(who))
     return await aiohttp_client(app)
 
 
@@ -218,7 +218,7 @@ async def test_a_license_covers_the_models_its_globs_name(aiohttp_client, model,
     book.replace("test", {digest("narrow"): LICENSES_BY_KEY["narrow"]})
     app[SETTINGS] = Settings()
     app.cleanup_ctx.extend(chain.lifespans)
-    app.router.add_post("/", chain.around(who))
+    app.router.add_post("/", chain.wrap(who))
     client = await aiohttp_client(app)
     response = await client.post("/", headers={"Authorization": "narrow", "model": model})
     assert response.status == status
