@@ -168,7 +168,7 @@ def stamp(response: web.StreamResponse, exchange: Exchange) -> None:
     if exchange.headers:
         headers.update(exchange.headers)
     outcome = exchange.outcome
-    if outcome.model is not None and outcome.model != exchange.asked:
+    if outcome.model is not None and outcome.model != exchange.requested_model:
         headers[_MODEL] = outcome.model
     if hasattr(exchange, "reply") and exchange.reply.sunset is not None:
         headers["Sunset"] = exchange.reply.sunset

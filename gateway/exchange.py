@@ -283,7 +283,7 @@ def _nothing() -> None:
 class Exchange:
     """One request on its way through the gateway. *started* is monotonic seconds.
 
-    *asked* is the model asked for, without suffixes; aliases and replacements may lead elsewhere.
+    *requested_model* has no suffixes; aliases and replacements may lead elsewhere.
     *media_project* is the one whose Files API holds some of *media*. *release* is called once
     the payload is not needed any more, at the latest when the exchange ends.
     """
@@ -297,7 +297,7 @@ class Exchange:
     payload: Json = field(init=False)
     media: dict[tuple[int, int], Blob] = field(default_factory=dict)
     media_project: str | None = None
-    asked: str = field(init=False)
+    requested_model: str = field(init=False)
     call: UpstreamCall = field(init=False)
     reply: Reply = field(init=False)
     notes: Notes = field(default_factory=Notes)

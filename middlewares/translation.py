@@ -48,8 +48,8 @@ class Translation:
     async def _translate(self, exchange: Exchange) -> None:
         """Make call and reply; what they are made of is free when this returns."""
         dialect, payload = exchange.dialect, exchange.payload
-        exchange.asked = base_name(payload["model"])
-        model = self._names.resolve(exchange.asked)
+        exchange.requested_model = base_name(payload["model"])
+        model = self._names.resolve(exchange.requested_model)
         license_id = exchange.license.id
         # Every turn of the model has a key, each of which is a digest.
         may_be_known = self._memories.may_know(license_id)

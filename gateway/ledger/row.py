@@ -24,7 +24,7 @@ class LedgerRow(NamedTuple):
     at: int
     id: str
     license: str
-    asked: str | None
+    requested_model: str | None
     model: str | None
     credential: str | None
     usage: Usage
@@ -48,7 +48,7 @@ def row_of(exchange: Exchange, at: float, seconds: float) -> LedgerRow | None:
         int(at * 1000),
         exchange.id,
         exchange.license.id,
-        exchange.asked if hasattr(exchange, "asked") else None,
+        exchange.requested_model if hasattr(exchange, "requested_model") else None,
         outcome.model or (exchange.call.model if hasattr(exchange, "call") else None),
         outcome.credential,
         outcome.usage or _NO_USAGE,
@@ -63,19 +63,29 @@ def row_of(exchange: Exchange, at: float, seconds: float) -> LedgerRow | None:
 def to_row(key: str, row: LedgerRow) -> Row:
     """Give the columns of *row*, which no database refuses; *key* makes writing it idempotent."""
     # By place: fields of a named tuple take ten times as long to read by name.
-    at, id_, license_, asked, model, credential, usage, cost, milliseconds, status = row[:10]
+    at, id_, license_, requested_model, model, credential, usage, cost, milliseconds, status = row[
+        :10
+    ]
     finish, error = row[10:]
-    texts = id_, license_, asked or "", model or "", credential or "", finish or "", error or ""
+    texts = (
+        id_,
+        license_,
+        requested_model or "",
+        model or "",
+        credential or "",
+        finish or "",
+        error or "",
+    )
     if not _is_plain("".join(texts)):
         id_, license_ = _text(id_) or "", _text(license_) or ""
-        asked, model, credential = _text(asked), _text(model), _text(credential)
+        requested_model, model, credential = _text(requested_model), _text(model), _text(credential)
         finish, error = _text(finish), _text(error)
     columns = {
         "key": key,
         "at": at,
         "id": id_,
         "license": license_,
-        "asked": asked,
+        "asked": requested_model,
         "model": model,
         "credential": credential,
         "prompt": _number(usage.prompt),

@@ -49,14 +49,14 @@ def test_a_picture_is_as_large_as_it_is_called():
 
 
 def test_targets_take_turns_there_and_back_on_what_needs_no_new_start(bench, monkeypatch):
-    asked = []
+    measured = []
     monkeypatch.setattr(
-        measure.Bench, "measure", lambda _, running, __: asked.append(running) or {}
+        measure.Bench, "measure", lambda _, running, __: measured.append(running) or {}
     )
     short = Scenario("short", "short", 1)
     other = replace(RELAY, name="other")
     found = bench.round([RELAY, other], [short])
-    assert [running.target.name for running in asked] == [
+    assert [running.target.name for running in measured] == [
         *("relay", "other"),
         *("other", "relay"),
         *("relay", "other"),
@@ -66,10 +66,10 @@ def test_targets_take_turns_there_and_back_on_what_needs_no_new_start(bench, mon
 
 
 def test_streams_are_counted_up_to_the_first_level_that_is_not_held(bench, monkeypatch):
-    asked = []
+    measured = []
 
     def measure_fresh(_, target, scenario):
-        asked.append((target.name, scenario.connections))
+        measured.append((target.name, scenario.connections))
         late = target.name == "slow" and scenario.connections > 100
         return {"errors": 0, "delivered": 1.0, "delay_p99_us": 300_000.0 if late else 1.0}
 
@@ -77,4 +77,10 @@ def test_streams_are_counted_up_to_the_first_level_that_is_not_held(bench, monke
     slow = replace(RELAY, name="slow")
     found = bench.held([RELAY, slow], (100, 500, 750))
     assert {name: own["held.streams"] for name, own in found.items()} == {"relay": 750, "slow": 100}
-    assert asked == [("relay", 100), ("slow", 100), ("relay", 500), ("slow", 500), ("relay", 750)]
+    assert measured == [
+        ("relay", 100),
+        ("slow", 100),
+        ("relay", 500),
+        ("slow", 500),
+        ("relay", 750),
+    ]

@@ -72,5 +72,5 @@ def test_the_exit_status_tells_what_was_decided(monkeypatch, pairs, other_cores,
 
 
 def test_the_table_shows_medians_and_ratios_to_the_first_target():
-    shown = report.table(rounds((150, 100), (150, 100))).splitlines()
-    assert shown[1].split() == ["a.cpu_us", "100.0", "(1.00)", "150.0", "(1.50)"]
+    lines = report.table(rounds((150, 100), (150, 100))).splitlines()
+    assert lines[1].split() == ["a.cpu_us", "100.0", "(1.00)", "150.0", "(1.50)"]

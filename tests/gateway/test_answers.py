@@ -35,7 +35,7 @@ def test_headers_of_middlewares_go_along():
 
 def test_the_model_is_told_when_another_one_answered():
     one = exchange()
-    one.asked = "asked"
+    one.requested_model = "asked"
     one.outcome.model = "asked"
     assert "x-gateway-model" not in json_response({}, one).headers
     one.outcome.model = "another"
@@ -58,10 +58,10 @@ def test_names_from_clients_cannot_break_or_flood_the_header():
     notes.drop("a\r\nSet-Cookie: x\x00漢")
     for number in range(1000):
         notes.drop(f"field{number}")
-    told = note_headers(notes)["x-gateway-dropped"]
-    assert told.startswith("a??Set-Cookie: x??, field0")
-    assert len(told) == 1024
-    assert told.endswith("...")
+    header = note_headers(notes)["x-gateway-dropped"]
+    assert header.startswith("a??Set-Cookie: x??, field0")
+    assert len(header) == 1024
+    assert header.endswith("...")
 
 
 async def served(aiohttp_client, answer):
@@ -237,7 +237,7 @@ async def test_a_stream_without_a_chunk_has_its_head(aiohttp_client):
 
 
 async def test_who_writes_to_a_client_that_is_gone_is_told(aiohttp_client):
-    told = asyncio.get_running_loop().create_future()
+    header = asyncio.get_running_loop().create_future()
 
     async def answer(request):
         response = EventStream(time.monotonic, {})
@@ -246,13 +246,13 @@ async def test_who_writes_to_a_client_that_is_gone_is_told(aiohttp_client):
         try:
             await response.write(b"one")
         except ConnectionResetError as error:
-            told.set_result(error)
+            header.set_result(error)
         return response
 
     client = await served(aiohttp_client, answer)
     with pytest.raises(aiohttp.ClientError):
         await client.get("/")
-    assert isinstance(await told, ConnectionResetError)
+    assert isinstance(await header, ConnectionResetError)
 
 
 async def test_an_empty_chunk_is_none(aiohttp_client):

@@ -10,9 +10,9 @@ def call(verbatim=False, **body):
 
 def test_another_model_is_named_in_every_text_of_a_batch():
     texts = [{"model": "models/m", "content": {}}]
-    made = with_model(call(requests=texts, other=1), "n")
-    assert made.model == "n"
-    assert made.body == {"requests": [{"model": "models/n", "content": {}}], "other": 1}
+    moved = with_model(call(requests=texts, other=1), "n")
+    assert moved.model == "n"
+    assert moved.body == {"requests": [{"model": "models/n", "content": {}}], "other": 1}
     assert texts[0]["model"] == "models/m"
     assert with_model(call(contents=[]), "n").body == {"contents": []}
 

@@ -78,9 +78,9 @@ async def test_unknown_addresses_and_methods_are_json_errors(gateway, method, pa
 
 
 async def test_a_harmless_request_id_is_kept_and_another_one_replaced(gateway):
-    for given, kept in (("abc-1.2_3", True), ("a b", False), ("x" * 129, False)):
-        response, _ = await ask(gateway, "GET", "/nowhere", headers={"X-Request-Id": given})
-        assert (response.headers["x-request-id"] == given) == kept
+    for sent_id, is_kept in (("abc-1.2_3", True), ("a b", False), ("x" * 129, False)):
+        response, _ = await ask(gateway, "GET", "/nowhere", headers={"X-Request-Id": sent_id})
+        assert (response.headers["x-request-id"] == sent_id) == is_kept
 
 
 async def test_a_refused_license_says_how_to_authenticate(gateway):

@@ -183,7 +183,7 @@ async def booked(gateway):
 
 
 @pytest.mark.parametrize(
-    ("what", "told"),
+    ("what", "complaint"),
     [
         ("raise_deep", "raised ZeroDivisionError"),
         ("raise_afterwards", "raised RuntimeError"),
@@ -199,7 +199,7 @@ async def booked(gateway):
         ("answer_in_two_lines", "answered with the header 'x-own', which is no text of one line"),
     ],
 )
-async def test_a_fault_is_a_plain_500_and_the_log_names_whose_it_is(gateway, what, told):
+async def test_a_fault_is_a_plain_500_and_the_log_names_whose_it_is(gateway, what, complaint):
     with structlog.testing.capture_logs() as lines:
         async with ask(gateway, what) as response:
             assert response.status == 500
@@ -209,7 +209,7 @@ async def test_a_fault_is_a_plain_500_and_the_log_names_whose_it_is(gateway, wha
         row = await booked(gateway)
     assert (row.status, row.error, row.license) == (500, "internal_error", "tester")
     (line,) = [line for line in lines if line["event"] == "unexpected_error"]
-    assert line["reason"].startswith(f"{NAME} {told}")
+    assert line["reason"].startswith(f"{NAME} {complaint}")
     assert line["id"] == row.id
     # What was used is booked, who ever failed afterwards.
     assert row.usage.total == (LAST["usageMetadata"]["totalTokenCount"] if row.model else 0)
@@ -321,18 +321,20 @@ async def yielding_nothing(app):
 
 
 @pytest.mark.parametrize(
-    ("lifespan", "told"),
+    ("lifespan", "complaint"),
     [
         (rising, "acme: its lifespan failed: OSError: no disk"),
         (waiting, "acme: its lifespan did not come to its yield within 0.01 s"),
         (yielding_nothing, "acme: its lifespan failed: RuntimeError: generator didn't yield"),
     ],
 )
-async def test_a_lifespan_that_cannot_begin_ends_the_start_by_its_name(lifespan, told, monkeypatch):
+async def test_a_lifespan_that_cannot_begin_ends_the_start_by_its_name(
+    lifespan, complaint, monkeypatch
+):
     monkeypatch.setattr(guard, "SET_UP_S", 0.01)
     with pytest.raises(MiddlewareFault) as caught:
         await anext(guard.bounded(lifespan, "acme")(web.Application()))
-    assert str(caught.value) == told
+    assert str(caught.value) == complaint
 
 
 async def falling(app):

@@ -31,7 +31,7 @@ async def client():
         yield client
 
 
-async def asked(client, path):
+async def status_and_body(client, path):
     async with client.get(path) as response:
         assert response.headers["Cache-Control"] == "no-store"
         return response.status, await response.json()
@@ -39,7 +39,7 @@ async def asked(client, path):
 
 async def test_a_gateway_whose_checks_are_good_is_ready(client):
     client.app[READINESS].append(good)
-    assert await asked(client, "/readyz") == (
+    assert await status_and_body(client, "/readyz") == (
         200,
         {"status": "ok", "credentials": [{"name": "main", "state": "out"}]},
     )
@@ -49,7 +49,7 @@ async def test_every_reason_against_serving_is_told(client, monkeypatch):
     monkeypatch.setattr(health, "CHECK_TIMEOUT_S", 0.05)
     client.app[READINESS].extend([good, bad, stuck])
     client.app[DRAIN].begin()
-    status, body = await asked(client, "/readyz")
+    status, body = await status_and_body(client, "/readyz")
     assert status == 503
     assert body["reasons"] == [
         "draining",
@@ -60,7 +60,7 @@ async def test_every_reason_against_serving_is_told(client, monkeypatch):
 
 async def test_a_gateway_that_cannot_serve_is_still_alive(client):
     client.app[READINESS].append(bad)
-    assert await asked(client, "/healthz") == (200, {"status": "ok"})
+    assert await status_and_body(client, "/healthz") == (200, {"status": "ok"})
 
 
 async def test_load_balancers_may_ask_with_head(client):

@@ -31,10 +31,10 @@ def test_a_newer_aiohttp_is_taken(monkeypatch, found):
 
 
 @pytest.mark.parametrize(
-    ("flags", "environ", "says"),
+    ("flags", "environ", "message"),
     [((), {"AIOHTTP_NO_EXTENSIONS": "1"}, "C extensions"), (("-O",), {}, "python -O")],
 )
-def test_a_start_that_would_be_unsafe_is_refused(flags, environ, says):
+def test_a_start_that_would_be_unsafe_is_refused(flags, environ, message):
     done = subprocess.run(
         [sys.executable, *flags, "-m", "gateway", "--check"],
         env={"PYTHONPATH": str(ROOT), "GEMINI_API_KEY": "k", **environ},
@@ -43,7 +43,7 @@ def test_a_start_that_would_be_unsafe_is_refused(flags, environ, says):
         timeout=60,
     )
     assert done.returncode == 78
-    assert says in done.stderr
+    assert message in done.stderr
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has the habit")

@@ -22,8 +22,8 @@ async def test_all_entries_together_stay_within_the_bytes():
     memories = LocalMemories(max_bytes=10_000)
     for number in range(100):
         memories.remember("a", [(str(number), b"x" * 1_000)])
-    kept = await memories.recall("a", [str(number) for number in range(100)])
-    assert list(kept) == [str(number) for number in range(92, 100)]
+    values = await memories.recall("a", [str(number) for number in range(100)])
+    assert list(values) == [str(number) for number in range(92, 100)]
 
 
 async def test_an_entry_that_would_crowd_out_all_others_is_not_kept():

@@ -58,14 +58,14 @@ async def test_one_model_by_its_id(gateway):
 
 
 @pytest.mark.parametrize(
-    ("header", "told"),
+    ("header", "error_body"),
     [("Authorization", {"code": "model_not_found"}), ("x-goog-api-key", {"status": "NOT_FOUND"})],
 )
 @pytest.mark.parametrize("name", ["nope", "a/b/c", "%00", "x" * 500])
-async def test_an_unknown_model_is_a_404_in_the_clients_words(gateway, name, header, told):
+async def test_an_unknown_model_is_a_404_in_the_clients_words(gateway, name, header, error_body):
     status, body = await ask(gateway, f"/v1/models/{name}", header=header)
     assert status == 404
-    assert told.items() <= body["error"].items()
+    assert error_body.items() <= body["error"].items()
 
 
 async def test_a_license_sees_what_it_covers(gateway):

@@ -18,21 +18,21 @@ async def test_what_is_sent_goes_up_as_it_came(running):
         "generationConfig": {"seed": 0},
         "labels": {},
     }
-    told = {**LAST, "newField": {"a": 1}}
+    error = {**LAST, "newField": {"a": 1}}
     async with (
-        ScriptedUpstream(answer(200, told), stream(event("Hel"), told)) as upstream,
+        ScriptedUpstream(answer(200, error), stream(event("Hel"), error)) as upstream,
         running(settings_for(upstream.url)) as gateway,
     ):
         base = f"{gateway.url}/v1beta/models/{MODEL}"
         url = f"{base}:generateContent?key={LICENSE}"
         async with gateway.session.post(url, json=body) as response:
-            assert (response.status, await response.json()) == (200, told)
+            assert (response.status, await response.json()) == (200, error)
         url = f"{base}:streamGenerateContent?alt=sse&key={LICENSE}"
         async with gateway.session.post(url, json=body) as response:
             body_ = await response.read()
         assert [json.loads(one[6:]) for one in body_.split(b"\r\n\r\n")[:-1]] == [
             event("Hel"),
-            told,
+            error,
         ]
         for seen in upstream.seen:
             assert seen.body == body
@@ -64,8 +64,8 @@ async def test_what_cannot_be_done_is_told_in_googles_envelope(
     async with running(settings_for(simulator.url)) as gateway:
         url, headers = f"{gateway.url}/v1beta/models/{path}", {"x-goog-api-key": LICENSE}
         async with gateway.session.request(method, url, json=body, headers=headers) as response:
-            told = (await response.json())["error"]
-    assert (response.status, told["code"], told["status"]) == (code, code, status)
+            error = (await response.json())["error"]
+    assert (response.status, error["code"], error["status"]) == (code, code, status)
 
 
 HOSTILE = [
@@ -89,11 +89,11 @@ async def test_no_body_is_a_fault_of_the_gateway(running, simulator, body, actio
     async with running(settings_for(simulator.url)) as gateway:
         url = f"{gateway.url}/v1/models/{MODEL}:{action}?key={LICENSE}"
         async with gateway.session.post(url, json=body) as response:
-            told = (await response.json())["error"]
-    assert response.status == told["code"]
+            error = (await response.json())["error"]
+    assert response.status == error["code"]
     # No chat model makes vectors.
     known = {400: "INVALID_ARGUMENT"} | ({404: "NOT_FOUND"} if "mbed" in action else {})
-    assert known[told["code"]] == told["status"]
+    assert known[error["code"]] == error["status"]
     # What the client sends wrong is for Gemini to judge, and goes up as it came.
     SENT.faults.clear()
 

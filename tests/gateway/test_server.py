@@ -175,13 +175,13 @@ async def _read_by_somebody(fifo: Path) -> int:
 
 async def test_what_waits_for_a_restart_is_named_until_it_is_set_back(start):
     service, _ = await start("drain_timeout_s = 3.0")
-    first, told = service.config.read_text(), []
+    first, needed = service.config.read_text(), []
     changed = first.replace("3.0", "4.0")
     for text in (changed, changed, first):
         service.config.write_text(text)
         service.send(signal.SIGHUP)
-        told.append((await service.line("reloaded"))["restart_needed_for"])
-    assert told == [["server"], ["server"], []]
+        needed.append((await service.line("reloaded"))["restart_needed_for"])
+    assert needed == [["server"], ["server"], []]
 
 
 async def test_a_reload_changes_the_level_of_the_log(start):

@@ -7,7 +7,7 @@ from aiohttp.test_utils import make_mocked_request
 from gateway.shortcuts import Shortcuts
 
 
-async def said(request: web.Request) -> web.Response:
+async def echo(request: web.Request) -> web.Response:
     return web.Response(text=f"{request.match_info.route.name} {request.path}")
 
 
@@ -30,16 +30,16 @@ async def outer(request, handler):
 
 
 def app() -> web.Application:
-    made = web.Application(middlewares=[outer, marked])
-    made.router.add_post("/v1/chat", said, name="chat")
-    made.router.add_get("/v1/chat", said)
-    made.router.add_get("/between", other)
+    new_app = web.Application(middlewares=[outer, marked])
+    new_app.router.add_post("/v1/chat", echo, name="chat")
+    new_app.router.add_get("/v1/chat", echo)
+    new_app.router.add_get("/between", other)
     # Never reached: the router takes the first of two.
-    made.router.add_get("/v1/chat", other)
-    made.router.add_get("/v1/{any:.*}", other)
-    made.router.add_get("/odd/%7Bname", other)
-    made.freeze()
-    return made
+    new_app.router.add_get("/v1/chat", other)
+    new_app.router.add_get("/v1/{any:.*}", other)
+    new_app.router.add_get("/odd/%7Bname", other)
+    new_app.freeze()
+    return new_app
 
 
 async def by_router(application: web.Application, request: web.Request) -> str:

@@ -13,16 +13,18 @@ from gateway.sockets import (
 
 
 @pytest.fixture
-def taken():
+def taken_port():
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen()
         yield sock.getsockname()[1]
 
 
-def test_a_taken_port_is_told(taken):
-    with pytest.raises(StartError, match=f"cannot listen on 127.0.0.1 port {taken}: Address alr"):
-        listen("127.0.0.1", taken)
+def test_a_taken_port_is_told(taken_port):
+    with pytest.raises(
+        StartError, match=f"cannot listen on 127.0.0.1 port {taken_port}: Address alr"
+    ):
+        listen("127.0.0.1", taken_port)
 
 
 def test_a_host_that_is_not_here_is_told():

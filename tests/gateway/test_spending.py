@@ -21,7 +21,7 @@ def exchange() -> Exchange:
     return one
 
 
-def spent(exchange: Exchange) -> tuple[int, float | None, str | None]:
+def accounted(exchange: Exchange) -> tuple[int, float | None, str | None]:
     settle(exchange, PRICES)
     outcome = exchange.outcome
     return outcome.usage.total, outcome.cost, outcome.finish_reason
@@ -34,16 +34,16 @@ def test_without_any_event_nothing_was_spent(exchange):
 
 def test_what_the_client_was_told_is_spent(exchange):
     exchange.reply.feed(LAST)
-    assert spent(exchange) == (5, pytest.approx(0.000_23), "stop")
+    assert accounted(exchange) == (5, pytest.approx(0.000_23), "stop")
 
 
 def test_what_nobody_read_is_spent_but_ends_nothing(exchange):
     exchange.outcome.unread = (LAST, STRANGE, {"usageMetadata": {**USAGE, "totalTokenCount": 9}})
-    assert spent(exchange) == (9, pytest.approx(0.000_23), None)
+    assert accounted(exchange) == (9, pytest.approx(0.000_23), None)
 
 
 def test_what_was_thrown_away_costs_what_its_model_does(exchange):
     exchange.reply.feed(LAST)
     exchange.outcome.wasted = (("dear", Usage(prompt=1, total=1)), ("free", Usage(total=2)))
-    assert spent(exchange) == (8, pytest.approx(0.001_23), "stop")
+    assert accounted(exchange) == (8, pytest.approx(0.001_23), "stop")
     assert exchange.reply.usage.total == 5, "as the client was told"

@@ -68,13 +68,13 @@ def test_any_cut_gives_the_same_events(streams, rng):
 
 @given(st.lists(st.binary(max_size=50), max_size=10))
 def test_any_bytes_give_the_same_however_they_are_cut(pieces):
-    def told(*given_pieces):
+    def decoded(*given_pieces):
         try:
             return decode(*given_pieces)
         except UpstreamTruncated:
             return "truncated"
 
-    assert told(*pieces) == told(b"".join(pieces))
+    assert decoded(*pieces) == decoded(b"".join(pieces))
 
 
 def test_the_end_of_a_line_may_be_cut_in_two():

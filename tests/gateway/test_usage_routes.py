@@ -43,9 +43,9 @@ async def test_what_was_used_is_told_to_who_used_it_and_nobody_else(gateway):
     status, body, _ = await gateway.whole()
     assert (status, body["usage"]["cost"]) == (200, pytest.approx(USD))
     await gateway.app[LEDGER].flush()
-    status, told = await ask(gateway, "/v1/usage?since=1d")
-    assert (status, told["license"]) == (200, "alice")
-    [one] = told["data"]
+    status, usage_body = await ask(gateway, "/v1/usage?since=1d")
+    assert (status, usage_body["license"]) == (200, "alice")
+    [one] = usage_body["data"]
     assert (one["model"], one["requests"], one["total"]) == ("gemini-2.5-flash", 1, 1100)
     assert one["usd"] == pytest.approx(USD)
     assert (await ask(gateway, "/v1/usage", "bob-key"))[1]["data"] == []

@@ -37,8 +37,8 @@ async def edge(request: web.Request, handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except GatewayError as error:
-        told = {"message": error.message, "param": error.param, "code": error.code}
-        return web.json_response(told, status=error.status)
+        answer_body = {"message": error.message, "param": error.param, "code": error.code}
+        return web.json_response(answer_body, status=error.status)
 
 
 # The file that upstream has lost, if it has.
@@ -51,8 +51,10 @@ async def show(request: web.Request) -> web.Response:
     for blob in exchange.media.values():
         if blob.uri and blob.uri.rpartition("/")[2] in request.app[LOST]:
             name = blob.uri.rpartition("/")[2]
-            told = f"You do not have permission to access the File {name} or it may not exist."
-            error = NotFound(told)
+            answer_body = (
+                f"You do not have permission to access the File {name} or it may not exist."
+            )
+            error = NotFound(answer_body)
             if not request.app[IN_BAND]:
                 raise error
             exchange.outcome.error = error
@@ -75,16 +77,16 @@ class Gateway:
 
     async def take(self, part: dict) -> tuple[str | None, bytes | str]:
         """Give type and bytes, or type and address, of the only blob."""
-        status, told = await self.ask({"type": "text", "text": "What is it?"}, part)
-        assert status == 200, told
-        [[message, index, mime, data, uri]] = told["blobs"]
+        status, answer_body = await self.ask({"type": "text", "text": "What is it?"}, part)
+        assert status == 200, answer_body
+        [[message, index, mime, data, uri]] = answer_body["blobs"]
         assert (message, index) == (0, 1)
         return mime, b64decode(data, validate=True) if data else uri
 
     async def refuse(self, part: dict) -> dict:
-        status, told = await self.ask(part)
-        assert status == 400, told
-        return told
+        status, answer_body = await self.ask(part)
+        assert status == 400, answer_body
+        return answer_body
 
 
 @pytest.fixture
@@ -150,12 +152,12 @@ async def test_every_other_format_is_refused_in_every_form(gateway):
             data = sample(name)
             server.paths["/a.png"] = answer(data, headers="Content-Type: image/png\r\n")
             for form in FORMS.values():
-                told = await allowed.refuse(
+                answer_body = await allowed.refuse(
                     image_url(form(data, f"http://127.0.0.1:{server.port}/a.png"))
                 )
-                assert told["code"] == "unsupported_media_format"
-                assert told["param"] == "messages[0].content[0].image_url"
-                assert name in told["message"]
+                assert answer_body["code"] == "unsupported_media_format"
+                assert answer_body["param"] == "messages[0].content[0].image_url"
+                assert name in answer_body["message"]
 
 
 B64 = {name: b64encode(sample(name)).decode() for name in ("png", "wav", "mp4", "webm")}
@@ -212,10 +214,10 @@ async def test_what_gemini_reads_itself_goes_up_as_an_address(gateway, part, mim
 
 
 async def test_raw_samples_get_the_header_that_they_lack(gateway):
-    made = await gateway()
+    gateway_client = await gateway()
     for mime, rate in (("audio/L16;rate=16000", 16_000), ("audio/pcm", 24_000)):
         part = {"type": "input_audio", "input_audio": {"data": data_url(pcm(), mime)}}
-        got, data = await made.take(part)
+        got, data = await gateway_client.take(part)
         assert got == "audio/wav"
         assert data[:4] + data[8:12] == b"RIFFWAVE"
         assert int.from_bytes(data[24:28], "little") == rate
@@ -248,24 +250,24 @@ BROKEN = [
 
 @pytest.mark.parametrize(("part", "code"), BROKEN)
 async def test_every_fault_has_a_code_and_names_the_part(gateway, part: dict, code: str):
-    told = await (await gateway(max_item_bytes=1_000_000)).refuse(part)
-    assert told["code"] == code
-    assert told["param"].startswith("messages[0].content[0].")
+    answer_body = await (await gateway(max_item_bytes=1_000_000)).refuse(part)
+    assert answer_body["code"] == code
+    assert answer_body["param"].startswith("messages[0].content[0].")
 
 
 async def test_too_many_and_together_too_large_media_are_refused(gateway):
     large = sample("png") + bytes(400)
-    made = await gateway(max_items=3, max_request_bytes=2 * len(large) - 1)
-    status, told = await made.ask(*[image_url(B64["png"])] * 4)
-    assert (status, told["code"]) == (400, "too_many_media")
-    assert told["param"] == "messages[0].content[3].image_url"
-    status, told = await made.ask(*[image_url(data_url(large))] * 2)
-    assert (status, told["code"]) == (400, "media_too_large")
-    assert told["param"] == "messages[0].content[1].image_url"
+    gateway_client = await gateway(max_items=3, max_request_bytes=2 * len(large) - 1)
+    status, answer_body = await gateway_client.ask(*[image_url(B64["png"])] * 4)
+    assert (status, answer_body["code"]) == (400, "too_many_media")
+    assert answer_body["param"] == "messages[0].content[3].image_url"
+    status, answer_body = await gateway_client.ask(*[image_url(data_url(large))] * 2)
+    assert (status, answer_body["code"]) == (400, "media_too_large")
+    assert answer_body["param"] == "messages[0].content[1].image_url"
 
 
 async def test_media_of_all_messages_are_taken_and_the_rest_is_left_alone(gateway):
-    made = await gateway()
+    gateway_client = await gateway()
     payload = {
         "messages": [
             {"role": "system", "content": "plain"},
@@ -276,11 +278,11 @@ async def test_media_of_all_messages_are_taken_and_the_rest_is_left_alone(gatewa
             "odd",
         ]
     }
-    async with made._client.post("/", data=io.BytesIO(orjson.dumps(payload))) as response:
-        told = await response.json()
-    assert [blob[:3] for blob in told["blobs"]] == [[2, 0, "image/png"], [4, 1, "audio/wav"]]
+    async with gateway_client._client.post("/", data=io.BytesIO(orjson.dumps(payload))) as response:
+        answer_body = await response.json()
+    assert [blob[:3] for blob in answer_body["blobs"]] == [[2, 0, "image/png"], [4, 1, "audio/wav"]]
     # The bytes are held once: by the blob.
-    assert told["payload"]["messages"][2]["content"] == [image_url("data:image/png;base64,")]
+    assert answer_body["payload"]["messages"][2]["content"] == [image_url("data:image/png;base64,")]
 
 
 async def test_one_url_is_fetched_once_and_several_side_by_side(gateway):
@@ -296,39 +298,43 @@ async def test_one_url_is_fetched_once_and_several_side_by_side(gateway):
         await answer(sample("png"))(_web, writer)
 
     async with running({"/1": meet, "/2": meet, "/3": meet}) as server:
-        made = await gateway(allow_hosts=[f"127.0.0.1:{server.port}"])
+        gateway_client = await gateway(allow_hosts=[f"127.0.0.1:{server.port}"])
         urls = [f"http://127.0.0.1:{server.port}/{n}" for n in (1, 2, 3, 1, 1)]
-        status, told = await made.ask(*map(image_url, urls))
+        status, answer_body = await gateway_client.ask(*map(image_url, urls))
         assert status == 200
-        assert sorted(blob[1] for blob in told["blobs"]) == [0, 1, 2, 3, 4]
-        assert {blob[3] for blob in told["blobs"]} == {B64["png"]}
+        assert sorted(blob[1] for blob in answer_body["blobs"]) == [0, 1, 2, 3, 4]
+        assert {blob[3] for blob in answer_body["blobs"]} == {B64["png"]}
         assert server.connections == 3
 
 
 async def test_the_first_bad_url_ends_the_other_fetches(gateway):
     async with running({"/slow": bad.silence, "/404": answer(b"", status="404 No")}) as server:
-        made = await gateway(allow_hosts=[f"127.0.0.1:{server.port}"])
+        gateway_client = await gateway(allow_hosts=[f"127.0.0.1:{server.port}"])
         base = f"http://127.0.0.1:{server.port}"
         async with asyncio.timeout(4):
-            status, told = await made.ask(image_url(f"{base}/slow"), image_url(f"{base}/404"))
-            assert (status, told["code"]) == (400, "invalid_image_url")
-            assert told["param"] == "messages[0].content[1].image_url"
+            status, answer_body = await gateway_client.ask(
+                image_url(f"{base}/slow"), image_url(f"{base}/404")
+            )
+            assert (status, answer_body["code"]) == (400, "invalid_image_url")
+            assert answer_body["param"] == "messages[0].content[1].image_url"
             await server.idle.wait()
 
 
 async def test_a_forbidden_url_is_refused_before_another_is_fetched(gateway):
     async with running({"/": answer(sample("png"))}) as server:
-        made = await gateway(allow_hosts=[f"127.0.0.1:{server.port}"])
+        gateway_client = await gateway(allow_hosts=[f"127.0.0.1:{server.port}"])
         good = image_url(f"http://127.0.0.1:{server.port}/")
-        status, told = await made.ask(good, image_url("http://169.254.169.254/"))
-        assert (status, told["param"]) == (400, "messages[0].content[1].image_url")
+        status, answer_body = await gateway_client.ask(good, image_url("http://169.254.169.254/"))
+        assert (status, answer_body["param"]) == (400, "messages[0].content[1].image_url")
         assert server.connections == 0
 
 
 async def test_the_clients_leaving_ends_the_fetch(gateway):
     async with running({"/": bad.silence}) as server:
-        made = await gateway(allow_hosts=[f"127.0.0.1:{server.port}"])
-        asking = asyncio.create_task(made.ask(image_url(f"http://127.0.0.1:{server.port}/")))
+        gateway_client = await gateway(allow_hosts=[f"127.0.0.1:{server.port}"])
+        asking = asyncio.create_task(
+            gateway_client.ask(image_url(f"http://127.0.0.1:{server.port}/"))
+        )
         while not server.seen:
             await asyncio.sleep(0.01)
         asking.cancel()
@@ -337,19 +343,22 @@ async def test_the_clients_leaving_ends_the_fetch(gateway):
 
 
 async def test_https_urls_can_be_left_to_google(gateway):
-    made = await gateway(url_mode="pass")
+    gateway_client = await gateway(url_mode="pass")
     url = "https://example.com/a.jpg?sig=%2F"
-    assert await made.take(image_url(url)) == ("image/jpeg", url)
-    assert await made.take(image_url("https://example.com/a")) == (None, "https://example.com/a")
+    assert await gateway_client.take(image_url(url)) == ("image/jpeg", url)
+    assert await gateway_client.take(image_url("https://example.com/a")) == (
+        None,
+        "https://example.com/a",
+    )
     for bad_url in ("https://10.0.0.1/a.png", "https://u:p@example.com/a.png"):
-        assert (await made.refuse(image_url(bad_url)))["code"] == "invalid_image_url"
+        assert (await gateway_client.refuse(image_url(bad_url)))["code"] == "invalid_image_url"
 
 
 async def test_large_media_go_through_the_files_api_of_one_credential(gateway):
     video = sample("mp4") + os.urandom(3_000_000)
     other = sample("webm") + os.urandom(2_000_000)
     async with files_api() as api, running({"/v": answer(other)}) as server:
-        made = await gateway(
+        gateway_client = await gateway(
             api, allow_hosts=[f"127.0.0.1:{server.port}"], upload_above_bytes=1_000_000
         )
         sent = (
@@ -358,21 +367,25 @@ async def test_large_media_go_through_the_files_api_of_one_credential(gateway):
             image_url(B64["png"]),
         )
         for _ in range(2):
-            status, told = await made.ask(*sent)
-            assert status == 200, told
-            told["blobs"].sort()
-            assert [blob[2] for blob in told["blobs"]] == ["video/mp4", "video/webm", "image/png"]
-            assert [blob[4] for blob in told["blobs"][:2]] == [
+            status, answer_body = await gateway_client.ask(*sent)
+            assert status == 200, answer_body
+            answer_body["blobs"].sort()
+            assert [blob[2] for blob in answer_body["blobs"]] == [
+                "video/mp4",
+                "video/webm",
+                "image/png",
+            ]
+            assert [blob[4] for blob in answer_body["blobs"][:2]] == [
                 f"{api.base_url}/v1beta/files/file-0",
                 f"{api.base_url}/v1beta/files/file-1",
             ]
-            assert told["project"] == "main"
+            assert answer_body["project"] == "main"
         assert [file.size for file in api.files.values()] == [len(video), len(other)]
         # A file of ours that is named binds what goes up beside it to its project, too.
         api.use("other", "main")
         named = {"type": "file", "file": {"file_id": "files/file-0"}}
-        _, told = await made.ask(named, image_url(data_url(video + b"more")))
-        assert told["project"] == "main"
+        _, answer_body = await gateway_client.ask(named, image_url(data_url(video + b"more")))
+        assert answer_body["project"] == "main"
 
 
 async def test_a_file_found_elsewhere_binds_what_is_uploaded_beside_it(gateway):
@@ -380,23 +393,25 @@ async def test_a_file_found_elsewhere_binds_what_is_uploaded_beside_it(gateway):
     async with files_api() as api:
         api.use("main", "other")
         api.upstream.owners.note(f"{api.base_url}/v1beta/files/theirs", "other")
-        made = await gateway(api, upload_above_bytes=1_000_000)
+        gateway_client = await gateway(api, upload_above_bytes=1_000_000)
         named = {"type": "file", "file": {"file_id": "files/theirs"}}
-        status, told = await made.ask(named, image_url(data_url(video)))
-        assert (status, told["project"]) == (200, "other")
+        status, answer_body = await gateway_client.ask(named, image_url(data_url(video)))
+        assert (status, answer_body["project"]) == (200, "other")
         assert [file.key for file in api.files.values()] == ["key-other"]
 
 
 async def test_all_files_move_when_their_credential_is_lost_half_way(gateway):
     videos = [sample("mp4") + bytes([n]) * 2_000_000 for n in range(2)]
     async with files_api() as api:
-        made = await gateway(api, upload_above_bytes=1_000_000)
-        await made.ask(image_url(data_url(videos[0])))
+        gateway_client = await gateway(api, upload_above_bytes=1_000_000)
+        await gateway_client.ask(image_url(data_url(videos[0])))
         api.use("main", "other")
         api.refused_keys = {"key-main"}
-        status, told = await made.ask(*(image_url(data_url(video)) for video in videos))
-        assert (status, told["project"]) == (200, "other")
-        assert {api.files[blob[4].rpartition("/")[2]].key for blob in told["blobs"]} == {
+        status, answer_body = await gateway_client.ask(
+            *(image_url(data_url(video)) for video in videos)
+        )
+        assert (status, answer_body["project"]) == (200, "other")
+        assert {api.files[blob[4].rpartition("/")[2]].key for blob in answer_body["blobs"]} == {
             "key-other"
         }
 
@@ -404,36 +419,38 @@ async def test_all_files_move_when_their_credential_is_lost_half_way(gateway):
 async def test_an_upload_that_upstream_lost_is_made_anew_by_the_next_try(gateway):
     kept, lost = (sample("mp4") + bytes([n]) * 2_000_000 for n in range(2))
     async with files_api() as api:
-        made = await gateway(api, upload_above_bytes=1_000_000)
+        gateway_client = await gateway(api, upload_above_bytes=1_000_000)
         sent = image_url(data_url(kept)), image_url(data_url(lost))
-        assert (await made.ask(*sent))[0] == 200
+        assert (await gateway_client.ask(*sent))[0] == 200
         api.lost.add("file-1")
-        status, told = await made.ask(*sent)
-        assert (status, told["code"]) == (503, "unavailable")
-        assert "ask again" in told["message"]
-        status, told = await made.ask(*sent)
+        status, answer_body = await gateway_client.ask(*sent)
+        assert (status, answer_body["code"]) == (503, "unavailable")
+        assert "ask again" in answer_body["message"]
+        status, answer_body = await gateway_client.ask(*sent)
         assert status == 200
-        names = [blob[4].rpartition("/")[2] for blob in told["blobs"]]
+        names = [blob[4].rpartition("/")[2] for blob in answer_body["blobs"]]
         assert names == ["file-0", "file-2"]
 
 
 async def test_what_is_told_of_a_lost_upload_in_mid_stream_has_it_made_anew_as_well(gateway):
     video = image_url(data_url(sample("mp4") + bytes(2_000_000)))
     async with files_api() as api:
-        made = await gateway(api, in_band=True, upload_above_bytes=1_000_000)
-        await made.ask(video)
+        gateway_client = await gateway(api, in_band=True, upload_above_bytes=1_000_000)
+        await gateway_client.ask(video)
         api.lost.add("file-0")
-        assert (await made.ask(video))[0] == 200
-        _, told = await made.ask(video)
-        assert told["blobs"][0][4].endswith("/file-1")
+        assert (await gateway_client.ask(video))[0] == 200
+        _, answer_body = await gateway_client.ask(video)
+        assert answer_body["blobs"][0][4].endswith("/file-1")
 
 
 async def test_a_file_of_the_clients_own_that_is_gone_is_told_as_it_is(gateway):
     async with files_api() as api:
         api.lost.add("theirs")
-        made = await gateway(api)
-        status, told = await made.ask({"type": "file", "file": {"file_id": "files/theirs"}})
-        assert (status, told["code"]) == (404, "not_found")
+        gateway_client = await gateway(api)
+        status, answer_body = await gateway_client.ask(
+            {"type": "file", "file": {"file_id": "files/theirs"}}
+        )
+        assert (status, answer_body["code"]) == (404, "not_found")
 
 
 def test_a_payload_without_media_costs_next_to_nothing():

@@ -94,7 +94,7 @@ async def test_the_dialect_names_what_is_missing(client):
 
 
 @pytest.mark.parametrize(
-    ("body", "says"),
+    ("body", "complaint"),
     [
         (b"", "empty"),
         (b" \n ", "empty"),
@@ -118,10 +118,10 @@ async def test_the_dialect_names_what_is_missing(client):
         (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "depth"),
     ],
 )
-async def test_what_is_no_good_json_object_gets_a_400_that_says_why(client, body, says):
+async def test_what_is_no_good_json_object_gets_a_400_that_says_why(client, body, complaint):
     status, error = await post(client, body)
     assert status == 400
-    assert says in error["message"]
+    assert complaint in error["message"]
 
 
 async def test_of_duplicate_keys_the_last_one_counts(client):

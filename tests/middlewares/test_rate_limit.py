@@ -443,9 +443,9 @@ async def test_what_no_quota_in_usd_could_count_is_refused(clock, serve):
     client = await serve(house)
     house.asks("gemini-99-flash")
     answer = await client.post("/chat")
-    told = await answer.json()
-    assert (answer.status, told["kind"], house.inside) == (403, "Forbidden", 0)
-    assert "'gemini-99-flash' has no price" in told["message"]
+    lines = await answer.json()
+    assert (answer.status, lines["kind"], house.inside) == (403, "Forbidden", 0)
+    assert "'gemini-99-flash' has no price" in lines["message"]
     assert (await client.get("/models")).status == 200
     house.asks("gemini-2.5-flash")
     assert (await client.post("/chat")).status == 200
@@ -497,9 +497,9 @@ async def test_a_chain_that_foresees_no_cost_is_warned_of_at_the_start(
     with capture_logs() as logs:
         async with running(settings_for(simulator.url, middlewares=chain)):
             pass
-    told = [line for line in logs if line["event"] == "quotas_unforeseen"]
-    assert [line["log_level"] for line in told] == ([] if is_foreseen else ["warning"])
-    assert all("without middlewares.rate_limit:TokenEstimate" in line["reason"] for line in told)
+    lines = [line for line in logs if line["event"] == "quotas_unforeseen"]
+    assert [line["log_level"] for line in lines] == ([] if is_foreseen else ["warning"])
+    assert all("without middlewares.rate_limit:TokenEstimate" in line["reason"] for line in lines)
 
 
 async def test_a_body_that_comes_in_chunks_is_reserved_for_by_its_length(running):

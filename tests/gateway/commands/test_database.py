@@ -49,11 +49,11 @@ def test_a_configuration_is_read_without_credentials(tmp_path):
 def test_what_is_shown_reads_well(capsys):
     show_json({"id": "a"})
     show_table(("id", "usd", "models", "note"), [("a", 1.5, ("x", "y"), None)])
-    shown = capsys.readouterr().out
-    assert '"id": "a"' in shown
-    assert "1.5000" in shown
-    assert "x, y" in shown
-    assert "None" not in shown
+    output = capsys.readouterr().out
+    assert '"id": "a"' in output
+    assert "1.5000" in output
+    assert "x, y" in output
+    assert "None" not in output
 
 
 def test_what_others_wrote_is_shown_as_it_stands(capsys):

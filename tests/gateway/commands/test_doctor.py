@@ -48,8 +48,8 @@ def settings_of(base_url: str, tmp_path: Path, **changed) -> Settings:
 
 async def test_each_credential_is_asked_for(gemini, tmp_path):
     findings = await _examine(settings_of(gemini, tmp_path))
-    told = {finding.subject: (finding.well, finding.remark) for finding in findings}
-    assert told == {
+    remarks = {finding.subject: (finding.well, finding.remark) for finding in findings}
+    assert remarks == {
         "port 0": (True, "free"),
         "state": (True, "memory:// (this process's own)"),
         "database": (True, "answers"),
@@ -76,21 +76,21 @@ async def test_what_is_not_there_is_found_and_no_password_is_told(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "complaint"),
     [
         ("", "No Gemini key"),
         ("[x]", "unknown option"),
         *WRONG,
     ],
 )
-def test_a_wrong_configuration_is_a_finding(tmp_path, monkeypatch, text, says):
+def test_a_wrong_configuration_is_a_finding(tmp_path, monkeypatch, text, complaint):
     monkeypatch.delenv("GEMINI_API_KEY", raising=False)
     path = tmp_path / "a.toml"
     path.write_text(text)
     result = CliRunner().invoke(doctor, ["--config", str(path)])
     assert result.exit_code == 1
     assert "not well" in result.output
-    assert says in result.output
+    assert complaint in result.output
     assert sys.flags.optimize == 0
 
 

@@ -15,11 +15,11 @@ def as_json(text):
 
 
 def test_a_license_is_made_shown_changed_rotated_and_revoked(run_license):
-    made = as_json(
+    created = as_json(
         run_license("create", "--id", "bob", "--models", "gemini-2.5-*", "--expires", "2030-01-01",
             "--timezone", "Asia/Shanghai", "--requests-per-minute", "5", "--json")
     )  # fmt: skip
-    assert made["key"].startswith("gw-bob-")
+    assert created["key"].startswith("gw-bob-")
     shown = as_json(run_license("show", "bob", "--json"))
     assert shown["expires"] == "2030-01-01T00:00:00+08:00" or shown["expires"].startswith(
         "2029-12-31T16:00:00"
@@ -31,7 +31,7 @@ def test_a_license_is_made_shown_changed_rotated_and_revoked(run_license):
     assert (changed["requests_per_minute"], changed["owner"]) == (None, "Bob")
     assert changed["models"] == ["gemini-2.5-*"]
     rotated = as_json(run_license("rotate", "bob", "--overlap", "24h", "--json"))
-    assert rotated["key"] != made["key"]
+    assert rotated["key"] != created["key"]
     assert [
         key["expires"] is None for key in as_json(run_license("show", "bob", "--json"))["keys"]
     ] in (
@@ -124,8 +124,8 @@ def test_a_database_that_cannot_be_reached_is_one_line(run_license, tmp_path):
 def test_an_update_that_says_nothing_or_two_things_is_refused(run_license):
     run_license("create", "--id", "bob")
     assert "Nothing to change is given." in run_license("update", "bob", status=2)
-    said = run_license("update", "bob", "--clear", "owner", "--owner", "Bob", status=2)
-    assert "owner is both cleared and given." in said
+    output = run_license("update", "bob", "--clear", "owner", "--owner", "Bob", status=2)
+    assert "owner is both cleared and given." in output
 
 
 def test_a_list_of_models_that_covers_none_is_refused(run_license):

@@ -148,14 +148,14 @@ def test_a_file_that_is_no_export_is_refused(run_license, tmp_path):
 
 def test_a_file_in_another_charset_is_told_how_to_be_saved(run_license, tmp_path):
     (tmp_path / "tokens.csv").write_bytes("name,key\n张三,sk-a\n".encode("gbk"))
-    said = run_license("import", "tokens.csv", status=1)
-    assert said == "Error: tokens.csv: is not UTF-8 text; save it as that\n"
+    output = run_license("import", "tokens.csv", status=1)
+    assert output == "Error: tokens.csv: is not UTF-8 text; save it as that\n"
 
 
 def test_no_name_of_a_file_says_anything_to_the_terminal(run_license, tmp_path):
     rows = [{"name": "\x1b[2J张三\n", "key": "sk-a"}]
     (tmp_path / "tokens.json").write_text(json.dumps(rows))
-    said = run_license("import", "tokens.json")
-    assert "\x1b" not in said
-    assert "\\x1b[2J张三\\n" in said
-    assert len(said.splitlines()) == 3
+    output = run_license("import", "tokens.json")
+    assert "\x1b" not in output
+    assert "\\x1b[2J张三\\n" in output
+    assert len(output.splitlines()) == 3

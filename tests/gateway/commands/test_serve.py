@@ -40,8 +40,8 @@ WRONG = [
     (COMPLETE + '[database]\nurl = "sqlite:///x.db"', "database.url: The asyncio extension"),
     (COMPLETE + '[database]\nurl = "postgresql+asyncpg://h:x/y"', "database.url: cannot be under"),
     *(
-        (COMPLETE + f'[state]\nurl = "{url}"', f"state.url: {says}")
-        for url, says in [
+        (COMPLETE + f'[state]\nurl = "{url}"', f"state.url: {complaint}")
+        for url, complaint in [
             ("redis://127.0.0.1:1/0?foo=bar", "unknown option 'foo'"),
             ("unix:///x?foo=bar", "unknown option 'foo'"),
             ("redis+cluster://h?foo=bar", "unknown option 'foo'"),
@@ -109,26 +109,26 @@ ALL_WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("text", "says"), ALL_WRONG)
-async def test_a_wrong_configuration_ends_the_start_with_one_line(gateway, text, says):
-    is_told_in_one_line(*await ended(await gateway(text)), says)
+@pytest.mark.parametrize(("text", "complaint"), ALL_WRONG)
+async def test_a_wrong_configuration_ends_the_start_with_one_line(gateway, text, complaint):
+    is_told_in_one_line(*await ended(await gateway(text)), complaint)
 
 
-@pytest.mark.parametrize(("text", "says"), ALL_WRONG)
-def test_a_check_tells_the_same(tmp_path, monkeypatch, text, says):
+@pytest.mark.parametrize(("text", "complaint"), ALL_WRONG)
+def test_a_check_tells_the_same(tmp_path, monkeypatch, text, complaint):
     """No process of its own: the starts above are some."""
     monkeypatch.chdir(tmp_path)
     for name in ("GEMINI_API_KEY", "GATEWAY_CONFIG"):
         monkeypatch.delenv(name, raising=False)
     Path("config.toml").write_text(text)
     result = CliRunner().invoke(main, ["--check"])
-    is_told_in_one_line(result.exit_code, result.stdout, result.stderr, says)
+    is_told_in_one_line(result.exit_code, result.stdout, result.stderr, complaint)
 
 
-def is_told_in_one_line(status: int, out: str, err: str, says: str) -> None:
+def is_told_in_one_line(status: int, out: str, err: str, complaint: str) -> None:
     assert (status, out) == (78, "")
     assert err.startswith("gateway: ")
-    assert says in err
+    assert complaint in err
     assert err.count("\n") == 1
     assert KEY not in err
 
@@ -149,12 +149,12 @@ async def started(process: asyncio.subprocess.Process) -> dict:
 async def test_a_reload_of_what_would_not_start_is_refused_and_the_old_goes_on(gateway, tmp_path):
     process = await gateway(COMPLETE)
     base = (await started(process))["listen"][0]
-    for text, says in WRONG:
+    for text, complaint in WRONG:
         (tmp_path / "config.toml").write_text(text)
         process.send_signal(signal.SIGHUP)
         line = await started(process)
         assert line["event"] == "reload_refused"
-        assert says in line["reason"]
+        assert complaint in line["reason"]
     asked = {"url": f"{base}/v1/usage", "headers": {"Authorization": LICENSE}}
     async with aiohttp.ClientSession() as session, session.get(**asked) as answer:
         assert answer.status == 200

@@ -19,7 +19,7 @@ def row(number=1, **changes):
         at=1_700_000_000_000 + number,
         id=f"request-{number}",
         license="alice",
-        asked="gemini-flash",
+        requested_model="gemini-flash",
         model="gemini-2.5-flash",
         credential="main",
         usage=Usage(prompt=10, completion=5, total=15),

@@ -33,27 +33,27 @@ LICENSES = st.builds(
 KEYS = st.builds(
     StoredKey, st.binary(min_size=32, max_size=32).map(bytes.hex), st.none() | MOMENTS, MOMENTS
 )
-KEPT = st.builds(
+STORED = st.builds(
     StoredLicense, LICENSES, MOMENTS, st.lists(KEYS, min_size=1, max_size=3).map(tuple)
 )
 
 
-@given(st.lists(KEPT, min_size=1, max_size=4))
+@given(st.lists(STORED, min_size=1, max_size=4))
 @example(
     [StoredLicense(License("a", note="one\rtwo\r\nthree\n"), 1, (StoredKey("0" * 64, None, 1),))]
 )
-def test_a_row_of_csv_is_read_back_as_it_was(kept):
-    text = exports.as_csv(exports.to_rows(kept, PEPPER, with_pepper=True))
+def test_a_row_of_csv_is_read_back_as_it_was(stored):
+    text = exports.as_csv(exports.to_rows(stored, PEPPER, with_pepper=True))
     found = [one.new for one in candidates(text, lambda _: True)]
     assert [(one.license, one.created, one.keys) for one in found] == [
-        (one.license, one.created, one.keys) for one in kept
+        (one.license, one.created, one.keys) for one in stored
     ]
     assert {one.pepper for one in found} == {"pepper"}
 
 
 def test_the_pepper_itself_is_left_out_unless_asked_for():
-    kept = [StoredLicense(License("a"), 1, (StoredKey("0" * 64, None, 1),))]
-    [row] = exports.to_rows(kept, PEPPER, with_pepper=False)
+    stored = [StoredLicense(License("a"), 1, (StoredKey("0" * 64, None, 1),))]
+    [row] = exports.to_rows(stored, PEPPER, with_pepper=False)
     assert "pepper" not in row
     assert "pepper" not in row["pepper_check"]
     assert exports.read_row(row).pepper == ""

@@ -41,8 +41,8 @@ def test_keys_of_a_known_form_never_appear(logged, key):
 
 def test_of_many_secrets_each_is_redacted_wherever_it_stands(logged):
     secrets = [f"gw-{number:x}-{number * 7919:012d}" for number in range(3_000)]
-    told = f"{secrets[0]}{secrets[1999]} and {secrets[2999]}."
-    line = orjson.loads(logged(lambda log: log.info("told", text=told), secrets=secrets))
+    all_in_one = f"{secrets[0]}{secrets[1999]} and {secrets[2999]}."
+    line = orjson.loads(logged(lambda log: log.info("told", text=all_in_one), secrets=secrets))
     assert line["text"] == "[redacted][redacted] and [redacted]."
 
 

@@ -95,8 +95,8 @@ class FilesApi:
         stored = self.files[request.query["upload_id"]]
         commands = request.headers["X-Goog-Upload-Command"].split(", ")
         if commands == ["query"] and stored.final:
-            told = {"file": self._described(request.query["upload_id"])}
-            body = told if self.repeats_last_answer else {}
+            description = {"file": self._described(request.query["upload_id"])}
+            body = description if self.repeats_last_answer else {}
             return web.json_response(body, headers={"X-Goog-Upload-Status": "final"})
         if commands == ["query"]:
             return web.Response(headers={"X-Goog-Upload-Size-Received": str(stored.received)})

@@ -99,18 +99,18 @@ async def main() -> None:
     web = Web({"/": answer(b"reached")})
     await _listen(web)
     answering = [text for text in forbidden if await _answers(text)]
-    told = {}
+    fetches = {}
     for url in _urls(public, forbidden, web):
         settings = Media(timeout_s=3, connect_timeout_s=1)
         fetcher = Fetcher(settings, system_lookup)
         web.reached.clear()
         try:
             await fetcher.fetch(url, "alice", Budget(1000), Spool(1000))
-            said = "fetched"
+            outcome = "fetched"
         except InvalidMedia as error:
-            said = error.message
-        told[url] = [list(web.reached), said]
-    print(json.dumps({"open": answering, "told": told}))
+            outcome = error.message
+        fetches[url] = [list(web.reached), outcome]
+    print(json.dumps({"open": answering, "fetches": fetches}))
 
 
 async def _answers(address: str) -> bool:

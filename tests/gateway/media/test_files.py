@@ -55,10 +55,10 @@ async def test_requests_at_once_share_what_went_wrong(api, client):
     tasks = [asyncio.create_task(store(client)) for _ in range(5)]
     await waiters(client, 5)
     api.polls_until_active = 0
-    told = await asyncio.gather(*tasks, return_exceptions=True)
-    assert {type(one) for one in told} == {InvalidMedia}
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(one) for one in results} == {InvalidMedia}
     # Each may be told of another part.
-    assert len(set(map(id, told))) == 5
+    assert len(set(map(id, results))) == 5
     assert len(api.files) == 1
     api.outcome = "ACTIVE"
     await store(client)

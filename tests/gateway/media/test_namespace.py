@@ -15,7 +15,7 @@ UNSHARE = ["unshare", "--map-root-user", "--net", "--mount"]
 
 
 @pytest.fixture(scope="module")
-def told():
+def fetches():
     if shutil.which("ip") is None or shutil.which("unshare") is None:
         pytest.skip("needs unshare and ip")
     if subprocess.run([*UNSHARE, "true"], capture_output=True).returncode:
@@ -31,19 +31,21 @@ def told():
     return json.loads(run.stdout)
 
 
-def test_public_addresses_are_reached_and_most_forbidden_ones_would_be(told):
-    urls = list(told["told"])[: len(REACHABLE)]
-    assert [told["told"][url] for url in urls] == [[[text], "fetched"] for text in REACHABLE]
-    assert {"127.0.0.1", "169.254.169.254", "64:ff9b::7f00:1", "2002:7f00:1::"} < {*told["open"]}
-    assert len(told["open"]) > 20
+def test_public_addresses_are_reached_and_most_forbidden_ones_would_be(fetches):
+    urls = list(fetches["fetches"])[: len(REACHABLE)]
+    assert [fetches["fetches"][url] for url in urls] == [[[text], "fetched"] for text in REACHABLE]
+    assert {"127.0.0.1", "169.254.169.254", "64:ff9b::7f00:1", "2002:7f00:1::"} < {*fetches["open"]}
+    assert len(fetches["open"]) > 20
 
 
-def test_no_forbidden_address_is_connected_to(told):
+def test_no_forbidden_address_is_connected_to(fetches):
     wrong = {}
-    for url, (reached, said) in told["told"].items():
+    for url, (reached, outcome) in fetches["fetches"].items():
         # A name that changes is looked up once, when it leads to a public address.
-        expected = "fetched" if "rebind" in url or url in list(told["told"])[:2] else UNREACHABLE
-        if said != expected or not set(reached) <= set(REACHABLE):
-            wrong[url] = (reached, said)
+        expected = (
+            "fetched" if "rebind" in url or url in list(fetches["fetches"])[:2] else UNREACHABLE
+        )
+        if outcome != expected or not set(reached) <= set(REACHABLE):
+            wrong[url] = (reached, outcome)
     assert not wrong
-    assert len(told["told"]) > 5 * len(FORBIDDEN)
+    assert len(fetches["fetches"]) > 5 * len(FORBIDDEN)

@@ -43,8 +43,8 @@ async def test_an_allowed_host_may_be_private():
 
 def test_a_socket_is_made_for_a_checked_address_only():
     info = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
-    with closing(guard().socket((*info, (GOOD, 80)))) as made:
-        assert made.family == socket.AF_INET
+    with closing(guard().socket((*info, (GOOD, 80)))) as sock:
+        assert sock.family == socket.AF_INET
     with pytest.raises(AddressRefusedError):
         guard().socket((*info, ("127.0.0.1", 80)))
     with pytest.raises(AddressRefusedError):

@@ -63,13 +63,13 @@ def full_disk(**_options):
 async def test_a_disk_that_takes_nothing_is_the_gateways_fault(monkeypatch, disk):
     monkeypatch.setattr(spool.tempfile, "TemporaryFile", disk)
 
-    async def write(made: Spool) -> None:
+    async def write(one: Spool) -> None:
         for _ in range(20):
-            await made.write(bytes(100_001))
-        await made.window()
+            await one.write(bytes(100_001))
+        await one.window()
 
-    with closing(Spool(1000)) as made, pytest.raises(Unavailable) as caught:
-        await write(made)
+    with closing(Spool(1000)) as one, pytest.raises(Unavailable) as caught:
+        await write(one)
     assert caught.value.retry_after
     assert "dev" not in caught.value.message
 
@@ -85,9 +85,9 @@ async def test_whoever_leaves_while_it_is_written_leaves_nothing(monkeypatch):
         return files[-1]
 
     monkeypatch.setattr(spool.tempfile, "TemporaryFile", slow)
-    made = Spool(1000)
-    with closing(made):
-        task = asyncio.create_task(made.write(bytes(2 * MB)))
+    one = Spool(1000)
+    with closing(one):
+        task = asyncio.create_task(one.write(bytes(2 * MB)))
         await asyncio.to_thread(begun.wait, 5)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -73,21 +73,21 @@ async def test_at_the_timeout_all_who_wait_fail_together(server):
 
 async def test_an_answer_that_came_while_this_process_was_busy_counts(server):
     batcher = Batcher(server.send, 0.02)
-    asked = asyncio.ensure_future(batcher.ask(("first",)))
+    waiting = asyncio.ensure_future(batcher.ask(("first",)))
     await asyncio.sleep(0.01)
     server.gate.set()
     time.sleep(0.1)
-    assert await asked == [("first",)]
+    assert await waiting == [("first",)]
 
 
 async def test_a_pipe_that_is_ended_does_not_take_it_for_a_timeout(server):
     batcher = Batcher(server.send, 5)
-    asked = asyncio.ensure_future(batcher.ask(("first",)))
+    waiting = asyncio.ensure_future(batcher.ask(("first",)))
     await asyncio.sleep(0)
     batcher._task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await batcher._task
-    asked.cancel()
+    waiting.cancel()
 
 
 async def test_after_a_fault_the_next_command_is_tried(server):

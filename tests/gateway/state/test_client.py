@@ -8,7 +8,7 @@ from gateway.state.client import Client
 from gateway.state.store import StoreDown
 
 
-def made(url):
+def redis_of(url):
     return Client(url, 1.0, {})._redis
 
 
@@ -24,11 +24,11 @@ def made(url):
     ],
 )
 def test_the_scheme_decides_how_to_connect(url, kind):
-    assert type(made(url)) is kind
+    assert type(redis_of(url)) is kind
 
 
 def test_sentinels_are_asked_for_the_master():
-    pool = made("redis+sentinel://me:w%40rd@one:1111,two/orders").connection_pool
+    pool = redis_of("redis+sentinel://me:w%40rd@one:1111,two/orders").connection_pool
     assert isinstance(pool, SentinelConnectionPool)
     assert pool.service_name == "orders"
     sentinels = [
@@ -42,7 +42,7 @@ def test_sentinels_are_asked_for_the_master():
 
 
 def test_a_sentinels_address_may_be_of_any_kind_and_the_server_have_tls_and_a_database():
-    pool = made("rediss+sentinel://[::1]:1111,h/orders/3").connection_pool
+    pool = redis_of("rediss+sentinel://[::1]:1111,h/orders/3").connection_pool
     sentinels = [
         sentinel.connection_pool.connection_kwargs for sentinel in pool.sentinel_manager.sentinels
     ]
@@ -53,10 +53,10 @@ def test_a_sentinels_address_may_be_of_any_kind_and_the_server_have_tls_and_a_da
 
 def test_sentinels_may_want_a_password_of_their_own():
     url = "redis+sentinel://me:w@one,two/orders?sentinel_username=you&sentinel_password=%26%2B+"
-    pool = made(url).connection_pool
+    pool = redis_of(url).connection_pool
     for sentinel in pool.sentinel_manager.sentinels:
-        told = sentinel.connection_pool.connection_kwargs
-        assert (told["username"], told["password"]) == ("you", "&++")
+        kwargs = sentinel.connection_pool.connection_kwargs
+        assert (kwargs["username"], kwargs["password"]) == ("you", "&++")
     assert pool.connection_kwargs["password"] == "w"
 
 

@@ -61,13 +61,13 @@ async def test_what_is_learned_is_shared(url, store):
     store.put("a", b"1", 60)
     store.put("b", b"2", 60)
     assert await store.get(["a", "b", "c"]) == [b"1", b"2", None]
-    heard = []
+    received = []
     other = ValkeyStore(url, "test", timeout_s=10)
-    other.table("refusals", lambda key, *_: heard.append(key))
+    other.table("refusals", lambda key, *_: received.append(key))
     store.table("refusals", lambda *_: None)("model feature", b"", 60)
     await store.pull()
     await other.pull()
-    assert heard == ["model feature"]
+    assert received == ["model feature"]
     await other.close()
 
 
@@ -86,7 +86,7 @@ async def test_the_ledger_takes_its_way(url, store):
     await stream.add([])
     entries = await stream.take()
     assert len(entries) == 1
-    await stream.done(entries)
+    await stream.acknowledge(entries)
     assert await stream.take() == []
     await stream.close()
 

@@ -57,7 +57,7 @@ def plan_at(store: ValkeyStore, place: int) -> Plan:
     return Plan.of(License(name, limits=LIMITS))
 
 
-async def taken(store: ValkeyStore, plan: Plan) -> bool:
+async def is_admitted(store: ValkeyStore, plan: Plan) -> bool:
     try:
         await store.take(plan, Demand())
     except StoreDown:
@@ -73,8 +73,8 @@ async def test_counting_goes_on_at_the_promoted_replica(members, store, end):
     await eventually(members.has_copied)
     lost = members.masters[0]
     lost.kill() if end == "dies" else lost.stop()
-    assert not await taken(store, first)
-    await eventually(lambda: taken(store, first))
+    assert not await is_admitted(store, first)
+    await eventually(lambda: is_admitted(store, first))
     assert (await store.take(first, Demand())).used == (3,)
     assert (await store.take(second, Demand())).used[0] >= 2
     assert members.replica.command("ROLE")[0] == b"master"
@@ -84,11 +84,11 @@ async def test_nobody_waits_for_a_member_that_nothing_replaces(members, store):
     """Two of three masters are a Cluster still, for what is counted there."""
     plans = [plan_at(store, place) for place in range(3)]
     for plan in plans:
-        assert await taken(store, plan)
+        assert await is_admitted(store, plan)
     members.masters[1].kill()
     members.masters[2].command("CONFIG", "SET", "cluster-require-full-coverage", "no")
-    assert not await taken(store, plans[1])
-    assert await taken(store, plans[2])
+    assert not await is_admitted(store, plans[1])
+    assert await is_admitted(store, plans[2])
 
 
 @pytest.mark.parametrize("place", range(3))
@@ -120,7 +120,7 @@ async def test_slots_that_wander_are_followed(members, store):
     plan = plan_at(store, 1)
     slot = key_slot(store._key("counts", plan.license_id).encode())
     _, here, there = members.masters
-    assert await taken(store, plan)
+    assert await is_admitted(store, plan)
     name = there.command("CLUSTER", "MYID").decode()
     key = store._key("counts", plan.license_id)
     there.command("CLUSTER", "SETSLOT", slot, "IMPORTING", here.command("CLUSTER", "MYID"))

@@ -61,7 +61,7 @@ async def test_a_server_that_became_a_replica_is_left(pair):
     async def copied():
         return replica.command("DBSIZE") == 1
 
-    async def taken():
+    async def is_admitted():
         try:
             await store.take(plan, Demand())
         except StoreDown:
@@ -70,12 +70,12 @@ async def test_a_server_that_became_a_replica_is_left(pair):
 
     async with address as url:
         store = ValkeyStore(url, "test", timeout_s=2)
-        assert await taken()
+        assert await is_admitted()
         await eventually(copied)
         replica.command("REPLICAOF", "NO", "ONE")
         master.command("REPLICAOF", "127.0.0.1", replica.port)
         address.port = replica.port
-        assert not await taken()
-        await eventually(taken, 5)
+        assert not await is_admitted()
+        await eventually(is_admitted, 5)
         assert (await store.take(plan, Demand())).used == (3,)
         await store.close()

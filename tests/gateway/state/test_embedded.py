@@ -63,12 +63,12 @@ async def serving(url):
     """Give the id of the process that serves, None while there is none."""
     client = Client(f"unix://{url.removeprefix(STARTED)}/{SOCKET}", 1.0, {})
     try:
-        [told] = await client.send([("INFO", "server")])
+        [info] = await client.send([("INFO", "server")])
     except StoreDown:
         return None
     finally:
         await client.close()
-    return told["process_id"]
+    return info["process_id"]
 
 
 async def test_it_is_started_anew_when_it_dies_and_ends_with_the_block(monkeypatch):

@@ -66,7 +66,7 @@ async def store(embedded_folder):
     await store.close()
 
 
-async def told(process):
+async def answer_of(process):
     process.stdin.write(b"go\n")
     return (await process.stdout.readline()).strip()
 
@@ -75,14 +75,14 @@ async def told(process):
 async def test_several_processes_admit_exactly_the_limit(embedded_folder, limit):
     shared_memory.create(embedded_folder / COUNTERS, 4)
     async with processes(4, WORKER, embedded_folder, 400, limit) as workers:
-        admitted = await asyncio.gather(*(told(worker) for worker in workers))
+        admitted = await asyncio.gather(*(answer_of(worker) for worker in workers))
     assert sum(map(int, admitted)) == 50
 
 
 async def test_slots_of_a_killed_worker_come_free(embedded_folder, store):
     limited = plan(concurrent_requests=50)
     async with processes(1, WORKER, embedded_folder, 50, "concurrent_requests") as (worker,):
-        assert await told(worker) == b"50"
+        assert await answer_of(worker) == b"50"
         await store.probe()
         assert (await store.take(limited, Demand(slots=1))).refused
         worker.kill()
@@ -95,7 +95,7 @@ async def test_a_worker_that_starts_has_no_slots_of_the_one_before(embedded_fold
     shared_memory.create(embedded_folder / COUNTERS, 1)
     for _ in range(2):
         async with processes(1, WORKER, embedded_folder, 60, "concurrent_requests") as (worker,):
-            assert await told(worker) == b"50"
+            assert await answer_of(worker) == b"50"
 
 
 async def test_a_take_waits_for_its_turn_and_those_of_other_licenses_do_not(embedded_folder, store):
@@ -104,7 +104,7 @@ async def test_a_take_waits_for_its_turn_and_those_of_other_licenses_do_not(embe
         waiting = [asyncio.create_task(store.take(limited, Demand())) for _ in range(3)]
         assert (await store.take(plan("bob", requests_per_day=10), Demand())).used == (1,)
         assert not any(take.done() for take in waiting)
-        assert await told(holder) == b"free"
+        assert await answer_of(holder) == b"free"
         assert [(await take).used for take in waiting] == [(1,), (2,), (3,)]
 
 
@@ -115,7 +115,7 @@ async def test_what_is_settled_meanwhile_is_booked_in_its_order(embedded_folder,
         store.settle(store.revise(grant, Demand(tokens=500, slots=1)), ActualUse(tokens=30))
         next_one = asyncio.create_task(store.take(limited, Demand(tokens=5, slots=1)))
         await asyncio.sleep(0.01)
-        assert await told(holder) == b"free"
+        assert await answer_of(holder) == b"free"
         assert (await next_one).used == (35, 1)
 
 
@@ -126,7 +126,7 @@ async def test_the_last_is_booked_before_the_store_is_closed(embedded_folder):
     async with processes(1, HOLDER, embedded_folder / COUNTERS) as (holder,):
         store.settle(grant, ActualUse(tokens=30))
         closing = asyncio.create_task(store.close())
-        await told(holder)
+        await answer_of(holder)
         await closing
     again = EmbeddedStore(embedded_folder, "test", timeout_s=10)
     assert (await again.take(limited, Demand(tokens=1))).used == (31,)
@@ -142,7 +142,7 @@ async def test_a_worker_that_does_not_go_on_is_told_of(embedded_folder, store, m
         monkeypatch.setattr(embedded_store, "PATIENCE_S", 1e6)
         with pytest.raises(StoreDown, match="does not go on"):
             await store.take(plan(requests_per_day=10), Demand())
-        await told(holder)
+        await answer_of(holder)
     # What was given up did not count.
     assert (await store.take(plan(requests_per_day=10), Demand())).used == (1,)
     assert not store._stuck_licenses
@@ -154,7 +154,7 @@ async def test_who_leaves_while_waiting_holds_nothing(embedded_folder, store):
         waiting = asyncio.create_task(store.take(limited, Demand(slots=1)))
         await asyncio.sleep(0.01)
         waiting.cancel()
-        await told(holder)
+        await answer_of(holder)
     grant = await store.take(limited, Demand(slots=1))
     assert grant.refused is None
     store.settle(grant, ActualUse())
@@ -167,7 +167,7 @@ async def test_who_leaves_just_as_the_turn_comes_holds_nothing(embedded_folder, 
     async with processes(1, HOLDER, embedded_folder / COUNTERS) as (holder,):
         waiting = asyncio.create_task(store.take(limited, Demand(slots=1)))
         await asyncio.sleep(0.01)
-        await told(holder)
+        await answer_of(holder)
         # Its turn comes here, and nobody has run since.
         assert (await store.take(limited, Demand(slots=1))).refused
         assert not waiting.done()

@@ -102,10 +102,10 @@ async def test_a_request_waits_once_only_for_a_server_that_hangs(own_valkey, gua
     assert await store.get(["a"]) == [b"1"]
     own_valkey.hang()
     await store.take(plan(requests_per_minute=10), Demand())
-    asked = []
-    store._shared.get = asked.append
+    calls = []
+    store._shared.get = calls.append
     assert await store.get(["a"]) == [None]
-    assert not asked
+    assert not calls
     own_valkey.resume()
 
 
@@ -214,25 +214,25 @@ async def test_slots_are_renewed_however_long_seeding_takes(own_valkey, guarded)
 
 async def test_a_server_that_was_away_counts_once_it_is_told_what_was_spent(own_valkey, guarded):
     store = await guarded()
-    told = asyncio.Event()
-    store.seeders.append(told.wait)
+    is_seeded = asyncio.Event()
+    store.seeders.append(is_seeded.wait)
     own_valkey.kill()
     await store._tick(renew=False)
     own_valkey.start()
     await store._tick(renew=True)
     await store._tick(renew=True)
     assert store.degraded
-    told.set()
+    is_seeded.set()
     await store._tick(renew=True)
     assert not store.degraded
 
 
 async def test_a_server_that_goes_away_ends_what_it_was_to_be_told(own_valkey, guarded):
     store = await guarded()
-    asked = []
+    calls = []
 
     async def seeder():
-        asked.append(1)
+        calls.append(1)
         await asyncio.sleep(3_600)
 
     store.seeders.append(seeder)
@@ -241,7 +241,7 @@ async def test_a_server_that_goes_away_ends_what_it_was_to_be_told(own_valkey, g
     own_valkey.kill()
     await store._tick(renew=False)
     own_valkey.start()
-    await until(lambda: len(asked) == 2)
+    await until(lambda: len(calls) == 2)
 
 
 async def test_a_restart_that_no_request_noticed_is_made_good(own_valkey, guarded):

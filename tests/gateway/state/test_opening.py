@@ -45,8 +45,8 @@ async def test_without_its_server_only_deny_is_not_ready(tmp_path, policy, reaso
     state = State(url=f"unix://{tmp_path}/nobody.sock")
     app = app_of(Settings(state=state, limits=LimitPolicy(on_store_failure=policy)))
     async with TestServer(app):
-        told = [await check() for check in app[READINESS]]
-        assert sum(reason is not None for reason in told) == reasons
+        complaints = [await check() for check in app[READINESS]]
+        assert sum(reason is not None for reason in complaints) == reasons
         metrics = await app[METRICS].render()
         assert b"gateway_store_up 0.0" in metrics
         assert b"gateway_degraded 1.0" in metrics

@@ -33,31 +33,31 @@ async def test_who_sends_meanwhile_has_another(client):
 
 async def test_one_that_the_server_closed_is_not_used_and_nobody_notices(client, valkey):
     """Many servers close what is idle for some minutes."""
-    kept = await number(client)
+    client_number = await number(client)
     other = Client(valkey.url, 1.0, {})
-    assert await other.send([("CLIENT", "KILL", "ID", kept)]) == [1]
+    assert await other.send([("CLIENT", "KILL", "ID", client_number)]) == [1]
     await other.close()
     # Its end has to come here first.
     await asyncio.sleep(0.1)
-    assert await number(client) != kept
+    assert await number(client) != client_number
 
 
 async def test_a_refusal_is_no_end(client):
-    kept = await number(client)
+    client_number = await number(client)
     replies = await client.send([("PING",), ("NOSUCH",), ("INCR", "a", "b"), ("PING",)])
     assert [isinstance(reply, Exception) for reply in replies] == [False, True, True, False]
-    assert await number(client) == kept
+    assert await number(client) == client_number
 
 
 async def test_an_answer_that_nobody_waits_for_any_more_is_nobody_elses(client):
-    kept = await number(client)
+    client_number = await number(client)
     late = asyncio.create_task(client.send([("BLPOP", "nobody-fills-this", 5)]))
     await asyncio.sleep(0.05)
     late.cancel()
     with pytest.raises(asyncio.CancelledError):
         await late
     assert await client.send([("ECHO", "mine")]) == [b"mine"]
-    assert await number(client) != kept
+    assert await number(client) != client_number
 
 
 async def test_a_server_that_starts_anew_is_found_at_once(own_valkey):

@@ -27,7 +27,7 @@ class Learned:
 @pytest.fixture
 async def gemini():
     """Give a maker of upstreams; all of them are closed at the end."""
-    made = []
+    upstreams = []
 
     async def make(url: str, *, keys=("key-1",), models=None, **settings) -> GeminiUpstream:
         clock = asyncio.get_running_loop().time
@@ -39,10 +39,10 @@ async def gemini():
             Learned(),
             clock,
         )
-        made.append(upstream)
+        upstreams.append(upstream)
         await upstream.start()
         return upstream
 
     yield make
-    for upstream in made:
+    for upstream in upstreams:
         await upstream.close()

@@ -352,8 +352,8 @@ async def test_several_refusals_of_one_request_are_mended_one_after_another(gemi
         upstream = await gemini(scripted.url)
         text, outcome = await ask(upstream, UpstreamCall("old", body, stream=True))
         assert (text, outcome.attempts) == ("good end", 5)
-        [told, asked] = scripted.seen[-1].body["contents"][0]["parts"]
-        assert "JSON" in told["text"]
+        [instruction, asked] = scripted.seen[-1].body["contents"][0]["parts"]
+        assert "JSON" in instruction["text"]
         assert asked == {"text": "Hi"}
         assert scripted.seen[-1].body.keys() == {"contents"}
 

@@ -111,9 +111,11 @@ def test_trouble_of_one_key_is_not_told_while_others_may_serve():
     one, two = both()
     choice, pool, _ = chosen(one, two)
     pool.report(one, MODEL, fault(Kind.BUSY))
-    told = choice.verdict(fault(Kind.BUSY, RateLimited("Key one.", retry_after=50.0)), MODEL)
-    assert (type(told), told.retry_after) == (RateLimited, 1.0)
-    assert "Key one" not in told.message
+    client_error = choice.verdict(
+        fault(Kind.BUSY, RateLimited("Key one.", retry_after=50.0)), MODEL
+    )
+    assert (type(client_error), client_error.retry_after) == (RateLimited, 1.0)
+    assert "Key one" not in client_error.message
 
 
 def test_where_all_rest_the_first_to_come_back_says_how_long():

@@ -239,15 +239,15 @@ def test_a_new_key_of_a_project_shares_its_fate():
 
 @pytest.mark.parametrize("kind", [Kind.BUSY, Kind.KEY_DEAD])
 def test_what_others_learned_of_another_key_of_the_same_name_is_not_heard(kind):
-    told = []
+    error = []
     old, _ = pool_of(Credential("main", "old-key"))
     new, _ = pool_of(Credential("main", "new-key"))
-    old.share(lambda *news: told.append(news))
+    old.share(lambda *news: error.append(news))
     old.report(old.credentials[0], "m", fault(kind, 30))
-    new.hear(*told[0])
+    new.hear(*error[0])
     assert new.lease("m").name == "main"
     assert not new._cool_downs.until
-    assert "old-key" not in str(told)
+    assert "old-key" not in str(error)
 
 
 def test_a_rest_for_the_model_list_puts_no_key_out_elsewhere():
@@ -277,7 +277,7 @@ HOUR, NOON_TO_MIDNIGHT = 3600, 12 * 3600
 
 
 @pytest.mark.parametrize(
-    ("kinds", "told", "wait"),
+    ("kinds", "error", "wait"),
     [
         ("SPENT SPENT SPENT KEY_INVALID KEY_INVALID", UpstreamAuth, HOUR),
         ("SPENT SPENT SPENT REGION KEY_DEAD", UpstreamAuth, 600),
@@ -288,15 +288,15 @@ HOUR, NOON_TO_MIDNIGHT = 3600, 12 * 3600
         ("KEY_DEAD KEY_DEAD", UpstreamAuth, None),
     ],
 )
-def test_the_key_that_comes_back_first_says_what_is_lacking(kinds, told, wait):
+def test_the_key_that_comes_back_first_says_what_is_lacking(kinds, error, wait):
     pool, _ = pool_of(*(Credential(name, name) for name in "abcde"[: len(kinds.split())]))
     for one, kind in zip(pool.credentials, kinds.split(), strict=True):
         assert pool.outlook("m") is None
         pool.report(one, "m", fault(Kind[kind], 30))
-    with pytest.raises(told) as caught:
+    with pytest.raises(error) as caught:
         pool.lease("m")
     assert caught.value.retry_after == pytest.approx(wait)
-    assert type(pool.outlook("m")) is told
+    assert type(pool.outlook("m")) is error
 
 
 def test_a_key_that_is_out_and_spent_comes_back_with_its_quota():
@@ -361,8 +361,8 @@ def test_each_rest_and_each_return_is_told_once():
         clock.now += 3600
         pool.report(one, "m", None)
         pool.report(one, "m", None)
-    told = [(line["event"], line.get("model")) for line in lines]
-    assert told == [
+    error = [(line["event"], line.get("model")) for line in lines]
+    assert error == [
         ("credential_resting", "m"),
         ("credential_out", None),
         ("credential_back", "m"),

@@ -67,8 +67,8 @@ ROWS = [
     ),
     # A client's own words in Google's mouth say nothing about the key.
     *(
-        (envelope(*INVALID, said.format(word)), Kind.REQUEST, 400)
-        for said in (UNKNOWN_NAME, NO_CATEGORY)
+        (envelope(*INVALID, error_body.format(word)), Kind.REQUEST, 400)
+        for error_body in (UNKNOWN_NAME, NO_CATEGORY)
         for word in ("API key expired", "User location is not supported")
     ),
     (envelope(*DENIED, UNKNOWN_NAME.format("has been suspended")), Kind.REQUEST, 403),
@@ -135,10 +135,14 @@ def test_a_busy_key_rests_as_long_as_it_is_told_but_a_second_at_least():
 
 def test_a_delay_may_also_come_as_a_header():
     bare = orjson.dumps(envelope(*EXHAUSTED, "slow down"))
-    said = orjson.dumps(envelope(*EXHAUSTED, "slow down", delay("7s")))
+    error_body = orjson.dumps(envelope(*EXHAUSTED, "slow down", delay("7s")))
     rests = [
         fault_of_status(429, body, redact, header).retry_after_s
-        for body, header in [(bare, "12"), (said, "12"), (bare, "Fri, 31 Dec 1999 23:59:59 GMT")]
+        for body, header in [
+            (bare, "12"),
+            (error_body, "12"),
+            (bare, "Fri, 31 Dec 1999 23:59:59 GMT"),
+        ]
     ]
     assert rests == [12, 7, None]
     overloaded = orjson.dumps(envelope(503, "UNAVAILABLE"))

@@ -130,6 +130,6 @@ async def test_what_waits_to_be_read_is_told_when_its_reader_fails(gemini):
         await asyncio.sleep(0.01)
         await opening.__aexit__(UpstreamError, UpstreamError("the reader gave up"), None)
     *events, counts = outcome.unread
-    told = [first, *events]
-    assert sorted(one["candidates"][0]["index"] for one in told) == [0, 1, 2]
+    known_events = [first, *events]
+    assert sorted(one["candidates"][0]["index"] for one in known_events) == [0, 1, 2]
     assert counts["usageMetadata"]["totalTokenCount"] == 15

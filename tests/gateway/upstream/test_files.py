@@ -20,7 +20,7 @@ async def simulator():
 
 
 @pytest.fixture
-async def made(simulator, gemini):
+async def files_api(simulator, gemini):
     upstream = await gemini(simulator.url, keys=KEYS)
     return FilesApi(upstream, 10), upstream
 
@@ -39,8 +39,8 @@ async def upload(files: FilesApi, project: str | None = None, model: str = "m"):
     return await files.upload(DATA, "image/png", model=model, project=project)
 
 
-async def test_the_project_that_is_named_gets_the_file(made, simulator):
-    files, upstream = made
+async def test_the_project_that_is_named_gets_the_file(files_api, simulator):
+    files, upstream = files_api
     [mine] = marks(upstream, "c2")
     for _ in range(3):
         assert (await upload(files, mine)).project == mine
@@ -49,8 +49,8 @@ async def test_the_project_that_is_named_gets_the_file(made, simulator):
     assert [one.leases for one in upstream.pool.credentials] == [0] * 5
 
 
-async def test_another_project_never_stands_in_for_the_one_that_is_named(made):
-    files, upstream = made
+async def test_another_project_never_stands_in_for_the_one_that_is_named(files_api):
+    files, upstream = files_api
     [mine] = marks(upstream, "c2")
     out(upstream, "c2")
     with pytest.raises(UpstreamAuth):
@@ -58,8 +58,8 @@ async def test_another_project_never_stands_in_for_the_one_that_is_named(made):
     assert (await upload(files)).project != mine
 
 
-async def test_keys_that_rest_for_the_model_upload_only_where_there_is_no_other(made):
-    files, upstream = made
+async def test_keys_that_rest_for_the_model_upload_only_where_there_is_no_other(files_api):
+    files, upstream = files_api
     out(upstream, "c1", "c2", "c3", "c4", kind=Kind.BUSY, model="m")
     assert [(await upload(files)).project] == marks(upstream, "c5")
     out(upstream, "c5", kind=Kind.BUSY, model="m")
@@ -67,8 +67,8 @@ async def test_keys_that_rest_for_the_model_upload_only_where_there_is_no_other(
     assert (await upload(files)).project
 
 
-async def test_all_rest_and_are_told_for_how_long(made, simulator):
-    files, _ = made
+async def test_all_rest_and_are_told_for_how_long(files_api, simulator):
+    files, _ = files_api
     simulator.keys |= dict.fromkeys(KEYS, "minute")
     for _ in KEYS:
         with pytest.raises(RateLimited) as caught:
@@ -76,19 +76,19 @@ async def test_all_rest_and_are_told_for_how_long(made, simulator):
     assert 30 < caught.value.retry_after < 40
     simulator.keys |= dict.fromkeys(KEYS, "good")
     # They do serve models meanwhile.
-    assert made[1].pool.lease("m").name
+    assert files_api[1].pool.lease("m").name
 
 
-async def test_a_spent_day_is_told_as_one(made, simulator):
-    files, _ = made
+async def test_a_spent_day_is_told_as_one(files_api, simulator):
+    files, _ = files_api
     simulator.keys |= dict.fromkeys(KEYS, "day")
     for _ in range(2):
         with pytest.raises(QuotaSpent):
             await upload(files)
 
 
-async def test_a_file_is_chosen_where_the_model_can_be_served(made):
-    files, upstream = made
+async def test_a_file_is_chosen_where_the_model_can_be_served(files_api):
+    files, upstream = files_api
     stored = marks(upstream, "c1", "c2")
     assert files.choose(stored, "m") == stored[0]
     out(upstream, "c1", kind=Kind.BUSY, model="m")
@@ -101,8 +101,8 @@ async def test_a_file_is_chosen_where_the_model_can_be_served(made):
     assert files.choose(["of a key that is gone"], "m") is None
 
 
-async def test_it_is_looked_for_once(made, simulator):
-    files, upstream = made
+async def test_it_is_looked_for_once(files_api, simulator):
+    files, upstream = files_api
     [owner] = marks(upstream, "c4")
     for _ in range(2):
         assert await files.find(OURS) == owner
@@ -110,8 +110,8 @@ async def test_it_is_looked_for_once(made, simulator):
     assert files.owner(OURS) == owner
 
 
-async def test_what_a_key_had_that_is_gone_is_looked_for_anew(made, simulator):
-    files, upstream = made
+async def test_what_a_key_had_that_is_gone_is_looked_for_anew(files_api, simulator):
+    files, upstream = files_api
     await files.find(OURS)
     [members] = [[one for one in upstream.pool.credentials if one.name != "c4"]]
     upstream.pool.replace(members)
@@ -123,8 +123,8 @@ async def test_what_a_key_had_that_is_gone_is_looked_for_anew(made, simulator):
 @pytest.mark.parametrize(
     "name", ["cachedContents/none", "files/none", "http://x/v1beta/files/none"]
 )
-async def test_what_nobody_has_is_not_found(made, simulator, name):
-    files, _ = made
+async def test_what_nobody_has_is_not_found(files_api, simulator, name):
+    files, _ = files_api
     with pytest.raises(NotFound):
         await files.find(name)
     assert sorted(one.key for one in simulator.received) == list(KEYS)
@@ -134,8 +134,8 @@ async def test_what_nobody_has_is_not_found(made, simulator, name):
     "name",
     ["cachedContents/", "cachedContents/a/b", "cachedContents/a?key=b", "models/a", "", "\n"],
 )
-async def test_what_is_no_name_is_not_asked_for(made, simulator, name):
-    files, _ = made
+async def test_what_is_no_name_is_not_asked_for(files_api, simulator, name):
+    files, _ = files_api
     assert await files.find(name) is None
     assert not simulator.received
 
@@ -147,15 +147,15 @@ async def test_nobody_is_asked_about_the_only_project(simulator, gemini):
     assert not simulator.received
 
 
-async def test_keys_that_are_bad_are_so_for_a_look_up_too(made, simulator):
-    files, upstream = made
+async def test_keys_that_are_bad_are_so_for_a_look_up_too(files_api, simulator):
+    files, upstream = files_api
     simulator.keys |= {"key-1": "bad", "key-2": "suspended"}
     assert [await files.find(OURS)] == marks(upstream, "c4")
     assert upstream.usable() == 3
 
 
-async def test_a_look_up_that_fails_is_no_not_found(made, simulator):
-    files, _ = made
+async def test_a_look_up_that_fails_is_no_not_found(files_api, simulator):
+    files, _ = files_api
     simulator.script(Broken(status=503), times=None)
     with pytest.raises(UpstreamOverloaded):
         await files.find(OURS)

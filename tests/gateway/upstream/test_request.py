@@ -268,8 +268,8 @@ async def test_it_goes_over_tls_and_to_no_one_else(size):
         url = URL.build(scheme="https", host="localhost", port=serving.port)
         for _ in range(2):
             response = await Target(trusting, url, ClientTimeout()).post("key", b"x" * size)
-            told = await response.content.read()
-            assert told == f"localhost:{serving.port} {size}".encode()
+            answer_body = await response.content.read()
+            assert answer_body == f"localhost:{serving.port} {size}".encode()
         with pytest.raises(aiohttp.ClientConnectorCertificateError):
             await Target(doubting, url, ClientTimeout()).post("key", b"x" * size)
     await serving.close()
