@@ -220,7 +220,7 @@ async def test_shared_capacity_is_told_to_be_left_alone_for_as_long_as_its_keys_
             status, _, headers = await gateway.whole()
             assert (status, headers["retry-after"]) == (429, told)
             # As if they had rested.
-            gateway.app[UPSTREAM].pool._rests.until.clear()
+            gateway.app[UPSTREAM].pool._cool_downs.until.clear()
         assert len(upstream.seen) == 9
 
 
