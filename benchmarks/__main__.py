@@ -73,13 +73,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         for number in range(1 if options.quick else options.rounds):
             print(f"round {number + 1}, {time.strftime('%H:%M:%S')}", file=sys.stderr)
             turn = tested[:: -1 if number % 2 else 1]
-            found = bench.round(turn, chosen)
+            measurements = bench.round(turn, chosen)
             if "held" in groups:
                 levels = scenarios.LEVELS[:2] if options.quick else scenarios.LEVELS
                 for name, figures in bench.held(turn, levels).items():
-                    found[name][0] |= figures
+                    measurements[name][0] |= figures
             for target in tested:
-                rounds[target.name] += found[target.name]
+                rounds[target.name] += measurements[target.name]
     return {
         "when": time.strftime("%Y-%m-%d"),
         "machine": _machine(),

@@ -114,7 +114,7 @@ class Canned(aiohttp.TCPConnector):
         loop = asyncio.get_running_loop()
         protocol: ResponseHandler = self._factory()
 
-        def asked(data: bytes) -> None:
+        def on_request(data: bytes) -> None:
             # The client writes head and body of these small requests in one piece or in two.
             if data.endswith(b"}"):
                 answer(list(Canned.script))
@@ -124,7 +124,7 @@ class Canned(aiohttp.TCPConnector):
             if reads:
                 loop.call_soon(loop.call_soon, answer, reads)
 
-        Wire(protocol, asked)
+        Wire(protocol, on_request)
         return protocol
 
 

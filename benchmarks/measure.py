@@ -123,28 +123,30 @@ class Bench:
         The targets take short turns on each scenario, in this order and back: what else the machine
         does meets all of them alike.
         """
-        taken: Measurements = {target.name: [{} for _ in range(TURNS)] for target in targets}
+        measurements: Measurements = {target.name: [{} for _ in range(TURNS)] for target in targets}
         with ExitStack() as stack:
             runs = [stack.enter_context(self.start(target)) for target in targets]
             for running in runs:
-                first = taken[running.target.name][0]
+                first = measurements[running.target.name][0]
                 first |= {"start.s": running.start_s, "idle.mib": running.idle_kib / 1024}
             for scenario in chosen:
                 if not scenario.fresh:
-                    self._take_turns(runs, scenario, taken)
+                    self._take_turns(runs, scenario, measurements)
         for scenario in chosen:
             for target in targets if scenario.fresh else ():
                 if takes_part(target, scenario.group):
                     figures = self.measure_fresh(target, scenario)
-                    taken[target.name][0] |= _prefixed(scenario, figures)
-        return taken
+                    measurements[target.name][0] |= _prefixed(scenario, figures)
+        return measurements
 
-    def _take_turns(self, runs: list[Running], scenario: Scenario, taken: Measurements) -> None:
+    def _take_turns(
+        self, runs: list[Running], scenario: Scenario, measurements: Measurements
+    ) -> None:
         taking_part = [running for running in runs if takes_part(running.target, scenario.group)]
         for turn in range(TURNS):
             for running in taking_part[:: -1 if turn % 2 else 1]:
                 figures = self.measure(running, scenario)
-                taken[running.target.name][turn] |= _prefixed(scenario, figures)
+                measurements[running.target.name][turn] |= _prefixed(scenario, figures)
 
     def held(self, targets: list[Target], levels: tuple[int, ...]) -> dict[str, Figures]:
         """Find for each of *targets* the most streams it serves, on a new process a level."""

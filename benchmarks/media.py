@@ -68,15 +68,15 @@ def once(running: Running, request_body: bytes) -> Cost:
     process.reset_peak(running.pids)
     idle_kib = process.rss_kib(running.pids)
     waits = [0.0]
-    done = threading.Event()
-    prober = threading.Thread(target=_probe, args=(running, done, waits))
+    is_answered = threading.Event()
+    prober = threading.Thread(target=_probe, args=(running, is_answered, waits))
     prober.start()
     cpu_s, begun = process.cpu_s(running.pids), time.monotonic()
     try:
         status, answer = ask(running, request_body, "generateContent")
         wall_s = time.monotonic() - begun
     finally:
-        done.set()
+        is_answered.set()
         prober.join()
     assert status == 200, answer[:500]
     return Cost(
@@ -87,9 +87,9 @@ def once(running: Running, request_body: bytes) -> Cost:
     )
 
 
-def _probe(running: Running, done: threading.Event, waits: list[float]) -> None:
+def _probe(running: Running, is_answered: threading.Event, waits: list[float]) -> None:
     small = measure.scenarios.body(measure.SHORT)
-    while not done.wait(0.002):
+    while not is_answered.wait(0.002):
         begun = time.monotonic()
         ask(running, small, "generateContent")
         waits.append(time.monotonic() - begun)

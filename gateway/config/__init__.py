@@ -71,10 +71,12 @@ def require_credentials(settings: Settings) -> None:
         raise ConfigError(NO_CREDENTIAL)
 
 
-def nearest(name: str, known: list[str]) -> str:
-    """Give the complaint about an unknown *name*, with the nearest of *known*."""
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+def nearest(name: str, known_names: list[str]) -> str:
+    """Give the complaint about an unknown *name*, with the nearest of *known_names*."""
+    matches = get_close_matches(name, known_names, n=1, cutoff=0.5)
+    return (
+        f"did you mean {matches[0]!r}?" if matches else f"known: {', '.join(sorted(known_names))}"
+    )
 
 
 def _tree(path: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:

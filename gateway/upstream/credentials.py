@@ -176,10 +176,10 @@ class CredentialPool:
 
     def replace(self, credentials: Collection[Credential]) -> None:
         """Take a new set; those whose key stays keep how they fare."""
-        known = {credential.key: credential for credential in self.credentials}
+        by_key = {credential.key: credential for credential in self.credentials}
         fresh = []
         for new in credentials:
-            if (old := known.get(new.key)) is not None:
+            if (old := by_key.get(new.key)) is not None:
                 old.name, old.weight, old.project = new.name, new.weight, new.project
                 old.out_until, old.out_reason = 0.0, None
             fresh.append(old if old is not None else new)

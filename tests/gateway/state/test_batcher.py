@@ -80,7 +80,7 @@ async def test_an_answer_that_came_while_this_process_was_busy_counts(server):
     assert await waiting == [("first",)]
 
 
-async def test_a_pipe_that_is_ended_does_not_take_it_for_a_timeout(server):
+async def test_a_batcher_that_is_ended_does_not_take_it_for_a_timeout(server):
     batcher = Batcher(server.send, 5)
     waiting = asyncio.ensure_future(batcher.ask(("first",)))
     await asyncio.sleep(0)
