@@ -156,8 +156,8 @@ def _stat(file: Path) -> tuple[int, ...]:
 def error_text(error: BaseException) -> str:
     """Give what *error* of the database says, without the statement and its values."""
     if isinstance(error, DBAPIError) and error.orig is not None:
-        return f"{type(error.orig).__name__}: {str(error.orig)[:200]}"
-    return f"{type(error).__name__}: {str(error)[:200]}"
+        error = error.orig
+    return f"{type(error).__name__}: {str(error)[:200]}".removesuffix(": ")
 
 
 _SQLITE: dict[str, Any] = {"connect_args": {"timeout": BUSY_TIMEOUT_S}}

@@ -220,6 +220,8 @@ class _RequestMedia:
             served_as = await self._intake.fetcher.fetch(
                 url, self._exchange.license.id, self._budget, spool
             )
+            if not spool.size:
+                raise InvalidMedia("The server of this URL sent nothing.", code="empty_media")
         window = await spool.window()
         data = None
         for number, part in enumerate(parts):

@@ -16,6 +16,8 @@ _STORAGE = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}/[^\x00-\x1f]+")
 _YOUTUBE_HOSTS = frozenset(
     {"youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com", "youtu.be"}
 )
+# What stands in no address; `urlsplit` passes over some of it.
+_UNSENDABLE = re.compile(r"[\x00-\x20\x7f]")
 _YOUTUBE_PATH = re.compile(r"/(?:watch|(?:shorts|live|embed|v)/[\w-]+|[\w-]{11})/?")
 
 
@@ -73,6 +75,8 @@ def _storage(text: str) -> Blob:
 
 
 def _youtube(text: str) -> Blob | None:
+    if _UNSENDABLE.search(text):
+        return None
     try:
         parts = urlsplit(text)
     except ValueError:

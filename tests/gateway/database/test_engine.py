@@ -146,3 +146,7 @@ async def test_a_server_that_hangs_is_left_soon(postgres, monkeypatch):
             await database.close()
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def test_an_error_without_words_is_told_by_its_name():
+    assert error_text(TimeoutError()) == "TimeoutError"

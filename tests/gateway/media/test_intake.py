@@ -55,6 +55,14 @@ async def test_path_and_server_only_tell_one_text_from_another(path, served_as, 
     assert (blob.mime, b64decode(blob.data)) == (mime, body)
 
 
+async def test_a_url_that_leads_to_nothing_is_named():
+    async with running({"/a": answer(b"", headers="Content-Type: image/png\r\n")}) as server:
+        with pytest.raises(InvalidMedia) as caught:
+            await take(server, file_url(server, "/a"))
+    assert caught.value.code == "empty_media"
+    assert caught.value.param is not None
+
+
 async def test_fetched_samples_get_their_header():
     async with running({"/a": answer(pcm())}) as server:
         url = f"http://127.0.0.1:{server.port}/a"

@@ -35,6 +35,9 @@ def test_a_file_or_video_goes_up_without_a_type(text: str, uri: str):
         "https://user@youtube.com/watch?v=a",
         "https://www.youtube.com/feed/trending",
         "https://notyoutube.com/watch?v=a",
+        "https://youtu.be/dQw4w9WgXcQ?a=\n",
+        "https://youtu.be/dQw4w9WgXcQ?a=\x7f",
+        "https://youtu.be/dQw4w9WgXcQ?a b",
         "http://[",
     ],
 )
