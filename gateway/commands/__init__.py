@@ -2,9 +2,10 @@
 
 import errno
 import io
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,14 @@ class Commands(click.Group):
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
+            _discard_unwritten()
             raise click.ClickException(f"cannot write: {error.strerror}") from None
+
+
+def _discard_unwritten() -> None:
+    """Let what found no room not be tried again at the exit, which would fail in Python's words."""
+    with suppress(io.UnsupportedOperation), Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _is_text(arg: str) -> bool:

@@ -67,10 +67,13 @@ def test_a_terminal_that_cannot_show_a_text_loses_no_key(tmp_path, charset):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("words", [("list",), ("export", "--csv")])
-def test_output_that_finds_no_room_is_told_in_a_line(tmp_path, words):
+def test_output_that_finds_no_room_is_told_in_a_line(tmp_path, words, unbuffered):
     with Path("/dev/full").open("w") as full:
-        status, _, err = gateway(tmp_path, "license", *words, stdout=full)
+        status, _, err = gateway(
+            tmp_path, "license", *words, stdout=full, PYTHONUNBUFFERED=unbuffered
+        )
     assert (status, err) == (1, b"Error: cannot write: No space left on device\n")
 
 
