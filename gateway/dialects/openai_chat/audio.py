@@ -4,8 +4,9 @@ import wave
 from base64 import b64decode, b64encode
 from io import BytesIO
 
+from gateway.dialects.openai_chat.audio_output import AudioOutput
 from gateway.dialects.openai_chat.choice import Choice
-from gateway.dialects.openai_chat.encoders import ENCODERS, Encoder, Pcm, Sound, sealed
+from gateway.dialects.openai_chat.encoders import ENCODERS, Pcm, Sound, sealed
 from gateway.exchange import Json
 
 _PCM = frozenset({"audio/l16", "audio/pcm"})
@@ -23,49 +24,6 @@ _RATE = 24_000
 _MAX_RATE = 384_000
 
 
-class Audio:
-    """The sound of one choice on its way into the client's format.
-
-    *sound* says how its samples are to be read; None for a file of the type *kind*. The first delta
-    alone has its id: OpenAI's own client joins the texts of all of them.
-    """
-
-    __slots__ = ("_encoder", "_head", "_kind", "_rest", "_sound", "_unit", "_waiting")
-
-    def __init__(self, name: str, encoder: Encoder, kind: str, sound: Sound | None) -> None:
-        self._head: Json = {"id": name}
-        self._encoder = encoder
-        self._kind, self._sound = kind, sound
-        self._unit = 2 * sound.channels if sound is not None else 1
-        self._waiting = b""
-        self._rest = b""
-
-    def goes_on_with(self, kind: str, sound: Sound | None) -> bool:
-        """Tell whether a piece of *kind* and *sound* belongs to the same sound."""
-        return kind == self._kind if sound is None else sound == self._sound
-
-    def feed(self, data: bytes) -> list[Json]:
-        """Give the delta of *data*, which may end within a sample."""
-        data = self._waiting + data
-        whole = len(data) // self._unit * self._unit
-        self._waiting = data[whole:]
-        encoded = self._rest + (self._encoder.encode(data[:whole]) if whole else b"")
-        # Whole groups of three bytes, so that the pieces may be joined before they are decoded.
-        whole = len(encoded) // 3 * 3
-        self._rest = encoded[whole:]
-        if not whole:
-            return []
-        return [{"audio": self._delta(encoded[:whole])}]
-
-    def end(self) -> Json:
-        """Give the last `audio` delta."""
-        return self._delta(self._rest + self._encoder.end())
-
-    def _delta(self, encoded: bytes) -> Json:
-        head, self._head = self._head, {}
-        return {**head, "data": b64encode(encoded).decode()}
-
-
 def audio(choice: Choice, part: Json) -> list[Json]:
     """Give the delta of a sound part; a format that cannot be had goes out as it came."""
     blob = part["inlineData"]
@@ -76,9 +34,9 @@ def audio(choice: Choice, part: Json) -> list[Json]:
         options = choice.options
         name = f"audio_{options.exchange_id}_{choice.index}"
         if sound is not None:
-            choice.audio = Audio(name, ENCODERS[options.audio_format](sound), kind, sound)
+            choice.audio = AudioOutput(name, ENCODERS[options.audio_format](sound), kind, sound)
         elif _FORMATS.get(kind) == options.audio_format:
-            choice.audio = Audio(name, Pcm(), kind, None)
+            choice.audio = AudioOutput(name, Pcm(), kind, None)
     if choice.audio is None or not choice.audio.goes_on_with(kind, sound):
         choice.add_part(part)
         return choice.native(part)

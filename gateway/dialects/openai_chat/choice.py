@@ -1,13 +1,11 @@
 """What is known of one candidate of a reply while its events come in."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gateway.dialects.openai_chat.audio_output import AudioOutput
 from gateway.dialects.openai_chat.reply_options import ReplyOptions
 from gateway.exchange import Json
-
-if TYPE_CHECKING:
-    from gateway.dialects.openai_chat.audio import Audio
 
 
 class Choice:
@@ -61,7 +59,7 @@ class Choice:
         self.executions = self.natives = 0
         self.image_keys: list[str] = []
         self.draft: Json | None = None
-        self.audio: Audio | None = None
+        self.audio: AudioOutput | None = None
         self.grounding: Json = {}
         self.citations: dict[tuple[Any, ...], Json] = {}
         # The plain text since the last part of another kind, in UTF-8. One string per event, which
