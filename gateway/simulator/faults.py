@@ -59,6 +59,9 @@ class Fault:
         return web.Response(status=self.status or 200, body=body, headers=headers)
 
 
+FAULT: web.RequestKey[Fault] = web.RequestKey("fault", Fault)
+
+
 @dataclass(slots=True)
 class _Line:
     fault: Fault

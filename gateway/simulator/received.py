@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from gateway.simulator.faults import Fault
     from gateway.simulator.server import Simulator
 
 
@@ -33,4 +32,3 @@ class Received:
 
 SIMULATOR: web.AppKey["Simulator"] = web.AppKey("simulator")
 RECEIVED: web.RequestKey[Received] = web.RequestKey("received", Received)
-FAULT: web.RequestKey["Fault"] = web.RequestKey("fault")

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import orjson
 from aiohttp import web
 
-from gateway.simulator.faults import Fault, break_off
-from gateway.simulator.received import FAULT
+from gateway.simulator.faults import FAULT, Fault, break_off
 from gateway.simulator.refusal import Json
 
 _PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE

@@ -10,10 +10,10 @@ import orjson
 from aiohttp import web
 
 from gateway.simulator import file_routes, keys, model_routes
-from gateway.simulator.faults import Fault, Script
+from gateway.simulator.faults import FAULT, Fault, Script
 from gateway.simulator.files import Files
 from gateway.simulator.models import MODELS, Model
-from gateway.simulator.received import FAULT, RECEIVED, SIMULATOR, Received
+from gateway.simulator.received import RECEIVED, SIMULATOR, Received
 from gateway.simulator.refusal import Refusal, unknown_model
 from gateway.simulator.sending import send_json
 
