@@ -5,9 +5,8 @@ import pytest
 from gateway.exchange import Notes, UpstreamCall
 from gateway.features import BYPASS, without
 from gateway.healing import MAX_LEARNED, REMEMBER_S, LearnedRefusals, heal, hint
+from tests.gateway.features.mending import CONTENTS, mended
 
-CONTENTS = [{"role": "user", "parts": [{"text": "Hi"}]}]
-FUNCTIONS = {"functionDeclarations": [{"name": "f"}]}
 HISTORY = [
     {"role": "user", "parts": [{"text": "Hi"}]},
     {
@@ -19,15 +18,6 @@ HISTORY = [
     },
     {"role": "user", "parts": [{"functionResponse": {"name": "f", "id": "1"}}]},
 ]
-
-
-def mended(message, config=None, **body):
-    told = {"contents": CONTENTS, **body}
-    if config is not None:
-        told["generationConfig"] = config
-    notes = Notes()
-    healed = heal(UpstreamCall("m", told, stream=False), message, notes)
-    return healed, notes
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,9 @@ def call(payload: Json, known: Known, notes: Notes) -> UpstreamCall:
     upstream_call.names = offered.names
     _note_unsent(translation)
     unread.note(translation)
-    refused = (
-        translation.can.refuses | known.refusals if known.refusals else (translation.can.refuses)
-    )
+    refused = translation.can.refuses
+    if known.refusals:
+        refused |= known.refusals
     return features.without(upstream_call, _in_order(refused), notes) if refused else upstream_call
 
 
