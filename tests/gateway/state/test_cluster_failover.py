@@ -45,14 +45,17 @@ def members(clusters):
 @pytest.fixture
 async def store(members):
     store = ValkeyStore(f"redis+cluster://127.0.0.1:{members.masters[1].port}", "test", timeout_s=1)
+    # The time above is for what the tests are about, not for connecting amid many new servers.
+    for place in range(3):
+        await eventually(partial(is_admitted, store, plan_at(store, place, "first")))
     yield store
     await store.close()
 
 
-def plan_at(store: ValkeyStore, place: int) -> Plan:
+def plan_at(store: ValkeyStore, place: int, prefix: str = "license") -> Plan:
     """Give the plan of a license that is counted at the master of that *place*."""
     slots = range(BORDERS[place], BORDERS[place + 1])
-    names = (f"license-{number}" for number in range(10_000))
+    names = (f"{prefix}-{number}" for number in range(10_000))
     name = next(name for name in names if key_slot(store._key("counts", name).encode()) in slots)
     return Plan.of(License(name, limits=LIMITS))
 
