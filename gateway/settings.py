@@ -59,6 +59,7 @@ class Upstream(Section, frozen=True):
     """Gemini's address, limits on waiting for it, and the credentials."""
 
     base_url: str = "https://generativelanguage.googleapis.com"
+    proxy: str = ""
     connect_timeout_s: Seconds = 5.0
     first_event_timeout_s: Seconds = 120.0
     idle_timeout_s: Seconds = 60.0

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+from urllib.request import getproxies
 
 import aiohttp
 import click
@@ -18,7 +19,7 @@ from gateway.config import ConfigError
 from gateway.log import secrets_of
 from gateway.log.redaction import Secrets
 from gateway.machine import check_machine
-from gateway.settings import Credential, Settings
+from gateway.settings import Credential, Settings, Upstream
 from gateway.sockets import StartError, listen
 from gateway.state.calendar import Calendar
 from gateway.state.embedded import is_embedded
@@ -26,6 +27,7 @@ from gateway.state.rules import Demand, Plan
 
 TIMEOUT_S = 10.0
 CREDENTIAL_REFUSED = {400, 401, 403}
+_NO_PROXY = "; the proxy in the environment is not used, only the one in upstream.proxy"
 
 
 class Finding(NamedTuple):
@@ -64,9 +66,11 @@ async def _examine(settings: Settings) -> list[Finding]:
         (f"port {port}", partial(_port, host, port)) for host, port in ports
     ]
     checks += [("state", lambda: _state(settings)), ("database", lambda: _database(settings))]
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    proxy = settings.upstream.proxy or None
+    async with aiohttp.ClientSession(timeout=timeout, proxy=proxy) as session:
         for credential in settings.upstream.credentials:
-            check = _CredentialCheck(session, settings.upstream.base_url, credential)
+            check = _CredentialCheck(session, settings.upstream, credential)
             checks.append((f"credential {credential.name}", check))
         return list(await asyncio.gather(*(_finding(*check, secrets) for check in checks)))
 
@@ -132,13 +136,22 @@ class _CredentialCheck:
     """Asks Gemini for its models with one key."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, base_url: str, credential: Credential
+        self, session: aiohttp.ClientSession, upstream: Upstream, credential: Credential
     ) -> None:
         self._session = session
-        self._url = f"{base_url.rstrip('/')}/v1beta/models"
+        self._url = f"{upstream.base_url.rstrip('/')}/v1beta/models"
+        # Other programs of this machine may go through one.
+        is_missed = not upstream.proxy and not getproxies().keys().isdisjoint({"https", "all"})
+        self._hint = _NO_PROXY if is_missed else ""
         self._key = credential.key or ""
 
     async def __call__(self) -> str:
+        try:
+            return await self._ask()
+        except aiohttp.ClientConnectionError as error:
+            raise StartError(f"{error}{self._hint}") from None
+
+    async def _ask(self) -> str:
         async with self._session.get(
             self._url,
             params={"pageSize": "1000"},

@@ -2,13 +2,13 @@
 
 import re
 from ipaddress import ip_network
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from gateway import models
 from gateway.errors import BadRequest
 from gateway.media.addresses import Policy
 from gateway.safety import CATEGORIES, THRESHOLDS, category_of
-from gateway.settings import Settings
+from gateway.settings import Settings, Upstream
 from gateway.zones import zone_of
 
 # As browsers write it: a scheme, a host, and a port that is not the scheme's own.
@@ -20,6 +20,7 @@ def check(settings: Settings) -> None:
     _check_names(settings)
     _check_replacements(settings)
     _check_places(settings)
+    _check_proxy(settings.upstream)
     _check_scopes(settings)
     _check_origins(settings)
     _check_safety(settings)
@@ -98,6 +99,26 @@ def _check_places(settings: Settings) -> None:
             Policy.of([entry])
         except ValueError as error:
             raise ValueError(f"media.allow_hosts[{index}]: {error}") from None
+
+
+def _check_proxy(upstream: Upstream) -> None:
+    """Refuse what calls cannot go through; no message holds the address, nor so its password."""
+    if not upstream.proxy:
+        return
+    try:
+        proxy = urlsplit(upstream.proxy)
+        is_usable = proxy.scheme == "http" and bool(proxy.hostname) and proxy.port != 0
+        is_bare = proxy.path in {"", "/"} and not (proxy.query or proxy.fragment)
+        unquote(proxy.netloc).encode("latin-1")
+    except ValueError:
+        is_usable = is_bare = False
+    if not (is_usable and is_bare):
+        raise ValueError(
+            "upstream.proxy: must look like http://[user:password@]host:port, with signs such as "
+            "@ : / in user and password written as %40 %3A %2F; SOCKS is not supported"
+        )
+    if urlsplit(upstream.base_url).scheme != "https":
+        raise ValueError("upstream.proxy: needs an https base_url, else the proxy sees keys")
 
 
 def _check_scopes(settings: Settings) -> None:

@@ -68,7 +68,7 @@ def secrets_of(settings: Settings) -> list[str]:
     """Give every secret of *settings* whose text is known."""
     keys = [credential.key for credential in settings.upstream.credentials]
     keys += [license_.key for license_ in settings.licenses]
-    for url in (settings.state.url, settings.database.url):
+    for url in (settings.upstream.proxy, settings.state.url, settings.database.url):
         keys += _passwords(url)
     return [secret for secret in dict.fromkeys((*keys, settings.database.pepper)) if secret]
 

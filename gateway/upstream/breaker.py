@@ -6,10 +6,14 @@ Open for five seconds, doubling to thirty; then one probe goes through, and its 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 FAILURES = 5
 OPEN_S = (5.0, 30.0)
 # The circuit of the upstream as a whole, beside those of its models; no model has this name.
 HOST = "*"
+
+log = structlog.get_logger("gateway")
 
 
 @dataclass(slots=True)
@@ -58,7 +62,9 @@ class Breakers:
 
     def success(self, name: str) -> None:
         """Close the circuit of *name*."""
-        self._circuits.pop(name, None)
+        circuit = self._circuits.pop(name, None)
+        if circuit is not None and circuit.failures >= FAILURES:
+            log.info("circuit_closed", model=name)
 
     def failure(self, name: str, failures_before: int) -> None:
         """Count a failure of *name*; the fifth in a row, or a failed probe, opens its circuit.
@@ -74,8 +80,10 @@ class Breakers:
         circuit.is_probing = False
         if circuit.failures >= FAILURES:
             first, longest = OPEN_S
-            circuit.open_until = self._clock() + min(first * 2.0**circuit.times_opened, longest)
+            seconds = min(first * 2.0**circuit.times_opened, longest)
+            circuit.open_until = self._clock() + seconds
             circuit.times_opened += 1
+            log.warning("circuit_open", model=name, seconds=seconds)
 
     def undecided(self, name: str) -> None:
         """Let the next one probe: the attempt ended without saying anything about *name*."""

@@ -36,6 +36,7 @@ from gateway.exchange import Json
 from gateway.upstream.faults import Fault, Kind
 
 MAX_MESSAGE = 2048
+MAX_REASON = 256
 LONGEST_BUSY_DELAY_S = 300.0
 # No status of HTTP: Google's own, and nginx's.
 CANCELLED = 499
@@ -147,12 +148,15 @@ def fault_of_exception(error: BaseException) -> Fault:
         message = "The gateway has no descriptor left for a connection to upstream."
         return Fault(Kind.CRAMPED, Unavailable(message, retry_after=1.0))
     if isinstance(error, aiohttp.SocketTimeoutError | aiohttp.ConnectionTimeoutError):
-        return Fault(Kind.NETWORK, UpstreamTimeout("The upstream could not be reached in time."))
-    if isinstance(error, asyncio.TimeoutError):
+        client_error: GatewayError = UpstreamTimeout("The upstream could not be reached in time.")
+    elif isinstance(error, asyncio.TimeoutError):
         return Fault(Kind.STUCK, UpstreamTimeout("The upstream did not begin to answer in time."))
-    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
-        return Fault(Kind.NETWORK, UpstreamError("The upstream broke the connection."))
-    return Fault(Kind.NETWORK, UpstreamError("The upstream could not be reached."))
+    elif isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
+        client_error = UpstreamError("The upstream broke the connection.")
+    else:
+        client_error = UpstreamError("The upstream could not be reached.")
+    reason = f"{type(error).__name__}: {error}"[:MAX_REASON].removesuffix(": ")
+    return Fault(Kind.NETWORK, client_error, reason=reason)
 
 
 def error_object(body: bytes) -> Json | None:

@@ -58,9 +58,11 @@ class Kind(Enum):
 class Fault:
     """One failed attempt. *retry_after_s* is how long upstream asks to be left alone, in seconds.
 
-    Where the credential is at fault, this is meant for the credential alone.
+    Where the credential is at fault, this is meant for the credential alone. *reason* is what the
+    log is told of a broken network, and no client.
     """
 
     kind: Kind
     error: GatewayError
     retry_after_s: float | None = None
+    reason: str = ""

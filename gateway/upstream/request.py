@@ -36,9 +36,11 @@ class Protocol(ResponseHandler):
 class _ConnectionRequest(ClientRequest):
     """The request that the pool is asked for a connection with; its key is made once."""
 
-    def __init__(self, session: ClientSession, url: URL) -> None:
+    def __init__(self, session: ClientSession, url: URL, proxy: URL | None) -> None:
         loop = asyncio.get_running_loop()
-        super().__init__(hdrs.METH_POST, url, headers=session.headers, loop=loop, session=session)
+        super().__init__(
+            hdrs.METH_POST, url, headers=session.headers, loop=loop, session=session, proxy=proxy
+        )
         self._key = super().connection_key
 
     @property
@@ -47,15 +49,20 @@ class _ConnectionRequest(ClientRequest):
 
 
 class Target:
-    """One address that calls are posted to, with a key of their own each."""
+    """One address that calls are posted to, with a key of their own each.
+
+    An https *url* is reached by a tunnel through *proxy*, an http one, if it is given.
+    """
 
     __slots__ = ("_connector", "_head", "_request", "_timeout")
 
-    def __init__(self, session: ClientSession, url: URL, timeout: ClientTimeout) -> None:
+    def __init__(
+        self, session: ClientSession, url: URL, timeout: ClientTimeout, proxy: URL | None = None
+    ) -> None:
         assert isinstance(session.connector, aiohttp.TCPConnector)
         self._connector = session.connector
         self._timeout = timeout
-        self._request = request = _ConnectionRequest(session, url)
+        self._request = request = _ConnectionRequest(session, url, proxy)
         # The head that aiohttp would write.
         lines = [f"POST {request.url.raw_path_qs} HTTP/1.1"]
         lines += [
@@ -101,7 +108,7 @@ class Target:
 
     def _forget_addresses(self) -> None:
         """Forget the addresses that the name had: where nobody answers they may be old ones."""
-        url = self._request.url
+        url = self._request.proxy or self._request.url
         self._connector.clear_dns_cache(url.raw_host, url.port)
 
 

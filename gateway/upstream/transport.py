@@ -25,6 +25,7 @@ from gateway.upstream.credential import Credential
 from gateway.upstream.credentials import CredentialPool
 from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.names import ModelNames
+from gateway.upstream.outage import Outage
 from gateway.upstream.owners import Owners
 from gateway.upstream.request import Protocol, Target
 from gateway.upstream.retry import RetryBudget
@@ -52,6 +53,8 @@ class GeminiTransport:
         self.budget = RetryBudget(clock)
         self.breakers = Breakers(clock)
         self.owners = Owners(clock)
+        self._proxy = URL(settings.proxy) if settings.proxy else None
+        self._outage = Outage()
         self._targets: dict[tuple[str, str], Target] = {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -67,6 +70,7 @@ class GeminiTransport:
         self._session = aiohttp.ClientSession(
             connector=connector,
             timeout=self._timeout(),
+            proxy=self._proxy,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             headers={
@@ -80,11 +84,6 @@ class GeminiTransport:
         """Close the connection pool."""
         if self._session is not None:
             await self._session.close()
-
-    def configure(self, settings: UpstreamSettings) -> None:
-        """Take new limits and a new base URL; calls under way keep theirs."""
-        self.settings = settings
-        self._targets.clear()
 
     @property
     def session(self) -> aiohttp.ClientSession:
@@ -126,13 +125,14 @@ class GeminiTransport:
     def learn(
         self, credential: Credential, model: str, fault: Fault | None, failures_before: int
     ) -> None:
-        """Tell pool and breakers how an attempt ended.
+        """Tell pool, breakers and log how an attempt ended.
 
         *failures_before* is as in `Breakers.failure`.
         """
         self.pool.report(credential, model, fault)
         if fault is None and self.breakers.all_closed:
             return
+        self._outage.note(fault)
         blamed = None if fault is None else HOST if fault.kind is Kind.NETWORK else model
         for name in (model, HOST):
             if fault is None:
@@ -152,7 +152,8 @@ class GeminiTransport:
                 self._targets.clear()
             path = f"{self.settings.base_url.rstrip('/')}/v1beta/models/{call.model}:{action}"
             url = URL(f"{path}?alt=sse" if call.stream else path)
-            target = self._targets[call.model, action] = Target(self._session, url, self._timeout())
+            target = Target(self._session, url, self._timeout(), self._proxy)
+            self._targets[call.model, action] = target
         return target
 
     def _timeout(self) -> ClientTimeout:

@@ -15,6 +15,7 @@ from gateway.sockets import listen
 from tests.gateway.commands.test_serve import WRONG
 from tests.gateway.state.servers import Server as StateServer
 from tests.gateway.state.servers import sentinel
+from tests.gateway.upstream.test_proxy import Proxy
 
 KEY = "a-key-that-is-not-told"
 
@@ -73,6 +74,25 @@ async def test_what_is_not_there_is_found_and_no_password_is_told(tmp_path):
     assert KEY not in "".join(
         finding.remark for finding in findings if finding.subject != "database"
     )
+
+
+async def test_a_proxy_is_gone_through_and_a_missing_one_is_hinted_at(tmp_path, monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    refusal = b"HTTP/1.1 407 Who are you?\r\nContent-Length: 0\r\n\r\n"
+    async with Proxy(0, refusal) as proxy:
+        for url, remark in (
+            (f"http://127.0.0.1:{proxy.port}", "Who are you?"),
+            ("", "environment"),
+        ):
+            upstream = Upstream(
+                base_url="https://127.0.0.1:1",
+                proxy=url,
+                credentials=(Credential(name="a", key="good"),),
+            )
+            findings = await _examine(settings_of("", tmp_path, upstream=upstream))
+            assert not findings[-1].well
+            assert remark in findings[-1].remark
+        assert len(proxy.heads) == 1
 
 
 @pytest.mark.parametrize(

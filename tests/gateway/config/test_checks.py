@@ -14,6 +14,15 @@ from tests.gateway.config.tables import CREDENTIAL, LICENSE
         ("[upstream]\nbase_url = 'http://x:abc'", "upstream.base_url: Port could not be cast"),
         ("[upstream]\nbase_url = 'http://x:70000'", "upstream.base_url: Port out of range"),
         ("[upstream]\nbase_url = 'http://[::1'", "upstream.base_url: Invalid IPv6 URL"),
+        ("[upstream]\nproxy = 'socks5://x:1'", "upstream.proxy: must look like http://"),
+        ("[upstream]\nproxy = 'x:1'", "upstream.proxy: must look like http://"),
+        ("[upstream]\nproxy = 'http://x:1/path'", "upstream.proxy: must look like http://"),
+        ("[upstream]\nproxy = 'http://me:w@rd/s@x:1'", "upstream.proxy: must look like http://"),
+        ("[upstream]\nproxy = 'http://me:%E4%BD%A0@x:1'", "upstream.proxy: must look like http://"),
+        (
+            "[upstream]\nbase_url = 'http://x'\nproxy = 'http://x:1'",
+            "upstream.proxy: needs an https base_url",
+        ),
         (
             CREDENTIAL + "key='x'\n" + CREDENTIAL + "key='y'",
             "upstream.credentials[1]: the name 'a'",

@@ -37,11 +37,13 @@ def test_warnings_of_libraries_come_into_the_same_log_without_what_quotes_reques
 
 def test_every_secret_of_the_settings_is_known():
     settings = Settings(
-        upstream=Upstream(credentials=(Credential(name="a", key="k1"),)),
+        upstream=Upstream(
+            credentials=(Credential(name="a", key="k1"),), proxy="http://me:k4@host:1"
+        ),
         licenses=(License(id="a", key="k2"), License(id="b", key_sha256="00")),
         state=State(url="redis://:k3@host"),
     )
-    assert secrets_of(settings) == ["k1", "k2", "k3"]
+    assert secrets_of(settings) == ["k1", "k2", "k4", "k3"]
 
 
 def test_passwords_of_addresses_are_secrets_as_written_and_as_sent():

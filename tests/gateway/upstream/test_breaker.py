@@ -1,5 +1,7 @@
 """The circuit breaker, step by step on a clock of its own."""
 
+import structlog
+
 from gateway.upstream.breaker import Breakers
 
 
@@ -96,3 +98,18 @@ def test_a_probe_that_says_nothing_lets_the_next_one_probe():
     breakers.wait("m")
     breakers.undecided("m")
     assert breakers.wait("m") == 0
+
+
+def test_the_log_tells_when_it_opens_and_when_it_closes():
+    clock = Clock()
+    with structlog.testing.capture_logs() as lines:
+        breakers = broken(clock)
+        clock.now = 5
+        breakers.wait("m")
+        breakers.success("m")
+        breakers.failure("m", breakers.failures_counted)
+        breakers.success("m")
+    assert lines == [
+        {"event": "circuit_open", "log_level": "warning", "model": "m", "seconds": 5.0},
+        {"event": "circuit_closed", "log_level": "info", "model": "m"},
+    ]

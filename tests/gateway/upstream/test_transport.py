@@ -81,11 +81,3 @@ async def test_odd_model_names_cannot_fill_the_memory(gemini):
     for number in range(3000):
         upstream._target(UpstreamCall(f"m{number}", {}, stream=True))
     assert len(upstream._targets) <= 1001
-
-
-async def test_new_limits_hold_for_the_next_call(gemini):
-    async with ScriptedUpstream(answer(200, LAST)) as scripted:
-        upstream = await gemini("http://127.0.0.1:9")
-        upstream.configure(type(upstream.settings)(base_url=scripted.url))
-        await asyncio.wait_for(ask(upstream, UpstreamCall("m", {}, stream=False)), 5)
-        assert len(scripted.seen) == 1
