@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from gateway.errors import InvalidMedia, RateLimited
@@ -23,6 +22,7 @@ from gateway.media.data_url import check_size
 from gateway.media.resolver import Guard, Lookup
 from gateway.media.spool import Spool
 from gateway.media.web_url import UNREACHABLE, Target, parse
+from gateway.outgoing import OutgoingConnection
 from gateway.settings import Media
 
 # How many fetches of full length a fetch waits for: 20 items, four at once, need five turns.
@@ -113,7 +113,7 @@ async def _acquire(semaphore: asyncio.Semaphore, timeout_s: float) -> None:
         ) from None
 
 
-class _Protocol(ResponseHandler):
+class _Protocol(OutgoingConnection):
     """One connection, which is cut when its server sends head after head.
 
     aiohttp passes over interim ones without end; at 20 bytes each they keep the loop busy.

@@ -24,15 +24,6 @@ PIECE_BYTES = 65_536
 READ_BYTES = 8_192
 
 
-class Protocol(ResponseHandler):
-    """One connection to upstream."""
-
-    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's
-        """Go on after a pause: aiohttp does all of this after each read, paused or not."""
-        if self._reading_paused or self._buffer_paused:
-            super().resume_reading(resume_parser)
-
-
 class _ConnectionRequest(ClientRequest):
     """The request that the pool is asked for a connection with; its key is made once."""
 

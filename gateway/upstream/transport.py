@@ -16,6 +16,7 @@ from yarl import URL
 from gateway import __version__
 from gateway.errors import UpstreamOverloaded
 from gateway.exchange import UpstreamCall
+from gateway.outgoing import OutgoingConnection
 from gateway.protocols import Refusals
 from gateway.settings import Upstream as UpstreamSettings
 from gateway.sockets import small_socket
@@ -27,7 +28,7 @@ from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.names import ModelNames
 from gateway.upstream.outage import Outage
 from gateway.upstream.owners import Owners
-from gateway.upstream.request import Protocol, Target
+from gateway.upstream.request import Target
 from gateway.upstream.retry import RetryBudget
 
 _COUNTED = frozenset({Kind.OVERLOADED, Kind.INTERNAL, Kind.STUCK, Kind.NETWORK, Kind.GARBAGE})
@@ -65,7 +66,7 @@ class GeminiTransport:
         # Without limit: the gateway's own caps hold, aiohttp's 100 would queue streams.
         connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, socket_factory=small_socket)
         # aiohttp has no public way to set the protocol of its connections.
-        factory = partial(Protocol, loop=self.loop)
+        factory = partial(OutgoingConnection, loop=self.loop)
         connector._factory = factory  # type: ignore[assignment] # noqa: SLF001
         self._session = aiohttp.ClientSession(
             connector=connector,
