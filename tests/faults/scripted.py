@@ -8,9 +8,10 @@ function of the request and its number.
 import asyncio
 import json
 import socket
+import ssl
 import struct
 from dataclasses import dataclass, field
-from typing import Self
+from typing import ClassVar, Self
 
 from tests.discovery import SENT
 from tests.running import SECRET
@@ -86,14 +87,18 @@ class Seen:
 class ScriptedUpstream:
     """Use as `async with ScriptedUpstream(script, ...) as upstream`."""
 
+    # What it shows to who connects; without one it speaks no TLS.
+    tls: ClassVar[ssl.SSLContext | None] = None
+
     def __init__(self, *scripts: list) -> None:
         self.scripts = list(scripts)
         self.seen: list[Seen] = []
         self.release = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
+        scheme = "https" if self.tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         self._tasks: set[asyncio.Task] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         return self

@@ -276,6 +276,7 @@ async def test_spent_keys_among_refused_ones_are_no_spent_quota(running, first):
         assert len(upstream.seen) == 5
 
 
+@pytest.mark.usefixtures("with_and_without_tls")
 async def test_an_upstream_that_never_begins_is_a_504(running, streaming):
     settings = {"upstream": {"first_event_timeout_s": 0.5}}
     async with (

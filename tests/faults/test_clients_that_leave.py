@@ -21,6 +21,7 @@ BEGUN = chunk(data({**event("Hello"), "usageMetadata": USAGE}))
     [(False, [STALL]), (True, [STALL]), (True, [SSE, STALL]), (True, [SSE, BEGUN, STALL])],
     ids=["whole", "before the head", "before the first event", "in mid-stream"],
 )
+@pytest.mark.usefixtures("with_and_without_tls")
 async def test_a_client_that_leaves_cuts_upstream_within_a_second(running, streaming, script):
     """Reported in new-api#4184, BerriAI/litellm#30075, gemini-balance#280."""
     async with (
@@ -40,6 +41,7 @@ async def test_a_client_that_leaves_cuts_upstream_within_a_second(running, strea
         assert len(upstream.seen) == 1, "nothing is tried again for a client that left"
 
 
+@pytest.mark.usefixtures("with_and_without_tls")
 async def test_a_reader_that_stops_is_held_back_and_cut(running):
     flood = [SSE, *[chunk(data(event("x" * 1000)) * 64)] * 2000, STALL]
     settings = {"server": {"send_timeout_s": 0.5}, "upstream": {"commit_after_s": 0.1}}

@@ -69,6 +69,7 @@ BREAKS = {
 
 
 @pytest.mark.parametrize("name", BREAKS)
+@pytest.mark.usefixtures("with_and_without_tls")
 async def test_a_break_after_the_first_byte_is_told_in_band(running, name):
     """What was delivered is not repeated, and the end is never called a good one.
 
@@ -97,6 +98,7 @@ async def test_a_break_after_the_first_byte_is_told_in_band(running, name):
 
 
 @pytest.mark.parametrize("ending", [[RESET], [CLOSE], [END], [STALL]])
+@pytest.mark.usefixtures("with_and_without_tls")
 async def test_a_break_after_the_finish_reason_is_success(running, ending):
     settings = {"upstream": {"idle_timeout_s": 0.3}}
     script = [SSE, HELLO, chunk(data(LAST)), 0.05, *ending]
@@ -135,6 +137,7 @@ HALVES = {
 
 @pytest.mark.parametrize("mended", [True, False], ids=["mended", "lasting"])
 @pytest.mark.parametrize("name", HALVES)
+@pytest.mark.usefixtures("with_and_without_tls")
 async def test_a_whole_answer_that_breaks_off_is_asked_for_again_or_an_error(running, name, mended):
     """Nothing of it has gone out, however much of it has come."""
     good, settings = answer(200, LAST), {"upstream": {"first_event_timeout_s": 0.3}}
@@ -156,6 +159,7 @@ async def test_a_whole_answer_that_breaks_off_is_asked_for_again_or_an_error(run
         assert (await gateway.whole())[0] == 200
 
 
+@pytest.mark.usefixtures("with_and_without_tls")
 async def test_an_event_of_eight_megabytes_arrives_whole(running):
     text = "x" * (8 << 20)
     async with (
@@ -191,6 +195,7 @@ async def test_an_event_without_end_is_given_up_before_it_fills_the_memory(
     assert largest - idle < 200 << 20
 
 
+@pytest.mark.usefixtures("with_and_without_tls")
 async def test_a_stream_cut_at_every_byte_reads_the_same(running):
     """Reported in BerriAI/litellm#5650."""
     raw = data(event("äöü漢字🙂")) + data(LAST)
