@@ -27,7 +27,7 @@ from gateway.keys import DRAIN, METRICS, RELOADERS
 from gateway.log import Output, secrets_of
 from gateway.loop_errors import LoopErrors
 from gateway.loop_watch import watched
-from gateway.machine import give_back_memory
+from gateway.machine import give_back_memory, shrink_tls_buffers
 from gateway.settings import Settings
 from gateway.sockets import BACKLOG, accept_queued, base_urls
 
@@ -46,6 +46,7 @@ log = structlog.get_logger()
 def run(service: "Service") -> int:
     """Run *service* to its end on the fastest event loop there is; give the exit status."""
     give_back_memory()
+    shrink_tls_buffers()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         status = runner.run(service.run())
         # The runner waits for its threads, also for one that hangs at a file or a name.

@@ -1,14 +1,23 @@
+import asyncio
 import platform
 import resource
 import subprocess
 import sys
+import tracemalloc
+from asyncio import sslproto
 from pathlib import Path
 
 import pytest
 
 from gateway import machine
-from gateway.machine import check_machine, give_back_memory, raise_descriptor_limit
+from gateway.machine import (
+    check_machine,
+    give_back_memory,
+    raise_descriptor_limit,
+    shrink_tls_buffers,
+)
 from gateway.sockets import StartError
+from tests.tls import client_context
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,3 +87,16 @@ def test_the_limit_on_descriptors_is_raised():
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= soft
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_a_connection_over_tls_holds_no_large_buffer(monkeypatch):
+    monkeypatch.setattr(sslproto.SSLProtocol, "max_size", sslproto.SSLProtocol.max_size)
+    shrink_tls_buffers()
+    loop, context = asyncio.get_running_loop(), client_context()
+    tracemalloc.start()
+    try:
+        held = sslproto.SSLProtocol(loop, asyncio.Protocol(), context, None)
+        assert tracemalloc.get_traced_memory()[0] < 100_000
+        held._get_app_transport().abort()
+    finally:
+        tracemalloc.stop()
