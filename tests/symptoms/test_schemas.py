@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.faults.scripted import refusal
@@ -288,6 +289,24 @@ REFUSALS: dict[str, tuple[str, dict, str | None]] = {
         "thinking=LOW;reason=model",
     ),
 }
+
+
+async def test_json_that_is_asked_for_in_words_beside_functions_comes(gateway, streaming):
+    """OpenAI's agents and the AI SDK ask so: functions first, at the end an answer of a type."""
+    kind = {"type": "object", "properties": {"sky": {"enum": ["blue"]}}, "required": ["sky"]}
+    fields = {
+        "model": OLD,
+        "tools": [LOOK],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": kind}},
+    }
+    ask_first = {"role": "user", "content": "look"}
+    first = await ask(gateway, streaming=streaming, messages=[ask_first], **fields)
+    [call] = first.calls
+    result = {"role": "tool", "tool_call_id": call["id"], "content": "ok"}
+    history = [ask_first, {"role": "assistant", "content": None, "tool_calls": [call]}, result]
+    last = await ask(gateway, streaming=streaming, messages=history, **fields)
+    assert last.headers["x-gateway-adjusted"] == "response_format=emulated;reason=model"
+    assert orjson.loads(last.text) == {"sky": "blue"}
 
 
 @pytest.mark.parametrize("name", REFUSALS)

@@ -21,10 +21,7 @@ def wants_call(request: Request) -> bool:
     mode, _ = choice(request.body)
     if mode == "NONE" or not declarations(request.body):
         return False
-    if mode == "ANY":
-        return True
-    wanted = _STEPS.search(request.question)
-    return _rounds(request) < int(wanted[1] if wanted else 1)
+    return mode == "ANY" or not _has_called(request)
 
 
 def call(request: Request) -> list[Chunk]:
@@ -49,28 +46,56 @@ def results(request: Request) -> str:
     """Give a text that repeats what the functions answered."""
     sentences = [
         f"{response['name']} answered {orjson.dumps(response.get('response')).decode()}."
-        for response in responses(request.last)
+        for response in latest_results(request)
     ]
     return " ".join(sentences)
 
 
-def _rounds(request: Request) -> int:
-    """Give how many rounds of calls the current turn has had."""
-    rounds = 0
-    for content in reversed(request.body["contents"]):
-        rounds += bool(calls(content))
-        if content.get("role") != "model" and not responses(content):
+def latest_results(request: Request) -> list[Json]:
+    """Give what the functions of the last round answered, if nothing was said since."""
+    found: list[Json] = []
+    for content in reversed(request.turn):
+        if content.get("role") == "model":
             break
-    return rounds
+        found = [*responses(content), *found]
+    return found
+
+
+def _called(request: Request) -> list[str]:
+    """Give the names of the functions called since the question."""
+    return [call["name"] for content in request.turn for call in calls(content)]
+
+
+def _has_called(request: Request) -> bool:
+    """Tell whether all steps were made; some clients put several into one content."""
+    wanted = _STEPS.search(request.question)
+    steps = int(wanted[1]) if wanted else 1
+    return len(_called(request)) >= steps * len(_round(request))
 
 
 def _chosen(request: Request) -> list[Json]:
+    """Give the functions to call.
+
+    Who forces calls without end waits for the one that gives the answer: they take turns then.
+    """
+    if not _has_called(request):
+        return _round(request)
+    called = _called(request)
+    return [min(_callable(request), key=lambda declaration: called.count(declaration["name"]))]
+
+
+def _callable(request: Request) -> list[Json]:
     _, allowed = choice(request.body)
-    declared = [
+    return [
         declaration
         for declaration in declarations(request.body)
         if not allowed or declaration["name"] in allowed
     ]
+
+
+def _round(request: Request) -> list[Json]:
+    """Give the functions that each step calls."""
+    declared = _callable(request)
     if "parallel" in request.question.lower():
         return declared if len(declared) > 1 else declared * 2
     named = [declaration for declaration in declared if declaration["name"] in request.question]

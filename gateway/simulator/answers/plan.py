@@ -6,8 +6,6 @@ from collections.abc import Callable
 from gateway.simulator.answers import calls, media, sources, texts, tools
 from gateway.simulator.answers.request import Chunk, Request
 from gateway.simulator.answers.usage import THOUGHT_TOKENS
-from gateway.simulator.strict.output import wants_json
-from gateway.simulator.strict.turns import responses
 
 _FINISH = re.compile(r"finish with ([A-Z_]+)")
 _CHARACTERS_PER_TOKEN = 4
@@ -61,7 +59,7 @@ def _limited(request: Request, pieces: list[str]) -> tuple[list[str], str]:
 
 
 def _has_results(request: Request) -> bool:
-    return bool(responses(request.last))
+    return bool(calls.latest_results(request))
 
 
 def _results(request: Request) -> list[Chunk]:
@@ -89,7 +87,7 @@ _RULES: tuple[tuple[Callable[[Request], bool], Callable[[Request], list[Chunk]]]
     (lambda request: request.question == "say nothing", lambda _: [Chunk([], "STOP")]),
     (lambda request: calls.wants_call(request) and not texts.directed(request), calls.call),
     (
-        lambda request: wants_json(request.body),
+        texts.asks_for_json,
         lambda request: _text(request, texts.cut(texts.json_text(request))),
     ),
     (_has_results, _results),

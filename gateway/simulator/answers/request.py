@@ -42,6 +42,25 @@ class Request:
         return []
 
     @property
+    def turn(self) -> list[Json]:
+        """Give the contents since the question, oldest first: calls, results, media beside them."""
+        turn: list[Json] = []
+        for content in reversed(self.body["contents"]):
+            if content.get("role") != "model" and any(
+                part.get("text") for part in content["parts"]
+            ):
+                break
+            turn.append(content)
+        return turn[::-1]
+
+    @property
+    def instructions(self) -> str:
+        """Give what the client, or the gateway for it, says before all else."""
+        system = self.body.get("systemInstruction") or {"parts": ()}
+        parts = (*system["parts"], *self.body["contents"][0]["parts"])
+        return "\n".join(part["text"] for part in parts if part.get("text"))
+
+    @property
     def last(self) -> Json:
         """Give the last content."""
         content: Json = self.body["contents"][-1]

@@ -1,5 +1,6 @@
 """Plain texts: echo, stories, the name of the model, the media it sees."""
 
+import json
 import re
 from collections.abc import Callable
 
@@ -8,10 +9,13 @@ import orjson
 from gateway.simulator.answers.fill import Filler
 from gateway.simulator.answers.request import Request
 from gateway.simulator.refusal import Json
+from gateway.simulator.strict.output import wants_json
 
 _ECHO = re.compile(r"\s*echo[:\s]+(.*)", re.DOTALL | re.IGNORECASE)
 _STORY = re.compile(r"story of (\d+) chunks(?: of (\d+) bytes)?", re.IGNORECASE)
 _WHO = re.compile(r"你是什么模型|你是谁")
+# As the gateway asks where the settings cannot; a schema may stand behind it.
+_JSON_IN_WORDS = re.compile(r"must be one JSON value.*?(?:JSON schema: (\{.*)|$)", re.DOTALL)
 # A piece of text as a model streams it: three words, or some Chinese signs.
 _PIECE = re.compile(r"(?:\s*[^\s\u3000-\u9fff]+){1,3}\s*|[\u3000-\u9fff]{1,4}|\s+")
 
@@ -45,9 +49,26 @@ def json_text(request: Request) -> str:
         or config.get("_responseJsonSchema")
         or config.get("responseSchema")
         or text_format.get("schema")
+        or _schema_in_words(request)
     )
     value = Filler(schema).fill() if schema else {"answer": request.question}
     return orjson.dumps(value).decode()
+
+
+def asks_for_json(request: Request) -> bool:
+    """Tell whether JSON was asked for, in the settings or in words."""
+    return wants_json(request.body) or bool(_JSON_IN_WORDS.search(request.instructions))
+
+
+def _schema_in_words(request: Request) -> Json | None:
+    found = _JSON_IN_WORDS.search(request.instructions)
+    if found is None or not found[1]:
+        return None
+    try:
+        schema: Json = json.JSONDecoder().raw_decode(found[1])[0]
+    except ValueError:
+        return None
+    return schema
 
 
 def enum_text(request: Request) -> str:

@@ -14,6 +14,8 @@ from gateway.simulator.strict.turns import calls
 _BYPASS = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
 # Clients that treat signatures as bytes send them in base64.
 BYPASS = frozenset({*_BYPASS, *(base64.b64encode(value.encode()).decode() for value in _BYPASS)})
+# The beginning of a real one, which LangChain for Node puts where the model gave none.
+_STAND_IN = "ErYCCrMCAdHtim9k"
 _SIZE = 48
 _STANDARD = str.maketrans("-_", "+/")
 
@@ -38,7 +40,7 @@ def check(request: Json, model: Model) -> None:
 
 
 def _check_valid(signature: str | None, model: Model) -> None:
-    if not signature or signature in BYPASS:
+    if not signature or signature in BYPASS or signature.startswith(_STAND_IN):
         return
     # Only the seal is compared: signatures may be megabytes long, and in either base64 alphabet.
     if signature[:40].translate(_STANDARD) != sign(model)[:40]:

@@ -48,15 +48,16 @@ def test_the_choice_of_tools_is_followed():
     assert parts_of(answer("now the sunrise", tools=TOOLS))[0]["functionCall"]["name"] == "sunrise"
 
 
-def then(question, **fields):
-    """Give what a model says to the result of the call that it made."""
+def then(question, *more, calls=1, **fields):
+    """Give what a model says to the results of *calls* calls that it made, and to *more*."""
     call = parts_of(answer(question, NEW, tools=TOOLS))
     function_call = call[0]["functionCall"]
     result = {"id": function_call["id"], "name": function_call["name"], "response": {"sky": "blue"}}
     contents = [
         {"role": "user", "parts": [{"text": question}]},
-        {"role": "model", "parts": call},
-        {"role": "user", "parts": [{"functionResponse": result}]},
+        {"role": "model", "parts": call * calls},
+        {"role": "user", "parts": [{"functionResponse": result}] * calls},
+        *more,
     ]
     model = MODELS[NEW]
     request = generate({"contents": contents, "tools": TOOLS, **fields}, model)
@@ -66,6 +67,21 @@ def then(question, **fields):
 def test_results_become_text_unless_more_steps_are_wanted():
     assert then("weather")[0]["text"] == 'weather answered {"sky":"blue"}.'
     assert "functionCall" in then("weather in 2 steps")[0]
+    # Mastra puts all steps into one message.
+    assert "functionCall" not in then("weather in 2 steps", calls=2)[0]
+
+
+def test_images_beside_results_are_no_new_question():
+    image = {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}}
+    seen = then("weather", {"role": "user", "parts": [image]})
+    assert seen[0]["text"] == 'weather answered {"sky":"blue"}.'
+
+
+def test_forced_calls_take_turns():
+    """LangChain's agents and others wait for a function of theirs that takes the answer."""
+    forced = {"functionCallingConfig": {"mode": "ANY"}}
+    (part, *_) = then("weather", toolConfig=forced)
+    assert part["functionCall"]["name"] == "sunrise"
 
 
 def test_results_become_json_where_it_is_asked_for():

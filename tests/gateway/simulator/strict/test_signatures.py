@@ -44,6 +44,7 @@ def test_the_first_call_of_each_step_of_the_current_turn_must_be_signed(contents
         [ASK, *step("skip_thought_signature_validator")],
         [ASK, *step("context_engineering_is_the_way_to_go")],
         [ASK, *step(base64.b64encode(b"skip_thought_signature_validator").decode())],
+        [ASK, *step("ErYCCrMCAdHtim9kOoOkrPiCNVsmlpMIKd7ZMxgi")],
         [ASK, *step(VALID.replace("+", "-").replace("/", "_"))],
     ],
 )
