@@ -9,6 +9,8 @@ from typing import Any, Literal
 Kind = Literal["chat", "image", "tts", "video", "transcribe", "embedding"]
 Version = tuple[int, int]
 
+# What each model samples with by default, as its card says.
+SAMPLING = {"temperature": 1, "topP": 0.95, "topK": 64}
 LOW_TO_HIGH = ("LOW", "MEDIUM", "HIGH")
 MINIMAL_TO_HIGH = ("MINIMAL", *LOW_TO_HIGH)
 
@@ -64,9 +66,7 @@ class Model:
             "inputTokenLimit": self.limits[0],
             "outputTokenLimit": self.limits[1],
             "supportedGenerationMethods": list(self.methods),
-            "temperature": 1,
-            "topP": 0.95,
-            "topK": 64,
+            **SAMPLING,
             "maxTemperature": 2,
             "thinking": self.thinking,
         }

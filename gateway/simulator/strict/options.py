@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from gateway.simulator.models import Model
+from gateway.simulator.models import SAMPLING, Model
 from gateway.simulator.refusal import Json, Refusal, bad_request
 from gateway.simulator.strict import output, thinking
 from gateway.simulator.strict.shape import snake
@@ -18,7 +18,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "frequencyPenalty": (-2, 2),
     "logprobs": (0, 20),
 }
-_SAMPLING = ("temperature", "topP", "topK")
 _PENALTIES = ("presencePenalty", "frequencyPenalty")
 
 
@@ -42,8 +41,11 @@ def _check_ranges(config: Json, _model: Model) -> None:
 
 
 def _check_sampling(config: Json, model: Model) -> None:
-    for name in _SAMPLING:
-        if name in config and "sampling" in model.refuses:
+    if "sampling" not in model.refuses:
+        return
+    for name, default in SAMPLING.items():
+        # Google's command line sends the defaults to every model.
+        if config.get(name, default) != default:
             raise Refusal(f"Sampling parameter {snake(name)} is not enabled for this model")
 
 

@@ -38,8 +38,10 @@ def test_what_one_model_refuses_another_takes():
         configured(NEWEST, candidateCount=2) == "Multiple candidates is not enabled for this model"
     )
     assert configured(FLASH, temperature=1, topP=1, topK=40) is None
-    for name in ("temperature", "topP", "topK"):
-        assert "is not enabled for this model" in configured(LITE, **{name: 1})
+    for name, value in {"temperature": 0, "topP": 1, "topK": 1}.items():
+        assert "is not enabled for this model" in configured(LITE, **{name: value})
+    # Gemini CLI sends them to all models.
+    assert configured(LITE, temperature=1, topP=0.95, topK=64) is None
 
 
 def test_all_ordinary_options_are_accepted_together():
