@@ -162,13 +162,21 @@ def _gateway_error(error: Exception, request: web.Request, exchange: Exchange) -
         message = f"{error.method} is not possible here."
         return MethodNotAllowed(message, allowed=sorted(error.allowed_methods))
     if isinstance(error, web.HTTPNotFound):
-        return NotFound(f"There is nothing at {request.path[:256]!r}.")
+        return _nowhere(request)
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return TooLarge("The request's body is too large.")
     if isinstance(error, web.HTTPException) and error.status in _REFUSALS:
         return _refusal_of(error)
     _log_fault(error, exchange)
     return GatewayError(_FAILED)
+
+
+def _nowhere(request: web.Request) -> NotFound:
+    """Say where chat completions are: the base URL may be wrong, or the API one not served here."""
+    message = f"There is nothing at {request.path[:256]!r}."
+    if (chat := request.app.router.named_resources().get(OPENAI_CHAT.name)) is not None:
+        message += f" Chat completions are at {chat.canonical!r}."
+    return NotFound(message)
 
 
 def _refusal_of(error: web.HTTPException) -> GatewayError:

@@ -77,6 +77,16 @@ async def test_unknown_addresses_and_methods_are_json_errors(gateway, method, pa
     assert ("Allow" in response.headers) == (status == 405)
 
 
+@pytest.mark.parametrize("path", ["/v1/models", "/gemini/chat/completions", "/gemini/v1/responses"])
+async def test_a_wrong_base_url_or_api_is_told_the_right_one(gateway, path):
+    """The AI SDK and OpenAI's agents ask for responses unless chat completions are chosen."""
+    _, body = await ask(gateway, "POST", path)
+    message = (
+        f"There is nothing at {path!r}. Chat completions are at '/gemini/v1/chat/completions'."
+    )
+    assert body["error"]["message"] == message
+
+
 async def test_a_harmless_request_id_is_kept_and_another_one_replaced(gateway):
     for sent_id, is_kept in (("abc-1.2_3", True), ("a b", False), ("x" * 129, False)):
         response, _ = await ask(gateway, "GET", "/nowhere", headers={"X-Request-Id": sent_id})
