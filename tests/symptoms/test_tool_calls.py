@@ -211,7 +211,7 @@ async def test_a_result_names_the_id_of_its_call(gateway, simulator, streaming):
     assert reply.status == 200, reply.error
     body = simulator.received[-1].body
     [one], [other] = sent(body, "functionCall"), sent(body, "functionResponse")
-    assert one["id"] == other["id"] == tool_calls["id"]
+    assert one["id"] == other["id"] == tool_calls["id"].removeprefix("call_")
 
 
 async def test_a_model_without_ids_is_sent_none(gateway, simulator, streaming):

@@ -8,6 +8,10 @@ from gateway.dialects.openai_chat import partial
 from gateway.dialects.openai_chat.choice import Choice
 from gateway.exchange import Json
 
+# How OpenAI's ids begin, and the longest that its API takes.
+_ID_PREFIX = "call_"
+_LONGEST_ID = 40
+
 
 def function_call(choice: Choice, part: Json) -> list[Json]:
     """Give the delta of one call: index, id, name and whole arguments at once.
@@ -67,20 +71,23 @@ def _free_text(arguments: Json) -> str:
 
 
 def _call_id(choice: Choice, native: str | None) -> str:
-    """Give *native* if no other call of the conversation has it, else an id of our own.
+    """Give *native* in OpenAI's form if no other call of the conversation has it, else one of ours.
 
-    Made from the exchange, not from chance: the same events always give the same answer. The
+    Clients as Agno replace ids of another form; the call that comes back would be a stranger. Ours
+    is made from the exchange, not from chance: the same events always give the same answer. The
     number of earlier calls counts, because a client may send one request id again and again.
     """
     used = {call.get("id") for call in choice.calls}
     earlier = choice.options.earlier_call_ids
-    if native and native not in used and native not in earlier:
-        return native
+    if native:
+        call_id = native if native.startswith(_ID_PREFIX) else _ID_PREFIX + native
+        if len(call_id) <= _LONGEST_ID and call_id not in used and call_id not in earlier:
+            return call_id
     seed = f"{choice.options.exchange_id}/{choice.options.created}/{len(earlier)}"
     number = len(choice.calls)
     while True:
         digest = blake2b(f"{seed}/{choice.index}/{number}".encode(), digest_size=12)
-        call_id = f"call_{digest.hexdigest()}"
+        call_id = f"{_ID_PREFIX}{digest.hexdigest()}"
         if call_id not in used and call_id not in earlier:
             return call_id
         number += 1

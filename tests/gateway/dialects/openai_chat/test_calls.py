@@ -1,3 +1,5 @@
+import re
+
 import orjson
 import pytest
 
@@ -11,7 +13,7 @@ def call(name="get_weather", **fields):
 def test_a_call_goes_out_whole_in_one_delta():
     [delta] = deltas(run(make_reply(), [stop(call(args={"city": "Köln"}, id="n1"))]))
     function = {"name": "get_weather", "arguments": '{"city":"Köln"}'}
-    tool_call = {"index": 0, "id": "n1", "type": "function", "function": function}
+    tool_call = {"index": 0, "id": "call_n1", "type": "function", "function": function}
     assert delta == {"tool_calls": [tool_call]}
 
 
@@ -35,7 +37,14 @@ def test_ids_are_unique_over_the_conversation():
     second = message([stop(call(), call(id=first[0]["id"]), call(id="new"))], history)["tool_calls"]
     ids = [tool_call["id"] for tool_call in (*first, *second)]
     assert len(set(ids)) == 5
-    assert ids[-1] == "new"
+    assert ids[-1] == "call_new"
+
+
+@pytest.mark.parametrize("native", [None, "n1", "call_n1", "n" * 36, "call_" + "n" * 36])
+def test_ids_have_the_form_of_openais(native):
+    """Agno gives ids of another form new ones, under which no signature is remembered."""
+    [tool_call] = message([stop(call(id=native))])["tool_calls"]
+    assert re.fullmatch(r"call_\w{1,35}", tool_call["id"])
 
 
 def test_a_made_id_that_is_taken_already_is_made_anew():
