@@ -13,6 +13,9 @@ from gateway.simulator.strict.turns import calls, responses
 
 _STEPS = re.compile(r"(\d+) steps")
 _PLACE = re.compile(r"\b(?:in|for|of) ([A-Z]\w+)")
+# As agents of OpenAI, Google, LangGraph and AutoGen name them; one who always called them would go
+# round in circles.
+_HANDS_OVER = "transfer_to_"
 _MESSAGE = "Model generated function call(s)."
 
 
@@ -85,11 +88,17 @@ def _chosen(request: Request) -> list[Json]:
 
 
 def _callable(request: Request) -> list[Json]:
-    _, allowed = choice(request.body)
+    """Give the functions to choose from: such as hand over to another agent only if named."""
+    mode, allowed = choice(request.body)
     return [
         declaration
         for declaration in declarations(request.body)
-        if not allowed or declaration["name"] in allowed
+        if (not allowed or declaration["name"] in allowed)
+        and (
+            mode == "ANY"
+            or not declaration["name"].startswith(_HANDS_OVER)
+            or declaration["name"] in request.question
+        )
     ]
 
 

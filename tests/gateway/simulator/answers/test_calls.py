@@ -77,6 +77,13 @@ def test_images_beside_results_are_no_new_question():
     assert seen[0]["text"] == 'weather answered {"sky":"blue"}.'
 
 
+def test_nothing_is_handed_over_unasked():
+    """Google's ADK offers each agent to hand back to the first."""
+    agents = [{"functionDeclarations": [{"name": "transfer_to_agent"}]}]
+    assert "functionCall" not in parts_of(answer("hello", tools=agents))[0]
+    assert "functionCall" in parts_of(answer("now transfer_to_agent", tools=agents))[0]
+
+
 def test_forced_calls_take_turns():
     """LangChain's agents and others wait for a function of theirs that takes the answer."""
     forced = {"functionCallingConfig": {"mode": "ANY"}}
