@@ -12,7 +12,7 @@ from gateway.simulator.strict.tools import choice, declarations
 from gateway.simulator.strict.turns import calls, responses
 
 _STEPS = re.compile(r"(\d+) steps")
-_PLACE = re.compile(r"\b(?:in|for|of) ([A-Z]\w+)")
+_PLACE = re.compile(r"\b(?:in|for|of|and) ([A-Z]\w+)")
 # As agents of OpenAI, Google, LangGraph and AutoGen name them; one who always called them would go
 # round in circles.
 _HANDS_OVER = "transfer_to_"
@@ -33,7 +33,7 @@ def call(request: Request) -> list[Chunk]:
     for at, declaration in enumerate(_chosen(request)):
         function_call: Json = {
             "name": declaration["name"],
-            "args": _arguments(declaration, request.question),
+            "args": _arguments(declaration, request.question, at),
         }
         if request.model.ids:
             function_call = {"id": call_id(request, at), **function_call}
@@ -111,10 +111,11 @@ def _round(request: Request) -> list[Json]:
     return (named or declared)[:1]
 
 
-def _arguments(declaration: Json, question: str) -> Json:
+def _arguments(declaration: Json, question: str, at: int) -> Json:
+    """Give arguments for the call at *at*; each takes the next place that the question names."""
     schema = declaration.get("parametersJsonSchema") or declaration.get("parameters")
-    place = _PLACE.search(question)
-    words = dict.fromkeys(("city", "location", "place"), place[1] if place else "Paris")
+    places = _PLACE.findall(question) or ["Paris"]
+    words = dict.fromkeys(("city", "location", "place"), places[at % len(places)])
     filled = Filler(schema, words).fill() if schema else {}
     return filled if isinstance(filled, dict) else {}
 
