@@ -88,7 +88,7 @@ def _chosen(request: Request) -> list[Json]:
 
 
 def _callable(request: Request) -> list[Json]:
-    """Give the functions to choose from: such as hand over to another agent only if named."""
+    """Give the functions to choose from; those that hand over to another agent only if named."""
     mode, allowed = choice(request.body)
     return [
         declaration
