@@ -18,7 +18,6 @@ from gateway.errors import UpstreamEmpty
 from gateway.exchange import Notes, Outcome, UpstreamCall
 from gateway.healing import hint
 from gateway.upstream.answer import Answer, Failed
-from gateway.upstream.breaker import HOST
 from gateway.upstream.credential import Credential
 from gateway.upstream.credential_choice import CredentialChoice
 from gateway.upstream.deadline import Deadline
@@ -209,8 +208,7 @@ class Attempts:
         try:
             credential = self._choice.lease(call.model)
         except Failed:
-            for name in (call.model, HOST):
-                upstream.breakers.undecided(name)
+            upstream.learn_nothing(call.model)
             raise
         failures_before = upstream.breakers.failures_counted
         self._calls_made += 1
@@ -230,8 +228,7 @@ class Attempts:
             raise
         except BaseException:
             upstream.pool.release(credential)
-            for name in (call.model, HOST):
-                upstream.breakers.undecided(name)
+            upstream.learn_nothing(call.model)
             raise
         upstream.learn(credential, call.model, None, failures_before)
         self._choice.succeed(credential, call)

@@ -11,15 +11,14 @@ from types import TracebackType
 
 from yarl import URL
 
-from gateway.errors import GatewayError
 from gateway.exchange import Batches, Json, Notes, Outcome, UpstreamCall
 from gateway.upstream.answer import Failed
-from gateway.upstream.api_client import ApiClient, Refused
+from gateway.upstream.api_client import ApiClient
 from gateway.upstream.attempts import Attempts, NeedsFanOut
 from gateway.upstream.credential import Credential
 from gateway.upstream.errors import empty_answer, fault_of_exception
 from gateway.upstream.fanout import FanOut
-from gateway.upstream.retry import POLICIES
+from gateway.upstream.retrying import Retrying
 from gateway.upstream.transport import GeminiTransport
 
 MAX_PAGES = 20
@@ -38,62 +37,43 @@ class GeminiUpstream(GeminiTransport):
 
     async def models(self) -> list[Json]:
         """Give upstream's whole model list, all pages. Raises `GatewayError`."""
+        deadline = self.loop.time() + self._list_limit_s
+        return await Retrying(self, MODEL_LIST, deadline).run(self._list_models)
+
+    async def _list_models(self, credential: Credential) -> list[Json]:
+        """Read all pages with *credential*. Raises `Failed`."""
         models: list[Json] = []
         token = ""
         for _ in range(MAX_PAGES):
-            page = await self._get("/v1beta/models", {"pageSize": "1000", "pageToken": token})
+            page = await self._model_page(credential, token)
             # The first page always has some; the last one may have none left.
             listed = page.get("models", [] if models else None)
             if not isinstance(listed, list):
-                raise empty_answer().error
+                raise Failed(empty_answer())
             models += filter(_is_model, listed)
             token = page.get("nextPageToken", "")
             if not token or not isinstance(token, str):
                 break
         return models
 
-    async def _get(self, path: str, query: dict[str, str]) -> Json:
-        """Ask *path* with a credential, and with others where that is at fault.
-
-        Raises `GatewayError`.
-        """
-        url = URL(self.settings.base_url.rstrip("/") + path)
-        url = url.with_query({name: value for name, value in query.items() if value})
-        tried: list[str] = []
-        last: GatewayError | None = None
-        while True:
-            try:
-                credential = self.pool.lease(MODEL_LIST, avoid=tried)
-            except GatewayError as error:
-                raise (last or error) from None
-            try:
-                return await self._get_with(credential, url)
-            except Failed as failed:
-                policy, last = POLICIES[failed.fault.kind], failed.fault.error
-            tried.append(credential.name)
-            most = min(policy.retries + 1, self.settings.max_attempts)
-            if not policy.other_key or len(tried) >= most:
-                raise last
-
-    async def _get_with(self, credential: Credential, url: URL) -> Json:
-        """Ask *url* with the leased *credential*, which is released. Raises `Failed`."""
-        failures_before = self.breakers.failures_counted
+    async def _model_page(self, credential: Credential, token: str) -> Json:
+        """Ask for the page of the model list that *token* names. Raises `Failed`."""
+        query = {"pageSize": "1000"} | ({"pageToken": token} if token else {})
+        url = URL(f"{self.settings.base_url.rstrip('/')}/v1beta/models").with_query(query)
+        limit_s = self._list_limit_s
         connect_s = self.settings.connect_timeout_s
-        api = ApiClient(
-            self.session, self.pool.redact, connect_s=connect_s, silence_s=connect_s * 2
-        )
+        api = ApiClient(self.session, self.pool.redact, connect_s=connect_s, silence_s=limit_s)
         try:
-            async with asyncio.timeout(connect_s * 2):
+            async with asyncio.timeout(limit_s):
                 response = await api.request("GET", url, {"x-goog-api-key": credential.key})
         except TimeoutError as error:
             raise Failed(fault_of_exception(error)) from None
-        except Refused as refused:
-            self.learn(credential, MODEL_LIST, refused.fault, failures_before)
-            raise
-        finally:
-            self.pool.release(credential)
-        self.learn(credential, MODEL_LIST, None, failures_before)
         return response.body
+
+    @property
+    def _list_limit_s(self) -> float:
+        """Give the seconds that one page may take, and after which none is asked for again."""
+        return self.settings.connect_timeout_s * 2
 
 
 def _is_model(listed: object) -> bool:

@@ -72,10 +72,7 @@ class FilesApi:
             return credential.scope
 
         deadline = upstream.loop.time() + upstream.settings.deadline_s
-        try:
-            project = await Retrying(upstream, FILES, deadline).run(look_up)
-        except Failed as failed:
-            raise failed.fault.error from None
+        project = await Retrying(upstream, FILES, deadline).run(look_up)
         upstream.owners.note(name, project)
         return project
 
@@ -112,8 +109,6 @@ class FilesApi:
                 return await retrying.run(proceed)
         except TimeoutError:
             raise UpstreamTimeout("Gemini's Files API took too long.") from None
-        except Failed as failed:
-            raise failed.fault.error from None
 
     def _projects(self) -> list[str]:
         return list({one.scope for one in self._upstream.pool.credentials})

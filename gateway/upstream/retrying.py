@@ -1,7 +1,7 @@
-"""Requests that ask no model: large files, and who owns what.
+"""Retries of requests that call no model: uploads, look-ups of files, the model list.
 
-They share credentials, retry budget and circuits with the calls. Their quotas and failures are kept
-under a *name* of their own, where those of the calls have the model.
+They share credentials, retry budget and circuit breakers with the calls. Their quotas and failures
+are recorded under a *name* of their own, where those of calls are recorded under the model.
 """
 
 import asyncio
@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from gateway.errors import GatewayError
 from gateway.upstream.answer import Failed
-from gateway.upstream.breaker import HOST
 from gateway.upstream.credential import Credential
 from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.retry import POLICIES, pause
@@ -63,8 +62,15 @@ class Retrying:
         self._credential: Credential | None = None
 
     async def run(self, work: Work[T]) -> T:
-        """Give what *work* gives. Raises `Failed` with the last fault."""
+        """Give what *work* gives. Raises the `GatewayError` of the last fault."""
         self._upstream.budget.request()
+        try:
+            return await self._until_done(work)
+        except Failed as failed:
+            raise failed.fault.error from None
+
+    async def _until_done(self, work: Work[T]) -> T:
+        """Make attempts until one succeeds; raise the last `Failed` once none may follow."""
         counts: dict[Kind, int] = {}
         last: Failed | None = None
         while True:
@@ -94,8 +100,7 @@ class Retrying:
                 self._avoid_if_useless(self._credential, failed.fault.kind)
             raise
         except BaseException:
-            for name in (self._name, HOST):
-                upstream.breakers.undecided(name)
+            upstream.learn_nothing(self._name)
             raise
         upstream.learn(credential, self._name, None, failures_before)
         return result
@@ -113,8 +118,7 @@ class Retrying:
         try:
             credential = credential or pool.lease(self._name, avoid=self._avoid, only=self._project)
         except GatewayError as error:
-            for name in (self._name, HOST):
-                self._upstream.breakers.undecided(name)
+            self._upstream.learn_nothing(self._name)
             raise Failed(Fault(Kind.BUSY, error), final=True) from None
         pool.release(credential)
         return credential

@@ -143,6 +143,11 @@ class GeminiTransport:
             else:
                 self.breakers.undecided(name)
 
+    def learn_nothing(self, model: str) -> None:
+        """Tell the breakers that an attempt on *model* ended without showing how it fares."""
+        for name in (model, HOST):
+            self.breakers.undecided(name)
+
     def _target(self, call: UpstreamCall) -> Target:
         """Give the address of *call*; made once per model, an address costs many microseconds."""
         action = "streamGenerateContent" if call.stream else call.action

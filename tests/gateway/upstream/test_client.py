@@ -12,6 +12,8 @@ from gateway.errors import (
 from gateway.upstream.api_client import MAX_ANSWER_BYTES
 from tests.faults.scripted import ScriptedUpstream, answer, refusal
 
+pytestmark = pytest.mark.usefixtures("impatient")
+
 
 async def test_the_model_list_is_read_page_by_page(gemini):
     pages = [
@@ -72,7 +74,7 @@ async def test_the_model_list_is_asked_for_with_the_next_key_when_one_is_refused
     [
         (NO_KEY, ["a", "b"], UpstreamAuth),
         (BUSY_KEY, ["a", "b"], RateLimited),
-        (refusal(503, "UNAVAILABLE"), ["a"], UpstreamOverloaded),
+        (refusal(503, "UNAVAILABLE"), ["a", "a", "a"], UpstreamOverloaded),
     ],
 )
 async def test_a_model_list_that_no_key_gets_is_an_error(gemini, script, asked, error):
@@ -82,9 +84,14 @@ async def test_a_model_list_that_no_key_gets_is_an_error(gemini, script, asked, 
         assert scripted.keys == asked
 
 
+async def test_a_model_list_that_fails_once_is_asked_for_again(gemini):
+    async with ScriptedUpstream(refusal(503, "UNAVAILABLE"), answer(200, {"models": []})) as up:
+        assert await (await gemini(up.url)).models() == []
+
+
 async def test_what_a_failed_list_has_shown_is_over_with_the_next_one(gemini):
     async with ScriptedUpstream(refusal(503, "UNAVAILABLE"), answer(200, {"models": []})) as up:
-        upstream = await gemini(up.url)
+        upstream = await gemini(up.url, max_attempts=1)
         with pytest.raises(UpstreamOverloaded):
             await upstream.models()
         assert not upstream.breakers.all_closed
