@@ -2,7 +2,8 @@
 
 from aiohttp import web
 
-from gateway.simulator.received import RECEIVED, SIMULATOR
+from gateway.simulator.app_keys import FILES
+from gateway.simulator.received import RECEIVED
 from gateway.simulator.refusal import Refusal
 from gateway.simulator.sending import send_json, send_whole
 
@@ -24,16 +25,16 @@ async def _upload(request: web.Request) -> web.StreamResponse:
         return await _continue(request, upload, commands)
     if request.headers.get("X-Goog-Upload-Protocol") != "resumable" or commands != ["start"]:
         raise Refusal("Only resumable uploads are simulated.")
-    simulator, received = request.app[SIMULATOR], request[RECEIVED]
+    files, received = request.app[FILES], request[RECEIVED]
     mime = request.headers.get("X-Goog-Upload-Header-Content-Type", "")
-    upload = simulator.files.begin(received.body, mime, received.key)
+    upload = files.begin(received.body, mime, received.key)
     address = request.url.with_query(upload_id=upload, upload_protocol="resumable")
     headers = {"X-Goog-Upload-URL": str(address), "X-Goog-Upload-Status": "active"}
     return web.Response(headers=headers)
 
 
 async def _continue(request: web.Request, upload: str, commands: list[str]) -> web.StreamResponse:
-    files, offset = request.app[SIMULATOR].files, request.headers.get("X-Goog-Upload-Offset", "")
+    files, offset = request.app[FILES], request.headers.get("X-Goog-Upload-Offset", "")
     if commands == ["query"]:
         arrived = str(files.arrived(upload))
         headers = {"X-Goog-Upload-Status": "active", "X-Goog-Upload-Size-Received": arrived}
@@ -49,16 +50,14 @@ async def _continue(request: web.Request, upload: str, commands: list[str]) -> w
 
 
 async def _get(request: web.Request) -> web.StreamResponse:
-    files = request.app[SIMULATOR].files
+    files = request.app[FILES]
     return await send_whole(request, files.get(request.match_info["name"], request[RECEIVED].key))
 
 
 async def _list(request: web.Request) -> web.StreamResponse:
-    return await send_whole(
-        request, {"files": request.app[SIMULATOR].files.list(request[RECEIVED].key)}
-    )
+    return await send_whole(request, {"files": request.app[FILES].list(request[RECEIVED].key)})
 
 
 async def _delete(request: web.Request) -> web.StreamResponse:
-    request.app[SIMULATOR].files.delete(request.match_info["name"], request[RECEIVED].key)
+    request.app[FILES].delete(request.match_info["name"], request[RECEIVED].key)
     return send_json({})

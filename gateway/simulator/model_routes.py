@@ -7,9 +7,10 @@ from aiohttp import web
 
 from gateway.simulator import answers, embeddings, strict
 from gateway.simulator.answers.usage import count, details
+from gateway.simulator.app_keys import CACHES, FILES, MODEL_TABLE
 from gateway.simulator.models import Model
-from gateway.simulator.received import RECEIVED, SIMULATOR
-from gateway.simulator.refusal import Json, Refusal
+from gateway.simulator.received import RECEIVED
+from gateway.simulator.refusal import Json, Refusal, unknown_model
 from gateway.simulator.sending import send_stream, send_whole
 
 _PAGE, _LARGEST_PAGE = 50, 1000
@@ -17,7 +18,7 @@ _PAGE, _LARGEST_PAGE = 50, 1000
 
 async def models(request: web.Request) -> web.StreamResponse:
     """Give a page of the list of models."""
-    table = list(request.app[SIMULATOR].models.values())
+    table = list(request.app[MODEL_TABLE].values())
     size, start = request.query.get("pageSize", ""), request.query.get("pageToken", "0")
     if (size and not size.isdigit()) or not start.isdigit():
         raise Refusal("Invalid page size or page token.")
@@ -30,35 +31,42 @@ async def models(request: web.Request) -> web.StreamResponse:
 
 async def model(request: web.Request) -> web.StreamResponse:
     """Give one model."""
-    info = request.match_info
-    served = request.app[SIMULATOR].model(info["model"], info["version"], "")
-    return await send_whole(request, served.card())
+    return await send_whole(request, _served(request).card())
 
 
 async def act(request: web.Request) -> web.StreamResponse:
     """Do what the address names after the colon."""
-    info = request.match_info
-    if info["action"] not in _ACTIONS:
+    action = request.match_info["action"]
+    if action not in _ACTIONS:
         raise web.HTTPNotFound
-    method, do = _ACTIONS[info["action"]]
-    return await do(request, request.app[SIMULATOR].model(info["model"], info["version"], method))
+    method, do = _ACTIONS[action]
+    return await do(request, _served(request, method))
+
+
+def _served(request: web.Request, method: str = "") -> Model:
+    """Give the model that the address names; raise the 404 if it is unknown or lacks *method*."""
+    info = request.match_info
+    model = request.app[MODEL_TABLE].get(info["model"])
+    if model is None or (method and method not in model.methods):
+        raise unknown_model(info["model"], info["version"], method or "generateContent")
+    return model
 
 
 def _checked(request: web.Request, model: Model) -> answers.Request:
-    received, simulator = request[RECEIVED], request.app[SIMULATOR]
+    received, files = request[RECEIVED], request.app[FILES]
     checked = strict.generate({} if received.body is None else received.body, model)
     if cache := checked.get("cachedContent"):
         _check_cache(cache, request)
     for content in checked["contents"]:
         for part in content["parts"]:
             if "fileData" in part:
-                simulator.files.check_use(part["fileData"]["fileUri"], received.key)
+                files.check_use(part["fileData"]["fileUri"], received.key)
     return answers.Request(checked, model)
 
 
 def _check_cache(name: str, request: web.Request) -> None:
     key = request[RECEIVED].key
-    if request.app[SIMULATOR].caches.get(name, "") not in {None, key}:
+    if request.app[CACHES].get(name, "") not in {None, key}:
         raise Refusal("CachedContent not found (or permission denied)", status=403)
 
 

@@ -1,13 +1,10 @@
-"""The requests that came, and the keys of what aiohttp's request carries."""
+"""What the simulator received: one record per request, and its place in aiohttp's request."""
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
-
-if TYPE_CHECKING:
-    from gateway.simulator.server import Simulator
 
 
 @dataclass(slots=True, eq=False)
@@ -30,5 +27,4 @@ class Received:
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-SIMULATOR: web.AppKey["Simulator"] = web.AppKey("simulator")
 RECEIVED: web.RequestKey[Received] = web.RequestKey("received", Received)

@@ -9,12 +9,12 @@ from typing import Any, Self
 import orjson
 from aiohttp import web
 
-from gateway.simulator import file_routes, keys, model_routes
+from gateway.simulator import app_keys, file_routes, keys, model_routes
 from gateway.simulator.faults import FAULT, Fault, Script
 from gateway.simulator.files import Files
 from gateway.simulator.models import MODELS, Model
-from gateway.simulator.received import RECEIVED, SIMULATOR, Received
-from gateway.simulator.refusal import Refusal, unknown_model
+from gateway.simulator.received import RECEIVED, Received
+from gateway.simulator.refusal import Refusal
 from gateway.simulator.sending import send_json
 
 _LARGEST_BODY = 2**31
@@ -40,7 +40,9 @@ class Simulator:
     ) -> None:
         self.keys = keys or {}
         self.models = MODELS if models is None else models
-        self.caches = {"cachedContents/simulated": None} if caches is None else caches
+        self.caches: dict[str, str | None] = (
+            {"cachedContents/simulated": None} if caches is None else caches
+        )
         self.files = Files(polls)
         self.received: deque[Received] = deque(maxlen=_KEPT)
         self._script = Script()
@@ -79,7 +81,9 @@ class Simulator:
     def app(self) -> web.Application:
         """Give the application, for another runner."""
         app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[self._receive])
-        app[SIMULATOR] = self
+        app[app_keys.MODEL_TABLE] = self.models
+        app[app_keys.FILES] = self.files
+        app[app_keys.CACHES] = self.caches
         version = "/{version:v1beta|v1}"
         app.add_routes(
             [
@@ -142,13 +146,6 @@ class Simulator:
                 body=b"<!DOCTYPE html><title>Error 404</title>",
                 content_type="text/html",
             )
-
-    def model(self, name: str, version: str, method: str) -> Model:
-        """Give the model of this *name*; raise the 404 for *method* if it is not served."""
-        model = self.models.get(name)
-        if model is None or (method and method not in model.methods):
-            raise unknown_model(name, version, method or "generateContent")
-        return model
 
 
 async def start(host: str = "127.0.0.1", port: int = 0) -> Simulator:
