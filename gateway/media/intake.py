@@ -1,28 +1,18 @@
 """Take in the media of one request: check, fetch, inline or upload them.
 
 Addresses that Gemini reads by itself pass as they are. All other URLs are checked before the first
-of them is asked, then fetched side by side, each URL once. What is large goes through the Files
-API, one item after the other: all files of a request must belong to one project.
+of them is requested, then fetched concurrently, each URL once. Large items are left to `Uploads`.
 """
 
 import asyncio
 import re
 from base64 import b64encode
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from gateway.errors import (
-    BadRequest,
-    GatewayError,
-    InvalidMedia,
-    NotFound,
-    QuotaSpent,
-    RateLimited,
-    UpstreamAuth,
-)
+from gateway.errors import BadRequest, GatewayError, InvalidMedia, NotFound
 from gateway.exchange import Blob, Exchange
 from gateway.media import data_url
 from gateway.media.containers import Window
@@ -30,10 +20,10 @@ from gateway.media.data_url import Base64Window
 from gateway.media.fetch import Budget, Fetcher
 from gateway.media.files import FilesClient
 from gateway.media.formats import Claim, decide_format
-from gateway.media.parts import MediaPart
-from gateway.media.projects import project_of
+from gateway.media.parts import MediaPart, naming_part
 from gateway.media.references import file_reference, is_named, mime_of_path, reference
 from gateway.media.spool import Spool
+from gateway.media.uploads import KEY_ERRORS, Uploads
 from gateway.media.wav import Headed, pcm_header
 from gateway.media.web_url import MAX_CHARACTERS, UNREACHABLE
 from gateway.models import base_name
@@ -45,8 +35,6 @@ _SMALL = 131_072
 _SMALL_PLAIN = 4_096
 # A scheme stands within so many characters, blanks before it included.
 _HEAD = 256
-# Raised when the keys of a project can serve no more.
-_KEY_ERRORS = (UpstreamAuth, RateLimited, QuotaSpent)
 _SCHEME = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]{1,20}:", re.IGNORECASE)
 
 
@@ -95,7 +83,7 @@ class Intake:
         if (
             self.files is None
             or exchange.media_project is None
-            or not isinstance(error, _KEY_ERRORS)
+            or not isinstance(error, KEY_ERRORS)
         ):
             return False
         if exchange.dialect.cached_content(exchange.payload) or any(
@@ -109,43 +97,34 @@ class Intake:
         return self.model_of(base_name(exchange.payload["model"]))
 
 
-@dataclass(frozen=True, slots=True)
-class _Large:
-    """An item that goes through the Files API, and the part that shows it."""
-
-    part: MediaPart
-    window: Window
-    mime: str
-
-
 class _RequestMedia:
     """The media of one request being taken in."""
 
-    __slots__ = ("_budget", "_exchange", "_intake", "_large", "_named_files", "_spools")
+    __slots__ = ("_budget", "_exchange", "_intake", "_spools", "_uploads")
 
     def __init__(self, intake: Intake, exchange: Exchange, spools: ExitStack) -> None:
         self._intake = intake
         self._exchange = exchange
         self._spools = spools
         self._budget = Budget(intake.settings.max_request_bytes)
-        self._large: deque[_Large] = deque()
-        # The field and the URI of each of Gemini's files that the client names.
-        self._named_files: list[tuple[str, str]] = []
+        self._uploads = Uploads(exchange)
 
     async def run(self, parts: list[MediaPart]) -> None:
         """Take in all parts; the cheapest checks come first."""
         inline: list[MediaPart] = []
         urls: dict[str, list[MediaPart]] = {}
         for part in parts:
-            with _naming_part(part.claim, url_fault=True):
+            with naming_part(part.claim, url_fault=True):
                 self._sort(part, inline, urls)
         for part in inline:
-            with _naming_part(part.claim):
+            with naming_part(part.claim):
                 await self._inline(part)
         if urls:
             await self._fetch_all(urls)
-        if self._large:
-            await self._upload()
+        if self._uploads:
+            files = self._intake.files
+            assert files is not None
+            await self._uploads.store(files, self._intake.model(self._exchange))
 
     def _sort(
         self, part: MediaPart, inline: list[MediaPart], urls: dict[str, list[MediaPart]]
@@ -183,7 +162,7 @@ class _RequestMedia:
     def _note_named_file(self, part: MediaPart, blob: Blob) -> Blob:
         """Note that *part* names the file at *blob*, which belongs to one project."""
         assert blob.uri is not None
-        self._named_files.append((part.claim.param, blob.uri))
+        self._uploads.note_named_file(part.claim.param, blob.uri)
         return blob
 
     async def _inline(self, part: MediaPart) -> None:
@@ -201,7 +180,7 @@ class _RequestMedia:
         window = Base64Window(blob.data)
         self._budget.take(len(window))
         if len(window) > self._intake.inline_bytes:
-            self._large.append(_Large(part, window, blob.mime))
+            self._uploads.add(part, window, blob.mime)
         else:
             self._exchange.media[part.at] = blob
 
@@ -216,7 +195,7 @@ class _RequestMedia:
 
     async def _fetch(self, url: str, parts: list[MediaPart]) -> None:
         spool = self._spools.enter_context(closing(Spool(self._intake.inline_bytes)))
-        with _naming_part(parts[0].claim, url_fault=True):
+        with naming_part(parts[0].claim, url_fault=True):
             served_as = await self._intake.fetcher.fetch(
                 url, self._exchange.license.id, self._budget, spool
             )
@@ -227,63 +206,25 @@ class _RequestMedia:
         for number, part in enumerate(parts):
             if number and not spool.is_large:
                 # It goes up once for each part.
-                with _naming_part(part.claim):
+                with naming_part(part.claim):
                     self._budget.take(spool.size)
-            claim = _with_hints_of_url(part.claim, url, served_as)
-            format_ = decide_format(window, claim)
-            assert format_.mime is not None
-            item: Window = window
-            if format_.name == "pcm":
-                item = Headed(pcm_header(len(window), claim.declared), window)
+            item, mime = _presented(window, _with_hints_of_url(part.claim, url, served_as))
             if spool.is_large:
-                self._large.append(_Large(part, item, format_.mime))
+                self._uploads.add(part, item, mime)
             elif item is not window:
-                self._exchange.media[part.at] = Blob(format_.mime, await _encode(item[:]))
+                self._exchange.media[part.at] = Blob(mime, await _encode(item[:]))
             else:
                 data = data or await _encode(window[:])
-                self._exchange.media[part.at] = Blob(format_.mime, data)
-
-    async def _upload(self) -> None:
-        """Store what is large, all of it in the project of what the client names."""
-        files, exchange = self._intake.files, self._exchange
-        assert files is not None
-        cached = exchange.dialect.cached_content(exchange.payload)
-        project = await project_of(
-            [cached, *self._named_files] if cached else self._named_files, files
-        )
-        try:
-            await self._store(files, project)
-        except _KEY_ERRORS:
-            if project is not None or len(self._large) == 1:
-                raise
-            # The keys of the project became useless half way: all is stored once more in another
-            # one, beginning with the item that failed.
-            await self._store(files, None)
-
-    async def _store(self, files: FilesClient, project: str | None) -> None:
-        """Store what is large in *project*, or all of it in that of the first item."""
-        exchange = self._exchange
-        model = self._intake.model(exchange)
-        for _ in range(len(self._large)):
-            item = self._large[0]
-            with _naming_part(item.part.claim):
-                stored = await files.store(item.window, item.mime, model, project)
-            project = stored.project
-            exchange.media[item.part.at] = stored.blob
-            self._large.rotate(-1)
-        exchange.media_project = project
+                self._exchange.media[part.at] = Blob(mime, data)
 
 
-@contextmanager
-def _naming_part(claim: Claim, *, url_fault: bool = False) -> Iterator[None]:
-    """Let faults name the part that *claim* is about; those of a URL have a code of their own."""
-    try:
-        yield
-    except GatewayError as error:
-        error.param = error.param or claim.param
-        if url_fault and error.code == InvalidMedia.default_code:
-            error.code = "invalid_image_url" if "image" in claim.kinds else "invalid_media_url"
-        raise
+def _presented(window: Window, claim: Claim) -> tuple[Window, str]:
+    """Give what goes up for *window*, bare samples behind a header, and its type."""
+    format_ = decide_format(window, claim)
+    assert format_.mime is not None
+    if format_.name == "pcm":
+        return Headed(pcm_header(len(window), claim.declared), window), format_.mime
+    return window, format_.mime
 
 
 def _with_hints_of_url(claim: Claim, url: str, served_as: str) -> Claim:

@@ -10,9 +10,11 @@
 {"type": "input_file", ...}                                   the same, fields in the part
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from gateway.errors import BadRequest
+from gateway.errors import BadRequest, GatewayError, InvalidMedia
 from gateway.exchange import Json
 from gateway.media.formats import Claim
 
@@ -74,6 +76,18 @@ def find(payload: Json) -> list[MediaPart]:
                 if isinstance(part, dict) and _kind(part) in _FIELDS
             ]
     return parts
+
+
+@contextmanager
+def naming_part(claim: Claim, *, url_fault: bool = False) -> Iterator[None]:
+    """Make errors name the part that *claim* is about; those of a URL get a code of their own."""
+    try:
+        yield
+    except GatewayError as error:
+        error.param = error.param or claim.param
+        if url_fault and error.code == InvalidMedia.default_code:
+            error.code = "invalid_image_url" if "image" in claim.kinds else "invalid_media_url"
+        raise
 
 
 def _media_part(part: Json, at: tuple[int, int]) -> MediaPart:

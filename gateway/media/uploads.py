@@ -1,0 +1,78 @@
+"""The large items of one request: stored by the Files API, all of them in one project.
+
+A call goes up with one key and can use the files of that key's project only. So the items are
+stored one after the other, the first of them deciding where nothing else does.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from gateway.errors import QuotaSpent, RateLimited, UpstreamAuth
+from gateway.exchange import Exchange
+from gateway.media.containers import Window
+from gateway.media.files import FilesClient
+from gateway.media.parts import MediaPart, naming_part
+from gateway.media.projects import project_of
+
+# Raised when the keys of a project can serve no more.
+KEY_ERRORS = (UpstreamAuth, RateLimited, QuotaSpent)
+
+
+@dataclass(frozen=True, slots=True)
+class _Large:
+    """An item that goes through the Files API, and the part that shows it."""
+
+    part: MediaPart
+    window: Window
+    mime: str
+
+
+class Uploads:
+    """What of *exchange* goes through the Files API; true if that is anything."""
+
+    __slots__ = ("_exchange", "_items", "_named_files")
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._items: deque[_Large] = deque()
+        # The field and the URI of each of Gemini's files that the client names.
+        self._named_files: list[tuple[str, str]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._items)
+
+    def add(self, part: MediaPart, window: Window, mime: str) -> None:
+        """Add the bytes of *window*, which stand for *part*."""
+        self._items.append(_Large(part, window, mime))
+
+    def note_named_file(self, param: str, uri: str) -> None:
+        """Note that the client's field *param* names the file at *uri*, of one project."""
+        self._named_files.append((param, uri))
+
+    async def store(self, files: FilesClient, model: str) -> None:
+        """Store all items where *model* can use them, and put their blobs into `exchange.media`.
+
+        They go to the project of what the client names. Raises `GatewayError`.
+        """
+        cached = self._exchange.dialect.cached_content(self._exchange.payload)
+        names = [cached, *self._named_files] if cached else self._named_files
+        project = await project_of(names, files)
+        try:
+            await self._store(files, model, project)
+        except KEY_ERRORS:
+            if project is not None or len(self._items) == 1:
+                raise
+            # The keys of the project became useless half way: all items are stored once more in
+            # another one, beginning with the item that failed.
+            await self._store(files, model, None)
+
+    async def _store(self, files: FilesClient, model: str, project: str | None) -> None:
+        """Store all items in *project*, or in that of the first item where it is None."""
+        for _ in range(len(self._items)):
+            item = self._items[0]
+            with naming_part(item.part.claim):
+                stored = await files.store(item.window, item.mime, model, project)
+            project = stored.project
+            self._exchange.media[item.part.at] = stored.blob
+            self._items.rotate(-1)
+        self._exchange.media_project = project
