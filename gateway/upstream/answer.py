@@ -15,8 +15,9 @@ import orjson
 from gateway.errors import UpstreamAuth, UpstreamError, UpstreamTimeout, UpstreamTruncated
 from gateway.exchange import Json
 from gateway.sse import SSEDecoder
-from gateway.upstream.errors import Redact, empty_answer, fault_of_error, fault_of_status
+from gateway.upstream.errors import empty_answer, fault_of_error, fault_of_status
 from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.google_error import Redact
 from gateway.upstream.request import READ_BYTES, Response
 
 MAX_WHOLE_BYTES = 64 * 1024 * 1024

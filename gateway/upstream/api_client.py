@@ -9,14 +9,9 @@ from yarl import URL
 
 from gateway.exchange import Json
 from gateway.upstream.answer import Failed
-from gateway.upstream.errors import (
-    Redact,
-    empty_answer,
-    error_object,
-    fault_of_exception,
-    fault_of_status,
-)
+from gateway.upstream.errors import empty_answer, fault_of_exception, fault_of_status
 from gateway.upstream.faults import Fault
+from gateway.upstream.google_error import Redact, error_object
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 

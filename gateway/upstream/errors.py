@@ -1,20 +1,14 @@
-"""Gemini's error body, or aiohttp's exception, becomes one `Fault`.
+"""Google's error, a proxy's page or aiohttp's exception becomes one `Fault`.
 
-Shapes seen: `{"error": {...}}`, the same as a one-element list, an event in mid-stream, the HTML
-page of a load balancer. `details` name the quota (`QuotaFailure`), the delay (`RetryInfo`), the
-reason (`ErrorInfo`). A violation "PerDay" may come with a short `retryDelay`: the quota's name is
-the truth. Keys occur in Google's own messages ("Consumer 'api_key:AIza...' has been suspended"), so
-every message is redacted by value before it goes anywhere.
+A violation of a quota "PerDay" may come with a short `retryDelay`: the quota's name is the truth.
 """
 
 import asyncio
 import re
 from collections.abc import Callable
 from errno import EMFILE, ENFILE
-from math import inf
 
 import aiohttp
-import orjson
 
 from gateway.errors import (
     BadRequest,
@@ -32,10 +26,9 @@ from gateway.errors import (
     UpstreamOverloaded,
     UpstreamTimeout,
 )
-from gateway.exchange import Json
 from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.google_error import GoogleError, Redact, error_object, seconds_in
 
-MAX_MESSAGE = 2048
 MAX_REASON = 256
 LONGEST_BUSY_DELAY_S = 300.0
 # No status of HTTP: Google's own, and nginx's.
@@ -43,7 +36,6 @@ CANCELLED = 499
 # Pages with these say what Google's own errors would; one with 500 does not say who failed.
 _PROXY_STATUSES = frozenset({502, 503, 504})
 
-_RETRY_TEXT = re.compile(r"retry in ([0-9.]+)\s*s", re.IGNORECASE)
 _KEY_TEXT = re.compile(r"API[ _]key (?:not valid|not found|expired)|api key expired", re.IGNORECASE)
 _DEAD_TEXT = re.compile(
     r"has been suspended|reported as leaked|has not been used in project|it is disabled"
@@ -69,50 +61,8 @@ _CACHE_TEXT = re.compile(r"CachedContent not found|cache content metadata")
 _FILE_TEXT = re.compile(r"permission to access the \w+ \S+ or it may not exist")
 
 _FIELD_TEXT = re.compile(r"\* GenerateContentRequest\.([\w.\[\]]+):")
-# What stands in quotes is the client's: Gemini repeats values and names that it cannot read.
-_QUOTED = re.compile(r'".*', re.DOTALL)
 
 _NO_DESCRIPTOR = frozenset({EMFILE, ENFILE})
-
-Redact = Callable[[str], str]
-
-
-class GoogleError:
-    """Google's error object, its details sorted by kind."""
-
-    __slots__ = ("delay", "fields", "message", "quotas", "reasons", "status", "unquoted")
-
-    def __init__(self, error: Json, redact: Redact) -> None:
-        self.status = str(error.get("status") or "")
-        self.message = redact(str(error.get("message") or ""))[:MAX_MESSAGE]
-        # The message without what it quotes of the client's: a verdict on a key may rest on it.
-        self.unquoted = _QUOTED.sub("", self.message)
-        self.delay: float | None = None
-        self.quotas: list[str] = []
-        self.reasons: set[str] = set()
-        self.fields: list[str] = []
-        details = error.get("details")
-        for detail in details if isinstance(details, list) else ():
-            if isinstance(detail, dict):
-                self._take(detail)
-        if not self.delay:
-            self.delay = _delay_in(self.message)
-
-    def _take(self, detail: Json) -> None:
-        kind = str(detail.get("@type", "")).rpartition(".")[2]
-        if kind == "RetryInfo":
-            self.delay = _seconds(str(detail.get("retryDelay", "")).removesuffix("s"))
-        elif kind == "QuotaFailure":
-            self.quotas += [str(v.get("quotaId", "")) for v in _dicts(detail.get("violations"))]
-        elif kind == "ErrorInfo":
-            self.reasons.add(str(detail.get("reason", "")))
-        elif kind == "BadRequest":
-            self.fields += [str(v.get("field", "")) for v in _dicts(detail.get("fieldViolations"))]
-
-    @property
-    def is_day_spent(self) -> bool:
-        """Say whether a day's quota is used up, whatever delay is announced."""
-        return any("PerDay" in quota or "Daily" in quota for quota in self.quotas)
 
 
 def fault_of_status(
@@ -126,20 +76,19 @@ def fault_of_status(
         return Fault(Kind.REDIRECT, UpstreamError("The upstream answered with a redirect."))
     error = error_object(body)
     if error is None:
-        return _fault_of_page(status, _seconds(retry_after or ""))
-    google_error = GoogleError(error, redact)
-    google_error.delay = google_error.delay or _seconds(retry_after or "")
-    return _BY_STATUS.get(status, _by_class)(google_error, status)
+        return _fault_of_page(status, seconds_in(retry_after or ""))
+    google_error = GoogleError(error, status, redact)
+    google_error.delay = google_error.delay or seconds_in(retry_after or "")
+    return _fault_of(google_error)
 
 
 def fault_of_error(error: object, redact: Redact, status: int | None = None) -> Fault:
     """Give the fault of Google's *error* object; its own code counts when there is no *status*."""
     if not isinstance(error, dict):
         return _fault_of_page(status or 500)
-    google_error = GoogleError(error, redact)
     code = error.get("code")
     number = status if status is not None else code if isinstance(code, int) else 500
-    return _BY_STATUS.get(number, _by_class)(google_error, number)
+    return _fault_of(GoogleError(error, number, redact))
 
 
 def fault_of_exception(error: BaseException) -> Fault:
@@ -159,19 +108,11 @@ def fault_of_exception(error: BaseException) -> Fault:
     return Fault(Kind.NETWORK, client_error, reason=reason)
 
 
-def error_object(body: bytes) -> Json | None:
-    """Give the error object in *body*, or None if it is not one of Google's envelopes."""
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    if isinstance(parsed, list) and parsed:
-        parsed = parsed[0]
-    error = parsed.get("error") if isinstance(parsed, dict) else None
-    return error if isinstance(error, dict) else None
+def _fault_of(google_error: GoogleError) -> Fault:
+    return _BY_STATUS.get(google_error.status, _by_class)(google_error)
 
 
-def _bad_request(google_error: GoogleError, status: int) -> Fault:
+def _bad_request(google_error: GoogleError) -> Fault:
     if "API_KEY_INVALID" in google_error.reasons or _KEY_TEXT.match(google_error.unquoted):
         return Fault(Kind.KEY_INVALID, _no_usable_key())
     if google_error.unquoted.startswith("User location is not supported"):
@@ -179,19 +120,21 @@ def _bad_request(google_error: GoogleError, status: int) -> Fault:
             Kind.REGION,
             UpstreamAuth(google_error.message, code="upstream_region_error"),
         )
-    error = TooLarge(google_error.message) if status == 413 else BadRequest(google_error.message)
+    error = (
+        TooLarge(google_error.message)
+        if google_error.status == 413
+        else BadRequest(google_error.message)
+    )
     field = _FIELD_TEXT.search(google_error.unquoted)
     error.param = next(filter(None, google_error.fields), field and field[1])
     return Fault(Kind.REQUEST, error)
 
 
-def _unauthenticated(google_error: GoogleError, status: int) -> Fault:
-    del google_error, status
+def _unauthenticated(_google_error: GoogleError) -> Fault:
     return Fault(Kind.KEY_INVALID, _no_usable_key())
 
 
-def _forbidden(google_error: GoogleError, status: int) -> Fault:
-    del status
+def _forbidden(google_error: GoogleError) -> Fault:
     if google_error.reasons & _DEAD_REASONS:
         return Fault(Kind.KEY_DEAD, _no_usable_key())
     if _CACHE_TEXT.search(google_error.message):
@@ -209,8 +152,7 @@ def _no_cache(google_error: GoogleError) -> Fault:
     return Fault(Kind.NOT_HERE, NotFound(google_error.message, param="google.cached_content"))
 
 
-def _not_found(google_error: GoogleError, status: int) -> Fault:
-    del status
+def _not_found(google_error: GoogleError) -> Fault:
     if _CACHE_TEXT.search(google_error.message):
         return _no_cache(google_error)
     if "is not found for API version" in google_error.message or "models/" in google_error.message:
@@ -218,8 +160,7 @@ def _not_found(google_error: GoogleError, status: int) -> Fault:
     return Fault(Kind.REQUEST, NotFound(google_error.message))
 
 
-def _exhausted(google_error: GoogleError, status: int) -> Fault:
-    del status
+def _exhausted(google_error: GoogleError) -> Fault:
     delay = google_error.delay
     if _NOTHING_TEXT.search(google_error.message):
         return Fault(Kind.NOT_IN_PLAN, QuotaSpent(google_error.message))
@@ -232,32 +173,30 @@ def _exhausted(google_error: GoogleError, status: int) -> Fault:
     return Fault(Kind.BUSY, error, retry_after)
 
 
-def _internal(google_error: GoogleError, status: int) -> Fault:
-    del status
+def _internal(google_error: GoogleError) -> Fault:
     message = google_error.message or "The upstream failed."
     return Fault(Kind.INTERNAL, UpstreamError(message, code="upstream_internal"))
 
 
-def _unavailable(google_error: GoogleError, status: int) -> Fault:
-    del status
+def _unavailable(google_error: GoogleError) -> Fault:
     message, delay = google_error.message or "The model is overloaded.", google_error.delay
     return Fault(Kind.OVERLOADED, UpstreamOverloaded(message, retry_after=delay or 2.0), delay)
 
 
-def _timed_out(google_error: GoogleError, status: int) -> Fault:
+def _timed_out(google_error: GoogleError) -> Fault:
     # Timed out, or cancelled, and not by the gateway: whoever cancels reads no answer any more.
-    kind = UpstreamError if status == CANCELLED else UpstreamTimeout
+    kind = UpstreamError if google_error.status == CANCELLED else UpstreamTimeout
     message = google_error.message or "The upstream gave up on the request."
     return Fault(Kind.DEADLINE, kind(message))
 
 
-def _by_class(google_error: GoogleError, status: int) -> Fault:
-    if 400 <= status < 500:
+def _by_class(google_error: GoogleError) -> Fault:
+    if 400 <= google_error.status < 500:
         return Fault(Kind.REQUEST, BadRequest(google_error.message))
-    return _internal(google_error, status)
+    return _internal(google_error)
 
 
-_BY_STATUS: dict[int, Callable[[GoogleError, int], Fault]] = {
+_BY_STATUS: dict[int, Callable[[GoogleError], Fault]] = {
     400: _bad_request,
     401: _unauthenticated,
     403: _forbidden,
@@ -279,9 +218,9 @@ def _fault_of_page(status: int, delay: float | None = None) -> Fault:
         return Fault(Kind.REQUEST, TooLarge("The request is too large for the upstream."))
     message = f"The upstream answered {status} without a reason."
     if 400 <= status < 500 or status in _PROXY_STATUSES:
-        google_error = GoogleError({"message": message}, str)
+        google_error = GoogleError({"message": message}, status, str)
         google_error.delay = delay
-        return _BY_STATUS.get(status, _by_class)(google_error, status)
+        return _fault_of(google_error)
     return Fault(Kind.GARBAGE, UpstreamError(message))
 
 
@@ -292,21 +231,3 @@ def empty_answer() -> Fault:
 
 def _no_usable_key() -> GatewayError:
     return UpstreamAuth("No upstream credential is accepted; the operator has to look after it.")
-
-
-def _delay_in(message: str) -> float | None:
-    match = _RETRY_TEXT.search(message)
-    return _seconds(match[1]) if match else None
-
-
-def _seconds(text: str) -> float | None:
-    try:
-        seconds = float(text)
-    except ValueError:
-        return None
-    # Neither negative nor "nan" nor "inf".
-    return seconds if 0 <= seconds < inf else None
-
-
-def _dicts(value: object) -> list[Json]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

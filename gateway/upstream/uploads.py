@@ -20,8 +20,8 @@ from gateway.media.containers import Window
 from gateway.upstream.answer import Failed
 from gateway.upstream.api_client import ApiClient, Refused
 from gateway.upstream.credential import Credential
-from gateway.upstream.errors import Redact
 from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.google_error import Redact
 
 _GOOGLE = URL("https://generativelanguage.googleapis.com")
 _NAME = re.compile(r"files/[A-Za-z0-9_-]{1,64}")

@@ -1,6 +1,5 @@
 """Each row of Google's refusals becomes the fault that the table of the pool needs."""
 
-import json
 from errno import EMFILE, ENFILE
 
 import aiohttp
@@ -9,14 +8,13 @@ import pytest
 
 from gateway.errors import Forbidden, ModelNotFound, NotFound, QuotaSpent, TooLarge
 from gateway.upstream.errors import (
-    MAX_MESSAGE,
     empty_answer,
-    error_object,
     fault_of_error,
     fault_of_exception,
     fault_of_status,
 )
 from gateway.upstream.faults import Kind
+from gateway.upstream.google_error import MAX_MESSAGE
 
 KEY = "AQ.very-secret"
 
@@ -250,10 +248,3 @@ def test_what_the_network_does_is_told_by_kind(error, kind, status):
 def test_an_answer_without_events_is_garbage():
     assert empty_answer().kind is Kind.GARBAGE
     assert empty_answer().error.code == "upstream_empty"
-
-
-def test_an_error_object_is_found_in_both_envelopes_only():
-    error = {"code": 1}
-    assert error_object(json.dumps({"error": error}).encode()) == error
-    assert error_object(json.dumps([{"error": error}]).encode()) == error
-    assert error_object(b"not json") is None
