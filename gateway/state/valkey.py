@@ -7,19 +7,26 @@ themselves.
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from hashlib import sha1
-from importlib.resources import files
-from struct import Struct, unpack
-from typing import Any, Final
-from uuid import uuid4
+from typing import Final
 
 from gateway.state.batcher import Batcher, Command, PatientTimeout
-from gateway.state.calendar import DAY, MONTH, Windows
+from gateway.state.calendar import Windows
 from gateway.state.client import Client
-from gateway.state.rules import PLACES, REQUESTS, SLOTS, Amounts, Plan, Rule, changes, revised
+from gateway.state.counter_script import (
+    HAS_VALUES,
+    SCRIPT,
+    SEED,
+    SETTLE,
+    SHA,
+    TAKE,
+    pack_request,
+    unpack_reply,
+    windows_counted_in,
+)
+from gateway.state.held_slots import HeldSlots
+from gateway.state.rules import REQUESTS, SLOTS, Amounts, Plan, Rule, changes, revised
 from gateway.state.store import ActualUse, Grant, News, NotDone, Publish, StoreDown
 from gateway.state.table import RemoteTable
 
@@ -27,21 +34,9 @@ TIMEOUT_S: Final = 0.05
 # A probe opens connections, which takes several round trips and perhaps a TLS handshake.
 PROBE_TIMEOUT_S: Final = 1.0
 SLOT_TTL_S: Final = 15.0
-# Counters outlive their windows by this, for nodes whose clocks differ and for overdrawn rates.
-KEEP_S: Final = 86_400
-
 # In which form each kind of thing is kept: to be raised with every change of that, so that machines
 # of two versions do not misread one another.
 FORMS: Final = {"counts": 1, "slots": 1, "kept": 1, "nodes": 1, "value": 1, "table": 1}
-
-SCRIPT: Final = (files("gateway.state") / "counters.lua").read_text("utf-8")
-# As `counters.lua` reads them.
-_HEAD: Final = Struct("<Bddd")
-_RULE: Final = Struct("<BBdddd")
-_TAKE, _SETTLE, _SEED = 1, 2, 3
-_RATE, _WINDOW, _SLOTS = range(3)
-_HAS_VALUES, _DAY_FOLLOWS, _MONTH_FOLLOWS = 1, 2, 4
-SHA: Final = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest().encode()
 
 
 class ValkeyStore:
@@ -63,19 +58,15 @@ class ValkeyStore:
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.nodes = 1
+        self._slots = HeldSlots()
         self._client = Client(url, PROBE_TIMEOUT_S, {SHA: SCRIPT})
-        self._counts = Batcher(self._client.send, timeout_s, self._note_unfreed)
+        self._counts = Batcher(self._client.send, timeout_s, self._slots.note_unfreed)
         self._values = Batcher(self._client.send, timeout_s)
         self._namespace = namespace
         self.slot_ttl_s = slot_ttl_s
         self._clock = clock
         self._ahead_s = time.time() - time.monotonic()
-        self._node = uuid4().hex[:12]
         self._run_ids: set[str] = set()
-        self._slots_given = 0
-        self._slots_held: defaultdict[str, set[str]] = defaultdict(set)
-        # Slots by key that were given back while the server did not answer.
-        self._unfreed: defaultdict[Any, set[Any]] = defaultdict(set)
         self._tables: list[RemoteTable] = []
         # Licenses of which no values were kept at their last take.
         self._without_values: set[str] = set()
@@ -109,17 +100,16 @@ class ValkeyStore:
         To be called several times in a slot's life. A slot that was given back is not renewed: the
         batcher keeps the order. What a server that hung did not get is given back once more.
         """
-        unfreed, self._unfreed = self._unfreed, defaultdict(set)
-        for key, given_back in unfreed.items():
+        for key, given_back in self._slots.pop_unfreed():
             self._counts.tell(("ZREM", key, *given_back))
         now = self.now()
         until = now + self.slot_ttl_s
-        for license_id, slots in self._slots_held.items():
+        for license_id, slots in self._slots.held():
             entries = [entry for slot in slots for entry in (round(until * 1e6), slot)]
             self._counts.tell(("ZADD", self._key("slots", license_id), *entries))
         nodes = self._key("nodes")
         _, _, count = await self._counts.ask(
-            ("ZADD", nodes, until, self._node),
+            ("ZADD", nodes, until, self._slots.node),
             ("ZREMRANGEBYSCORE", nodes, "-inf", now),
             ("ZCARD", nodes),
         )
@@ -128,7 +118,7 @@ class ValkeyStore:
 
     async def close(self) -> None:
         """Leave the nodes, send what is to be sent, and disconnect."""
-        self._counts.tell(("ZREM", self._key("nodes"), self._node))
+        self._counts.tell(("ZREM", self._key("nodes"), self._slots.node))
         await self._counts.close()
         await self._values.close()
         await self._client.close()
@@ -136,11 +126,11 @@ class ValkeyStore:
     async def take(self, plan: Plan, demand: Amounts) -> Grant:
         """Check all rules of *plan*, then take *demand* from all of them, in one call."""
         windows = plan.calendar.at(self.now())
-        slot = self._new_slot() if demand[SLOTS] and plan.has_slots else ""
+        slot = self._slots.new() if demand[SLOTS] and plan.has_slots else ""
         amounts = ((rule, min(demand[rule.unit], rule.limit)) for rule in plan.rules)
         try:
-            [reply] = await self._counts.ask(self._call(_TAKE, plan, slot, windows, amounts))
-            refused_number, wait_us, now_us, flags, *used = _unpack_doubles(reply)
+            [reply] = await self._counts.ask(self._call(TAKE, plan, slot, windows, amounts))
+            return self._grant(plan, demand, windows, slot, unpack_reply(reply))
         except NotDone:
             # Nothing was taken that could be given back.
             raise
@@ -150,24 +140,12 @@ class ValkeyStore:
             self.settle(Grant(plan, demand, windows, 0.0, (), slot=slot), ActualUse())
             self._client.raise_if_malformed(error)
             raise
-        if flags > _HAS_VALUES:
-            windows = _windows_counted_in(windows, int(flags))
-        if int(flags) & _HAS_VALUES:
-            self._without_values.discard(plan.license_id)
-        else:
-            self._without_values.add(plan.license_id)
-        now = now_us / 1e6
-        self._ahead_s = now - time.monotonic()
-        refused = plan.rules[int(refused_number) - 1] if refused_number else None
-        if slot and not refused:
-            self._slots_held[plan.license_id].add(slot)
-        return Grant(plan, demand, windows, now, tuple(used), refused, wait_us, slot)
 
     def revise(self, grant: Grant, demand: Amounts) -> Grant:
         """Reserve *demand* instead of what was reserved; never waits."""
         more = list(revised(grant.plan, grant.demand, demand))
         if more:
-            self._counts.tell(self._call(_SETTLE, grant.plan, "", grant.windows, more))
+            self._counts.tell(self._call(SETTLE, grant.plan, "", grant.windows, more))
         grant.demand = demand
         return grant
 
@@ -179,9 +157,9 @@ class ValkeyStore:
             change for change in changes(plan, grant.demand, final) if change[0].kind != "slots"
         ]
         if slot:
-            self._release(plan.license_id, slot)
+            self._slots.release(plan.license_id, slot)
         if slot or more:
-            self._counts.tell(self._call(_SETTLE, plan, slot, grant.windows, more))
+            self._counts.tell(self._call(SETTLE, plan, slot, grant.windows, more))
 
     async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:
         """Raise the day's and month's use to *spent*."""
@@ -191,7 +169,7 @@ class ValkeyStore:
             for rule in plan.rules
             if rule.kind in {"day", "month"} and rule.name in spent
         ]
-        await self._counts.ask(self._call(_SEED, plan, "", windows, amounts))
+        await self._counts.ask(self._call(SEED, plan, "", windows, amounts))
 
     async def get(self, keys: list[str]) -> list[bytes | None]:
         """Give the values of *keys*; None for each that is unknown."""
@@ -224,6 +202,24 @@ class ValkeyStore:
             for table in self._tables:
                 await table.pull()
 
+    def _grant(
+        self, plan: Plan, demand: Amounts, windows: Windows, slot: str, answer: tuple[float, ...]
+    ) -> Grant:
+        """Give what the script gave as *answer* to a take, and note what it shows."""
+        refused_number, wait_us, now_us, flags, *used = answer
+        if flags > HAS_VALUES:
+            windows = windows_counted_in(windows, int(flags))
+        if int(flags) & HAS_VALUES:
+            self._without_values.discard(plan.license_id)
+        else:
+            self._without_values.add(plan.license_id)
+        now = now_us / 1e6
+        self._ahead_s = now - time.monotonic()
+        refused = plan.rules[int(refused_number) - 1] if refused_number else None
+        if slot and not refused:
+            self._slots.hold(plan.license_id, slot)
+        return Grant(plan, demand, windows, now, tuple(used), refused, wait_us, slot)
+
     def _call(
         self,
         what: int,
@@ -232,20 +228,15 @@ class ValkeyStore:
         windows: Windows,
         amounts: Iterable[tuple[Rule, int]],
     ) -> Command:
-        head = _HEAD.pack(
-            what,
-            self._clock() * 1e6 if self._clock else 0.0,
-            self.slot_ttl_s * 1e6,
-            windows.month_end - windows.day_start + KEEP_S,
-        )
+        now_us = self._clock() * 1e6 if self._clock else 0.0
         keys = self._keys_of(plan.license_id)
         # Few arguments, and bytes: the client takes a microsecond or two to write each.
         return (
             "EVALSHA",
             SHA,
-            *((b"3", *keys) if what == _TAKE else (b"2", *keys[:2])),
+            *((b"3", *keys) if what == TAKE else (b"2", *keys[:2])),
             slot.encode(),
-            head + b"".join([_pack_rule(rule, amount, windows) for rule, amount in amounts]),
+            pack_request(what, now_us, self.slot_ttl_s, windows, amounts),
         )
 
     def _keys_of(self, license_id: str) -> tuple[bytes, ...]:
@@ -260,40 +251,3 @@ class ValkeyStore:
         # The braces make all keys of one license fall into one slot of a Cluster, whatever its id:
         # with nothing between them they would not count, hence the sign.
         return f"{self._namespace}:{kind}.{FORMS[kind]}:{{@{name}}}"
-
-    def _new_slot(self) -> str:
-        self._slots_given += 1
-        return f"{self._node}:{self._slots_given}"
-
-    def _note_unfreed(self, commands: tuple[Command, ...]) -> None:
-        for name, *words in commands:
-            if name == "ZREM":
-                self._unfreed[words[0]].update(words[1:])
-            elif name == "EVALSHA" and (slot := words[-2]):
-                self._unfreed[words[3]].add(slot)
-
-    def _release(self, license_id: str, slot: str) -> None:
-        slots = self._slots_held[license_id]
-        slots.discard(slot)
-        if not slots:
-            del self._slots_held[license_id]
-
-
-def _pack_rule(rule: Rule, amount: int, windows: Windows) -> bytes:
-    name, kind, limit = rule.name, rule.kind, rule.limit
-    if kind == "day":
-        return _RULE.pack(PLACES[name], _WINDOW, limit, amount, *windows[:2])
-    if kind == "month":
-        return _RULE.pack(PLACES[name], _WINDOW, limit, amount, *windows[2:])
-    return _RULE.pack(PLACES[name], _SLOTS if kind == "slots" else _RATE, limit, amount, 0, 0)
-
-
-def _windows_counted_in(windows: Windows, flags: int) -> Windows:
-    """Give the windows that a take was counted in: later ones where a clock stepped back."""
-    if flags & _DAY_FOLLOWS:
-        windows = windows.following(DAY)
-    return windows.following(MONTH) if flags & _MONTH_FOLLOWS else windows
-
-
-def _unpack_doubles(reply: bytes) -> tuple[float, ...]:
-    return unpack(f"<{len(reply) // 8}d", reply)

@@ -1,0 +1,65 @@
+"""The Lua script that counts on the server, and the bytes that it reads and answers.
+
+The layouts are those of `counters.lua`. Numbers travel as doubles.
+"""
+
+from collections.abc import Iterable
+from hashlib import sha1
+from importlib.resources import files
+from struct import Struct, unpack
+from typing import Final
+
+from gateway.state.calendar import DAY, MONTH, Windows
+from gateway.state.rules import PLACES, Rule
+
+# Counters outlive their windows by this, for nodes whose clocks differ and for overdrawn rates.
+KEEP_S: Final = 86_400
+
+SCRIPT: Final = (files("gateway.state") / "counters.lua").read_text("utf-8")
+SHA: Final = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest().encode()
+
+# What the script is to do.
+TAKE, SETTLE, SEED = 1, 2, 3
+
+_HEAD: Final = Struct("<Bddd")
+_RULE: Final = Struct("<BBdddd")
+_RATE, _WINDOW, _SLOTS = range(3)
+# The flags of an answer to "take".
+HAS_VALUES, _DAY_FOLLOWS, _MONTH_FOLLOWS = 1, 2, 4
+
+
+def pack_request(
+    what: int,
+    now_us: float,
+    slot_ttl_s: float,
+    windows: Windows,
+    amounts: Iterable[tuple[Rule, int]],
+) -> bytes:
+    """Pack what the script is to do with *amounts*; *now_us* is 0 for the server's clock."""
+    counters_ttl_s = windows.month_end - windows.day_start + KEEP_S
+    head = _HEAD.pack(what, now_us, slot_ttl_s * 1e6, counters_ttl_s)
+    return head + b"".join([_pack_rule(rule, amount, windows) for rule, amount in amounts])
+
+
+def unpack_reply(reply: bytes) -> tuple[float, ...]:
+    """Unpack the answer to "take".
+
+    Raises `struct.error` or `TypeError` for what is none.
+    """
+    return unpack(f"<{len(reply) // 8}d", reply)
+
+
+def windows_counted_in(windows: Windows, flags: int) -> Windows:
+    """Give the windows that a take was counted in: later ones where a clock stepped back."""
+    if flags & _DAY_FOLLOWS:
+        windows = windows.following(DAY)
+    return windows.following(MONTH) if flags & _MONTH_FOLLOWS else windows
+
+
+def _pack_rule(rule: Rule, amount: int, windows: Windows) -> bytes:
+    name, kind, limit = rule.name, rule.kind, rule.limit
+    if kind == "day":
+        return _RULE.pack(PLACES[name], _WINDOW, limit, amount, *windows[:2])
+    if kind == "month":
+        return _RULE.pack(PLACES[name], _WINDOW, limit, amount, *windows[2:])
+    return _RULE.pack(PLACES[name], _SLOTS if kind == "slots" else _RATE, limit, amount, 0, 0)
