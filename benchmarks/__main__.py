@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def status(rounds: Rounds, other_cores: float) -> int:
-    """Give the exit status: 1 when a bar was missed, 2 when the noise lets nothing be said."""
+    """Return the exit status: 1 when a bar was missed, 2 when the noise lets nothing be said."""
     if other_cores > QUIET_CORES:
         print("That is too much to decide anything. Measure again on a quiet machine.")
         return 2

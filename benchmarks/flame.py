@@ -48,7 +48,7 @@ def sample_into(file: Path) -> None:
 
 
 def stack_of(frame: FrameType | None) -> Stack:
-    """Give the names of the functions the event loop runs, down to *frame*; none before it runs."""
+    """Return the names of the functions the event loop runs, down to *frame*; none before it runs."""
     names: list[str] = []
     while frame:
         module = str(frame.f_globals.get("__name__", "?"))
@@ -100,7 +100,7 @@ def boxes(node: Node, x: float, depth: int, whole: int) -> Iterator[Box]:
 
 
 def draw(counts: Counter[Stack], title: str) -> str:
-    """Give the drawing as SVG."""
+    """Return the drawing as SVG."""
     root = tree(counts)
     laid = list(boxes(root, 0.0, 0, max(root.total, 1)))
     height = ROW * (max(box.depth for box in laid) + 3)

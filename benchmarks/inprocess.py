@@ -47,12 +47,12 @@ PATIENCE_S = 30.0
 
 
 def http_chunk(data: bytes) -> bytes:
-    """Give *data* as one HTTP chunk."""
+    """Return *data* as one HTTP chunk."""
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 def whole_reply() -> list[bytes]:
-    """Give upstream's whole answer as one read."""
+    """Return upstream's whole answer as one read."""
     head = (
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
@@ -60,7 +60,7 @@ def whole_reply() -> list[bytes]:
 
 
 def streamed_reply(events: int, per_read: int) -> list[bytes]:
-    """Give upstream's stream of *events*, *per_read* of them in each read after the head."""
+    """Return upstream's stream of *events*, *per_read* of them in each read after the head."""
     head = (
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
@@ -160,7 +160,7 @@ class Client:
 
 
 def request_bytes(scenario: Scenario, path: str = targets.GATEWAY_PATH) -> bytes:
-    """Give the HTTP request of *scenario*."""
+    """Return the HTTP request of *scenario*."""
     body = scenarios.body(scenario)
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"

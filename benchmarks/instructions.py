@@ -160,7 +160,7 @@ def _perf(server: str, part: Part, windows: int) -> int:
 
 
 def perf_counts() -> bool:
-    """Say whether `perf` is installed and the machine lets it count."""
+    """Tell whether `perf` is installed and the machine lets it count."""
     if not shutil.which("perf"):
         return False
     command = ["perf", "stat", "-x,", "-e", "instructions:u", "true"]
@@ -208,7 +208,7 @@ def work(options: argparse.Namespace) -> None:
 
 
 def ratios(counts: Counts) -> dict[str, float]:
-    """Give how many times the relay's instructions the gateway needs, for each part."""
+    """Return how many times the relay's instructions the gateway needs, for each part."""
     return {name: own["gateway"] / own["relay"] for name, own in counts.items()}
 
 

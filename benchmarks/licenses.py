@@ -53,7 +53,7 @@ async def measure(folder: Path, count: int = COUNT) -> Measured:
 
 
 async def _memory_of_book(store: LicenseStore, keys: list[str]) -> tuple[int, Book]:
-    """Give the bytes that a book holds once each license was used, and the book."""
+    """Return the bytes that a book holds once each license was used, and the book."""
     gc.collect()
     tracemalloc.start()
     loaded = await store.load()

@@ -37,7 +37,7 @@ class Upstream:
     pid: int
 
     def stats(self, *, awake: bool = False) -> dict[str, int]:
-        """Give what has arrived there; from now on it never sleeps, if *awake*."""
+        """Return what has arrived there; from now on it never sleeps, if *awake*."""
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             client.request("GET", "/stats?awake" if awake else "/stats")
@@ -252,7 +252,7 @@ class Bench:
 
 
 def takes_part(target: Target, group: str) -> bool:
-    """Say whether *target* takes part in *group*; the spread ones only where they are named."""
+    """Tell whether *target* takes part in *group*; the spread ones only where they are named."""
     return group in target.groups if target.groups else group != "workers"
 
 

@@ -42,7 +42,7 @@ class Cost:
 
 
 def gateway(place: Place) -> list[str]:
-    """Give the command of the gateway with bounds that let the largest body through."""
+    """Return the command of the gateway with bounds that let the largest body through."""
     command = targets.gateway()(place)
     with (place.folder / "config.toml").open("a") as file:
         file.write(BOUNDS)
@@ -56,7 +56,7 @@ TARGETS = (
 
 
 def body(size: int) -> bytes:
-    """Give a chat request of about *size* bytes, nearly all of it a picture as a data URL."""
+    """Return a chat request of about *size* bytes, nearly all of it a picture as a data URL."""
     picture = base64.b64encode(PNG + os.urandom(size * 3 // 4)).decode()
     url = {"url": f"data:image/png;base64,{picture}"}
     content = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": url}]
@@ -96,7 +96,7 @@ def _probe(running: Running, is_answered: threading.Event, waits: list[float]) -
 
 
 def median(costs: list[Cost]) -> Cost:
-    """Give the median of each figure."""
+    """Return the median of each figure."""
     return Cost(
         statistics.median(cost.wall_s for cost in costs),
         statistics.median(cost.cpu_s for cost in costs),

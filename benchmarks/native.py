@@ -15,7 +15,7 @@ class Unfit(Exception):
 
 
 def compiled(name: str, *flags: str) -> Path:
-    """Give what `cc` with *flags* makes of `<name>.c`, compiled when it or `wire.h` has changed.
+    """Return what `cc` with *flags* makes of `<name>.c`, compiled when it or `wire.h` has changed.
 
     Raises `Unfit` without a C compiler: a generator in Python would measure itself.
     """

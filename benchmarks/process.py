@@ -9,13 +9,13 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def parent(pid: int) -> int:
-    """Give the parent of *pid*."""
+    """Return the parent of *pid*."""
     text = (PROC / str(pid) / "stat").read_text()
     return int(text[text.rindex(")") + 2 :].split()[1])
 
 
 def tree(root: int) -> list[int]:
-    """Give *root* and all that descend from it."""
+    """Return *root* and all that descend from it."""
     children: dict[int, list[int]] = {}
     for entry in PROC.iterdir():
         if entry.name.isdigit():
@@ -30,7 +30,7 @@ def tree(root: int) -> list[int]:
 
 
 def cpu_s(pids: list[int]) -> float:
-    """Give the CPU seconds of all threads of *pids*, to the nanosecond.
+    """Return the CPU seconds of all threads of *pids*, to the nanosecond.
 
     The clock of `stat` ticks a hundred times a second, too coarse for a server that idles between
     chunks; the scheduler's own account is exact.
@@ -53,7 +53,7 @@ def _thread_ns(task: Path) -> int:
 
 
 def busy_s() -> float:
-    """Give the CPU seconds that the whole machine has been busy, steal included."""
+    """Return the CPU seconds that the whole machine has been busy, steal included."""
     with (PROC / "stat").open() as file:
         user, nice, system, _idle, _wait, irq, soft, steal = map(int, file.readline().split()[1:9])
     return (user + nice + system + irq + soft + steal) / TICKS
@@ -69,17 +69,17 @@ def _kib(pids: list[int], file: str, field: str) -> int:
 
 
 def pss_kib(pids: list[int]) -> int:
-    """Give the memory of *pids*, what they share divided among the sharers."""
+    """Return the memory of *pids*, what they share divided among the sharers."""
     return _kib(pids, "smaps_rollup", "Pss:")
 
 
 def rss_kib(pids: list[int]) -> int:
-    """Give the resident memory of *pids*."""
+    """Return the resident memory of *pids*."""
     return _kib(pids, "status", "VmRSS:")
 
 
 def peak_kib(pids: list[int]) -> int:
-    """Give the highest resident memory of *pids* since `reset_peak`."""
+    """Return the highest resident memory of *pids* since `reset_peak`."""
     return _kib(pids, "status", "VmHWM:")
 
 
@@ -90,6 +90,6 @@ def reset_peak(pids: list[int]) -> None:
 
 
 def cores() -> tuple[set[int], set[int]]:
-    """Give the cores for the server under test and for the load: one each where there are two."""
+    """Return the cores for the server under test and for the load: one each where there are two."""
     usable = sorted(os.sched_getaffinity(0))
     return {usable[0]}, {usable[-1]}

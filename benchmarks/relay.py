@@ -76,7 +76,7 @@ def to_frames(events: list[dict[str, Any]], head: dict[str, Any]) -> Iterator[by
 
 
 def new_head(kind: str, model: str) -> dict[str, Any]:
-    """Give what is equal in all chunks of an answer."""
+    """Return what is equal in all chunks of an answer."""
     return {
         "id": f"chatcmpl-{next(IDS)}",
         "object": kind,
@@ -145,7 +145,7 @@ def build_app(upstream: str, *, write_per_chunk: bool) -> web.Application:
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """Give a uvloop where it is installed, as the gateway does."""
+    """Return a uvloop where it is installed, as the gateway does."""
     try:
         import uvloop
     except ImportError:

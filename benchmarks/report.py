@@ -22,7 +22,7 @@ class Bar:
 
     @property
     def at_least(self) -> bool:
-        """Say whether more is better."""
+        """Tell whether more is better."""
         return self.bar < self.dream
 
 
@@ -58,7 +58,7 @@ HOW: dict[str, Callable[[float, float], float]] = {
 
 
 def medians(rounds: Rounds) -> Medians:
-    """Give the median of each figure over the rounds that have it."""
+    """Return the median of each figure over the rounds that have it."""
     return {target: _medians(figures) for target, figures in rounds.items()}
 
 
@@ -71,7 +71,7 @@ def _medians(rounds: list[dict[str, float]]) -> dict[str, float]:
 
 
 def compared(rounds: Rounds, bar: Bar) -> list[float]:
-    """Give what *bar* compares, each turn with itself; none where it was not measured."""
+    """Return what *bar* compares, each turn with itself; none where it was not measured."""
     pairs = zip(rounds.get(bar.target, ()), rounds.get(bar.base, ()), strict=False)
     return [
         HOW[bar.how](own[bar.figure], base[bar.figure])
@@ -81,13 +81,13 @@ def compared(rounds: Rounds, bar: Bar) -> list[float]:
 
 
 def bars(rounds: Rounds) -> list[tuple[Bar, list[float]]]:
-    """Give the bars that these rounds can answer, with what each round measured."""
+    """Return the bars that these rounds can answer, with what each round measured."""
     compared_bars = ((bar, compared(rounds, bar)) for bar in BARS)
     return [(bar, values) for bar, values in compared_bars if values]
 
 
 def spread(values: list[float]) -> tuple[float, float]:
-    """Give between which two the middle half of *values* lies; all of them where they are few."""
+    """Return between which two the middle half of *values* lies; all of them where they are few."""
     if len(values) < FEW:
         return min(values), max(values)
     low, _, high = statistics.quantiles(values, n=4)
@@ -116,7 +116,7 @@ def saturated(rounds: Rounds) -> list[str]:
 
 
 def table(rounds: Rounds) -> str:
-    """Give the figures as text: medians a target, and in brackets the ratio to the first target."""
+    """Return the figures as text: medians a target, and in brackets the ratio to the first target."""
     medians_of = medians(rounds)
     targets = list(medians_of)
     figures = dict.fromkeys(name for own in medians_of.values() for name in own)
@@ -128,7 +128,7 @@ def table(rounds: Rounds) -> str:
 
 
 def bar_table(rounds: Rounds) -> str:
-    """Give the bars as text: medians, and their `spread`."""
+    """Return the bars as text: medians, and their `spread`."""
     lines = [f"{'':36}{'measured':>12}{'between':>18}{'bar':>10}{'dream':>9}"]
     for bar, values in bars(rounds):
         sign = ">=" if bar.at_least else "<="

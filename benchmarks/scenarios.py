@@ -66,7 +66,7 @@ GAP_MS = 50
 
 
 def held(streams: int) -> Scenario:
-    """Give the scenario of *streams* open at once, each with 20 chunks a second."""
+    """Return the scenario of *streams* open at once, each with 20 chunks a second."""
     return Scenario(
         f"held-{streams}",
         "held",
@@ -83,7 +83,7 @@ def held(streams: int) -> Scenario:
 
 @functools.cache
 def picture(megabytes: int) -> str:
-    """Give a valid PNG of noise whose base64 has *megabytes*."""
+    """Return a valid PNG of noise whose base64 has *megabytes*."""
     noise, width = random.Random(7), 1024
     height = megabytes * MB * 3 // 4 // (width * 3 + 1)
     rows = b"".join(b"\0" + noise.randbytes(width * 3) for _ in range(height))
@@ -98,7 +98,7 @@ def picture(megabytes: int) -> str:
 
 
 def body(scenario: Scenario) -> bytes:
-    """Give the chat request of *scenario*: a short conversation, or a question on a picture."""
+    """Return the chat request of *scenario*: a short conversation, or a question on a picture."""
     messages: list[dict[str, Any]] = [
         {"role": "system", "content": "You are a patient gardener. Keep it short."},
         {"role": "user", "content": "When do I plant tulips? " * 5},
@@ -174,7 +174,7 @@ def _memory(scenario: Scenario, cost: Cost) -> Figures:
 
 
 def is_held(results: Figures) -> bool:
-    """Say whether all streams were served: nearly every chunk came, and came within 250 ms."""
+    """Tell whether all streams were served: nearly every chunk came, and came within 250 ms."""
     return (
         not results["errors"]
         and results["delivered"] >= 0.97

@@ -47,7 +47,7 @@ class Target:
 
 
 def relay(write: str) -> Callable[[Place], list[str]]:
-    """Give the command of the minimal relay."""
+    """Return the command of the minimal relay."""
 
     def command(place: Place) -> list[str]:
         upstream = f"http://127.0.0.1:{place.upstream}"
@@ -84,7 +84,7 @@ format = "json"
 
 
 def gateway(workers: int = 1, *, valkey: bool = False) -> Callable[[Place], list[str]]:
-    """Give the command of the gateway with its full default chain."""
+    """Return the command of the gateway with its full default chain."""
 
     def command(place: Place) -> list[str]:
         # Several processes share their counters, in memory where no server is given.
@@ -142,7 +142,7 @@ http {{
 
 
 def nginx(place: Place) -> list[str]:
-    """Give the command of nginx passing bytes on."""
+    """Return the command of nginx passing bytes on."""
     text = NGINX.format(port=place.port, upstream=place.upstream, folder=place.folder)
     (place.folder / "nginx.conf").write_text(text)
     return ["nginx", "-p", str(place.folder), "-c", str(place.folder / "nginx.conf")]
@@ -196,7 +196,7 @@ ALL = (
 
 
 def installed(target: Target) -> bool:
-    """Say whether *target* can run here."""
+    """Tell whether *target* can run here."""
     if target.name == "nginx":
         return shutil.which("nginx") is not None
     if "valkey" in target.name:
@@ -208,7 +208,7 @@ def installed(target: Target) -> bool:
 
 
 def free_port() -> int:
-    """Give a port that nobody listens on now."""
+    """Return a port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

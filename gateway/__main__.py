@@ -3,7 +3,7 @@
 from gateway import signals
 
 if __name__ == "__main__":
-    # Before all else: what is imported now takes most of a start.
+    # First of all: importing the modules below takes most of the start-up time.
     signals.hold()
     from gateway.commands import main
 

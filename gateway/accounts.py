@@ -1,4 +1,4 @@
-"""Puts who may ask and what was used into the app: licenses, prices, ledger, and their database."""
+"""Adds accounting to the app: licenses, prices, the usage ledger, and their database."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def add_accounts(app: web.Application, settings: Settings) -> None:
-    """Give *app* its book, prices, ledger; it has `METRICS`, `READINESS` and `RELOADERS`.
+    """Add license book, prices and ledger to *app*, which has `METRICS`, `READINESS`, `RELOADERS`.
 
     Raises `ConfigError` for an unusable database URL.
     """
@@ -52,7 +52,7 @@ def add_accounts(app: web.Application, settings: Settings) -> None:
 
     async def running(_: web.Application) -> AsyncIterator[None]:
         await watch.start()
-        # The store opens before the database does; from now on it may ask by itself.
+        # The store opens before the database does; from now on it may call the seeder itself.
         await seeder()
         await ledger.start()
         pruner.start()
@@ -70,9 +70,9 @@ def add_accounts(app: web.Application, settings: Settings) -> None:
 
 
 def _stream(settings: Settings, node: str) -> "LedgerStream | None":
-    """Give the stream that nodes share, if there is a state server.
+    """Return the stream that nodes share, if there is a state server.
 
-    One that is gone with its parent is no place for rows.
+    The embedded server ends with its parent process, so rows are not entrusted to it.
     """
     if settings.state.url.startswith("memory:") or is_embedded(settings.state.url):
         return None

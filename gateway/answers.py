@@ -1,4 +1,4 @@
-"""How answers leave: the headers every one of them carries, the stream, whole JSON."""
+"""How answers are sent: the headers that all of them carry, streams, whole JSON bodies."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -14,11 +14,11 @@ from multidict import istr
 from gateway import __version__
 from gateway.exchange import Exchange, Json, Notes
 
-# What a client may leave unread in the gateway's own memory, beside what the kernel holds.
+# Unread bytes of one client that the gateway itself buffers, besides the kernel's socket buffer.
 MAX_UNSENT_BYTES: Final = 16_384
 _MAX_NOTE: Final = 1024
 _JSON_HEADERS: Final = {hdrs.CONTENT_TYPE: "application/json"}
-# As `istr`, names need not be folded to lower case for every answer.
+# `istr` saves folding the names to lower case for every answer.
 _REQUEST_ID: Final = istr("x-request-id")
 _PROCESSING_MS: Final = istr("openai-processing-ms")
 _VERSION: Final = istr("x-gateway-version")
@@ -26,28 +26,28 @@ _MODEL: Final = istr("x-gateway-model")
 
 
 class EventStream(web.StreamResponse):
-    """A stream whose head leaves together with its first chunk.
+    """A stream whose head is sent together with its first chunk.
 
-    Two small writes meet Nagle's algorithm and cost 40 ms with clients that delay their
-    acknowledgements. By the clock *now*: *quiet_since* is when the latest write began that is done,
-    *writing_since* when the one did that is not.
+    Two small writes run into Nagle's algorithm and cost 40 ms with clients that delay their
+    acknowledgements. *quiet_since* is when the latest finished write began, *writing_since* when
+    the unfinished one did, both by the clock *now*.
     """
 
-    # Of what aiohttp writes itself, too.
+    # Applies to what aiohttp writes by itself, too.
     _send_headers_immediately = False
 
     def __init__(self, now: Callable[[], float], headers: LooseHeaders) -> None:
         super().__init__(headers=headers)
         self._now = now
-        # What is to be sent before the next chunk; None where aiohttp writes.
+        # Bytes to be sent before the next chunk; None where aiohttp does the writing.
         self._head: bytes | None = None
         self.quiet_since = now()
         self.writing_since: float | None = None
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Make the head ready; for old clients and the like aiohttp does."""
+        """Prepare the head; leave clients that need more than the plain case to aiohttp."""
         if request.version < HttpVersion11:
-            # Without chunks only the end of the connection ends the body.
+            # Without chunked encoding only the end of the connection ends the body.
             self.force_close()
         if not _is_plain(self, request):
             return await super().prepare(request)
@@ -61,11 +61,11 @@ class EventStream(web.StreamResponse):
         return self._payload_writer
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send *data*; wait for a client that does not read after a quarter of aiohttp's 64 KB."""
+        """Send *data*; wait for a slow client after a quarter of the 64 KB that aiohttp buffers."""
         writer = self._payload_writer
         assert writer is not None, "prepare() comes first, write_eof() last"
         if not data:
-            # As a chunk, nothing is the end of the body.
+            # An empty chunk would end the body.
             return
         self.writing_since = began = self._now()
         if self._head is None:
@@ -74,7 +74,7 @@ class EventStream(web.StreamResponse):
             head, self._head = self._head, b""
             await _send(writer, b"".join((head, b"%x\r\n" % len(data), data, b"\r\n")))
         self.quiet_since = began
-        # A keepalive may be under way, too.
+        # A keepalive may have begun a write of its own.
         if self.writing_since == began:
             self.writing_since = None
 
@@ -91,19 +91,19 @@ class EventStream(web.StreamResponse):
 
 
 class WholeAnswer(web.Response):
-    """An answer in one piece, head and body in one write."""
+    """A complete answer whose head and body are sent in one write."""
 
-    # What `web.Response` takes as arguments, for whoever has it compressed.
+    # `web.Response` takes these as arguments; aiohttp reads them to compress an answer.
     _zlib_executor_size = 1024
     _zlib_executor = None
 
     def __init__(self, body: bytes, status: int, headers: LooseHeaders) -> None:
-        # The one between looks for texts, charsets and other forms of body.
+        # Skips `web.Response.__init__`, which examines texts, charsets and other kinds of bodies.
         web.StreamResponse.__init__(self, status=status, headers=headers)
         self.body = body
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Send everything; where more is to be looked at, what aiohttp sends first."""
+        """Send everything; leave answers that are not plain to aiohttp."""
         body = self._body
         if type(body) is not bytes or not _is_plain(self, request):
             return await super().prepare(request)
@@ -118,7 +118,7 @@ class WholeAnswer(web.Response):
 
 
 def _is_plain(response: web.StreamResponse, request: web.BaseRequest) -> bool:
-    """Say whether nothing is asked for but the head and the body, as nearly always.
+    """Tell whether head and body are all there is to send, which is nearly always the case.
 
     aiohttp looks for cookies, compression and old clients in every answer.
     """
@@ -133,7 +133,7 @@ def _is_plain(response: web.StreamResponse, request: web.BaseRequest) -> bool:
 
 
 def _head(response: web.StreamResponse) -> bytes | None:
-    """Give the head as it is sent; None for one that a line end would split in two."""
+    """Return the head as it is sent; None if a line break in a header would split it in two."""
     headers = response.headers
     headers[hdrs.DATE] = rfc822_formatted_time()
     fields = "\r\n".join(map(": ".join, headers.items()))
@@ -152,7 +152,7 @@ async def _send(writer: AbstractStreamWriter, data: bytes) -> None:
 
 
 def json_response(body: Json, exchange: Exchange, status: int = 200) -> web.Response:
-    """Give *body* as JSON with the exchange's headers."""
+    """Return *body* as JSON with the exchange's headers."""
     response = WholeAnswer(orjson.dumps(body), status, _JSON_HEADERS)
     stamp(response, exchange)
     return response
@@ -178,7 +178,7 @@ def stamp(response: web.StreamResponse, exchange: Exchange) -> None:
 
 
 def note_headers(notes: Notes) -> Mapping[str, str]:
-    """Give the headers that tell what was changed and dropped."""
+    """Return the headers that report which fields were changed and dropped."""
     headers = {}
     if notes.adjusted:
         adjusted = ", ".join(f"{name}={change}" for name, change in notes.adjusted.items())
@@ -189,6 +189,6 @@ def note_headers(notes: Notes) -> Mapping[str, str]:
 
 
 def _clean(text: str) -> str:
-    """Give *text* safe for a header: names of fields come from the client."""
+    """Return *text* safe for a header: field names come from the client."""
     printable = "".join(c if " " <= c <= "~" else "?" for c in text[: _MAX_NOTE + 1])
     return printable if len(printable) <= _MAX_NOTE else printable[: _MAX_NOTE - 3] + "..."

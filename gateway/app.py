@@ -1,4 +1,4 @@
-"""The table of contents: which address is answered by whom, behind which chain, with what."""
+"""The table of contents: routes, handlers, the middleware chain and the services behind them."""
 
 import time
 from collections.abc import AsyncIterator
@@ -47,10 +47,10 @@ def build_app(settings: Settings) -> web.Application:
 
     Raises `ConfigError` for a middleware that cannot be loaded.
     """
-    # Which, and in what order, when the file does not say: at the end of `settings.py`.
+    # The default chain is at the end of `settings.py`.
     chain = load(settings.middlewares)
     prefix = settings.server.prefix
-    # The edge is the outermost layer of everything, addresses outside the prefix included.
+    # The edge is the outermost layer of all requests, also of those outside the prefix.
     app = web.Application(middlewares=[edge, chain.for_unrouted(prefix)])
     app[SETTINGS] = settings
     app[DRAIN] = Drain()
@@ -75,9 +75,9 @@ def build_app(settings: Settings) -> web.Application:
 
 
 def _routes() -> list[web.RouteDef]:
-    """Say what is answered under the prefix.
+    """Return the routes under the prefix.
 
-    What the chain translates has the name of its dialect, by which `edge` finds it.
+    A route that the chain translates is named after its dialect, which is how `edge` finds it.
     """
     return [
         *(
@@ -95,14 +95,14 @@ def _routes() -> list[web.RouteDef]:
 
 
 def _add_upstream(app: web.Application, settings: Settings) -> GeminiUpstream:
-    """Put Gemini, and what is known of its models, into *app*."""
+    """Add Gemini's client, and what is known of its models, to *app*."""
     app[NAMES] = names = ModelNames(settings.models, time.monotonic)
     refusals = app[REFUSALS]
     pool = CredentialPool(pool_members(settings), clock=time.monotonic)
     pool.share(app[STATE].table("credentials", pool.hear))
     upstream = GeminiUpstream(settings.upstream, pool, names, refusals, time.monotonic)
     upstream.owners.share(app[STATE].table("owners", upstream.owners.hear))
-    # The floor is for all processes together, the share goes with the requests of each.
+    # The floor is divided among all processes; the share depends on the requests of each.
     floor_per_s = RETRIES_PER_S / settings.server.workers
     upstream.budget = RetryBudget(time.monotonic, floor_per_s=floor_per_s)
     app[UPSTREAM] = upstream
@@ -112,7 +112,7 @@ def _add_upstream(app: web.Application, settings: Settings) -> GeminiUpstream:
 
 
 def _reloader(catalog: Catalog, upstream: GeminiUpstream) -> Reloader:
-    """Give what takes over credentials and models while requests run."""
+    """Return the function that applies changed credentials and models while requests run."""
 
     async def reload(settings: Settings) -> None:
         upstream.pool.replace(pool_members(settings))
@@ -123,7 +123,7 @@ def _reloader(catalog: Catalog, upstream: GeminiUpstream) -> Reloader:
 
 
 def pool_members(settings: Settings) -> list[Credential]:
-    """Give the credentials of *settings*, whose secrets are resolved, as the pool takes them."""
+    """Return the credentials of *settings*, whose secrets are resolved, in the form of the pool."""
     return [
         Credential(name=one.name, key=one.key or "", weight=one.weight, project=one.project)
         for one in settings.upstream.credentials

@@ -1,4 +1,4 @@
-"""The settings of an upstream call, and changed copies of one; none is changed in place."""
+"""Settings of an upstream call, and changed copies of calls: none is changed in place."""
 
 import re
 from dataclasses import replace
@@ -10,7 +10,7 @@ _CAPITAL = re.compile("[A-Z]")
 
 
 def with_model(call: UpstreamCall, model: str) -> UpstreamCall:
-    """Give *call* for another *model*, which each text of a batch names once more."""
+    """Return *call* for another *model*; the entries of a batch name it once more each."""
     if "requests" not in call.body:
         return replace(call, model=model)
     texts = [{**text, "model": f"models/{model}"} for text in call.body["requests"]]
@@ -18,7 +18,7 @@ def with_model(call: UpstreamCall, model: str) -> UpstreamCall:
 
 
 def with_config(call: UpstreamCall, config: Json) -> UpstreamCall:
-    """Give *call* with another *config* for the generation, or with none if it is empty."""
+    """Return *call* with another generation *config*, or with none if it is empty."""
     body = {**call.body, "generationConfig": config}
     if not config:
         del body["generationConfig"]
@@ -26,13 +26,13 @@ def with_config(call: UpstreamCall, config: Json) -> UpstreamCall:
 
 
 def config_of(call: UpstreamCall) -> Json:
-    """Give the generation's settings of *call*, not to be changed in place."""
+    """Return the generation config of *call*, which must not be changed in place."""
     config: Json = call.body.get("generationConfig") or {}
     return config
 
 
 def setting(call: UpstreamCall, name: str) -> Any:
-    """Give the generation's setting *name* of *call*; verbatim ones may be in either spelling."""
+    """Return the setting *name* of the generation config; verbatim calls have either spelling."""
     config = call.body.get("generationConfig")
     if not call.verbatim:
         return config.get(name) if config else None
@@ -41,5 +41,5 @@ def setting(call: UpstreamCall, name: str) -> Any:
 
 
 def snake(name: str) -> str:
-    """Give the other spelling of *name* that Google's JSON takes."""
+    """Return the snake_case spelling of *name*, which Google's JSON accepts as well."""
     return _CAPITAL.sub(lambda match: f"_{match[0].lower()}", name)

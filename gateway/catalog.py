@@ -1,7 +1,7 @@
-"""The model list: upstream's own, kept for a while, and the last good one when upstream is down.
+"""The model list: upstream's own, cached, and the last good one while upstream is down.
 
-Added to it: the `-thinking` names, aliases, and the names Google has shut down that are answered by
-a replacement, each with its `shutdown_date`.
+Added to it: the `-thinking` names, aliases, and the names that Google has shut down and that a
+replacement answers for, each with its `shutdown_date`.
 """
 
 import asyncio
@@ -12,12 +12,12 @@ from gateway.errors import GatewayError
 from gateway.exchange import Json
 from gateway.settings import Models
 
-# How long to leave an upstream alone whose list could not be had.
+# How long not to ask again after the list could not be read.
 RETRY_S = 15.0
 
 
 class Catalog:
-    """Which models can be asked for. *fetch* gives upstream's list, *clock* monotonic seconds."""
+    """The models that can be asked for. *fetch* returns upstream's list, *clock* monotonic time."""
 
     def __init__(
         self,
@@ -33,13 +33,14 @@ class Catalog:
         self._fetching: asyncio.Task[None] | None = None
 
     async def native(self) -> list[Json]:
-        """Give the models in Gemini's form, upstream's own names only.
+        """Return the models in Gemini's form, upstream's own names only.
 
         Raises the upstream's `GatewayError` only if there never was a list.
         """
         if self._models is not None and self._clock() < self._fresh_until:
             return self._models
-        # One question for all who ask meanwhile; shielded from any of them leaving.
+        # One request for all callers that wait; shielded, so that none of them cancels it by
+        # leaving.
         if self._fetching is None or self._fetching.done():
             self._fetching = asyncio.create_task(self._refresh())
         if self._models is None:
@@ -47,7 +48,7 @@ class Catalog:
         return self._models or []
 
     async def listed(self) -> list[Json]:
-        """Give all names that can be asked for, in OpenAI's form."""
+        """Return all names that can be asked for, in OpenAI's form."""
         models = [_openai(model) for model in await self.native()]
         by_name = {model["id"]: model for model in models}
         for name, model in tuple(by_name.items()):
@@ -63,12 +64,12 @@ class Catalog:
         return list(by_name.values())
 
     def replacement(self, name: str) -> str | None:
-        """Give the model that answers for *name* once upstream does not know it any more."""
+        """Return the model that answers for *name* once upstream no longer knows it."""
         replacement = self.settings.replacements.get(name)
         return None if replacement is None else replacement.model
 
     async def close(self) -> None:
-        """Give up a question under way."""
+        """Cancel a request under way."""
         if self._fetching is not None:
             self._fetching.cancel()
             await asyncio.gather(self._fetching, return_exceptions=True)
@@ -84,7 +85,7 @@ class Catalog:
 
 
 def _openai(model: Json) -> Json:
-    """Give Gemini's *model* in OpenAI's form, with what chat programs like to know beside it."""
+    """Return Gemini's *model* in OpenAI's form, with extra fields that chat programs use."""
     listed = _bare(str(model.get("name", "")).removeprefix("models/"))
     for gemini_name, name in _OPENAI_NAMES.items():
         if gemini_name in model:
@@ -100,7 +101,7 @@ _OPENAI_NAMES = {
     "thinking": "thinking",
 }
 
-# Gemini tells no date of birth; OpenAI's form demands one, and a moving one would look like news.
+# Gemini names no creation date, and OpenAI's form demands one; a changing one would look new.
 _CREATED = int(datetime.combine(date(2025, 1, 1), datetime.min.time(), UTC).timestamp())
 
 

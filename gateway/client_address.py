@@ -1,8 +1,7 @@
-"""Who really asks, behind proxies: the rightmost address that is not one of our own proxies.
+"""The client's address behind proxies: the rightmost one that is not a trusted proxy.
 
-`X-Forwarded-For` is believed only as far as trusted proxies have written it: it is read from the
-right, and the first address that is not trusted is the client. Anything left of it the client may
-have made up.
+`X-Forwarded-For` is trusted only as far as trusted proxies have written it: it is read from the
+right, and the first untrusted address is the client. Anything left of that may be forged.
 """
 
 from functools import lru_cache
@@ -13,12 +12,12 @@ Networks = tuple[IPv4Network | IPv6Network, ...]
 
 @lru_cache(maxsize=256)
 def networks(texts: tuple[str, ...]) -> Networks:
-    """Give *texts*, addresses and CIDR ranges, as networks. Raises `ValueError`."""
+    """Return *texts*, addresses and CIDR ranges, as networks. Raises `ValueError`."""
     return tuple(ip_network(text, strict=False) for text in texts)
 
 
 def within(address: str, ranges: Networks) -> bool:
-    """Say whether *address* lies in one of *ranges*; IPv4 written as IPv6 counts as IPv4."""
+    """Tell whether *address* lies in one of *ranges*; IPv4 written as IPv6 counts as IPv4."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
@@ -31,7 +30,7 @@ def within(address: str, ranges: Networks) -> bool:
 def client_address(
     peer: str, forwarded_for: str | None, real_ip: str | None, trusted: Networks
 ) -> str:
-    """Give the client's address; *peer* is who is connected, the others are header values."""
+    """Return the client's address; *peer* is the connected host, the others are header values."""
     if not (forwarded_for or real_ip) or not within(peer, trusted):
         return peer
     hops = [hop.strip() for hop in (forwarded_for or real_ip or "").split(",")]

@@ -1,8 +1,8 @@
-"""The gateway's side of one client connection: what aiohttp's does not bound or does not hide.
+"""The server side of one client connection: aiohttp's, with the bounds that it lacks.
 
-aiohttp reads, parses and writes. Added here: a limit on the time and size of a request's head and
-on a client that stops reading, a cap on connections, JSON instead of plain text for malformed HTTP,
-and a log that never quotes the request.
+aiohttp reads, parses and writes. Added here: a limit on the time and size of a request's head, a
+limit on clients that stop reading, a cap on connections, JSON instead of plain text for malformed
+HTTP, and a log that never quotes the request.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from gateway.log.line import place
 from gateway.rejections import error_of, overloaded, rejection, rejection_bytes
 from gateway.request_loop import RequestLoop
 
-# Of a whole head, whose fields aiohttp only counts: they came to 16 MB, without any license.
+# Of a whole head. aiohttp only limits the number of fields: 16 MB could be sent without a license.
 MAX_HEAD_BYTES = 262_144
-# So long a client that sends a larger one may read why it is refused.
+# How long a client that exceeds the limit may take to read the refusal.
 REFUSAL_LINGER_S = 1.0
-# So many connections above the cap still get an answer; the ones beyond are just closed.
+# This many connections above the cap still get an answer; those beyond are closed at once.
 ANSWERED_ABOVE_CAP = 64
 
 log = structlog.get_logger()
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a connection may take."""
+    """The limits of one connection."""
 
     header_timeout_s: float
     send_timeout_s: float
@@ -58,7 +58,7 @@ class Connection(RequestLoop):
         super().__init__(server, **kwargs)
         self._bounds = bounds
         self._drain = drain
-        # Of the latest request; behind its end all is the next one's head.
+        # Of the latest request; all bytes after its end belong to the next head.
         self._body: StreamReader = EMPTY_PAYLOAD
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -66,11 +66,11 @@ class Connection(RequestLoop):
         self._unsent = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection, unless there are too many."""
+        """Accept the connection, unless there are too many."""
         assert self._manager is not None
         over = len(self._manager.connections) - self._bounds.max_connections
         if over >= ANSWERED_ABOVE_CAP:
-            # Every transport of a socket can; uvloop's are no subclass of asyncio.Transport.
+            # All socket transports have `abort`; uvloop's are no subclass of `asyncio.Transport`.
             transport.abort()  # type: ignore[attr-defined]
             return
         if over >= 0:
@@ -79,7 +79,7 @@ class Connection(RequestLoop):
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Let go of the timers, and of what holds this connection in turn."""
+        """Cancel the timers and drop references, so that no cycle keeps the connection alive."""
         self._body = EMPTY_PAYLOAD
         for timer in (self._head_timer, self._send_timer):
             if timer is not None:
@@ -87,7 +87,7 @@ class Connection(RequestLoop):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; a head that is not complete with them must be so in time and small."""
+        """Take bytes; an incomplete head must be completed in time and within the size limit."""
         count, in_body = self._request_count, not self._body.is_eof()
         super().data_received(data)
         if self._request_count != count:
@@ -109,13 +109,13 @@ class Connection(RequestLoop):
             self._head_timer = None
 
     def _break_off(self, request: web.BaseRequest) -> None:
-        """Tell who reads the body of *request* if what follows its beginning is not HTTP."""
+        """Fail the body of *request* if what follows its beginning is not HTTP."""
         content = request.content
         if not content.is_eof() and not isinstance(self._messages[0][0], RawRequestMessage):
             content.set_exception(web.RequestPayloadError("What follows is not HTTP."))
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's
-        """Go on after a pause: aiohttp does this after each read of a body, paused or not."""
+        """Resume reading; aiohttp calls this after each read of a body, paused or not."""
         if self._reading_paused or self._buffer_paused:
             super().resume_reading(resume_parser)
 
@@ -126,11 +126,11 @@ class Connection(RequestLoop):
         self.force_close()
 
     def _refuse_head(self) -> None:
-        """Say that the head is too large and read on a while: closed at once, nobody sees it."""
+        """Refuse a head that is too large, and read on a while: else the answer would be lost."""
         if self._close:
             return
         if self.transport is None or self._current_request is not None:
-            # Into an answer that is under way no other one can be written.
+            # No second answer can be written into one that is under way.
             self.force_close()
             return
         error = BadRequest(f"The request's head is larger than {MAX_HEAD_BYTES:,} bytes.")
@@ -141,19 +141,19 @@ class Connection(RequestLoop):
         self._head_timer = self._loop.call_later(REFUSAL_LINGER_S, self.force_close)
 
     def pause_writing(self) -> None:
-        """Hold the reply back; the client must read on in time."""
+        """Pause the reply; the client must read on within the limit."""
         super().pause_writing()
         self._watch_sending()
 
     def resume_writing(self) -> None:
-        """Go on with the reply."""
+        """Resume the reply."""
         super().resume_writing()
         if self._send_timer is not None:
             self._send_timer.cancel()
             self._send_timer = None
 
     def _watch_sending(self) -> None:
-        """Cut the connection when nothing was read since the last look, else look again later."""
+        """Cut the connection if nothing was read since the last check, else check again later."""
         transport = self.transport
         if transport is None or self._manager is None:
             return
@@ -179,7 +179,7 @@ class Connection(RequestLoop):
     ) -> tuple[web.StreamResponse, bool]:
         """Answer *request*, which runs until its last byte is written, as aiohttp calls this."""
         drain = self._drain
-        # What comes later is not waited for; where that matters, it is refused.
+        # Requests that come later are not waited for; where that matters, they are refused.
         task = None if drain.begun else drain.enter()
         try:
             return await super()._handle_request(request, start_time, request_handler)

@@ -1,4 +1,4 @@
-"""The server of one app: makes its connections, bounds their number, and leads requests to it."""
+"""The server of one app: makes its connections, limits their number, dispatches requests."""
 
 import asyncio
 
@@ -19,16 +19,16 @@ from gateway.rejections import rejection
 from gateway.settings import Settings
 from gateway.shortcuts import Shortcuts
 
-# Above nginx's 60 s, so that it is never the gateway that closes a connection just being used.
+# Longer than nginx's 60 s, so that the gateway never closes a connection that is just being used.
 KEEPALIVE_S = 75.0
 MAX_FIELD_BYTES = 131_072
-# Each request needs a second descriptor for its call upstream, and some must be left for the rest.
+# Each request needs a second descriptor for its upstream call, and some must remain for the rest.
 CONNECTION_SHARE = 0.45
 UNSENT_POLL_S = 0.02
 
 
 class ConnectionServer(web.Server):
-    """Makes the connections of one app and bounds their number."""
+    """Makes the connections of one app and limits their number."""
 
     def __init__(self, app: web.Application, drain: Drain, bounds: Bounds, paths: Paths) -> None:
         super().__init__(
@@ -38,7 +38,7 @@ class ConnectionServer(web.Server):
             keepalive_timeout=KEEPALIVE_S,
             access_log=None,
             auto_decompress=False,
-            # A license of any size is a wrong license, not a broken request.
+            # An overlong license is a wrong license, not a malformed request.
             max_field_size=MAX_FIELD_BYTES,
         )
         self._bounds = bounds
@@ -48,18 +48,18 @@ class ConnectionServer(web.Server):
         self._paths = paths
 
     def __call__(self) -> Connection:
-        """Give the protocol of one new connection."""
+        """Return the protocol of one new connection."""
         return Connection(self, self._bounds, self._drain, loop=self._loop, **self._kwargs)
 
     def close_idle(self) -> None:
-        """Close the connections that wait for a next request."""
+        """Close the connections that wait for their next request."""
         for connection in self.connections:
             assert isinstance(connection, Connection)
             connection.close_if_idle()
 
     async def flushed(self) -> None:
-        """Wait until nothing that was written is held here: an answer may have ended before."""
-        # Nothing tells of this: a transport says when it holds little, not when nothing.
+        """Wait until nothing written is buffered here: answers may end before their bytes leave."""
+        # No event reports this: transports signal a low buffer, not an empty one.
         while any(  # noqa: ASYNC110
             one.get_write_buffer_size() for one in self._connections.values()
         ):
@@ -68,9 +68,10 @@ class ConnectionServer(web.Server):
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         assert isinstance(request, web.Request)
         if request.version < HttpVersion11 and TRANSFER_ENCODING in request.headers:
-            # HTTP/1.0 knows no chunks: a proxy on the way may see another end of this request.
+            # HTTP/1.0 has no chunked encoding: a proxy on the way may see another end of this
+            # request.
             return rejection(BadRequest("HTTP/1.0 has no Transfer-Encoding."))
-        # The second is what an AppRunner gives its server.
+        # `_handle` is what an `AppRunner` gives its server.
         handle = self._shortcuts.of(request) or self._app._handle  # noqa: SLF001
         response = await handle(request)
         if self._drain.begun and not response.prepared:
@@ -86,7 +87,7 @@ class ConnectionServer(web.Server):
         task: "asyncio.Task[None]",
     ) -> web.Request:
         if message.chunked:
-            # aiohttp's parser hands the last field of a trailer to the next request.
+            # aiohttp's parser would attribute the last trailer field to the next request.
             message = message._replace(should_close=True)
         if message.path not in self._shortcuts:
             message = self._forgive(message)
@@ -113,7 +114,7 @@ class Runner(web.AppRunner):
         self._server_settings = settings.server
 
     async def _make_server(self) -> web.Server:
-        # Starts and freezes the app; the server made along with it is not used.
+        # Starts and freezes the app; the server that it also makes is not used.
         await super()._make_server()
         server = self._server_settings
         cap = connection_cap(server.max_connections, raise_descriptor_limit())
@@ -124,10 +125,10 @@ class Runner(web.AppRunner):
 
 
 async def defer_continue(_: web.Request) -> None:
-    """Leave `Expect: 100-continue` to who reads the body: the license is looked at first."""
+    """Leave `Expect: 100-continue` to the reader of the body: the license is checked first."""
 
 
 def connection_cap(configured: int, descriptors: int) -> int:
-    """Give how many connections may be open at once; *configured* 0 means all that can be."""
+    """Return how many connections may be open at once; *configured* 0 means as many as possible."""
     possible = max(1, int(descriptors * CONNECTION_SHARE))
     return min(configured, possible) if configured else possible

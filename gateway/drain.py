@@ -1,8 +1,8 @@
-"""How the gateway stops: no new requests, the running ones finish, at the bound they are told to.
+"""How the gateway stops: no new requests, running ones finish or are ended at the time limit.
 
-`serve` begins the drain and ends it; a connection enters each request from its arrival to the last
-byte of its answer, and `relay` lets in what has been entered. At the bound every entered task is
-cancelled while `over` is set: whoever catches that `CancelledError` and sees `over` tells the
+`serve` begins the drain and ends it. A connection enters each request from its arrival to the last
+byte of its answer, and `relay` admits what has been entered. At the time limit every entered task
+is cancelled while `over` is set: code that catches that `CancelledError` and sees `over` tells the
 client and returns, instead of treating it as a client that left.
 """
 
@@ -14,14 +14,15 @@ RETRY_AFTER_S = 0.25
 
 
 def restarting() -> Unavailable:
-    """Give what is told to whom a stop cuts off."""
+    """Return the error for clients whose requests a stop cuts off."""
     return Unavailable("The gateway is restarting; ask again.", retry_after=RETRY_AFTER_S)
 
 
 class Drain:
     """Whether the gateway is stopping, and which requests still run.
 
-    *begun*: no new request is let in. *over*: the bound has passed, running ones end now.
+    *begun*: no new request is admitted. *over*: the time limit has passed, running requests end
+    now.
     """
 
     __slots__ = ("_idle", "_loop", "_running", "begun", "over")
@@ -35,14 +36,14 @@ class Drain:
 
     @property
     def count(self) -> int:
-        """How many requests run."""
+        """The number of running requests."""
         return len(self._running)
 
     def enter(self) -> asyncio.Task[object] | None:
-        """Count the current task as a running request and give it, for `leave`.
+        """Count the current task as a running request and return it, to be passed to `leave`.
 
-        None if it is counted already, by who leaves later. Raises `Unavailable` for another one
-        once begun.
+        Returns None if it is counted already, by a caller that leaves later. Raises `Unavailable`
+        for a new one once the drain has begun.
         """
         # Asking for the loop costs a system call each time in Python 3.11.
         self._loop = self._loop or asyncio.get_running_loop()
@@ -56,7 +57,7 @@ class Drain:
         return task
 
     def leave(self, task: asyncio.Task[object] | None) -> None:
-        """Count *task* no longer; None is one that goes on."""
+        """Stop counting *task*; None stands for one that is still counted elsewhere."""
         if task is None:
             return
         self._running.discard(task)
@@ -64,11 +65,11 @@ class Drain:
             self._idle.set()
 
     def begin(self) -> None:
-        """Let no new request in."""
+        """Admit no new request."""
         self.begun = True
 
     async def finished(self, timeout_s: float | None) -> bool:
-        """Wait for the running requests; say whether all ended within *timeout_s*, if given."""
+        """Wait for the running requests; tell whether all ended within *timeout_s*, if given."""
         if not self._running:
             return True
         self._idle.clear()
@@ -80,7 +81,7 @@ class Drain:
         return True
 
     def end(self) -> None:
-        """Tell the requests that still run to end now."""
+        """End the requests that still run."""
         self.begun = self.over = True
         for task in tuple(self._running):
             task.cancel()

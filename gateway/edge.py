@@ -1,4 +1,4 @@
-"""The outermost layer: opens the exchange, renders every error, writes the one line about it.
+"""The outermost layer: opens the exchange, renders every error, and ends in one log line.
 
 This is the only place that answers with an error before the first byte, and the only one that
 catches everything. After the commit point it never answers: a second head would land inside the
@@ -36,11 +36,11 @@ from gateway.keys import DRAIN, EXCHANGE
 from gateway.record import RECORDER
 
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
-# As `istr`, names need not be folded to lower case for every request.
+# `istr` saves folding the names to lower case for every request.
 _STRICT: Final = istr("x-gateway-strict")
 _REQUEST_ID: Final = istr("x-request-id")
 _VERSION: Final = istr("x-gateway-version")
-# What middlewares of others raise; of the rest, which no client treats by itself, all are one.
+# Statuses that third-party middlewares raise; clients treat all others alike.
 _BY_STATUS: Final[Mapping[int, type[GatewayError]]] = {
     401: Unauthorized,
     403: Forbidden,
@@ -51,7 +51,7 @@ _BY_STATUS: Final[Mapping[int, type[GatewayError]]] = {
 }
 _REFUSALS: Final = frozenset({*range(400, 500), 503})
 _FAILED: Final = "The gateway failed; its log holds the reason under this request's id."
-# A wait longer than this is told in words only: SDKs would sleep it out, up to an hour.
+# A longer wait is only mentioned in the message: SDKs would sleep it out, up to an hour.
 LONGEST_RETRY_AFTER_S: Final = 60.0
 
 _log = structlog.get_logger("gateway")
@@ -61,7 +61,7 @@ _log = structlog.get_logger("gateway")
 async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer *request* whatever happens behind; see the module's docstring."""
     exchange = Exchange(_request_id(request), _dialect(request), time.monotonic())
-    # What is no request of ours has no payload that could be wrong.
+    # Only requests to routes of ours carry a payload that can be wrong.
     exchange.carries_payload = (
         request.method == "POST" and request.match_info.http_exception is None
     )
@@ -78,7 +78,7 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
         if drain is None or not drain.over or _has_begun(request, exchange):
             exchange.outcome.client_gone = True
             raise
-        # A stream under way is told of it by `relay`; this one came to nothing yet.
+        # `relay` ends a stream that is under way; this request has produced nothing yet.
         response = refusal(exchange, restarting())
     except Exception as error:  # noqa: BLE001 - the client is told of every one
         if _has_begun(request, exchange):
@@ -88,19 +88,19 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     finally:
         exchange.outcome.status = status if response is None else response.status
         request.app[RECORDER].end(request, exchange)
-        # aiohttp keeps the request until its connection brings the next one, and a payload with
-        # media is large.
+        # aiohttp keeps the request until the next one on its connection, and payloads with media
+        # are large.
         del request[EXCHANGE]
     return response
 
 
 def _has_begun(request: web.Request, exchange: Exchange) -> bool:
-    """Say whether an answer is under way; a middleware may have begun one of its own."""
+    """Tell whether an answer is under way; a middleware may have begun one itself."""
     return exchange.outcome.begun or request.writer.output_size > 0
 
 
 def _break_off(error: Exception, exchange: Exchange) -> int:
-    """Note what cut an answer that was under way; give the status that the exchange ends with."""
+    """Note what cut an answer that was under way; return the status that the exchange ends with."""
     if isinstance(error, ConnectionError):
         exchange.outcome.client_gone = True
         return 499
@@ -111,7 +111,7 @@ def _break_off(error: Exception, exchange: Exchange) -> int:
 
 
 def refusal(exchange: Exchange, error: GatewayError) -> web.Response:
-    """Give the answer that tells of *error*, with the headers that steer clients' retries."""
+    """Return the answer that reports *error*, with the headers that control clients' retries."""
     exchange.outcome.error = error.bare()
     response = json_response(exchange.dialect.render(error), exchange, error.status)
     response.headers.update(retry_headers(error))
@@ -123,7 +123,7 @@ def refusal(exchange: Exchange, error: GatewayError) -> web.Response:
 
 
 def retry_headers(error: GatewayError) -> dict[str, str]:
-    """Give what SDKs obey: a wait up to a minute, or the order not to try again."""
+    """Return the headers that SDKs obey: a wait of up to a minute, or not to retry."""
     wait = error.retry_after
     if wait is not None and wait <= LONGEST_RETRY_AFTER_S and error.type != "insufficient_quota":
         milliseconds = max(1, int(wait * 1000 + 0.999))
@@ -137,7 +137,7 @@ def retry_headers(error: GatewayError) -> dict[str, str]:
 
 
 def _dialect(request: web.Request) -> Dialect:
-    """Give the one that the route is named after; without a name, how the client asks tells."""
+    """Return the dialect that the route is named after, else the one of the request's form."""
     name = request.match_info.route.name
     if name is None:
         is_native = "/v1beta/" in request.path or "x-goog-api-key" in request.headers
@@ -146,16 +146,16 @@ def _dialect(request: web.Request) -> Dialect:
 
 
 def _request_id(request: web.Request) -> str:
-    """Take the client's id if it is harmless, else make one."""
+    """Return the client's request id if it is harmless, else a new one."""
     client_id = request.headers.get(_REQUEST_ID)
     if client_id is not None and _ID.fullmatch(client_id):
         return client_id
-    # As unique as a UUID, in a fraction of its time; nothing depends on nobody guessing it.
+    # As unique as a UUID and much faster; nothing depends on ids being unguessable.
     return f"{getrandbits(128):032x}"
 
 
 def _gateway_error(error: Exception, request: web.Request, exchange: Exchange) -> GatewayError:
-    """Give *error* as one of the tree; what is none of ours becomes a plain 500."""
+    """Return *error* as one of the tree; anything unknown becomes a plain 500."""
     if isinstance(error, GatewayError):
         return error
     if isinstance(error, web.HTTPMethodNotAllowed):
@@ -180,8 +180,8 @@ def _nowhere(request: web.Request) -> NotFound:
 
 
 def _refusal_of(error: web.HTTPException) -> GatewayError:
-    """Give what a middleware of others refused with, in its words."""
-    # aiohttp's own text is the status and the reason again.
+    """Return the refusal of a third-party middleware in its own words."""
+    # aiohttp's default text only repeats status and reason.
     own = error.text if error.text != f"{error.status}: {error.reason}" else None
     wait = error.headers.get(hdrs.RETRY_AFTER, "")
     return _BY_STATUS.get(error.status, BadRequest)(
@@ -190,7 +190,7 @@ def _refusal_of(error: web.HTTPException) -> GatewayError:
 
 
 def _log_fault(error: Exception, exchange: Exchange) -> None:
-    """Log what nobody foresaw: its kind and place, as its text may quote the request."""
+    """Log an unforeseen error by its kind and place, as its text may quote the request."""
     if isinstance(error, MiddlewareFault):
         cause = error.__cause__ or error
         _log.error("unexpected_error", id=exchange.id, reason=str(error), exc_info=cause)

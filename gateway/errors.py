@@ -32,9 +32,10 @@ from typing import ClassVar, Self
 
 
 class GatewayError(Exception):
-    """A fault that the client is told about.
+    """An error that the client is told about.
 
-    *retry_after* is in seconds; *code* replaces the class's own where upstream has a narrower word.
+    *retry_after* is in seconds; *code* replaces the class's own where upstream has a more specific
+    one.
     """
 
     status: ClassVar[int] = 500
@@ -56,9 +57,9 @@ class GatewayError(Exception):
         self.retry_after = retry_after
 
     def bare(self) -> Self:
-        """Give this error without the frames that it came through.
+        """Return this error without its traceback.
 
-        They hold the request and all its media, and whoever keeps the error would keep those.
+        The frames hold the request with all its media, and would live as long as the error is kept.
         """
         self.__cause__ = self.__context__ = None
         return self.with_traceback(None)
@@ -73,7 +74,7 @@ class BadRequest(GatewayError):
 
 
 class UnsupportedMedia(BadRequest):
-    """The bytes of a media part are of a format that Gemini does not take."""
+    """The bytes of a media part are in a format that Gemini does not accept."""
 
     default_code = "unsupported_media_format"
 
@@ -85,7 +86,7 @@ class InvalidMedia(BadRequest):
 
 
 class Unauthorized(GatewayError):
-    """No license, or one that is not known."""
+    """No license, or an unknown one."""
 
     status = 401
     type = "invalid_request_error"
@@ -101,7 +102,7 @@ class Forbidden(GatewayError):
 
 
 class NotFound(GatewayError):
-    """There is nothing at this address."""
+    """Nothing exists at this address."""
 
     status = 404
     type = "invalid_request_error"
@@ -151,7 +152,7 @@ class UnsupportedEncoding(GatewayError):
 
 
 class RateLimited(GatewayError):
-    """A limit that passes: a window, a slot, a key that rests for a while."""
+    """A limit that resets soon: a rate window, a concurrency slot, a key that cools down."""
 
     status = 429
     type = "rate_limit_error"
@@ -159,7 +160,7 @@ class RateLimited(GatewayError):
 
 
 class QuotaSpent(GatewayError):
-    """A limit that does not pass soon: a day's or month's quota."""
+    """A limit that does not reset soon: the quota of a day or a month."""
 
     status = 429
     type = "insufficient_quota"
@@ -174,7 +175,7 @@ class Unavailable(GatewayError):
 
 
 class UpstreamError(GatewayError):
-    """Gemini failed, or what came back was not Gemini."""
+    """Gemini failed, or the response did not come from Gemini."""
 
     status = 502
     default_code = "upstream_error"
@@ -187,13 +188,13 @@ class UpstreamTruncated(UpstreamError):
 
 
 class UpstreamEmpty(UpstreamError):
-    """The answer held nothing that could be relayed."""
+    """The answer contained nothing that could be relayed."""
 
     default_code = "upstream_empty"
 
 
 class UpstreamTimeout(UpstreamError):
-    """No answer within the limit, or a silence longer than allowed."""
+    """No answer within the limit, or a longer silence than allowed."""
 
     status = 504
     default_code = "upstream_timeout"
@@ -207,7 +208,7 @@ class UpstreamOverloaded(UpstreamError):
 
 
 class UpstreamAuth(UpstreamError):
-    """No credential is accepted upstream; never the client's fault."""
+    """Upstream accepts no credential; never the client's fault."""
 
     status = 503
     default_code = "upstream_auth_error"

@@ -1,7 +1,7 @@
-"""What travels: one `Exchange` per request, its parts, and the dialect that it speaks.
+"""What travels through the chain: one `Exchange` per request, its parts, and its dialect.
 
-The exchange is the only thing middlewares share. Fields without a default are filled by the
-middleware that provides them; the order check at start-up makes an early read impossible.
+The exchange is the only thing that middlewares share. Fields without a default are filled by the
+middleware that provides them; the order check at start-up rules out reading one too early.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -13,15 +13,15 @@ from gateway.errors import BadRequest, GatewayError
 
 Json = dict[str, Any]
 
-# What a token of text is on average, where nobody counts them.
+# The average length of a token of text, where nobody counts.
 BYTES_PER_TOKEN = 4
-# Where `usageMetadata` that was added up tells of how many calls it is; Gemini's own never does.
+# The number of calls that a `usageMetadata` is the sum of; Gemini's own never has this field.
 CALLS = "calls"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a license may use; None is without limit."""
+    """What a license may use; None means no limit."""
 
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
@@ -35,7 +35,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class License:
-    """Who asks: everything but the secret."""
+    """The caller's license: everything but the secret."""
 
     id: str
     owner: str = ""
@@ -61,9 +61,9 @@ class Blob:
 
 
 class Notes:
-    """What was dropped or changed on the way, told in the answer's headers.
+    """Fields that were dropped or changed in translation, reported in the answer's headers.
 
-    *is_strict* tells that the client allows no change, also none that a refusal leads to.
+    *is_strict* means that the client allows no change, not even one that avoids a refusal.
     """
 
     __slots__ = ("adjusted", "dropped", "is_strict")
@@ -74,11 +74,11 @@ class Notes:
         self.dropped: dict[str, None] = {}
 
     def adjust(self, name: str, to: str, reason: str) -> None:
-        """Note that field *name* went up as *to* because of *reason* (short lower-case words)."""
+        """Note that field *name* was sent as *to* because of *reason* (short lower-case words)."""
         self.adjusted[name] = f"{to};reason={reason}"
 
     def drop(self, name: str) -> None:
-        """Note that field *name* did not go up."""
+        """Note that field *name* was not sent."""
         self.dropped[name] = None
 
     def refuse_if_any(self) -> None:
@@ -95,10 +95,10 @@ class Notes:
 class Usage:
     """Token counts: *prompt* includes *cached*, *completion* includes *thoughts*.
 
-    What may cost another price than text is counted besides: sound and images in the prompt, sound
-    in its cached part, images, sound and videos in the completion, *searches* of the web and those
-    of *maps*. It is the sum of so many *calls*. *tier* is the one that served it, in Gemini's word;
-    empty where it was not told.
+    What may have another price than text is counted separately as well: sound and images in the
+    prompt, sound in its cached part, images, sound and video in the completion, *searches* of the
+    web and those of *maps*. The counts are the sum of *calls* calls. *tier* is the service tier
+    that served them, in Gemini's spelling; empty if unknown.
     """
 
     prompt: int = 0
@@ -118,7 +118,7 @@ class Usage:
     tier: str = ""
 
     def add(self, other: "Usage") -> None:
-        """Count *other* in; the tier stays."""
+        """Add the counts of *other*; the tier stays."""
         for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
@@ -126,16 +126,16 @@ class Usage:
 _COUNTS = tuple(one.name for one in fields(Usage) if one.type is int)
 
 
-# Not frozen, as the other two of its kind: that would make them three times as slow to make.
+# Not frozen, unlike its two siblings: making a frozen one takes three times as long.
 @dataclass(slots=True)
 class UpstreamCall:
-    """One request in Gemini's wire form; never changed, replaced.
+    """One request in Gemini's wire form; replaced, never changed.
 
-    *copies* is above 1 when the model refuses several candidates: so many equal calls are made.
-    *further* are the bodies of more calls like it, for what does not go into one. A *verbatim* one
-    is the client's own: no refusal and no weak answer leads to a change of it.
-    *project* is the one, of those the credentials are of, that owns the files this call refers to.
-    *names* gives the client's name of each function whose name Gemini would not take.
+    *copies* is above 1 when the model refuses to give several candidates: that many equal calls are
+    made. *further* are the bodies of more calls like it, for input that does not fit into one. A
+    *verbatim* call is the client's own: neither a refusal nor a weak answer changes it. *project*
+    is the one, among those of the credentials, that owns the files this call refers to. *names*
+    maps function names that Gemini would refuse back to the client's.
     """
 
     model: str
@@ -151,10 +151,10 @@ class UpstreamCall:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the exchange; read by the log line, the ledger and the limits.
+    """How the exchange ended; read by the log line, the ledger and the limits.
 
-    *cost* is in USD, an estimate; None where no price is known. *unread* are events that came and
-    that `Reply.feed` was not given, because another call failed; *wasted* is what models used for
+    *cost* is an estimate in USD; None where no price is known. *unread* are events that arrived but
+    were not passed to `Reply.feed`, because another call failed; *wasted* is what models used for
     answers that were asked for again.
     """
 
@@ -174,9 +174,9 @@ class Outcome:
 
 
 class Reply(Protocol):
-    """Translates the events of one upstream reply; holds all the state of doing so.
+    """Translates the events of one upstream reply; holds all the state needed for that.
 
-    A chunk is what varies in one frame of the client's stream: `{"choices": [...]}` or
+    A chunk is the variable part of one frame of the client's stream: `{"choices": [...]}` or
     `{"choices": [], "usage": {...}}`. A whole upstream answer has the shape of one event.
     """
 
@@ -186,29 +186,29 @@ class Reply(Protocol):
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the first choice ended, in the client's word; None while it goes on."""
+        """Why the first choice ended, in the client's vocabulary; None while it goes on."""
 
     @property
     def sunset(self) -> str | None:
-        """When upstream retires the model, as an HTTP date; None while it did not say."""
+        """When upstream retires the model, as an HTTP date; None if upstream has not said so."""
 
     def open(self) -> list[Json]:
-        """Give the chunks that go out before the first event: the role. Idempotent with `feed`."""
+        """Return the chunks to send before the first event: the role. Idempotent with `feed`."""
 
     def feed(self, *events: Json) -> list[Json]:
         """Translate the events of one read; raise `GatewayError` for one that is an error."""
 
     def finish(self) -> list[Json]:
-        """Give the closing chunks; raise `UpstreamTruncated` if upstream never finished."""
+        """Return the closing chunks; raise `UpstreamTruncated` if upstream never finished."""
 
     def encode(self, chunks: list[Json]) -> bytes:
-        """Give the frames of *chunks* as bytes."""
+        """Return the frames of *chunks* as bytes."""
 
     def collect(self, chunks: list[Json]) -> Json:
         """Fold all chunks of the reply, `finish` included, into the whole answer."""
 
     def memories(self) -> list[tuple[str, bytes]]:
-        """Give what the next turn of this conversation needs, as key and value."""
+        """Return what the next turn of this conversation needs, as pairs of key and value."""
 
 
 @dataclass(slots=True)
@@ -219,8 +219,8 @@ class Known:
 
     *media* is keyed by (message index, part index). *memories* holds what is remembered under
     `Dialect.memory_keys`. *refusals* are the features that this model is known to refuse. *created*
-    is the answer's time in seconds since 1970, *model* is what an alias or replacement made of the
-    name asked for. *cost* estimates the price in USD of what was used, None without a known price.
+    is the answer's time in seconds since 1970, *model* the name that aliases and replacements
+    resolve to. *cost* estimates the price of some usage in USD, None without a known price.
     """
 
     exchange_id: str
@@ -235,11 +235,11 @@ class Known:
 
 
 class Dialect(Protocol):
-    """How one kind of client speaks. Pure: no I/O, no clock but the one handed in.
+    """The protocol of one kind of client. Pure: no I/O, no clock but the one passed in.
 
     *end* closes a stream, *keepalive* is a chunk that says nothing; an empty one is encoded to
-    something that takes the place of a comment, too. *has_messages* tells that payloads hold
-    OpenAI's messages, whose media are looked at.
+    something that serves as a comment, too. *has_messages* means that payloads hold OpenAI's
+    messages, whose media are processed.
     """
 
     name: str
@@ -248,31 +248,31 @@ class Dialect(Protocol):
     keepalive: Json
 
     def check(self, payload: Json) -> None:
-        """Refuse with `BadRequest` and *param* what is missing or of a wrong type, nothing else."""
+        """Raise `BadRequest` with *param* for what is missing or of a wrong type only."""
 
     def cached_content(self, payload: Json) -> tuple[str, str] | None:
-        """Give the name of the cached content that *payload* builds on, after the field's own."""
+        """Return the field that names the cached content *payload* builds on, and that name."""
 
     def memory_keys(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
-        """Give the keys of the memories that a translation of *payload* would use.
+        """Return the keys of the memories that translating *payload* would use.
 
-        *media* are as in `Known`.
+        *media* is as in `Known`.
         """
 
     def call(self, payload: Json, known: Known, notes: Notes) -> UpstreamCall:
         """Translate the checked *payload* into the upstream call."""
 
     def reply(self, call: UpstreamCall, payload: Json, known: Known) -> Reply:
-        """Make the translator for what comes back."""
+        """Return the translator of the reply."""
 
     def client_field(self, exchange: "Exchange", field: str) -> str:
-        """Give the client's name of what Gemini refuses as its own *field*."""
+        """Return the client's name of the Gemini *field* that was refused."""
 
     def render(self, error: GatewayError) -> Json:
-        """Give the client's error body."""
+        """Return the client's error body."""
 
     def encode_error(self, error: GatewayError) -> bytes:
-        """Give the frame that tells of *error* in mid-stream."""
+        """Return the frame that reports *error* in mid-stream."""
 
 
 def _nothing() -> None:
@@ -281,11 +281,11 @@ def _nothing() -> None:
 
 @dataclass(slots=True)
 class Exchange:
-    """One request on its way through the gateway. *started* is monotonic seconds.
+    """One request on its way through the gateway. *started* is in monotonic seconds.
 
-    *requested_model* has no suffixes; aliases and replacements may lead elsewhere.
-    *media_project* is the one whose Files API holds some of *media*. *release* is called once
-    the payload is not needed any more, at the latest when the exchange ends.
+    *requested_model* has no suffixes; aliases and replacements may lead elsewhere. *media_project*
+    is the project whose Files API holds some of *media*. *release* is called once the payload is no
+    longer needed, at the latest when the exchange ends.
     """
 
     id: str

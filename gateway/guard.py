@@ -1,6 +1,6 @@
-"""Stands around the middlewares that others wrote: what one does wrong is told by its name.
+"""Guards third-party middlewares: their faults are reported under their names.
 
-The shipped ones go without, so that only requests that pass somebody else's pay for it.
+The shipped ones go unguarded, so that only requests through third-party code pay for it.
 """
 
 import asyncio
@@ -19,20 +19,20 @@ from gateway.keys import EXCHANGE
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Lifespan = Callable[[web.Application], AsyncIterator[None]]
 
-# A start that waits for longer is no start, and systemd would say nothing of why.
+# A start must not take longer; systemd would not say what it waits for.
 SET_UP_S = 30.0
-# Less than all may take for ending: the ledger is written behind the others.
+# Less than the limit for all of them: the ledger is written after these.
 TEAR_DOWN_S = 3.0
 
 _log = structlog.get_logger("gateway")
 
 
 class MiddlewareFault(Exception):
-    """A middleware does not do what one must; the text names it and quotes no request."""
+    """A middleware breaks the contract of middlewares; the text names it and quotes no request."""
 
 
 class _GuardedHandler:
-    """The handler as a middleware gets it: it answers once, and what it raised is known."""
+    """The handler as a middleware sees it: it answers once, and what it raised is remembered."""
 
     __slots__ = ("_handler", "_name", "answered", "raised")
 
@@ -56,9 +56,9 @@ class _GuardedHandler:
 
 
 def guarded(middleware: Middleware, name: str) -> Middleware:
-    """Give *middleware* so that its faults become `MiddlewareFault`s, which name it as *name*.
+    """Return *middleware* with its faults turned into `MiddlewareFault`s that name it as *name*.
 
-    What it refuses by a `GatewayError` or one of aiohttp's, and what is raised behind it, passes.
+    A `GatewayError` or an HTTP exception of aiohttp, its own or raised behind it, passes.
     """
 
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -68,7 +68,7 @@ def guarded(middleware: Middleware, name: str) -> Middleware:
         except (MiddlewareFault, GeneratorExit):
             raise
         except (GatewayError, web.HTTPException):
-            # They are told with these.
+            # The answer will carry these headers.
             _check_headers(request[EXCHANGE].headers, f"{name} asked for")
             raise
         except asyncio.CancelledError as error:
@@ -79,13 +79,13 @@ def guarded(middleware: Middleware, name: str) -> Middleware:
                 _log.warning("middleware_cut", id=request[EXCHANGE].id, middleware=name)
                 raise
             raise MiddlewareFault(f"{name} let a CancelledError of its own pass") from error
-        # Whatever else it is, `SystemExit` included: one request is no reason to end the others.
+        # Whatever it is, `SystemExit` included: one request must not end all others.
         except BaseException as error:
             if error is inner.raised:
                 raise
             raise MiddlewareFault(f"{name} raised {type(error).__name__}") from error
         finally:
-            # The frames of its traceback hold it in turn.
+            # The frames of its traceback hold this object in turn.
             inner.raised = None
 
     return guard
@@ -109,7 +109,7 @@ async def _answer(
 
 
 def _check_headers(headers: MutableMapping[str, str], source: str) -> None:
-    """Take out and refuse what would fail only when written, where nobody knows whose it is."""
+    """Remove and refuse headers that would only fail when written, with their origin unknown."""
     try:
         text = "".join((*headers, *headers.values()))
     except TypeError:
@@ -126,9 +126,9 @@ def _is_sendable(*texts: object) -> bool:
 
 
 def bounded(lifespan: Lifespan, name: str) -> Lifespan:
-    """Give *lifespan* of *name* so that nothing it does holds up the others or their end.
+    """Return *lifespan* of *name*, limited in time and unable to hold up the others.
 
-    It raises `MiddlewareFault` where it cannot be set up.
+    It raises `MiddlewareFault` if it cannot be set up.
     """
 
     async def life(app: web.Application) -> AsyncIterator[None]:

@@ -1,7 +1,6 @@
-"""Mend a call that the model refused: Google's message tells which feature to take away.
+"""Repairs a call that the model refused: Google's message tells which feature to remove.
 
-The messages are Google's own, as reported for these refusals by many; an unknown message mends
-nothing.
+The messages are Google's own, as users reported them; an unknown message changes nothing.
 """
 
 import re
@@ -13,28 +12,28 @@ from gateway.features import BYPASS, instruct, limit, map_parts, without
 
 REMEMBER_S = 86_400.0
 MAX_LEARNED = 4_096
-# What Gemini could not read it repeats, a value or a name: those are the client's own words, which
-# say nothing of the model, and so may be all that follows.
+# Gemini repeats values and names that it cannot read. Those are the client's own words and say
+# nothing about the model, and so may everything that follows.
 _REPEATED = re.compile(
     r"""(Invalid value at '[^']*' \([^)]*\), )(?!"OFF"$).*"""
     r"""|(Unknown name (?:"\w+"(?: at '[\w.\[\]]*)?)?).*"""
     r"""|(\w\[)(?!\w*\]).*""",
     re.DOTALL,
 )
-# Each `frozenset()` is another one.
+# Each `frozenset()` would be a new object.
 _NOTHING: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Healed:
-    """A mended *call*. *feature* is what the model refuses, None if it was not the model."""
+    """A repaired *call*. *feature* is what the model refuses, None if the cause was another."""
 
     call: UpstreamCall
     feature: str | None
 
 
 def heal(call: UpstreamCall, message: str, notes: Notes) -> Healed | None:
-    """Give *call* without what upstream's *message* complains of; None if nothing would change."""
+    """Return *call* without what upstream's *message* complains about; None if nothing changes."""
     message = _REPEATED.sub(r"\1\2\3", message)
     for feature in _refused_features(message):
         healed = without(call, (feature,), notes)
@@ -46,7 +45,7 @@ def heal(call: UpstreamCall, message: str, notes: Notes) -> Healed | None:
 
 
 def _refused_features(message: str) -> Iterator[str]:
-    """Give the features that *message* may be about; a range says more than a refusal."""
+    """Yield the features that *message* may be about; a range is more specific than a refusal."""
     for pattern, name, beyond in RANGES:
         match = pattern.search(message)
         if match is not None:
@@ -57,7 +56,7 @@ def _refused_features(message: str) -> Iterator[str]:
 
 
 def hint(call: UpstreamCall, slip: str, notes: Notes) -> UpstreamCall:
-    """Give *call* for a second try, with an instruction on the *slip* that the model ended with.
+    """Return *call* for a second try, with an instruction about the *slip* that ended the first.
 
     A request in strict mode, and one whose instruction is in a cache, stay as they are.
     """
@@ -69,7 +68,7 @@ def hint(call: UpstreamCall, slip: str, notes: Notes) -> UpstreamCall:
 
 
 class LearnedRefusals:
-    """Features that models were seen to refuse. *clock* gives monotonic seconds."""
+    """Features that models were seen to refuse. *clock* returns monotonic seconds."""
 
     __slots__ = ("_clock", "_until")
 
@@ -78,7 +77,7 @@ class LearnedRefusals:
         self._until: dict[str, dict[str, float]] = {}
 
     def of(self, model: str) -> frozenset[str]:
-        """Give the names of the features that *model* refuses."""
+        """Return the names of the features that *model* refuses."""
         until = self._until.get(model)
         if until is None:
             return _NOTHING
@@ -90,7 +89,7 @@ class LearnedRefusals:
         if model not in self._until and len(self._until) >= MAX_LEARNED:
             del self._until[next(iter(self._until))]
         known = self._until.setdefault(model, {})
-        # Of one setting's limits, the latest counts.
+        # Of several limits of one setting, the latest counts.
         name, limited, _ = feature.partition("=")
         for outdated in [old for old in known if limited and old.startswith(f"{name}=")]:
             del known[outdated]
@@ -98,7 +97,7 @@ class LearnedRefusals:
 
 
 def _bypass(call: UpstreamCall, notes: Notes) -> UpstreamCall:
-    """Put the documented bypass where a signature stands, or where a call needs one."""
+    """Put the documented bypass in place of signatures, and where a call lacks one."""
     follows_call = False
 
     def change(part: Json) -> Json:
@@ -122,7 +121,7 @@ def _compiled(pattern: str) -> "re.Pattern[str]":
     return re.compile(pattern, re.IGNORECASE | re.DOTALL)
 
 
-# What the message says, and the feature that is refused; the first that changes anything counts.
+# A pattern of the message, and the refused feature; the first that changes anything counts.
 MESSAGES = tuple(
     (_compiled(pattern), feature)
     for pattern, feature in (
@@ -156,7 +155,7 @@ MESSAGES = tuple(
         ),
         (r"multiple tools are supported only when", "builtins_with_functions"),
         (r"function calling is not enabled|function calling is not supported", "functions"),
-        # A model that refuses one built-in tool may well have the others.
+        # A model that refuses one built-in tool may well accept the others.
         (r"(?:search grounding|google search|search as).{0,60}not (?:en|supp)", "search"),
         (r"code execution.{0,60}not (?:en|supp)", "code"),
         (r"(?:browse tool|url.?context).{0,60}not (?:en|supp)", "urls"),
@@ -170,7 +169,7 @@ MESSAGES = tuple(
             "json",
         ),
         (r"image.?size.{0,80}not (?:supported|enabled)", "image_size"),
-        # The name of the enumeration's type stands between.
+        # The name of the enumeration's type stands in between.
         (r"threshold.{0,80}(?:not supported|invalid)|invalid value.{0,200}\"OFF\"", "safety_off"),
         (r"unknown name \"id\"", "call_ids"),
         (
@@ -192,7 +191,7 @@ _SIGNATURE = _compiled(r"(?:corrupted )?thought.?signature")
 _BUDGETS = _compiled(
     r"thinking.?budget.{0,120}(?:between|from) (?P<least>\d{1,9}) (?:and|to) (?P<most>\d{1,9})"
 )
-# What the message says, the setting's name, and how far the end it names is beyond the range.
+# A pattern of the message, the setting's name, and how far its named end is beyond the range.
 RANGES = (
     (
         _compiled(r"max.?output.?tokens?.{0,120}(?P<least>)to (?P<most>\d{1,9}) \(exclusive"),

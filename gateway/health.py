@@ -1,6 +1,6 @@
 """`/healthz` and `/readyz`: outside the chain, without a license, for load balancers.
 
-Whoever holds something that can fail adds a check to `app[READINESS]`.
+Code that holds something that can fail adds a check to `app[READINESS]`.
 """
 
 import asyncio
@@ -14,17 +14,17 @@ HEADERS = {"Cache-Control": "no-store"}
 
 
 def routes() -> list[web.RouteDef]:
-    """Give both paths, for the root of an app that has `CREDENTIALS`, `DRAIN` and `READINESS`."""
+    """Return both routes, for the root of an app with `CREDENTIALS`, `DRAIN` and `READINESS`."""
     return [web.get("/healthz", healthz), web.get("/readyz", readyz)]
 
 
 async def healthz(_: web.Request) -> web.Response:
-    """Say that the process is alive."""
+    """Answer that the process is alive."""
     return web.json_response({"status": "ok"}, headers=HEADERS)
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Say whether requests can be served, 503 with the reasons if not, and how credentials fare."""
+    """Answer whether requests can be served (else 503 and why), with the credentials' states."""
     checks = request.app[READINESS]
     reasons = [reason for reason in await asyncio.gather(*map(_run_check, checks)) if reason]
     if request.app[DRAIN].begun:

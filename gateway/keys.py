@@ -1,4 +1,4 @@
-"""The typed keys that link the exchange and the services to aiohttp; nothing else does."""
+"""The typed keys under which aiohttp's app and requests hold the services and the exchange."""
 
 from collections.abc import Awaitable, Callable
 
@@ -15,11 +15,11 @@ from gateway.protocols import FilesUpstream, LicenseBook, Memories, Names, Refus
 from gateway.settings import Settings
 from gateway.state.store import StateStore
 
-# Gives the reason why the gateway cannot serve now, or None; names no address and no key.
+# Returns the reason why the gateway cannot serve now, or None; it names no address and no key.
 Check = Callable[[], Awaitable[str | None]]
-# Takes over what may change while running from newly read settings.
+# Applies those of newly read settings that may change at run time.
 Reloader = Callable[[Settings], Awaitable[None]]
-# Describes each upstream credential: its name and how it fares, never its key.
+# Describes each upstream credential: its name and state, never its key.
 States = Callable[[], list[dict[str, object]]]
 
 EXCHANGE = web.RequestKey("exchange", Exchange)

@@ -1,4 +1,4 @@
-"""What the event loop tells of errors that nobody else caught."""
+"""Logs errors that reach the event loop because nobody else caught them."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import structlog
 
 from gateway.log.line import place
 
-# At most one line in so long for each kind of error.
+# At most one line in this time for each kind of error.
 LOOP_ERROR_PAUSE_S = 1.0
 
 log = structlog.get_logger()
@@ -20,7 +20,7 @@ class LoopErrors:
         self._hidden = 0
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-        """Log what went wrong, unless the same was logged just now."""
+        """Log the error, unless the same one was logged just now."""
         error = context.get("exception")
         kind = type(error).__name__ if error is not None else ""
         message = str(context.get("message", ""))[:100]

@@ -1,4 +1,4 @@
-"""Tells in the log what holds up the event loop: until it goes on, nobody is served."""
+"""Logs what blocks the event loop: while it is blocked, nobody is served."""
 
 import asyncio
 import sys
@@ -11,10 +11,10 @@ import structlog
 
 from gateway.log.line import stack
 
-# How often the loop shows that it runs, and the watch looks whether it did.
+# How often the loop signals that it runs, and how often the watch checks that.
 LOOK_S = 0.5
-# After so many looks in vain the loop is held up. Counted, not timed: a process that stood still as
-# a whole held up nothing.
+# After this many checks without a signal the loop is blocked. Counted, not timed: a process that
+# was suspended as a whole blocked nothing.
 LOOKS_IN_VAIN = 2
 
 log = structlog.get_logger()
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 @contextmanager
 def watched(loop: asyncio.AbstractEventLoop, look_s: float = LOOK_S) -> Iterator[None]:
-    """Watch the running *loop* while inside, from a thread of its own."""
+    """Watch the running *loop* inside the context, from a thread of its own."""
     watch = _LoopWatch(loop, look_s)
     watch.start()
     try:

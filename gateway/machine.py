@@ -1,4 +1,4 @@
-"""What the gateway demands of the machine, and sets in its own process, before it serves."""
+"""What the gateway requires of the machine, and sets in its own process, before it serves."""
 
 import ctypes
 import resource
@@ -20,7 +20,7 @@ MAX_DESCRIPTORS = 1_048_576
 
 
 def check_machine() -> None:
-    """Raise `StartError` unless aiohttp is new enough, compiled, and Python keeps its asserts."""
+    """Raise `StartError` unless aiohttp is new enough and compiled, and asserts are enabled."""
     installed = version("aiohttp")
     if tuple(int(part) for part in installed.split(".")[:3] if part.isdigit()) < MIN_AIOHTTP:
         minimum = ".".join(map(str, MIN_AIOHTTP))
@@ -35,11 +35,10 @@ def check_machine() -> None:
 
 
 def give_back_memory() -> bool:
-    """Let the memory of large bodies go back to the system once they are freed; say if it will.
+    """Return the memory of large bodies to the system when they are freed; tell if that works.
 
-    Without this glibc learns from the first large body to take the next ones from its heap, which
-    hardly shrinks again: the memory of several large bodies stays. Other C libraries have no such
-    habit, and nothing to be told.
+    Otherwise glibc raises its threshold after the first large body and takes the next ones from its
+    heap, which hardly shrinks again. Other C libraries have no such habit and need no setting.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
@@ -59,7 +58,7 @@ def shrink_tls_buffers() -> None:
 
 
 def raise_descriptor_limit() -> int:
-    """Raise the soft limit on descriptors to the hard one; give the number that may be open."""
+    """Raise the soft limit on descriptors to the hard one; return how many may be open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     target = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < target:

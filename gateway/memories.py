@@ -1,4 +1,4 @@
-"""Memories kept in the process: what the next turn of a conversation needs of this one."""
+"""Memories kept in the process: what the next turn of a conversation needs from this one."""
 
 from collections import Counter, OrderedDict
 
@@ -8,26 +8,26 @@ _OVERHEAD = 200
 class LocalMemories:
     """The most recently used entries, bounded by *max_entries* and *max_bytes*.
 
-    One entry may take a quarter of all bytes; a larger one is not kept. Scopes do not see one
-    another.
+    One entry may take a quarter of all bytes; a larger one is not kept. Scopes are isolated from
+    one another.
     """
 
     __slots__ = ("_bytes", "_counts", "_entries", "_max_bytes", "_max_entries")
 
     def __init__(self, max_entries: int = 100_000, max_bytes: int = 134_217_728) -> None:
         self._entries: OrderedDict[tuple[str, str], bytes] = OrderedDict()
-        # How many of them each scope has: many a license uses models that leave none.
+        # The number of entries of each scope: many licenses use models that leave none.
         self._counts: Counter[str] = Counter()
         self._bytes = 0
         self._max_entries = max_entries
         self._max_bytes = max_bytes
 
     def may_know(self, scope: str) -> bool:
-        """Say whether *scope* has entries."""
+        """Tell whether *scope* has entries."""
         return scope in self._counts
 
     async def recall(self, scope: str, keys: list[str]) -> dict[str, bytes]:
-        """Give those of *keys* that are known in *scope*."""
+        """Return those of *keys* that are known in *scope*."""
         values = {}
         for key in keys:
             value = self._entries.get((scope, key))
@@ -37,7 +37,7 @@ class LocalMemories:
         return values
 
     def remember(self, scope: str, entries: list[tuple[str, bytes]]) -> None:
-        """Keep *entries*, and let go of those longest unused where there is no room."""
+        """Keep *entries*; evict the least recently used ones where there is no room."""
         for key, value in entries:
             self._forget((scope, key))
             if _size((scope, key), value) <= self._max_bytes // 4:

@@ -1,6 +1,6 @@
-"""The numbers of `/metrics`, in a registry of their own.
+"""The metrics of `/metrics`, in a registry of their own.
 
-No label has a value that an outsider can invent: a model's name counts once upstream has answered
+No label takes values that an outsider can invent: a model's name counts once upstream has answered
 for it, and as `other` beyond `MAX_MODELS` names; licenses are no label (the ledger has them).
 """
 
@@ -26,13 +26,13 @@ def _count(states: Callable[[], Collection[Mapping[str, object]]], name: str) ->
 
 
 def _nothing() -> None:
-    """Have nothing left to count."""
+    """Do nothing: there is nothing left to count."""
 
 
 class Metrics:
     """Counts what the gateway does; what happens in every request costs next to nothing.
 
-    *catch_up* brings what is still to be counted.
+    *catch_up* counts what has ended but is not counted yet.
     """
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class Metrics:
         build.labels(__version__).set(1)
 
     def finished(self, route: str, model: str, code: int, seconds: float, *, stream: bool) -> None:
-        """Count one answered request; *route* is the pattern, never the path asked for."""
+        """Count one answered request; *route* is the pattern, never the requested path."""
         if model not in self._models:
             model = self._label_of(model) if code < 400 else "other"
         labels = (route, model, str(code), "true" if stream else "false")
@@ -100,7 +100,7 @@ class Metrics:
         self._seconds.observe(route, seconds)
 
     def first_event(self, route: str, seconds: float) -> None:
-        """Note how long upstream took to begin."""
+        """Record how long upstream took to begin."""
         self._first_byte.observe(route, seconds)
 
     def used(self, model: str, usage: Usage) -> None:
@@ -117,18 +117,18 @@ class Metrics:
                 self._tokens.by_labels[model, kind] += count
 
     def attempted(self, count: int, *, failed: bool) -> None:
-        """Count the calls that one request took: all but the last were given up for another."""
+        """Count the calls of one request: all but the last were given up for another."""
         self._attempts.by_labels[("failed" if failed else "answered",)] += 1
         if count > 1:
             self._attempts.by_labels[("retried",)] += count - 1
 
     def watch_keys(self, states: Callable[[], Collection[Mapping[str, object]]]) -> None:
-        """Show how many of the credentials that *states* describes are in which `state`."""
+        """Export how many of the credentials that *states* describes are in each `state`."""
         for name in ("ready", "out"):
             self._keys.labels(name).set_function(partial(_count, states, name))
 
     async def render(self) -> bytes:
-        """Give the exposition text; made in a thread, 2,000 series take 30 ms."""
+        """Return the exposition text; made in a thread, as 2,000 series take 30 ms."""
         self.catch_up()
         return await asyncio.to_thread(generate_latest, self.registry)
 

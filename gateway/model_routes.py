@@ -1,7 +1,7 @@
-"""`GET /v1/models` and `/v1/models/{id}`: what a license may ask for.
+"""`GET /v1/models` and `/v1/models/{id}`: the models that a license may use.
 
-Two protocols ask at this address: a key that came as `x-goog-api-key` or `?key=` gets Gemini's
-shape, any other OpenAI's.
+Two protocols share this address: a key sent as `x-goog-api-key` or `?key=` gets Gemini's shape, any
+other OpenAI's.
 """
 
 from fnmatch import fnmatchcase

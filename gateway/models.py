@@ -1,8 +1,8 @@
 """Model names and what each model can do: one table that everything else reads.
 
 A name may carry a suffix that asks for thinking (`-thinking`, `-thinking-<budget>`, `-nothinking`)
-or a level of it (`-low`, `-medium`, `-high`); no upstream model has one. What a model refuses is
-given as names of features; `gateway.features` knows what each means for the body that goes up.
+or for a level of it (`-low`, `-medium`, `-high`); no upstream model has one. What a model refuses
+is given as names of features; `gateway.features` knows what each means for the request body.
 """
 
 import re
@@ -14,15 +14,16 @@ from gateway.errors import BadRequest
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SUFFIX = re.compile(r"-(?:thinking(?:-(?P<budget>\d{1,6}))?|(?P<off>nothinking))$")
-# Only Google's own names: others may well end in a word like "high" by themselves.
+# Only Google's own names: other names may end in a word like "high" themselves.
 _LEVEL_SUFFIX = re.compile(r"(?<=.)-(?P<level>low|medium|high)$")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelName:
-    """A name taken apart. *base* goes upstream; the rest is what its suffix asks for.
+    """A parsed name. *base* goes upstream; the rest is what its suffix asks for.
 
-    *budget* is in tokens, -1 leaves it to the model, 0 is off; *thoughts* asks to see them.
+    *budget* is in tokens, -1 leaves it to the model, 0 turns thinking off; *thoughts* asks to see
+    them.
     """
 
     base: str
@@ -33,7 +34,7 @@ class ModelName:
 
 @lru_cache(maxsize=1024)
 def parse(name: str) -> ModelName:
-    """Take *name* apart. Raises `BadRequest` for a name that no model can have."""
+    """Parse *name*. Raises `BadRequest` for a name that no model can have."""
     name = name.removeprefix("models/")
     if not _NAME.fullmatch(name):
         raise BadRequest(
@@ -51,7 +52,7 @@ def parse(name: str) -> ModelName:
 
 
 def base_name(name: str) -> str:
-    """Give the upstream part of *name*. Raises `BadRequest` for a name that no model can have."""
+    """Return the upstream part of *name*. Raises `BadRequest` for a name that no model can have."""
     return parse(name).base
 
 
@@ -89,9 +90,9 @@ _OLD: dict[str, Any] = {
     "refuses": _UP_TO_25,
 }
 
-# The first pattern that fits counts (ai.google.dev/gemini-api/docs: thinking, latest-model,
-# image-generation, speech-generation, media-resolution; changelog of 2026). What fits none is a
-# newest model.
+# The first matching pattern counts (ai.google.dev/gemini-api/docs: thinking, latest-model,
+# image-generation, speech-generation, media-resolution; changelog of 2026). A name without a match
+# is taken for a newest model.
 _TABLE: tuple[tuple[str, dict[str, Any]], ...] = (
     (r".*-tts", {**_OLD, "outputs": ("AUDIO",), "refuses": _UP_TO_25 | _SPEECH_REFUSES}),
     (
@@ -156,6 +157,6 @@ _PATTERNS = tuple((re.compile(pattern), facts) for pattern, facts in _TABLE)
 
 @lru_cache(maxsize=512)
 def capabilities(base: str) -> Capabilities:
-    """Give what the model *base*, a name without suffix, can do."""
+    """Return what the model *base*, a name without suffix, can do."""
     facts = next(facts for pattern, facts in _PATTERNS if pattern.match(base))
     return replace(Capabilities(), **facts)

@@ -1,4 +1,4 @@
-"""Gemini's own API at `/v1beta/models`, behind the same chain; newer SDKs of Google say `/v1`."""
+"""Gemini's own API at `/v1beta/models`, behind the same chain; newer Google SDKs use `/v1`."""
 
 from aiohttp import web
 
@@ -15,7 +15,7 @@ _MODEL = (
 
 
 def routes() -> list[web.RouteDef]:
-    """Give the routes, named after their dialect; `/v1/models` itself speaks both languages."""
+    """Return the routes, named after their dialect; `/v1/models` itself serves both protocols."""
     return [
         *(
             web.post(
@@ -34,7 +34,7 @@ def routes() -> list[web.RouteDef]:
 
 
 async def generate(request: web.Request) -> web.StreamResponse:
-    """Relay one native exchange. Raises `BadRequest` for a stream in a form that is not offered."""
+    """Relay one native exchange. Raises `BadRequest` for an unsupported form of stream."""
     if request[EXCHANGE].call.stream and request.query.get("alt") != "sse":
         raise BadRequest("Streams are sent as events only; ask with alt=sse.", param="alt")
     return await relay.generate(request)

@@ -1,7 +1,7 @@
-"""One timer a stream: commits when the upstream is slow, keeps it warm, cuts clients that stall.
+"""One timer per stream: commits when upstream is slow, keeps it alive, cuts stalled clients.
 
 The stream notes when it writes; the timer checks that when it fires and decides when to fire next.
-All frames are written whole, so a keepalive written from here never cuts one.
+All frames are written whole, so a keepalive written here never splits one.
 """
 
 import asyncio
@@ -45,26 +45,26 @@ class Pacemaker:
         self._exchange = exchange
         self._settings = settings.upstream
         self._send_timeout_s = settings.server.send_timeout_s
-        # Until it was looked at once, nobody knows whether it grows less.
+        # Until the first check, nobody knows whether it shrinks.
         self._unsent = inf
         self._task: asyncio.Task[None] | None = None
-        # A thread that encodes frames of the reply, which the commit must not begin meanwhile.
+        # A thread that encodes frames of the reply, during which no commit may begin.
         self.encoding: asyncio.Task[bytes] | None = None
         self._handle = self._loop.call_later(self._settings.commit_after_s, self._check)
 
     async def committed(self) -> None:
-        """Wait for a commit under way; none begins after this."""
+        """Wait for a commit under way; none begins afterwards."""
         if self._task is not None:
             await self._task
 
     def stop(self) -> None:
-        """Check no more."""
+        """Stop checking."""
         self._handle.cancel()
         if self._task is not None:
             self._task.cancel()
 
     def _check(self) -> None:
-        """Do what is due, and come back when something may be due next."""
+        """Do what is due, and set the timer for what may be due next."""
         now, response = self._loop.time(), self._response
         if response.writing_since is not None:
             self._check_write(response.writing_since - now)
@@ -80,7 +80,7 @@ class Pacemaker:
     def _check_write(self, began_at: float) -> None:
         """Cut a client that has not read for too long: its write would hold memory for ever.
 
-        *began_at* is when the write began, seen from now.
+        *began_at* is how many seconds ago the write began.
         """
         remaining = began_at + self._send_timeout_s
         transport = self._request.transport
@@ -93,11 +93,11 @@ class Pacemaker:
             self._request.transport.abort()
 
     def _check_in(self, seconds: float) -> None:
-        # A write may begin meanwhile, and it may not take longer than the send timeout.
+        # A write may begin meanwhile, and must not take longer than the send timeout.
         self._handle = self._loop.call_later(min(seconds, self._send_timeout_s), self._check)
 
     async def _commit(self) -> None:
-        """Send head and role: no proxy on the way waits longer for the first byte."""
+        """Send head and role, so that no proxy on the way waits longer for the first byte."""
         try:
             stamp(self._response, self._exchange)
             await self._response.prepare(self._request)
@@ -109,9 +109,9 @@ class Pacemaker:
             self._exchange.outcome.client_gone = True
 
     async def _beat(self) -> None:
-        """Write a keepalive; a client that is gone is noticed by the server itself."""
+        """Write a keepalive; the server itself notices a client that is gone."""
         mode = self._settings.keepalive
-        # A write that began meanwhile, the last one perhaps, is sign of life enough.
+        # A write under way, perhaps the last one, shows life enough.
         if mode == "off" or self._response.writing_since is not None:
             return
         exchange = self._exchange

@@ -1,4 +1,4 @@
-"""Paths as clients write them: forgiven before routing, as not every client follows a redirect."""
+"""Normalises paths before routing, as not every client follows a redirect."""
 
 import re
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ ALIASES = ("/v1/", "/v1beta/")
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """How paths are forgiven: with *aliases* the bare `/v1` and `/v1beta` lead to *prefix* too."""
+    """How paths are normalised: with *aliases* bare `/v1` and `/v1beta` lead to *prefix*, too."""
 
     prefix: str
     aliases: bool
 
     def forgive(self, target: str) -> str:
-        """Give the request target with `//` collapsed and one trailing slash removed."""
+        """Return the request target with `//` collapsed and one trailing slash removed."""
         path, question, query = target.partition("?")
         if not path.startswith("/"):
             return target

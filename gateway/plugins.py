@@ -1,4 +1,4 @@
-"""Turns `[[middlewares]]` into a chain: finds the classes, checks their options and their order.
+"""Builds the chain from `[[middlewares]]`: imports classes, checks their options and order.
 
 A middleware is named `package.module:Class`. Its other keys become the class's own `Options`, a
 frozen dataclass; a class without `Options` takes none. `requires` and `provides` name fields of the
@@ -24,20 +24,20 @@ from gateway.settings import Settings
 
 # Fields that every exchange has from the start.
 ALWAYS_SET = frozenset({"id", "dialect", "started", "notes", "headers", "outcome"})
-# Fields that only exchanges with a payload come to have.
+# Fields that only exchanges with a payload get.
 OF_PAYLOAD = frozenset({"payload", "media", "call", "reply"})
-# Those of the default chain are known to behave.
+# Those of the default chain are trusted and go unguarded.
 SHIPPED = frozenset(table["use"] for table in Settings().middlewares)
 LONGEST_REASON = 200
 
 
 class PluginError(ConfigError):
-    """A middleware cannot be loaded or stands at the wrong place."""
+    """A middleware cannot be loaded or is in the wrong place."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One middleware of a chain; one *for_payloads* lets exchanges without a payload pass."""
+    """One middleware of a chain; exchanges without a payload skip one that is *for_payloads*."""
 
     middleware: Middleware
     for_payloads: bool
@@ -45,7 +45,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The middlewares in the order of execution, and what they hold while the app runs."""
+    """The middlewares in order of execution, and the resources they hold while the app runs."""
 
     steps: tuple[Step, ...]
     lifespans: tuple[Lifespan, ...]
@@ -58,7 +58,7 @@ class Chain:
                 raise PluginError(f"middlewares: none of them provides {needed!r}")
 
     def wrap(self, handler: Handler) -> Handler:
-        """Give *handler* behind the chain; put together once, so that no request pays for it."""
+        """Return *handler* behind the chain, composed once, so that no request pays for it."""
         wrapped = handler
         for for_payloads, steps in groupby(reversed(self.steps), lambda step: step.for_payloads):
             inner = wrapped
@@ -66,14 +66,14 @@ class Chain:
                 inner = _wrap(step.middleware, inner)
             wrapped = _choose_by_payload(inner, wrapped) if for_payloads else inner
 
-        # What aiohttp routes to must be a coroutine function.
+        # aiohttp only routes to coroutine functions.
         async def chained(request: web.Request) -> web.StreamResponse:
             return await wrapped(request)
 
         return chained
 
     def for_unrouted(self, prefix: str) -> Middleware:
-        """Give the middleware that runs the chain for addresses under *prefix* without a route."""
+        """Return the middleware that runs the chain for unrouted addresses under *prefix*."""
 
         def chain(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
             is_lost = request.match_info.http_exception is not None
@@ -85,7 +85,7 @@ class Chain:
 
 
 def load(tables: tuple[dict[str, Any], ...]) -> Chain:
-    """Make the chain that *tables*, the `[[middlewares]]` of the settings, describe.
+    """Build the chain that *tables*, the `[[middlewares]]` of the settings, describe.
 
     A middleware that requires or provides a field of the payload runs only for exchanges that carry
     one. Raises `PluginError`.
@@ -129,7 +129,7 @@ def _make(table: dict[str, Any], place: str) -> Middleware:
 
 
 def _takes_two(instance: Any) -> bool:
-    """Say whether *instance* can be called with request and handler, and is no generator."""
+    """Tell whether *instance* accepts request and handler, and is no generator function."""
     if not callable(instance) or inspect.isasyncgenfunction(instance.__call__):
         return False
     try:
@@ -137,19 +137,19 @@ def _takes_two(instance: Any) -> bool:
     except TypeError:
         return False
     except ValueError:
-        # Written in C: it does not say what it takes.
+        # Written in C: its signature is unknown.
         return True
     return True
 
 
 def _reason(error: BaseException) -> str:
-    """Give what others' code failed with, on one line."""
+    """Return the error of third-party code on one line."""
     text = " ".join(str(error).split())[:LONGEST_REASON]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _import(name: str, place: str) -> Any:
-    """Import what *name* stands for; whatever third-party code raises on import is reported."""
+    """Import what *name* refers to; anything that third-party code raises on import is reported."""
     module_name, attribute = name.split(":")
     try:
         module = importlib.import_module(module_name)
@@ -165,7 +165,7 @@ def _import(name: str, place: str) -> Any:
 
 
 def _function_middleware(function: Any, options: dict[str, Any], place: str) -> Middleware:
-    """Take a function made by `@web.middleware`; its table holds nothing but `use`."""
+    """Return a function made by `@web.middleware`; its table may hold nothing but `use`."""
     if getattr(function, "__middleware_version__", None) != 1:
         raise PluginError(f"{place}.use: neither a class nor a function made by @web.middleware")
     for key in options:
@@ -175,7 +175,7 @@ def _function_middleware(function: Any, options: dict[str, Any], place: str) -> 
 
 
 def _options(class_: Any, options: dict[str, Any], place: str) -> tuple[Any, ...]:
-    """Give the arguments of the class *class_*: its checked `Options`, or nothing."""
+    """Return the arguments of the class *class_*: its checked `Options`, or nothing."""
     options_class = getattr(class_, "Options", None)
     if options_class is None:
         for key in options:
@@ -207,7 +207,7 @@ def _lifespan(middleware: Middleware, place: str) -> Lifespan | None:
 def _fields(middleware: Middleware, place: str) -> tuple[frozenset[str], frozenset[str]]:
     declared = (getattr(middleware, "requires", ()), getattr(middleware, "provides", ()))
     for fields in declared:
-        # A forgotten comma makes a text of ("payload"), which would read as seven fields.
+        # ("payload") without its comma is a text, which would be read as seven fields.
         if isinstance(fields, str) or not _are_texts(fields):
             detail = f"not {fields!r}" if isinstance(fields, str) else "and nothing else"
             raise PluginError(f"{place}: requires and provides are tuples of texts, {detail}")
@@ -232,8 +232,8 @@ def _check_order(requires: frozenset[str], provided: set[str], place: str) -> No
 
 
 def _wrap(middleware: Middleware, handler: Handler) -> Handler:
-    """Give *handler* behind *middleware*, which may call its second argument as it likes."""
-    # The interpreter calls a method in place, but an object that has `__call__` by a detour.
+    """Return *handler* behind *middleware*, which may call its second argument as it likes."""
+    # The interpreter calls a method directly, but an object with `__call__` by a detour.
     call: Middleware = middleware if inspect.isroutine(middleware) else middleware.__call__
 
     def wrapped(request: web.Request) -> Awaitable[web.StreamResponse]:
@@ -243,7 +243,7 @@ def _wrap(middleware: Middleware, handler: Handler) -> Handler:
 
 
 def _choose_by_payload(with_payload: Handler, without_payload: Handler) -> Handler:
-    """Give the handler of exchanges of both kinds."""
+    """Return the handler that chooses between both by whether the exchange has a payload."""
 
     def choose(request: web.Request) -> Awaitable[web.StreamResponse]:
         return (with_payload if request[EXCHANGE].carries_payload else without_payload)(request)

@@ -1,7 +1,7 @@
 """What a reply costs, by the configured prices: an estimate in USD.
 
 The shipped table, with its date and source, is in `gateway/defaults.toml`; `[models.prices]` of
-`config.toml` adds to it. Google announces most changes: a price may name the `next` one, and when
+`config.toml` adds to it. Google announces most changes: a price may name the `next` one and the day
 it begins.
 """
 
@@ -20,16 +20,16 @@ Estimate = Callable[[Usage], float]
 _MIDNIGHT: Final = datetime.min.time()
 _PER_TOKEN = 1e-6
 _PER_SEARCH = 1e-3
-# A token of the cheapest model costs 1e-8; what binary fractions add behind that is noise.
+# A token of the cheapest model costs 1e-8; digits beyond that are noise of binary fractions.
 _PARTS_OF_USD = 1e10
-# What versions of one model, which have one price, differ by.
+# The suffixes of versions of one model, which share one price.
 _VERSION: Final = re.compile(
     r"(?P<model>.+?)(?:-preview)?(?:-\d{2}-(?:\d{2}|\d{4})|-\d{3}|-customtools)?"
 )
 
 
 class Prices:
-    """The prices of models by name. *clock* gives seconds since 1970."""
+    """The prices of models by name. *clock* returns seconds since 1970."""
 
     __slots__ = ("_clock", "_configured", "_estimates", "_tiers", "_until")
 
@@ -49,19 +49,19 @@ class Prices:
         self.configure(table, tiers or {})
 
     def configure(self, table: Mapping[str, Price], tiers: Mapping[str, float]) -> None:
-        """Take *table* and *tiers* for those before; a tier is told by its share of the price."""
+        """Replace the table and the tiers; a tier is given by its multiple of the price."""
         self._configured, self._tiers = table, tiers
         self._renew()
 
     def cost(self, model: str, usage: Usage) -> float | None:
-        """Estimate the USD for *usage* of *model*; None where no price is known."""
+        """Estimate the cost of *usage* of *model* in USD; None where no price is known."""
         if self._clock() >= self._until:
             self._renew()
         estimate = self._estimates.get(model) or self._of_version(model)
         return None if estimate is None else estimate(usage)
 
     def _of_version(self, model: str) -> Estimate | None:
-        """Give the price of what *model* is a preview or a numbered version of."""
+        """Return the price of the model that *model* is a preview or a numbered version of."""
         match = _VERSION.fullmatch(model)
         if match is None:
             return None
@@ -69,7 +69,7 @@ class Prices:
         return self._estimates.get(name) or self._estimates.get(f"{name}-preview")
 
     def _renew(self) -> None:
-        """Take the prices that hold now, and note until when they do."""
+        """Select the prices that apply now, and note until when they do."""
         now = self._clock()
         current = {model: _current(price, now) for model, price in self._configured.items()}
         self._estimates = {model: _estimate(price, self._tiers) for model, price in current.items()}
@@ -77,14 +77,14 @@ class Prices:
 
 
 def _current(price: Price, now: float) -> Price:
-    """Give what became of *price* by *now*."""
+    """Return the price that follows from *price* by *now*."""
     while price.next is not None and _end_of(price) <= now:
         price = price.next
     return price
 
 
 def _end_of(price: Price) -> float:
-    """Give when the next price takes the place of *price*, in seconds since 1970."""
+    """Return when the next price replaces *price*, in seconds since 1970."""
     if price.next is None:
         return inf
     return datetime.combine(price.next.since, _MIDNIGHT, UTC).timestamp()
@@ -109,7 +109,7 @@ def _estimate(price: Price, tiers: Mapping[str, float]) -> Estimate:
 
 
 def _by_length(price: Price, share: float) -> tuple[Estimate, Estimate]:
-    """Give what estimates calls with a usual and with a long prompt at *share* of the price."""
+    """Return the estimators for normal and for long prompts at *share* of the price."""
     usual = _by_rates(price, share)
     return usual, _by_rates(price.long, share) if price.long else usual
 
@@ -120,7 +120,7 @@ def _by_rates(rates: Rates, share: float) -> Estimate:
     image_out = _or_default(rates.image_output, rates.output) * share
     audio_out = _or_default(rates.audio_output, rates.output) * share
     video_out = _or_default(rates.video_output, rates.output) * share
-    # A cheaper tier is cheaper for what is new; cached tokens keep their price with most models.
+    # Cheaper tiers only discount new tokens; cached ones keep their price with most models.
     cached_share = max(share, 1.0)
     cached = fresh if rates.cached is None else rates.cached * cached_share
     audio_cached = cached if rates.audio_cached is None else rates.audio_cached * cached_share
@@ -128,11 +128,11 @@ def _by_rates(rates: Rates, share: float) -> Estimate:
     def estimate(usage: Usage) -> float:
         other_out = usage.image_output or usage.audio_output or usage.video_output
         if not (usage.cached or usage.audio_input or other_out):
-            # Nothing but text, as nearly always.
+            # Only text, as is nearly always the case.
             text = usage.prompt * fresh + usage.completion * output
             return _rounded(text * _PER_TOKEN)
-        # Upstream was seen to count more cached tokens than the prompt has; no part may be more
-        # than its whole.
+        # Upstream was seen to count more cached tokens than the prompt has; a part may not exceed
+        # its whole.
         cached_tokens = min(usage.cached, usage.prompt)
         cached_audio = min(usage.audio_cached, cached_tokens)
         new = usage.prompt - cached_tokens
@@ -156,7 +156,7 @@ def _by_rates(rates: Rates, share: float) -> Estimate:
 
 
 def _rounded(usd: float) -> float:
-    # `round` goes by way of the decimal text, which takes ten times as long.
+    # `round` goes through the decimal text, which takes ten times as long.
     return int(usd * _PARTS_OF_USD + 0.5) / _PARTS_OF_USD
 
 

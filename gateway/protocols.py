@@ -1,4 +1,4 @@
-"""What the handler and the middlewares find in the app: protocols of what `app.py` puts there."""
+"""Protocols of the services that the handler and the middlewares find in the app."""
 
 from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
@@ -10,76 +10,76 @@ from gateway.media.containers import Window
 
 
 class Upstream(Protocol):
-    """Where calls go. `gateway.upstream.client.GeminiUpstream` is the one that ships."""
+    """Where calls are sent. `gateway.upstream.client.GeminiUpstream` is the implementation."""
 
     def open(
         self, call: UpstreamCall, outcome: Outcome, notes: Notes
     ) -> AbstractAsyncContextManager[Batches]:
-        """Send *call*; entered once the first event is here, gives one batch of events per read.
+        """Send *call*; entered at its first event, the context gives one batch of events per read.
 
         Raises `GatewayError`, before as after the first event.
         """
 
     async def models(self) -> list[Json]:
-        """Give upstream's whole model list in Gemini's form. Raises `GatewayError`."""
+        """Return upstream's whole model list in Gemini's form. Raises `GatewayError`."""
 
     def usable(self) -> int:
-        """Count the credentials that are not out."""
+        """Count the credentials that are in use, not disabled."""
 
     async def start(self) -> None:
-        """Make ready for calls."""
+        """Prepare for calls."""
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Close all connections."""
 
 
 class Names(Protocol):
-    """Model names that lead elsewhere."""
+    """Model names that are redirected."""
 
     def resolve(self, model: str) -> str:
-        """Give the name to ask for instead of *model*, mostly *model* itself."""
+        """Return the name to ask for instead of *model*, mostly *model* itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class UploadedFile:
-    """A file that can be used: its address, and the project that alone may use it."""
+    """An uploaded file: its address, and the only project that may use it."""
 
     uri: str
     project: str
 
 
 class FilesUpstream(Protocol):
-    """Where large media go. A project is named as the gateway's credentials know it."""
+    """Where large media are stored. Projects are named by the `scope` of credentials."""
 
     @property
     def base_url(self) -> str:
-        """Give the address of the upstream, without a path."""
+        """Return the address of the upstream, without a path."""
 
     def owner(self, name: str) -> str | None:
-        """Give the project that has the file or cached content *name*, None if it is not known."""
+        """Return the project that has the file or cached content *name*, None if unknown."""
 
     async def find(self, name: str) -> str | None:
-        """Give the project that has *name*, asking for it; None if it cannot be asked for.
+        """Return the project that has *name*, asking upstream; None if *name* cannot be looked up.
 
         Raises `NotFound` when no project has it, and `GatewayError`.
         """
 
     def choose(self, projects: Collection[str], model: str) -> str | None:
-        """Give the one of *projects* that can serve *model*, None if only others can."""
+        """Return the one of *projects* that can serve *model*, None if only others can."""
 
     async def upload(
         self, window: Window, mime: str, *, model: str, project: str | None
     ) -> UploadedFile:
-        """Upload to *project*, or where *model* can be served. Raises `GatewayError`."""
+        """Upload to *project*, or to one that can serve *model*. Raises `GatewayError`."""
 
 
 class LicenseBook(Protocol):
-    """All licenses in memory; looking one up never waits."""
+    """All licenses, in memory: a look-up never waits."""
 
     def find(self, key: str) -> License | None:
-        """Give the license whose secret is *key*, disabled and expired ones too.
+        """Return the license whose secret is *key*, even if disabled or expired.
 
-        Raises `Unavailable` for one that cannot be judged now.
+        Raises `Unavailable` while its state is unknown.
         """
 
 
@@ -87,10 +87,10 @@ class Memories(Protocol):
     """Thought signatures and the like, kept for the next turn of a conversation."""
 
     def may_know(self, scope: str) -> bool:
-        """Say whether anything may be known in *scope* (a license id): else asking is no use."""
+        """Tell whether anything may be stored for *scope* (a license id); if not, skip `recall`."""
 
     async def recall(self, scope: str, keys: list[str]) -> dict[str, bytes]:
-        """Give those of *keys* that are known in *scope*."""
+        """Return those of *keys* that are known in *scope*."""
 
     def remember(self, scope: str, entries: list[tuple[str, bytes]]) -> None:
         """Keep *entries*; never waits."""
@@ -100,7 +100,7 @@ class Refusals(Protocol):
     """Features that models were seen to refuse, each remembered for a while."""
 
     def of(self, model: str) -> frozenset[str]:
-        """Give the names of the features that *model* refuses."""
+        """Return the names of the features that *model* refuses."""
 
     def learn(self, model: str, feature: str) -> None:
         """Remember that *model* refuses *feature*."""

@@ -1,4 +1,4 @@
-"""What is kept of an exchange once it is over: a log line, numbers of `/metrics`, a ledger row."""
+"""The records of a finished exchange: a log line, metrics, a row of the ledger."""
 
 import asyncio
 import time
@@ -17,16 +17,16 @@ from gateway.metrics import Metrics
 _log = structlog.get_logger("gateway")
 
 _PROBES: Final = frozenset({"/healthz", "/readyz"})
-# So soon after its end an exchange is recorded, together with others that ended meanwhile.
+# How long after its end an exchange is recorded, together with others that ended meanwhile.
 DELAY_S: Final = 0.005
-# So many at once hold up the loop for a millisecond.
+# This many at once take a millisecond of the loop's time.
 MOST_AT_ONCE: Final = 64
 
 
 class Recorder:
-    """Records exchanges a moment after their end.
+    """Records exchanges shortly after they end.
 
-    Who asks again at once need not wait for it, and the second one of a batch costs half.
+    The client's next request need not wait for it, and each further record of a batch costs half.
     """
 
     __slots__ = ("_app", "_ended", "_loop")
@@ -37,7 +37,7 @@ class Recorder:
         self._ended: list[tuple[web.Request, Exchange, float]] = []
 
     def end(self, request: web.Request, exchange: Exchange) -> None:
-        """Take an *exchange* that has just ended."""
+        """Queue an *exchange* that has just ended."""
         ended = self._ended
         ended.append((request, exchange, time.monotonic()))
         if len(ended) == 1:
@@ -45,11 +45,11 @@ class Recorder:
             self._loop = self._loop or asyncio.get_running_loop()
             self._loop.call_later(DELAY_S, self.flush)
         if exchange.media or len(ended) >= MOST_AT_ONCE:
-            # What is large is let go of at once.
+            # Large payloads are released at once.
             self.flush()
 
     def flush(self) -> None:
-        """Record what has ended by now."""
+        """Record what has ended so far."""
         ended, self._ended = self._ended, []
         for request, exchange, at in ended:
             try:
@@ -65,7 +65,7 @@ def _record(app: web.Application, request: web.Request, exchange: Exchange, ende
     """Log, count and book *exchange*: no content, no keys, no headers."""
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unknown"
-    # Probes come every few seconds; only one that fails is news.
+    # Probes come every few seconds; only failed ones are of interest.
     level = DEBUG if route in _PROBES and exchange.outcome.status == 200 else INFO
     log.put(level, _line(exchange, route, ended))
     seconds = ended - exchange.started
@@ -76,7 +76,7 @@ def _record(app: web.Application, request: web.Request, exchange: Exchange, ende
 
 
 def _line(exchange: Exchange, route: str, now: float) -> dict[str, object]:
-    """Give the fields of the line; what an exchange never came to have is left out."""
+    """Return the fields of the log line; those that the exchange never set are omitted."""
     outcome = exchange.outcome
     line: dict[str, object] = {
         "event": "request",

@@ -1,4 +1,4 @@
-"""Answers to requests that never come to the app; each is the last one of its connection."""
+"""Answers to requests that never reach the app; each is the last one of its connection."""
 
 import secrets
 from http import HTTPStatus
@@ -16,14 +16,14 @@ log = structlog.get_logger("gateway")
 
 
 def rejection(error: GatewayError) -> web.Response:
-    """Give the answer that tells of *error* and closes the connection."""
+    """Return the answer that reports *error* and closes the connection."""
     response = web.json_response(render(error), status=error.status, headers=_headers(error))
     response.force_close()
     return response
 
 
 def rejection_bytes(error: GatewayError) -> bytes:
-    """Give the same as bytes, for a client whose request has not been read."""
+    """Return the same as bytes, for a client whose request has not been read."""
     body = web.json_response(render(error)).body
     assert isinstance(body, bytes)
     reason = HTTPStatus(error.status).phrase
@@ -40,7 +40,7 @@ async def overloaded(_: web.BaseRequest) -> web.StreamResponse:
 
 
 def error_of(status: int, exc: BaseException | None) -> GatewayError:
-    """Give what is told of a failure that aiohttp met, whose own words may quote the request."""
+    """Return the error to report for a failure in aiohttp, whose own text may quote the request."""
     if status >= 500:
         return GatewayError("The gateway failed on this request.")
     if isinstance(exc, http_exceptions.LineTooLong):
@@ -49,7 +49,7 @@ def error_of(status: int, exc: BaseException | None) -> GatewayError:
 
 
 def _headers(error: GatewayError) -> dict[str, str]:
-    """Give the headers of an answer, by whose id the log tells of it."""
+    """Return the headers of the answer, and log its id."""
     request_id = secrets.token_hex(16)
     log.info("rejected", id=request_id, status=error.status, reason=error.message)
     headers = {

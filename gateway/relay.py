@@ -1,12 +1,13 @@
 """The handler: one exchange goes up, its reply comes down, event by event.
 
-Streamed and whole take the same way: all events go through `reply.feed`, `reply.finish` closes,
-and a whole answer is the collected chunks. What is there is read at once and written at once.
+Streamed and whole answers take the same way: all events go through `reply.feed`, `reply.finish`
+closes, and a whole answer is the collected chunks. All available events are read at once and
+written at once.
 
-The commit point of a stream is the first upstream event that says anything. Until then a failure is
-an ordinary HTTP error (raised, rendered by `edge`); from then on it is told in-band. When nothing
-is said for `commit_after_s`, the `Pacemaker` commits with the role chunk and keeps the connection
-warm.
+The commit point of a stream is the first upstream event with content. Until then a failure is an
+ordinary HTTP error (raised, rendered by `edge`); from then on it is reported in-band. When no
+content arrives for `commit_after_s`, the `Pacemaker` commits with the role chunk and keeps the
+connection alive.
 """
 
 import asyncio
@@ -42,7 +43,7 @@ _TOO_DEEP: Final = "Gemini's answer is nested too deeply to be sent."
 async def generate(request: web.Request) -> web.StreamResponse:
     """Relay one translated exchange. Raises `GatewayError` before the first byte only."""
     exchange, app = request[EXCHANGE], request.app
-    # Whatever the chain is; `LicenseScope` only looks earlier.
+    # Whatever the chain is: `LicenseScope` only checks earlier.
     if exchange.license.models:
         require_model(exchange.license, exchange.payload["model"])
     drain = app[DRAIN]
@@ -109,7 +110,7 @@ async def _relay(
     reply, outcome = exchange.reply, exchange.outcome
     has_sound = _has_sound(exchange.call)
     async with request.app[UPSTREAM].open(exchange.call, outcome, exchange.notes) as batches:
-        # Fed before the head leaves: the head tells what the first events told.
+        # Fed before the head is sent: the head reports what the first events changed.
         frames = await _first(batches, reply, outcome, pacemaker if has_sound else None)
         _free_request(exchange)
         await pacemaker.committed()
@@ -117,13 +118,13 @@ async def _relay(
             stamp(response, exchange)
             await response.prepare(request)
             outcome.begun = True
-        # They are out, and a stream may last for many minutes.
+        # The headers are sent, and a stream may last for many minutes.
         exchange.headers.clear()
         if frames:
             await response.write(frames)
         del frames
-        # A task of its own wakes alone: in this one each chunk would wake, from the outermost
-        # inwards, every middleware that waits for the answer.
+        # A task of its own wakes alone: inside this one each chunk would wake, from the outermost
+        # inwards, every middleware that awaits the answer.
         pump = asyncio.create_task(
             _pump(batches, reply, response, has_sound=has_sound), name="pump"
         )
@@ -134,9 +135,9 @@ async def _relay(
 async def _first(
     batches: Batches, reply: Reply, outcome: Outcome, pacemaker: Pacemaker | None
 ) -> bytes:
-    """Give the frames that leave with the head, or follow one that the pacemaker has sent.
+    """Return the frames to send with the head, or after one that the pacemaker has sent.
 
-    Events that say nothing are passed over: with them the head would only wait. *pacemaker* is
+    Events without content are skipped: the head would only wait for what follows. *pacemaker* is
     given for a stream of sound.
     """
     async for events in batches:
@@ -156,7 +157,7 @@ async def _first(
 async def _pump(
     batches: Batches, reply: Reply, response: EventStream, *, has_sound: bool
 ) -> UpstreamError | None:
-    """Write all that still comes; give what it broke off with. The hot path of a stream."""
+    """Write all further events; return the error that broke them off. The hot path of a stream."""
     try:
         while True:
             events = await anext(batches)
@@ -176,7 +177,7 @@ async def _pump(
 
 
 def _free_request(exchange: Exchange) -> None:
-    """Free what was asked: it cannot be sent again, and the stream may last for many minutes."""
+    """Free the request: it cannot be sent again, and the stream may last for many minutes."""
     exchange.payload.clear()
     exchange.media.clear()
     exchange.call.body.clear()
@@ -184,18 +185,18 @@ def _free_request(exchange: Exchange) -> None:
 
 
 def _encode_batch(reply: Reply, events: list[Json]) -> bytes:
-    """Give the frames of one batch: nothing else of it is held while the client does not read."""
+    """Return the frames of one batch; no other reference to it lives while the client is slow."""
     chunks = reply.feed(*events)
     return _encode(reply, chunks) if chunks else b""
 
 
 async def _encode_batch_in_thread(reply: Reply, events: list[Json]) -> bytes:
-    """Give the frames of one batch, made in a thread: some models speak minutes in one event."""
+    """Return the frames of one batch, made in a thread: one event may hold minutes of speech."""
     return await asyncio.to_thread(_encode_batch, reply, events)
 
 
 def _encode(reply: Reply, chunks: list[Json]) -> bytes:
-    """Give the frames of *chunks*; raise `UpstreamError` for what JSON is read of but not made."""
+    """Return the frames of *chunks*; raise `UpstreamError` for JSON that cannot be written."""
     try:
         return reply.encode(chunks)
     except TypeError:
@@ -203,17 +204,17 @@ def _encode(reply: Reply, chunks: list[Json]) -> bytes:
 
 
 def _collect(reply: Reply, events: list[Json]) -> Json:
-    """Give the whole answer: the chunks of a stream, folded."""
+    """Return the whole answer: the folded chunks of a stream."""
     return reply.collect(reply.feed(*events) + reply.finish())
 
 
 def _has_sound(call: UpstreamCall) -> bool:
-    """Tell whether to translate in a thread: a second of sound takes milliseconds to encode."""
+    """Tell whether to translate in a thread: encoding a second of sound takes milliseconds."""
     return "AUDIO" in (setting(call, "responseModalities") or ())
 
 
 def _finish(reply: Reply, break_error: UpstreamError | None) -> list[Json]:
-    """Close the reply; a break after the finish reason has lost nothing, one before it is told."""
+    """Close the reply; a break after the finish reason lost nothing, one before is reported."""
     try:
         return reply.finish()
     except UpstreamTruncated:
@@ -223,13 +224,13 @@ def _finish(reply: Reply, break_error: UpstreamError | None) -> list[Json]:
 
 
 def _name_client_field(exchange: Exchange, error: GatewayError) -> None:
-    """Have *error*, of a request that Gemini refused, name the client's own field."""
+    """Make the *error* of a request that Gemini refused name the client's own field."""
     if error.param is not None:
         error.param = exchange.dialect.client_field(exchange, error.param)
 
 
 async def _send_error(response: EventStream, exchange: Exchange, error: GatewayError) -> None:
-    """Tell of *error* in-band and end the stream."""
+    """Report *error* in-band and end the stream."""
     exchange.outcome.error = error.bare()
     try:
         await response.write_eof(exchange.dialect.encode_error(error) + exchange.dialect.end)

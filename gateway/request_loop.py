@@ -1,8 +1,8 @@
-"""The loop of a client connection: one request after the other, each in the connection's own task.
+"""The loop of a client connection: request after request, in the connection's own task.
 
-aiohttp makes a task for each request. It begins a turn of the event loop after the request came and
-ends one before the next may be looked at, which a first chunk waits for. What is rare is left to
-aiohttp: malformed requests, upgrades, and all that follows them on the same connection.
+aiohttp makes a task for each request, which begins one turn of the event loop after the request
+came and ends one before the next may be examined; a first chunk waits for both. Rare cases are left
+to aiohttp: malformed requests, upgrades, and all that follows them on the same connection.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from aiohttp.streams import StreamReader
 
 
 class RequestLoop(web.RequestHandler):
-    """aiohttp's protocol with a loop of its own; the names with an underscore are aiohttp's."""
+    """aiohttp's protocol with its own loop; the names with an underscore are aiohttp's."""
 
     __slots__ = ()
 
@@ -32,12 +32,13 @@ class RequestLoop(web.RequestHandler):
             self._messages.popleft()
             self._resume_parsing()
             serving = self._serve(message, payload)
-            # An idle connection keeps nothing of its last request.
+            # An idle connection must not keep its last request alive.
             del message, payload
             if not await serving:
                 break
             if copy_context() != untouched:
-                # What one request set is not for the next one, perhaps somebody else's.
+                # Context variables of one request must not reach the next one, perhaps somebody
+                # else's.
                 follower = self._loop.create_task(self.start(), context=untouched)
                 self._task_handler = follower
                 return
@@ -55,14 +56,14 @@ class RequestLoop(web.RequestHandler):
             self._waiter = None
 
     def _resume_parsing(self) -> None:
-        """Let the parser go on where requests sent ahead have filled the queue."""
+        """Let the parser continue where pipelined requests have filled the queue."""
         if self._parser is not None:
             self._parser.message_consumed()
         if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
             self._resume_reading_if_drained()
 
     async def _serve(self, message: RawRequestMessage, payload: StreamReader) -> bool:
-        """Answer one request; say whether the connection goes on."""
+        """Answer one request; tell whether the connection continues."""
         assert self._request_factory is not None
         assert self._request_handler is not None
         assert self._task_handler is not None
@@ -84,7 +85,7 @@ class RequestLoop(web.RequestHandler):
             self.force_close()
             raise
         finally:
-            # Task and request would hold each other.
+            # Task and request would form a reference cycle.
             request._task = None  # type: ignore[assignment] # noqa: SLF001
         if not self._keepalive or self._close or self._force_close:
             return False

@@ -1,4 +1,4 @@
-"""The kinds of harm that Gemini tells apart, and the thresholds from which on it blocks them.
+"""The categories of harm that Gemini distinguishes, and the thresholds for blocking them.
 
 `HarmCategory` and `HarmBlockThreshold` of the API's discovery document of 2026-09.
 """
@@ -28,6 +28,6 @@ THRESHOLDS = frozenset(
 
 
 def category_of(name: str) -> str:
-    """Give the full name of the category *name*: `harassment` is `HARM_CATEGORY_HARASSMENT`."""
+    """Return the full name of the category *name*: `harassment` is `HARM_CATEGORY_HARASSMENT`."""
     name = name.upper()
     return name if name.startswith(_PREFIX) else _PREFIX + name

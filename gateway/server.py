@@ -1,8 +1,8 @@
-"""Runs one process: its sockets, its signals, its start, drain, reload and end.
+"""Runs one process: its sockets, signals, start, drain, reload and end.
 
-SIGTERM and SIGINT begin the drain: `/readyz` says so, listening ends, running requests finish up to
-`drain_timeout_s`, then they are told to end. A second signal ends them at once. SIGHUP reads the
-configuration anew; one that is wrong is refused and the old one stays.
+SIGTERM and SIGINT begin the drain: `/readyz` says so, listening ends, and running requests may take
+up to `drain_timeout_s` before they are ended. A second signal ends them at once. SIGHUP reads the
+configuration again; an invalid one is refused, and the old one stays.
 """
 
 import asyncio
@@ -31,11 +31,11 @@ from gateway.machine import give_back_memory, shrink_tls_buffers
 from gateway.settings import Settings
 from gateway.sockets import BACKLOG, accept_queued, base_urls
 
-# What requests that were told to end, and what the app holds, get for ending.
+# How long ended requests, and then the services of the app, may take to finish.
 END_GRACE_S = 5.0
 CLEANUP_TIMEOUT_S = 10.0
 THREADS_TIMEOUT_S = 1.0
-# What was sent before anybody could know of the stop is here by then, and is told of it.
+# Requests sent before the client could know of the stop arrive within this time and are told.
 ARRIVING_S = 0.1
 GC_ALLOCATIONS = 10_000
 RELOADED = ("licenses", "ledger", "models", "limits", "log")
@@ -44,12 +44,12 @@ log = structlog.get_logger()
 
 
 def run(service: "Service") -> int:
-    """Run *service* to its end on the fastest event loop there is; give the exit status."""
+    """Run *service* to its end on the fastest event loop available; return the exit status."""
     give_back_memory()
     shrink_tls_buffers()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         status = runner.run(service.run())
-        # The runner waits for its threads, also for one that hangs at a file or a name.
+        # The runner joins its threads, also one that hangs on a file or a name look-up.
         leaving = threading.Timer(THREADS_TIMEOUT_S, os._exit, (status,))
         leaving.daemon = True
         leaving.start()
@@ -61,8 +61,8 @@ def run(service: "Service") -> int:
 class Service:
     """One gateway process from start to end.
 
-    *build* makes the app from the settings, *reread* gives the settings anew at a reload. *worker*
-    is 1, 2, ... where a parent process started several, else 0.
+    *build* makes the app from the settings, *reread* returns the settings at a reload. *worker* is
+    1, 2, ... where a parent process started several, else 0.
     """
 
     settings: Settings
@@ -77,16 +77,16 @@ class Service:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self) -> int:
-        """Serve until told to stop, then drain; give the exit status."""
+        """Serve until told to stop, then drain; return the exit status."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(LoopErrors())
         app = self.build(self.settings)
         runner = Runner(app, self.settings)
-        # First of all: being told to stop while starting is no reason to die.
+        # First of all: a stop during the start must not kill the process.
         self._handle_signals(loop, app)
         with signals.handled():
             try:
-                # What is still being opened takes over nothing.
+                # Services that are still being opened cannot be reloaded.
                 async with self._reloading:
                     admin_runner = await self._start(runner, app)
                 with watched(loop):
@@ -99,23 +99,23 @@ class Service:
         return 0
 
     async def _start(self, runner: "Runner", app: web.Application) -> web.AppRunner:
-        """Open what the app holds, then listen; give what serves the operator."""
+        """Open the services of the app, then listen; return the runner of the operator's port."""
         await runner.setup()
         app[METRICS].log_dropped.set_function(lambda: self.output.sink.dropped)
         admin_runner = await admin.start(app, self.settings.admin, self.worker)
         for sock in self.sockets:
             await web.SockSite(runner, sock, backlog=BACKLOG).start()
         self._announce()
-        # What lives from here on to the end need not be looked at by each collection.
+        # Objects that live from here to the end need not be traversed by each collection.
         gc.collect()
         gc.freeze()
-        # Requests leave few cycles behind; looking for them after 700 allocations, as Python does
-        # of itself, costs a tenth of the CPU time.
+        # Requests leave few cycles behind; Python's default of looking for them after 700
+        # allocations costs a tenth of the CPU time.
         gc.set_threshold(GC_ALLOCATIONS, 10, 10)
         return admin_runner
 
     def terminate(self) -> None:
-        """Begin to stop; asked again, stop now."""
+        """Begin to stop; called again, stop now."""
         if self._stop.is_set():
             self._stop_now.set()
         self._stop.set()
@@ -137,7 +137,7 @@ class Service:
             await drain.finished(END_GRACE_S)
 
     async def _end_listening(self, runner: Runner) -> None:
-        """Let nobody connect any more; who already waits for that would be cut without a word."""
+        """Stop listening; clients already in the queue would otherwise be cut without an answer."""
         waiting = [accepted for sock in self.sockets for accepted in accept_queued(sock)]
         for site in runner.sites:
             await site.stop()
@@ -146,7 +146,7 @@ class Service:
             await loop.connect_accepted_socket(runner.connections, accepted)
 
     async def _wait_for_requests(self, connections: ConnectionServer, drain: Drain) -> None:
-        """Wait, up to the bound, until every request that runs has been answered and sent."""
+        """Wait, up to the time limit, until every running request is answered and sent."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.server.drain_timeout_s):
                 await drain.finished(None)
@@ -154,7 +154,7 @@ class Service:
 
     async def _clean_up(self, runner: "Runner") -> None:
         for reload in self._tasks:
-            # What is being closed takes over nothing either.
+            # Services that are being closed cannot be reloaded either.
             reload.cancel()
         try:
             async with asyncio.timeout(CLEANUP_TIMEOUT_S):
@@ -167,7 +167,7 @@ class Service:
             loop.add_signal_handler(number, self.terminate)
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon, app)
         if self.worker:
-            # A worker's standard input is a pipe from its parent: at its end the parent is gone.
+            # A worker's standard input is a pipe from its parent: it ends when the parent is gone.
             loop.add_reader(sys.stdin.fileno(), self._orphaned, loop)
 
     def _orphaned(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -180,7 +180,7 @@ class Service:
         task.add_done_callback(self._tasks.discard)
 
     async def _reload(self, app: web.Application) -> None:
-        """Take over a changed configuration, or refuse it whole."""
+        """Apply a changed configuration, or refuse all of it."""
         async with self._reloading:
             if self._stop.is_set():
                 return
@@ -190,7 +190,7 @@ class Service:
                 log.error("reload_refused", reason=str(error))  # noqa: TRY400 - no trace needed
                 return
             secrets = secrets_of(settings)
-            # Thousands of licenses would hold up the loop.
+            # With thousands of licenses this would block the loop.
             await asyncio.to_thread(self.output.secrets.know, secrets)
             self.output.configure(settings.log, secrets)
             for reloader in app[RELOADERS]:
@@ -215,7 +215,7 @@ class Service:
 
 
 def restart_needed(old: Settings, new: Settings) -> list[str]:
-    """Name the sections that differ and are read only at start."""
+    """Return the names of sections that differ and are read only at start."""
     old = msgspec.structs.replace(
         old,
         upstream=msgspec.structs.replace(old.upstream, credentials=new.upstream.credentials),

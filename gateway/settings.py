@@ -1,6 +1,6 @@
 """The typed shape of `config.toml`, with every default. Durations in seconds, sizes in bytes.
 
-Each option is described where users read of it: in the shipped `config.toml`.
+The options are described where users read about them: in the shipped `config.toml`.
 """
 
 from datetime import date, datetime
@@ -20,7 +20,7 @@ OnStoreFailure = Literal["local", "allow", "deny"]
 
 
 class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A table of `config.toml`: unknown keys are refused."""
+    """A table of `config.toml`; unknown keys are refused."""
 
 
 class Server(Section, frozen=True):
@@ -104,7 +104,7 @@ class State(Section, frozen=True):
     """Where counters, cool-downs and memories live."""
 
     url: str = "memory://"
-    # Braces would decide which slot of a Cluster a key falls into.
+    # Braces would decide which slot of a Cluster a key belongs to.
     namespace: Annotated[str, Meta(pattern=r"^[^{}]*$")] = "gateway"
     timeout_s: Seconds = 0.05
 
@@ -123,7 +123,7 @@ class Database(Section, frozen=True):
 
 
 class Ledger(Section, frozen=True):
-    """How long usage is kept; 0 days is for ever."""
+    """How long usage is kept; 0 days means for ever."""
 
     keep_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
 
@@ -155,14 +155,14 @@ class Media(Section, frozen=True):
 
 
 class Replacement(Section, frozen=True):
-    """What answers for a model that was shut down, and since when."""
+    """The model that answers for one that was shut down, and since when."""
 
     model: str
     since: date | None = None
 
 
 class Rates(Section, frozen=True):
-    """USD per million tokens; what has no price of its own costs as much as text."""
+    """USD per million tokens; kinds of tokens without a price of their own cost as much as text."""
 
     input: Usd
     output: Usd
@@ -175,7 +175,7 @@ class Rates(Section, frozen=True):
 
 
 class LongRates(Rates, frozen=True, kw_only=True):
-    """What all tokens of a call cost whose prompt has more than *above*."""
+    """The price of all tokens of a call whose prompt has more than *above* tokens."""
 
     above: Count
 
@@ -183,8 +183,8 @@ class LongRates(Rates, frozen=True, kw_only=True):
 class Price(Rates, frozen=True):
     """What a model costs now, with *long* prompts, and what it will cost *next*.
 
-    Searches cost USD per thousand, by each query, of the web or of maps, or by each prompt that led
-    to some.
+    Searches cost USD per thousand: either each query of the web or of maps, or each prompt that led
+    to any.
     """
 
     search_queries: Usd = 0.0
@@ -203,7 +203,7 @@ class NextPrice(Price, frozen=True, kw_only=True):
 class Models(Section, frozen=True):
     """Names: aliases, replacements, fallbacks, prices.
 
-    *tiers* gives how many times the price the tokens of a service tier cost.
+    *tiers* maps a service tier to its multiple of the price.
     """
 
     list_ttl_s: Seconds = 300.0
@@ -228,14 +228,14 @@ class Cors(Section, frozen=True):
 
 
 class Log(Section, frozen=True):
-    """How loud and in which form the log speaks."""
+    """How much is logged, and in which form."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "console"] = "auto"
 
 
 class Admin(Section, frozen=True):
-    """The port of `/metrics`; 0 is off."""
+    """The port of `/metrics`; 0 turns it off."""
 
     host: str = "127.0.0.1"
     port: Port = 0

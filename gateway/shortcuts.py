@@ -1,8 +1,8 @@
-"""The way to the handler of an address without variable parts: found once, not for each request.
+"""Finds the handlers of addresses without variable parts once, instead of for each request.
 
-aiohttp walks up the address of every request to find its route, and puts the middlewares around it
-anew. Here only what is spelled exactly as it was registered is found. All else is left to aiohttp's
-router, so that no spelling can lead elsewhere than there, and none around the license.
+aiohttp walks the address of every request to find its route, and wraps the middlewares around it
+again. Only addresses spelled exactly as registered are found here. All others are left to aiohttp's
+router, so that no spelling can lead anywhere else, or past the license check.
 """
 
 import re
@@ -13,19 +13,19 @@ from aiohttp import hdrs, web
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-# What means the same in an address and in the request line.
+# Characters that mean the same in an address and in a request line.
 _PLAIN = re.compile(r"[A-Za-z0-9._~/-]+")
 
 
 class Shortcut(NamedTuple):
-    """A handler with all middlewares around it, and what its requests have as `match_info`."""
+    """A handler with all its middlewares, and the `match_info` of its requests."""
 
     handler: Handler
     match_info: web.UrlMappingMatchInfo
 
 
 class Shortcuts:
-    """Those of *app*, which is frozen: neither routes nor middlewares change any more."""
+    """The shortcuts of *app*, which is frozen: routes and middlewares no longer change."""
 
     __slots__ = ("_by_target",)
 
@@ -35,15 +35,15 @@ class Shortcuts:
             resource = route.resource
             if isinstance(resource, web.PlainResource) and _PLAIN.fullmatch(resource.canonical):
                 by_method = self._by_target.setdefault(resource.canonical, {})
-                # Of several the router takes the first.
+                # The router takes the first of several.
                 by_method.setdefault(route.method, _shortcut(app, route))
 
     def __contains__(self, target: str) -> bool:
-        """Say whether *target*, as it stands in a request line, is one of the addresses."""
+        """Tell whether *target*, as written in a request line, is one of the addresses."""
         return target in self._by_target
 
     def of(self, request: web.Request) -> Handler | None:
-        """Give what answers *request*, now routed; None leaves it to aiohttp."""
+        """Return the handler of *request*, now routed; None leaves it to aiohttp."""
         by_method = self._by_target.get(request.raw_path)
         if by_method is None or hdrs.EXPECT in request.headers:
             return None

@@ -1,7 +1,7 @@
-"""Signals to a process that serves: until somebody handles them they wait.
+"""Signals to a serving process: blocked until there is a handler for them.
 
-The kernel keeps them, whatever the process does meanwhile, and a process that is started inherits
-that. So a reload that is asked for during the start is made when that is over, and kills nobody.
+The kernel keeps blocked signals pending, and a child process inherits the mask. So a reload
+requested during the start happens after it, and kills nobody.
 """
 
 import signal
@@ -14,20 +14,21 @@ RELOAD = frozenset({signal.SIGHUP})
 
 
 def hold(numbers: AbstractSet[signal.Signals] = ENDING | RELOAD) -> None:
-    """Let those of *numbers* wait."""
+    """Block *numbers*."""
     signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
 
 
 def let_through(numbers: AbstractSet[signal.Signals] = ENDING | RELOAD) -> None:
-    """Let those of *numbers* come, those that waited at once."""
+    """Unblock *numbers*; pending ones arrive at once."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
 
 
 @contextmanager
 def handled() -> Iterator[None]:
-    """Let all of them come while inside, where they have handlers.
+    """Unblock all of them inside the context, where they have handlers.
 
-    Behind it those that end a process end it, and a reload that was held before is held again.
+    Afterwards those that end a process do so, and a reload that was blocked before is blocked
+    again.
     """
     before = signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING | RELOAD)
     try:

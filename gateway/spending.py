@@ -1,7 +1,7 @@
-"""What an exchange has used, noted in its outcome when it is over: what Gemini bills for it.
+"""The usage of a finished exchange, noted in its outcome: what Gemini bills for it.
 
-That is more than the client was told of where some of its calls failed, or where an answer was
-asked for again. What a call that broke off had used since its last event, nobody tells.
+That is more than the client was told where some of its calls failed, or where an answer was asked
+for again. Usage of a broken call after its last event is unknown.
 """
 
 from contextlib import suppress
@@ -13,7 +13,7 @@ from gateway.prices import Prices
 
 
 def settle(exchange: Exchange, prices: Prices) -> None:
-    """Note usage, cost and the reason for the end; of a stream that was cut, by its last event."""
+    """Note usage, cost and finish reason; of a cut stream, according to its last event."""
     outcome, reply = exchange.outcome, exchange.reply
     outcome.finish_reason = reply.finish_reason
     if outcome.unread:
@@ -26,7 +26,7 @@ def settle(exchange: Exchange, prices: Prices) -> None:
 
 
 def _feed_unread(exchange: Exchange) -> None:
-    """Let the reply count what it was not given."""
+    """Let the reply count the events it was not given."""
     outcome = exchange.outcome
     events, outcome.unread = outcome.unread, ()
     outcome.cost = None
@@ -36,7 +36,7 @@ def _feed_unread(exchange: Exchange) -> None:
 
 
 def _add_wasted(exchange: Exchange, prices: Prices) -> None:
-    """Add what answers cost that the reply knows nothing of."""
+    """Add the cost of answers that the reply knows nothing about."""
     outcome = exchange.outcome
     total = Usage() if outcome.usage is None else replace(outcome.usage)
     for model, usage in outcome.wasted:

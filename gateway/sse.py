@@ -1,13 +1,13 @@
 """Server-sent events, read and written.
 
-Reading must survive any cut of the bytes and lines of megabytes (an image is one line of base64),
+Reading must survive any split of the bytes and lines of megabytes (an image is one line of base64),
 in time linear in what was read. So the whole events of a read, the common case, are split without
 looking at lines; everything else goes line by line, and an unfinished line is kept as a list of
-pieces that nobody searches again.
+pieces that are never searched again.
 
-Besides the standard (https://html.spec.whatwg.org/multipage/server-sent-events.html) JSON that
-stands bare in the stream is an event too: Gemini's front ends tell of a failure in mid-stream by
-an error body without `data:`.
+Beyond the standard (https://html.spec.whatwg.org/multipage/server-sent-events.html), bare JSON in
+the stream is an event, too: Gemini's front ends report a failure in mid-stream by an error body
+without `data:`.
 """
 
 import orjson
@@ -21,14 +21,14 @@ _JSON_STARTS = (b"{", b"[")
 
 
 def frame(payload: bytes) -> bytes:
-    """Give *payload*, one line of JSON, as an event."""
+    """Return *payload*, one line of JSON, as an event."""
     return b"data: %b\n\n" % payload
 
 
 class SSEDecoder:
-    """Split a stream of bytes into the data of its events.
+    """Splits a stream of bytes into the data of its events.
 
-    *max_event_bytes* bounds what is kept of an event that has not ended yet.
+    *max_event_bytes* limits what is kept of an unfinished event.
     """
 
     __slots__ = ("_bare", "_data", "_kept", "_line", "_max_event_bytes", "_skip_lf", "_started")
@@ -44,20 +44,20 @@ class SSEDecoder:
         self._started = False
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Give the data of every event that *data* completes.
+        """Return the data of every event that *data* completes.
 
         Raises `UpstreamError` when an event grows beyond the limit.
         """
         if not self._kept:
             return self._feed_events(data)
-        # An event that was cut ends with the first blank line; those behind it are whole again.
+        # A split event ends with the first blank line; the events behind it are whole again.
         end = data.find(_EVENT_END) + len(_EVENT_END)
         if end < len(_EVENT_END):
             return self._feed_lines(data)
         return self._feed_lines(data[:end]) + self._feed_events(data[end:])
 
     def finish(self) -> list[bytes]:
-        """Give what the end of the stream completes: an event without its blank line.
+        """Return what the end of the stream completes: an event without its blank line.
 
         Raises `UpstreamTruncated` when the stream ended within an event.
         """
@@ -73,10 +73,10 @@ class SSEDecoder:
         return events
 
     def _feed_events(self, data: bytes) -> list[bytes]:
-        """Split *data*, which begins with an event, at once if all are whole and of one line."""
+        """Split *data*, which begins with an event, in one go if all are whole one-line events."""
         at = len(data) - len(_EVENT_END)
         if data.find(b"\r") == at and data.find(b"\n") == at + 1 and data.startswith(b"data: "):
-            # It ends with its first line: one event, as of most reads of a stream.
+            # One event with one line, as in most reads of a stream.
             if at > len(b"data: ") and data.endswith(_EVENT_END):
                 self._started = True
                 self._skip_lf = False
@@ -88,7 +88,7 @@ class SSEDecoder:
             return self._feed_lines(data)
         events = whole[6:-4].split(_BETWEEN)
         ends = 2 * len(events)
-        # Another line end inside would be a part of some event, an empty event is none.
+        # Another line end would be part of some event, and an empty event is none.
         if whole.count(b"\n") != ends or whole.count(b"\r") != ends or b"" in events:
             return self._feed_lines(data)
         self._started = True
@@ -98,7 +98,7 @@ class SSEDecoder:
     def _feed_lines(self, data: bytes) -> list[bytes]:
         if not data:
             return []
-        # A CR before may have been the first half of a line end that was cut in two.
+        # A CR before it may have been the first half of a split line end.
         lines = data.removeprefix(b"\n") if self._skip_lf else data
         self._skip_lf = data.endswith(b"\r")
         events: list[bytes] = []
@@ -129,7 +129,7 @@ class SSEDecoder:
         elif self._bare or line.lstrip().startswith(_JSON_STARTS):
             self._bare.append(line)
         elif not self._data:
-            # A comment or a field without meaning here leaves nothing to keep.
+            # After a comment or an unknown field nothing is kept.
             self._kept = 0
 
     def _dispatch(self, events: list[bytes]) -> None:

@@ -1,9 +1,9 @@
-"""The parent of several gateway processes on one port: starts, restarts, tells and ends them.
+"""The parent of several gateway processes on one port: starts, restarts, signals, ends them.
 
 The parent binds the sockets and hands them down, so that a connection waiting in the queue outlives
-the worker that dies. A worker's standard input is a pipe from the parent: at its end the worker
-drains, so that none is left behind when the parent is killed. One that does not end when it is told
-to, because it stands still, is killed.
+a worker that dies. A worker's standard input is a pipe from the parent: at its end the worker
+drains, so that none is left behind when the parent is killed. A worker that does not end when told
+to, because it hangs, is killed.
 """
 
 import asyncio
@@ -18,27 +18,27 @@ import structlog
 
 from gateway import signals
 
-# A worker that ends with this status found something wrong that a restart will not mend.
+# A worker that exits with this status found a problem that a restart does not fix.
 FATAL_STATUS = 78
-# A worker that lived this long was well; the next restart is quick again.
+# A worker that lived this long was healthy; its next restart is quick again.
 WELL_AFTER_S = 60.0
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
-# What a worker takes to end at most once its requests have finished or were told to end.
+# How long a worker may take to exit once its requests have finished or were ended.
 ENDING_S = 20.0
 
 log = structlog.get_logger()
 
 
 def pause_s(deaths: int) -> float:
-    """Give how long to wait after so many quick *deaths* in a row."""
+    """Return how long to wait after *deaths* quick deaths in a row."""
     return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (deaths - 1))
 
 
 class Supervisor:
     """Keeps *count* workers running; each is *command* with `--worker N` and the sockets.
 
-    *drain_timeout_s* is what each of them gives its requests when it is told to stop.
+    *drain_timeout_s* is the time each worker gives its requests when told to stop.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Supervisor:
         self._status = 0
 
     async def run(self) -> int:
-        """Run until told to stop; give the exit status."""
+        """Run until told to stop; return the exit status."""
         loop = asyncio.get_running_loop()
         for ending in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(ending, self._stop)
@@ -69,14 +69,14 @@ class Supervisor:
         return self._status
 
     async def _keep_running(self, number: int) -> None:
-        """Start worker *number*, and start it again whenever it dies."""
+        """Start worker *number*, and restart it whenever it dies."""
         deaths, first = 0, True
         while not self._stopping.is_set():
             started = time.monotonic()
             status = await self._run_worker(number)
             if self._stopping.is_set():
                 break
-            # Later on it is the file that was changed: the others go on with what they have.
+            # Later the cause is a changed file: the other workers keep their settings.
             if status == FATAL_STATUS and first:
                 self._status = status
                 self._stop()
@@ -87,13 +87,13 @@ class Supervisor:
             await self._pause(pause_s(deaths))
 
     async def _run_worker(self, number: int) -> int | None:
-        """Run worker *number* to its end; give its exit status, None if it could not start."""
+        """Run worker *number* to its end; return its exit status, None if it could not start."""
         descriptors = [sock.fileno() for sock in self._sockets]
         listening = [f"--listen-fd={descriptor}" for descriptor in descriptors]
-        # It inherits that; else one that comes before it can be handled would kill it.
+        # Inherited by the worker; a reload that arrives before it has a handler would kill it.
         signals.hold(signals.RELOAD)
         try:
-            # A session of its own: Ctrl-C reaches the parent alone, which tells the workers once.
+            # A session of its own: Ctrl-C reaches only the parent, which signals the workers once.
             worker = await asyncio.create_subprocess_exec(
                 *self._command,
                 f"--worker={number}",
@@ -103,7 +103,7 @@ class Supervisor:
                 start_new_session=True,
             )
         except OSError as error:
-            # Where there is no room for a process now, there may be later.
+            # If there is no room for a process now, there may be later.
             log.error("worker_not_started", worker=number, reason=error.strerror)  # noqa: TRY400
             return None
         finally:
@@ -124,11 +124,11 @@ class Supervisor:
             return
 
     def _stop(self) -> None:
-        """Have all workers end; asked again, have them end soon."""
+        """Tell all workers to stop; called again, to stop soon."""
         patience_s = ENDING_S + (0.0 if self._stopping.is_set() else self._drain_timeout_s)
         asyncio.get_running_loop().call_later(patience_s, self._kill)
         self._stopping.set()
-        # Else who connects while they end would wait for the last one, for nothing.
+        # Otherwise clients that connect meanwhile would wait for the last worker in vain.
         for sock in self._sockets:
             sock.close()
         self._signal_all(signal.SIGTERM)
@@ -144,5 +144,5 @@ class Supervisor:
 
 
 def worker_command(arguments: Sequence[str]) -> list[str]:
-    """Give the command that starts a worker with the *arguments* of `serve`."""
+    """Return the command that starts a worker with the *arguments* of `serve`."""
     return [sys.executable, "-m", "gateway", "serve", *arguments]

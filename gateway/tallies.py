@@ -1,6 +1,6 @@
-"""Counters and histograms for the way of a request: plain numbers, samples only when asked for.
+"""Counters and histograms for the request path: plain numbers, sampled only on demand.
 
-A child of `prometheus_client` costs a lock and several calls for each number, 17 us a request in
+A child of `prometheus_client` costs a lock and several calls for each number, 17 us per request in
 all; these cost a dictionary look-up. Only the event loop writes; `collect` may run in a thread.
 """
 
@@ -27,16 +27,16 @@ class Tally(Collector):
         self.by_labels: defaultdict[Labels, int] = defaultdict(int)
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """Give one sample for each combination of labels that was seen."""
+        """Yield one sample for each combination of labels that occurred."""
         family = CounterMetricFamily(self._name, self._about, labels=self._labels)
-        # A copy in one step: the loop may add a combination meanwhile.
+        # Copied in one step: the loop may add a combination meanwhile.
         for labels, count in self.by_labels.copy().items():
             family.add_metric(labels, count)
         yield family
 
 
 class _Buckets:
-    """How often each bucket was met, the last one for what is above all bounds."""
+    """The count of each bucket, the last one for values above all bounds."""
 
     __slots__ = ("counts", "total")
 
@@ -66,7 +66,7 @@ class Spans(Collector):
         buckets.total += seconds
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
-        """Give the samples of each label that was seen."""
+        """Yield the samples of each label that occurred."""
         family = HistogramMetricFamily(self._name, self._about, labels=(self._label,))
         bounds = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
         for label, buckets in self._by_label.copy().items():

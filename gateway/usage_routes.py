@@ -1,4 +1,4 @@
-"""What the holder of a license may know: what it used, in our form and as chat clients ask for it.
+"""What a license holder may see: its usage, in our form and as chat clients ask for it.
 
 The two addresses under `dashboard/billing` are those of OpenAI's former console; clients show them
 as the balance of a key.
@@ -21,12 +21,12 @@ from gateway.ledger import spans
 from gateway.ledger.report import GROUPS, Span, Sum, sums
 
 DEFAULT_SINCE: Final = "30d"
-# What clients are told of a license without a limit, as other gateways do.
+# Reported for a license without a limit, as other gateways do.
 WITHOUT_LIMIT_USD: Final = 100_000_000.0
 
 
 def routes() -> list[web.RouteDef]:
-    """Give the routes, for under the prefix; some clients leave the version out."""
+    """Return the routes under the prefix; some clients omit the version."""
     billing = {"usage": billing_usage, "subscription": subscription}
     return [
         web.get("/v1/usage", usage),

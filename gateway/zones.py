@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 
 def zone_of(name: Any) -> ZoneInfo | None:
-    """Give the time zone called *name*; None if there is none, whatever *name* is."""
+    """Return the time zone called *name*; None if there is none, whatever *name* is."""
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, TypeError, OSError):

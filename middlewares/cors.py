@@ -48,7 +48,7 @@ class Cors:
         return handler(request)
 
     def _headers(self, origin: str) -> dict[str, str]:
-        """Give what allows *origin* to read the answer; nothing for those not configured."""
+        """Return what allows *origin* to read the answer; nothing for those not configured."""
         if not {origin, "*"} & self._origins:
             return {}
         return {

@@ -119,7 +119,7 @@ class LicenseScope:
 
 
 def presented(request: web.Request) -> set[str]:
-    """Give the different keys that *request* presents. Raises `BadRequest` for a double header.
+    """Return the different keys that *request* presents. Raises `BadRequest` for a double header.
 
     Measured with aiohttp: `get` takes the first of several, and a peer let good plus bad through.
     """
@@ -137,6 +137,6 @@ def presented(request: web.Request) -> set[str]:
 
 
 def _takes_query_key(request: web.Request) -> bool:
-    """Say whether Gemini's own clients ask at this address, who put the key into it."""
+    """Tell whether Gemini's own clients ask at this address, who put the key into it."""
     path = request.path
     return "/v1beta/" in path or "/v1/models" in path

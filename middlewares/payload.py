@@ -141,7 +141,7 @@ class _Reservation:
 
 
 def parse(body: bytes | bytearray) -> Json:
-    """Give the JSON object in *body*; raise `BadRequest` saying what it is instead."""
+    """Return the JSON object in *body*; raise `BadRequest` saying what it is instead."""
     if not body or body.isspace():
         raise BadRequest("The body is empty; send a JSON object.")
     large = len(body) >= THREAD_FROM_BYTES
@@ -175,7 +175,7 @@ def _loads_large(body: bytes | bytearray) -> Any:
 
 
 def _has_large_number(payload: Any) -> bool:
-    """Say whether a whole number in *payload* has more than 64 bits."""
+    """Tell whether a whole number in *payload* has more than 64 bits."""
     level = [payload]
     while level:
         inner = [
@@ -190,7 +190,7 @@ def _has_large_number(payload: Any) -> bool:
 
 
 def too_deep(payload: Any) -> bool:
-    """Say whether *payload* nests deeper than `MAX_DEPTH`, level by level, without recursion."""
+    """Tell whether *payload* nests deeper than `MAX_DEPTH`, level by level, without recursion."""
     level = [payload]
     for _ in range(MAX_DEPTH):
         level = [

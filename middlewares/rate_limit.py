@@ -250,7 +250,7 @@ def _tokens_of(length: int) -> int:
 
 
 def _most_output(call: UpstreamCall) -> int:
-    """Give how many tokens the answers may have in all; 0 where nothing bounds them."""
+    """Return how many tokens the answers may have in all; 0 where nothing bounds them."""
     most: int = setting(call, "maxOutputTokens") or 0
     return most and most * max(call.copies, setting(call, "candidateCount") or 1)
 

@@ -104,14 +104,14 @@ def shared_valkey(tmp_path_factory) -> Iterator[Valkey]:
 
 @pytest.fixture
 def valkey(shared_valkey) -> Valkey:
-    """Give an empty server, not to be harmed."""
+    """Return an empty server, not to be harmed."""
     shared_valkey.command("FLUSHALL")
     return shared_valkey
 
 
 @pytest.fixture
 def own_valkey(tmp_path) -> Iterator[Valkey]:
-    """Give a server of the test's own, to be killed and hung."""
+    """Yield a server of the test's own, to be killed and hung."""
     server = Valkey(tmp_path)
     server.start()
     yield server
@@ -126,7 +126,7 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture
 def own_postgres() -> Iterator[Postgres]:
-    """Give a PostgreSQL server of the test's own, to be stopped."""
+    """Yield a PostgreSQL server of the test's own, to be stopped."""
     yield from _postgres()
 
 
@@ -141,7 +141,7 @@ def _postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request, tmp_path) -> str:
-    """Give the URL of an empty database, of each kind in turn."""
+    """Return the URL of an empty database, of each kind in turn."""
     if request.param == "sqlite":
         return f"sqlite+aiosqlite:///{tmp_path}/test.db"
     return request.getfixturevalue("postgres").new_url()
@@ -149,7 +149,7 @@ def database_url(request, tmp_path) -> str:
 
 @pytest.fixture
 async def database(database_url):
-    """Give an empty database with its tables."""
+    """Yield an empty database with its tables."""
     database = Database(database_url)
     await database.migrate()
     yield database
@@ -158,7 +158,7 @@ async def database(database_url):
 
 @pytest.fixture(scope="session")
 def tables() -> list[str]:
-    """Give the statements that the migrations come to on an empty SQLite."""
+    """Return the statements that the migrations come to on an empty SQLite."""
     engine = create_engine("sqlite://")
     with engine.begin() as connection:
         migrating._upgrade(connection)
@@ -170,7 +170,7 @@ def tables() -> list[str]:
 
 @pytest.fixture
 def running(tables, monkeypatch):
-    """Give a context manager that runs a gateway with given settings.
+    """Return a context manager that runs a gateway with given settings.
 
     Its database gets its tables from `tables`: migrating takes a third of a start.
     """
@@ -212,7 +212,7 @@ def impatient(monkeypatch) -> None:
 
 @pytest.fixture
 async def simulator():
-    """Give a running simulator of Gemini."""
+    """Yield a running simulator of Gemini."""
     async with Simulator() as running_simulator:
         yield running_simulator
 

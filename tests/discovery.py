@@ -66,13 +66,13 @@ SENT = Sent()
 
 
 def validate(body, type_name):
-    """Give what is wrong with *body* as a message of *type_name*: a list of sentences."""
+    """Return what is wrong with *body* as a message of *type_name*: a list of sentences."""
     return list(_faults(body, {"$ref": type_name}, type_name))
 
 
 @cache
 def schemas():
-    """Give all messages of the schema by name."""
+    """Return all messages of the schema by name."""
     return json.loads(SCHEMA.read_bytes())["schemas"]
 
 

@@ -18,7 +18,7 @@ SECRET = "AIzaSyNeverToBeSeen-"
 
 
 def settings_for(url: str, *, keys=("key-1",), **sections) -> Settings:
-    """Give settings with short limits, in front of *url*; *sections* override single options."""
+    """Return settings with short limits, in front of *url*; *sections* override single options."""
     tree = {
         "upstream": {
             "base_url": url,

@@ -27,7 +27,7 @@ def sections() -> list[tuple[str, type[Section]]]:
 
 
 def is_table(kind: Any) -> bool:
-    """Say whether a field is an array of tables or a table of free names: shown as an example."""
+    """Tell whether a field is an array of tables or a table of free names: shown as an example."""
     if get_origin(kind) is dict:
         return True
     arguments = get_args(kind)

@@ -44,7 +44,7 @@ def documented_of_media() -> set[tuple[int, str]]:
 
 
 def sent() -> Iterator[tuple[int | None, str, str]]:
-    """Give the status, if it is seen, and the code of each error that is made, and in which file."""
+    """Yield the status, if it is seen, and the code of each error that is made, and in which file."""
     statuses = {kind.__name__: kind.status for kind in KINDS}
     for path in sorted([*(ROOT / "gateway").rglob("*.py"), *(ROOT / "middlewares").glob("*.py")]):
         if "simulator" in path.parts:

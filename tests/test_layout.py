@@ -27,7 +27,7 @@ UNWANTED_TEXT = re.compile(
 
 
 def tracked() -> list[Path]:
-    """Give the project's files; without git, all that are not ignored by their place."""
+    """Return the project's files; without git, all that are not ignored by their place."""
     try:
         listed = subprocess.run(
             ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -44,7 +44,7 @@ def tracked() -> list[Path]:
 
 
 def sources() -> list[Path]:
-    """Give the modules; a migration is a record of what was done, not code that is worked on."""
+    """Return the modules; a migration is a record of what was done, not code that is worked on."""
     return [
         path
         for path in tracked()
@@ -65,7 +65,7 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 
 def does_something(path: Path) -> bool:
-    """Say whether a module holds more than declarations and one line of work."""
+    """Tell whether a module holds more than declarations and one line of work."""
     statements = [
         statement
         for function in functions(path)

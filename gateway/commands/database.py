@@ -35,7 +35,7 @@ def settings_of(path: Path | None) -> Settings:
 
 
 def with_database(settings: Settings, work: Callable[[Database], Awaitable[Result]]) -> Result:
-    """Give what *work* makes of the database, which is made if need be; exit where it fails."""
+    """Return what *work* makes of the database, which is made if need be; exit where it fails."""
 
     async def run() -> Result:
         database = Database(settings.database.url)
@@ -55,7 +55,7 @@ def with_database(settings: Settings, work: Callable[[Database], Awaitable[Resul
 
 
 def with_licenses(settings: Settings, work: Callable[[LicenseStore], Awaitable[Result]]) -> Result:
-    """Give what *work* makes of the licenses in the database; exit where it fails."""
+    """Return what *work* makes of the licenses in the database; exit where it fails."""
     return with_database(
         settings, lambda database: work(LicenseStore(database, settings.database.pepper))
     )

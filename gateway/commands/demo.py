@@ -71,7 +71,7 @@ def demo(port: int | None) -> None:
 
 
 def demo_settings(base_url: str, folder: Path) -> Settings:
-    """Give the defaults with the simulator at *base_url*, one license, and files in *folder*."""
+    """Return the defaults with the simulator at *base_url*, one license, and files in *folder*."""
     settings = config.read(Path(os.devnull), os.environ)
     return replace(
         settings,

@@ -200,7 +200,7 @@ def _checked(make: Callable[[dict[str, Any]], License], fields: dict[str, Any]) 
 
 
 def _key(chosen: str | None, id_: str) -> str:
-    """Give the key as it will be looked for. A chosen one may be any text."""
+    """Return the key as it will be looked for. A chosen one may be any text."""
     key = new_key(id_) if chosen is None else normalised(chosen)
     if not key:
         raise click.BadParameter("is empty", param_hint="--key")

@@ -37,7 +37,7 @@ class ConfigError(Exception):
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Give the checked settings of the file at *path*, with the secrets resolved.
+    """Return the checked settings of the file at *path*, with the secrets resolved.
 
     Without *path* it is the file named by `GATEWAY_CONFIG`, else `config.toml` in the working
     directory if there is one. Every credential has its `key` afterwards, every license its `key` or
@@ -52,7 +52,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
 
 
 def read(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """Give the checked settings without looking at any secret, for commands that need none."""
+    """Return the checked settings without looking at any secret, for commands that need none."""
     tree = _dated(_merged(_defaults(), _tree(path, environ)))
     _check_section(tree, Settings, "")
     for name, place, text in _overrides(environ):
@@ -72,7 +72,7 @@ def require_credentials(settings: Settings) -> None:
 
 
 def nearest(name: str, known_names: list[str]) -> str:
-    """Give the complaint about an unknown *name*, with the nearest of *known_names*."""
+    """Return the complaint about an unknown *name*, with the nearest of *known_names*."""
     matches = get_close_matches(name, known_names, n=1, cutoff=0.5)
     return (
         f"did you mean {matches[0]!r}?" if matches else f"known: {', '.join(sorted(known_names))}"

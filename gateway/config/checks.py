@@ -50,7 +50,7 @@ def _check_names(settings: Settings) -> None:
 
 
 def _is_plain_model(name: str) -> bool:
-    """Say whether a request for *name* is one for just this model."""
+    """Tell whether a request for *name* is one for just this model."""
     try:
         return models.parse(name).base == name
     except BadRequest:

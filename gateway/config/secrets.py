@@ -17,7 +17,7 @@ Item = TypeVar("Item", bound=Credential | License)
 
 
 def resolve(settings: Settings, environ: Mapping[str, str]) -> Settings:
-    """Give *settings* with each `key_env` and `key_file` replaced by the `key` found there.
+    """Return *settings* with each `key_env` and `key_file` replaced by the `key` found there.
 
     Without any credential, `GEMINI_API_KEY` in *environ* makes one named `main`. Raises
     `ValueError`, whose text names the option and holds no secret.
@@ -54,7 +54,7 @@ def _check_keys(licenses: tuple[License, ...]) -> None:
 
 
 def _resolved(item: Item, path: str, environ: Mapping[str, str]) -> Item:
-    """Give *item* with its secret in `key`; one that has only `key_sha256` stays as it is."""
+    """Return *item* with its secret in `key`; one that has only `key_sha256` stays as it is."""
     options = [name for name in SECRET_OPTIONS if getattr(item, name, None) is not None]
     allowed = SECRET_OPTIONS if isinstance(item, License) else SECRET_OPTIONS[:3]
     if len(options) != 1:
@@ -77,7 +77,7 @@ def _check_upstream_key(key: str, place: str) -> None:
 
 
 def _with_pepper(database: Database, environ: Mapping[str, str]) -> Database:
-    """Give *database* with its pepper in `pepper`, if there is one."""
+    """Return *database* with its pepper in `pepper`, if there is one."""
     options = [option for option in PEPPER_OPTIONS if getattr(database, option)]
     if len(options) > 1:
         raise ValueError(f"database: give at most one of {', '.join(PEPPER_OPTIONS)}")

@@ -87,7 +87,7 @@ class Database:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """Give a transaction, committed at the end. Raises one of `DatabaseDown`."""
+        """Yield a transaction, committed at the end. Raises one of `DatabaseDown`."""
         async with (
             asyncio.timeout(TRANSACTION_TIMEOUT_S),
             self._turn_if_sqlite(),
@@ -101,7 +101,7 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Give a connection to read from. Raises one of `DatabaseDown`."""
+        """Yield a connection to read from. Raises one of `DatabaseDown`."""
         async with (
             asyncio.timeout(TRANSACTION_TIMEOUT_S),
             self._reading_turn if self.is_sqlite else nullcontext(),
@@ -124,7 +124,7 @@ class Database:
             return list(await pooled.driver_connection.execute_fetchall(statement, values))
 
     def stamp(self) -> tuple[int, ...] | None:
-        """Give what is another after each change by anybody; None where files do not tell.
+        """Return what is another after each change by anybody; None where files do not tell.
 
         It takes microseconds, where asking SQLite takes a thread and milliseconds.
         """
@@ -145,7 +145,7 @@ class Database:
 
 
 def _stat(file: Path) -> tuple[int, ...]:
-    """Give number, size and time of change of *file*; nothing where it is not there."""
+    """Return number, size and time of change of *file*; nothing where it is not there."""
     try:
         status = file.stat()
     except OSError:
@@ -154,7 +154,7 @@ def _stat(file: Path) -> tuple[int, ...]:
 
 
 def error_text(error: BaseException) -> str:
-    """Give what *error* of the database says, without the statement and its values."""
+    """Return what *error* of the database says, without the statement and its values."""
     if isinstance(error, DBAPIError) and error.orig is not None:
         error = error.orig
     return f"{type(error).__name__}: {str(error)[:200]}".removesuffix(": ")

@@ -30,7 +30,7 @@ async def migrate(engine: AsyncEngine) -> None:
 
 
 def revision(connection: Connection) -> str | None:
-    """Give the revision that the database is at; None for an empty one."""
+    """Return the revision that the database is at; None for an empty one."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))

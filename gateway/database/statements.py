@@ -31,7 +31,7 @@ _MOST_VALUES: Final = 32_766 if sqlite3.sqlite_version_info >= (3, 32) else 999
 
 
 def insert_new(connection: AsyncConnection, table: Table) -> Executable:
-    """Give an INSERT into *table* that passes over rows whose key is there already."""
+    """Return an INSERT into *table* that passes over rows whose key is there already."""
     statement: Executable = _insert(connection, table).on_conflict_do_nothing()
     return statement
 
@@ -56,7 +56,7 @@ async def insert_many(database: Database, table: Table, rows: Sequence[Mapping[s
 
 
 async def all_rows(connection: AsyncConnection, table: Table) -> Sequence[Any]:
-    """Give the rows of *table*, their columns as attributes."""
+    """Return the rows of *table*, their columns as attributes."""
     if connection.dialect.name != "sqlite":
         return (await connection.execute(select(table))).all()
     columns = func.json_array(*map(_as_json, table.c))
@@ -68,7 +68,7 @@ async def all_rows(connection: AsyncConnection, table: Table) -> Sequence[Any]:
 def _compiled(
     dialect: Dialect, table: Table, columns: tuple[str, ...]
 ) -> tuple[str, tuple[str, ...]]:
-    """Give the text of the INSERT, and the columns in the order of its parameters."""
+    """Return the text of the INSERT, and the columns in the order of its parameters."""
     module: Any = sqlite if dialect.name == "sqlite" else postgresql
     statement = module.insert(table).on_conflict_do_nothing()
     compiled = statement.compile(dialect=dialect, column_keys=columns)
@@ -76,7 +76,7 @@ def _compiled(
 
 
 def _pieces(rows: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:
-    """Give *rows* in pieces as long as one of `_SIZES`, of at most *most*.
+    """Yield *rows* in pieces as long as one of `_SIZES`, of at most *most*.
 
     The last piece is filled with its last row, which the database passes over: quicker than
     another statement.
@@ -90,7 +90,7 @@ def _pieces(rows: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:
 
 @lru_cache(maxsize=16)
 def _repeated(sql: str, columns: int, rows: int) -> str:
-    """Give *sql*, the INSERT of one row, for so many *rows*."""
+    """Return *sql*, the INSERT of one row, for so many *rows*."""
     row = f"({', '.join('?' * columns)})"
     assert row in sql, "SQLite's parameters are question marks"
     return sql.replace(row, ", ".join([row] * rows))
@@ -101,7 +101,7 @@ def _as_json(column: Column[Any]) -> Any:
 
 
 def _rows(table: Table, text: str) -> list[SimpleNamespace]:
-    """Give the rows that *text* holds, as the driver would."""
+    """Return the rows that *text* holds, as the driver would."""
     names = table.c.keys()
     values = orjson.loads(text)
     for index, column in enumerate(table.c):
@@ -127,13 +127,13 @@ async def raise_revision(connection: AsyncConnection, name: str) -> None:
 
 
 async def revision_of(connection: AsyncConnection, name: str) -> int:
-    """Give the number that `raise_revision` raises, 0 before the first time."""
+    """Return the number that `raise_revision` raises, 0 before the first time."""
     query = select(REVISIONS.c.number).where(REVISIONS.c.name == name)
     return await connection.scalar(query) or 0
 
 
 async def look_for_revision(database: Database, name: str) -> int:
-    """Give `revision_of` in a transaction of its own. Raises one of `DatabaseDown`."""
+    """Return `revision_of` in a transaction of its own. Raises one of `DatabaseDown`."""
     if database.is_sqlite:
         rows = await database.run_alone("SELECT number FROM revisions WHERE name = ?", (name,))
         return rows[0][0] if rows else 0

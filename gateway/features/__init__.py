@@ -30,7 +30,7 @@ _JSON_ONLY = (
 
 
 def without(call: UpstreamCall, features: Iterable[str], notes: Notes) -> UpstreamCall:
-    """Give *call* without *features*, names of `CHANGES`; unknown ones are passed over.
+    """Return *call* without *features*, names of `CHANGES`; unknown ones are passed over.
 
     A feature of `LIMITS` has the values that the model takes behind it: `max_tokens=0..8192`.
     """
@@ -44,12 +44,12 @@ def without(call: UpstreamCall, features: Iterable[str], notes: Notes) -> Upstre
 
 
 def limit(name: str, least: int, most: int) -> str:
-    """Give the name of the feature: values of *name*, one of `LIMITS`, beyond *least* to *most*."""
+    """Return the name of the feature: values of *name*, one of `LIMITS`, beyond *least* to *most*."""
     return f"{name}={least}..{most}"
 
 
 def instruct(body: Json, text: str) -> Json:
-    """Give *body* with *text* at the end of the system instruction.
+    """Return *body* with *text* at the end of the system instruction.
 
     Cached content has an instruction of its own, beside which none may be sent: then *text* is
     at the beginning of the first turn.
@@ -160,7 +160,7 @@ def _service_tier(call: UpstreamCall, notes: Notes) -> UpstreamCall:
 
 
 def map_parts(call: UpstreamCall, change: Callable[[Json], Json]) -> UpstreamCall:
-    """Give *call* with *change* made to each part of each turn; *call* itself if none changed."""
+    """Return *call* with *change* made to each part of each turn; *call* itself if none changed."""
     contents = []
     changed = False
     for content in call.body["contents"]:

@@ -36,7 +36,7 @@ def without_builtins_beside_functions(call: UpstreamCall, notes: Notes) -> Upstr
 
 
 def _without_tools(call: UpstreamCall, names: set[str], notes: Notes) -> UpstreamCall:
-    """Give *call* without the built-in tools called *names*; each tool has one name."""
+    """Return *call* without the built-in tools called *names*; each tool has one name."""
     tools = call.body.get("tools") or []
     kept = [tool for tool in tools if names.isdisjoint(tool)]
     if len(kept) == len(tools):
@@ -47,7 +47,7 @@ def _without_tools(call: UpstreamCall, names: set[str], notes: Notes) -> Upstrea
 
 
 def _with_tools(body: Json, tools: list[Json]) -> Json:
-    """Give *body* with other *tools*, and a tool configuration that fits them."""
+    """Return *body* with other *tools*, and a tool configuration that fits them."""
     body = {**body, "tools": tools}
     if not tools:
         del body["tools"]

@@ -36,7 +36,7 @@ class LedgerRow(NamedTuple):
 
 
 def row_of(exchange: Exchange, at: float, seconds: float) -> LedgerRow | None:
-    """Give the row of a finished *exchange* that ended *at* (Unix seconds) and took *seconds*.
+    """Return the row of a finished *exchange* that ended *at* (Unix seconds) and took *seconds*.
 
     None for one that asked for nothing to be generated, or came without a license.
     """
@@ -61,7 +61,7 @@ def row_of(exchange: Exchange, at: float, seconds: float) -> LedgerRow | None:
 
 
 def to_row(key: str, row: LedgerRow) -> Row:
-    """Give the columns of *row*, which no database refuses; *key* makes writing it idempotent."""
+    """Return the columns of *row*, which no database refuses; *key* makes writing it idempotent."""
     # By place: fields of a named tuple take ten times as long to read by name.
     at, id_, license_, requested_model, model, credential, usage, cost, milliseconds, status = row[
         :10
@@ -113,7 +113,7 @@ def to_row(key: str, row: LedgerRow) -> Row:
 
 
 def by_columns(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """Give *rows* in parts of the same columns each; `KINDS` are missing where there was text."""
+    """Yield *rows* in parts of the same columns each; `KINDS` are missing where there was text."""
     with_kinds = [row for row in rows if KINDS[0] in row]
     if with_kinds:
         yield with_kinds
@@ -128,7 +128,7 @@ def _kinds(usage: Usage) -> Row:
 
 
 def from_stored(row: object) -> Row | None:
-    """Give *row*, read from a file or a stream, as the table takes it; None for what is no row.
+    """Return *row*, read from a file or a stream, as the table takes it; None for what is no row.
 
     Another version of the gateway may have written it: columns unknown here are left out.
     """
@@ -139,7 +139,7 @@ def from_stored(row: object) -> Row | None:
 
 
 def _text(text: str | None) -> str | None:
-    """Give *text* without what PostgreSQL refuses (NUL) or cannot be encoded, and not too long."""
+    """Return *text* without what PostgreSQL refuses (NUL) or cannot be encoded, and not too long."""
     if text is None or _is_plain(text):
         return text
     return text[:_LONGEST_TEXT].replace("\0", "").encode("utf-8", "replace").decode()

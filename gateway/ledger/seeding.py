@@ -96,7 +96,7 @@ class QuotaSeeder:
         return ""
 
     async def _used_of_quotas(self, plan: Plan) -> dict[str, int]:
-        """Give what was used of each quota of *plan*, by the rule's name; USD in billionths."""
+        """Return what was used of each quota of *plan*, by the rule's name; USD in billionths."""
         windows = plan.calendar.at(self._wall())
         starts = {"day": windows.day_start, "month": windows.month_start}
         used: dict[str, list[Sum]] = {}

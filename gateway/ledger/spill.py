@@ -43,7 +43,7 @@ class Spill:
             raise OSError("the spill file takes no more")
 
     def _open_locked(self) -> BinaryIO:
-        """Give a new file, locked."""
+        """Return a new file, locked."""
         while True:
             path = self._folder / f"{self._owner}-{next(self._numbers)}.jsonl"
             file = path.open("ab", buffering=0)
@@ -60,7 +60,7 @@ class Spill:
             self._file = None
 
     def leftover_files(self) -> list[Path]:
-        """Give the files that may hold rows, the oldest first. Raises `OSError`."""
+        """Return the files that may hold rows, the oldest first. Raises `OSError`."""
         if not self._folder.exists():
             return []
         aged_files = []
@@ -86,7 +86,7 @@ def locked(path: Path) -> Iterator[BinaryIO | None]:
 
 
 def read_rows(file: BinaryIO, most: int) -> list[Row] | None:
-    """Give the rows of the next *most* lines of *file*; None at its end.
+    """Return the rows of the next *most* lines of *file*; None at its end.
 
     Lines that are no rows, such as a last one that was cut by a dying machine, are passed over.
     """

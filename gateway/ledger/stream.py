@@ -79,7 +79,7 @@ class LedgerStream:
         await self._execute(("XADD", self._key, "*", FIELD, orjson.dumps(rows)))
 
     async def take(self) -> list[Entry]:
-        """Give some entries to be written, also those left by the dead. Raises `StoreDown`."""
+        """Return some entries to be written, also those left by the dead. Raises `StoreDown`."""
         if not self._has_group:
             await self._make_group()
         if time.monotonic() >= self._strike_off_at:
@@ -132,7 +132,7 @@ class LedgerStream:
         self._has_group = True
 
     async def _execute(self, *commands: Command) -> list[Any]:
-        """Give the replies to *commands*. Raises `StoreDown`, also for one that is refused."""
+        """Return the replies to *commands*. Raises `StoreDown`, also for one that is refused."""
         if time.monotonic() < self._retry_at:
             raise StoreDown("no answer a moment ago")
         try:
@@ -150,7 +150,7 @@ class LedgerStream:
 
 
 def _of_stream(reply: Any) -> Iterable[Any]:
-    """Give the entries of the one stream asked for; the reply's form depends on the protocol."""
+    """Return the entries of the one stream asked for; the reply's form depends on the protocol."""
     if not reply:
         return ()
     entries: Iterable[Any] = (
@@ -164,7 +164,7 @@ def _entries(entries: Iterable[Any]) -> list[Entry]:
 
 
 def _rows(fields: Any) -> list[Row]:
-    """Give the rows of one entry; none of one that is gone or that another program wrote."""
+    """Return the rows of one entry; none of one that is gone or that another program wrote."""
     if not fields:
         return []
     pairs = (

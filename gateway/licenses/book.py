@@ -54,7 +54,7 @@ class Book:
         self._forget()
 
     def find(self, key: str) -> License | None:
-        """Give the license whose secret is *key*, disabled and expired ones too.
+        """Return the license whose secret is *key*, disabled and expired ones too.
 
         Raises `Unavailable` for one that cannot be judged now, since it may have been revoked.
         """
@@ -104,7 +104,7 @@ class Book:
 
 
 def fixed(settings: tuple[FixedLicense, ...]) -> dict[bytes, License]:
-    """Give the licenses of `config.toml`, whose secrets are resolved, by digest."""
+    """Return the licenses of `config.toml`, whose secrets are resolved, by digest."""
     return {_digest(one): license_of(one) for one in settings}
 
 
@@ -115,7 +115,7 @@ def _digest(license_: FixedLicense) -> bytes:
 
 
 def license_of(fixed_license: FixedLicense) -> License:
-    """Give *fixed_license* without its secret."""
+    """Return *fixed_license* without its secret."""
     return License(
         id=fixed_license.id,
         owner=fixed_license.owner,
@@ -130,7 +130,7 @@ def license_of(fixed_license: FixedLicense) -> License:
 
 
 def _moment(expires: date | datetime | None, zone: ZoneInfo) -> datetime | None:
-    """Give *expires* as a moment, in *zone* where it names none; a day is its first second."""
+    """Return *expires* as a moment, in *zone* where it names none; a day is its first second."""
     if expires is None:
         return None
     if not isinstance(expires, datetime):

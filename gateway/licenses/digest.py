@@ -12,7 +12,7 @@ _SCHEME = "bearer "
 
 
 def normalised(header: str) -> str:
-    """Give the key in *header*, raw or behind `Bearer` in any case, without blanks around it."""
+    """Return the key in *header*, raw or behind `Bearer` in any case, without blanks around it."""
     text = header.strip()
     if text[:7].lower() == _SCHEME:
         text = text[7:].strip()
@@ -20,7 +20,7 @@ def normalised(header: str) -> str:
 
 
 def digest(key: str) -> bytes:
-    """Give what is kept of *key*; letters that cannot be encoded all count as one."""
+    """Return what is kept of *key*; letters that cannot be encoded all count as one."""
     return hashlib.sha256(key.encode("utf-8", "replace")).digest()
 
 
@@ -30,5 +30,5 @@ def new_key(public_id: str) -> str:
 
 
 def keyed_digest(key: str, pepper: bytes) -> bytes:
-    """Give what the database keeps of *key*: worth nothing without *pepper*."""
+    """Return what the database keeps of *key*: worth nothing without *pepper*."""
     return hmac.digest(pepper, key.encode("utf-8", "replace"), "sha256")

@@ -29,7 +29,7 @@ def is_own(row: dict[str, Any]) -> bool:
 
 
 def to_row(stored: StoredLicense) -> dict[str, Any]:
-    """Give *stored* as a flat object."""
+    """Return *stored* as a flat object."""
     keys = [key._asdict() for key in stored.keys]
     return fields_of(stored.license) | {"created": stored.created, "keys": keys}
 
@@ -37,7 +37,7 @@ def to_row(stored: StoredLicense) -> dict[str, Any]:
 def to_rows(
     licenses: Iterable[StoredLicense], pepper: bytes, *, with_pepper: bool
 ) -> list[dict[str, Any]]:
-    """Give the rows of *licenses*, whose digests were made with *pepper*."""
+    """Return the rows of *licenses*, whose digests were made with *pepper*."""
     pepper_fields = {"pepper_check": check_value(pepper)}
     if with_pepper:
         pepper_fields["pepper"] = pepper.decode()
@@ -45,7 +45,7 @@ def to_rows(
 
 
 def as_csv(rows: list[dict[str, Any]]) -> str:
-    """Give *rows* as CSV, with a head even when there are none."""
+    """Return *rows* as CSV, with a head even when there are none."""
     text = io.StringIO()
     names = list(rows[0]) if rows else ["id", "keys"]
     # A bare carriage return is left unquoted otherwise, and read back as the end of a row.

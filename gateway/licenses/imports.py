@@ -38,7 +38,7 @@ class Candidate(NamedTuple):
 
     @property
     def id(self) -> str:
-        """Give the license's id, empty where there is none."""
+        """Return the license's id, empty where there is none."""
         return "" if self.new is None else self.new.license.id
 
 
@@ -109,7 +109,7 @@ def _rows(text: str) -> list[Any]:
 
 
 def _id(name: str, key: str, is_taken: Callable[[str], bool]) -> str:
-    """Give an id made of *name*; two of one name are told apart by the end of their key."""
+    """Return an id made of *name*; two of one name are told apart by the end of their key."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:48]
     if plain and not is_taken(plain):
         return plain

@@ -38,18 +38,18 @@ def make_license(fields: Mapping[str, Any]) -> License:
 
 
 def change_license(license_: License, fields: Mapping[str, Any]) -> License:
-    """Give *license_* with some *fields* changed. Raises `ValueError` naming the field."""
+    """Return *license_* with some *fields* changed. Raises `ValueError` naming the field."""
     return make_license({**fields_of(license_), **fields})
 
 
 def fields_of(license_: License) -> dict[str, Any]:
-    """Give the fields of *license_* as `make_license` takes them."""
+    """Return the fields of *license_* as `make_license` takes them."""
     plain = {name: getattr(license_, name) for name in ("id", *FIELDS) if name not in _LIMITS}
     return plain | {name: getattr(license_.limits, name) for name in _LIMITS}
 
 
 def _dated(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Give *fields* with `expires` as a moment: a day is its beginning in the license's zone."""
+    """Return *fields* with `expires` as a moment: a day is its beginning in the license's zone."""
     expires = fields.get("expires")
     if not isinstance(expires, str):
         return dict(fields)

@@ -22,7 +22,7 @@ class WrongPepper(Exception):
 
 
 async def ensure_pepper(connection: AsyncConnection, configured: str) -> bytes:
-    """Give the pepper in force, in a writing transaction. Raises `WrongPepper`."""
+    """Return the pepper in force, in a writing transaction. Raises `WrongPepper`."""
     facts = await _facts(connection)
     if not facts:
         generated = {"name": _GENERATED, "value": secrets.token_hex(32)}
@@ -39,7 +39,7 @@ async def adopt_pepper(connection: AsyncConnection, pepper: str) -> None:
 
 
 def agreed_pepper(facts: dict[str, str], configured: str) -> bytes:
-    """Give the pepper that *facts* of the database and *configured* agree on.
+    """Return the pepper that *facts* of the database and *configured* agree on.
 
     Raises `WrongPepper`.
     """
@@ -60,7 +60,7 @@ async def _facts(connection: AsyncConnection) -> dict[str, str]:
 
 
 def check_value(pepper: bytes) -> str:
-    """Give what tells *pepper* from another one, and does not give it away."""
+    """Return what tells *pepper* from another one, and does not give it away."""
     return hmac.digest(pepper, b"gateway license keys", "sha256").hex()
 
 

@@ -17,7 +17,7 @@ _NO_LIMITS = Limits()
 
 
 def license_of_row(row: Row[Any]) -> License:
-    """Give the license that *row* of the table holds."""
+    """Return the license that *row* of the table holds."""
     limits = Limits(*(getattr(row, name) for name in _LIMITS))
     return License(
         id=row.id,
@@ -36,7 +36,7 @@ def license_of_row(row: Row[Any]) -> License:
 
 
 def row_of(license_: License) -> dict[str, Any]:
-    """Give the columns that hold *license_*."""
+    """Return the columns that hold *license_*."""
     expires = license_.expires
     return asdict(license_.limits) | {
         "id": license_.id,
@@ -51,13 +51,13 @@ def row_of(license_: License) -> dict[str, Any]:
 
 
 def by_digest(rows: Sequence[Row[Any]], keys: Sequence[Row[Any]]) -> dict[bytes, License]:
-    """Give the licenses of *rows* by the digests of their *keys*, none longer than its key."""
+    """Return the licenses of *rows* by the digests of their *keys*, none longer than its key."""
     licenses = {row.id: license_of_row(row) for row in rows}
     return {bytes(key.digest): _until(licenses[key.license], key.expires) for key in keys}
 
 
 def _until(license_: License, end: int | None) -> License:
-    """Give *license_* as a key sees it that ends at *end*."""
+    """Return *license_* as a key sees it that ends at *end*."""
     if end is None or end > _LAST:
         return license_
     moment = datetime.fromtimestamp(end, UTC)

@@ -49,11 +49,11 @@ class LicenseStore:
         self._pepper = pepper
 
     async def revision(self) -> int:
-        """Give the number that grows with each change; 0 before the first."""
+        """Return the number that grows with each change; 0 before the first."""
         return await look_for_revision(self._database, REVISION)
 
     async def load(self) -> Loaded:
-        """Give everything. Raises `WrongPepper`."""
+        """Return everything. Raises `WrongPepper`."""
         async with self._database.writing() as connection:
             pepper = await ensure_pepper(connection, self._pepper)
             number = await revision_of(connection, REVISION)
@@ -65,7 +65,7 @@ class LicenseStore:
         return Loaded(number, pepper, licenses)
 
     async def stored(self, ids: Collection[str] = ()) -> list[StoredLicense]:
-        """Give the licenses named *ids*, all without, in the order of their creation.
+        """Return the licenses named *ids*, all without, in the order of their creation.
 
         Raises `LicenseError` for an unknown one.
         """
@@ -155,7 +155,7 @@ class LicenseStore:
         return refused
 
     async def pepper(self) -> bytes:
-        """Give the pepper in force. Raises `WrongPepper`."""
+        """Return the pepper in force. Raises `WrongPepper`."""
         async with self._database.writing() as connection:
             return await ensure_pepper(connection, self._pepper)
 

@@ -47,7 +47,7 @@ class LicenseWatch:
         return self._seen_at is not None
 
     async def check(self) -> str | None:
-        """Give the reason why licenses of the database cannot be judged, or None."""
+        """Return the reason why licenses of the database cannot be judged, or None."""
         if self._seen_at is not None and self._age() <= self.max_stale_s:
             return None
         return "the licenses cannot be read from the database"

@@ -74,7 +74,7 @@ def secrets_of(settings: Settings) -> list[str]:
 
 
 def _passwords(url: str) -> list[str]:
-    """Give the passwords in *url*, as they stand there and as they are sent."""
+    """Return the passwords in *url*, as they stand there and as they are sent."""
     passwords = [match[1] for pattern in _PASSWORDS if (match := pattern.search(url))]
     for name, _, value in (field.partition("=") for field in url.partition("?")[2].split("&")):
         if "password" in name:

@@ -38,7 +38,7 @@ class Clock:
         self._text = ""
 
     def now(self) -> str:
-        """Give the time in UTC with milliseconds, as in RFC 3339."""
+        """Return the time in UTC with milliseconds, as in RFC 3339."""
         second, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
         if second != self._second:
             self._second = second
@@ -66,7 +66,7 @@ class Line:
         self._clock = Clock()
 
     def __call__(self, _: Any, name: str, values: EventDict) -> bytes:
-        """Give the finished line; gives up long values first, then all but the four main ones."""
+        """Return the finished line; gives up long values first, then all but the four main ones."""
         values.setdefault("level", name)
         if isinstance(error := values.pop("exc_info", None), BaseException):
             values.update(error=type(error).__name__, at=place(error))
@@ -100,7 +100,7 @@ class Line:
 
 
 def place(error: BaseException) -> str:
-    """Give where *error* was raised, the innermost of `MAX_FRAMES` calls first.
+    """Return where *error* was raised, the innermost of `MAX_FRAMES` calls first.
 
     Its text is left out: it may quote the request.
     """
@@ -108,7 +108,7 @@ def place(error: BaseException) -> str:
 
 
 def stack(frame: FrameType) -> str:
-    """Give where *frame* is at work, as `place` does for errors."""
+    """Return where *frame* is at work, as `place` does for errors."""
     return _calls(traceback.extract_stack(frame))
 
 
@@ -135,7 +135,7 @@ def _short(value: Any) -> Any:
 
 
 def _clean(value: Any) -> Any:
-    """Give *value* as a terminal may see it: no control characters, not too long."""
+    """Return *value* as a terminal may see it: no control characters, not too long."""
     if isinstance(value, (int, float)) or value is None:
         return value
     characters = (

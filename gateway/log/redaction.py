@@ -47,7 +47,7 @@ class Secrets:
         self._signs = (*texts, *KEY_STARTS_AS_TEXT) if len(texts) <= FEW_SECRETS else ("",)
 
     def redact(self, line: bytes) -> bytes:
-        """Give *line* without any of the secrets."""
+        """Return *line* without any of the secrets."""
         if self._pattern is not None:
             line = self._pattern.sub(REDACTED, line)
         for start in KEY_STARTS:
@@ -56,7 +56,7 @@ class Secrets:
         return line
 
     def may_be_in(self, text: str) -> bool:
-        """Say whether *text*, which is no JSON, may hold one: quicker than to look in the line."""
+        """Tell whether *text*, which is no JSON, may hold one: quicker than to look in the line."""
         for sign in self._signs:  # noqa: SIM110 - `any` would cost as much as the search
             if sign in text:
                 return True

@@ -59,7 +59,7 @@ def quicktime(window: Window) -> str | None:
 
 
 def _tracks(window: Window) -> set[bytes]:
-    """Give the handler types of all tracks, `vide` or `soun`, from moov/trak/mdia/hdlr."""
+    """Return the handler types of all tracks, `vide` or `soun`, from moov/trak/mdia/hdlr."""
     walk, handlers = _Walk(window), set()
     for movie in islice(walk.find(b"moov", (0, len(window))), 1):
         for track in walk.find(b"trak", movie):
@@ -79,11 +79,11 @@ class _Walk:
         self._boxes_left = _MAX_BOXES
 
     def find(self, kind: bytes, span: tuple[int, int]) -> Iterator[tuple[int, int]]:
-        """Give start and end of the bodies of the boxes of *kind* in *span*."""
+        """Return start and end of the bodies of the boxes of *kind* in *span*."""
         return (body for box_kind, body in self.boxes(span) if box_kind == kind)
 
     def boxes(self, span: tuple[int, int]) -> Iterator[tuple[bytes, tuple[int, int]]]:
-        """Give type, and start and end of the body, of each box in *span*."""
+        """Yield type, and start and end of the body, of each box in *span*."""
         start, end = span
         while start < end and self._boxes_left:
             self._boxes_left -= 1

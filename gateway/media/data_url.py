@@ -71,7 +71,7 @@ def head(text: str) -> tuple[str, int, bool]:
 
 
 def standard(text: str, start: int = 0) -> str:
-    """Give *text* from *start* on as standard base64: the same string when it is already.
+    """Return *text* from *start* on as standard base64: the same string when it is already.
 
     Raises `InvalidMedia`: code `empty_media` or `invalid_base64`.
     """
@@ -112,7 +112,7 @@ def to_blob(text: str, claim: Claim, max_bytes: int) -> Blob:
 
 
 def image(url: str) -> Blob | None:
-    """Give the image of a data URL that this gateway sent in an answer; None for all else.
+    """Return the image of a data URL that this gateway sent in an answer; None for all else.
 
     Only its first bytes are looked at; where they have no signature, the declared type holds. All
     of it must be standard base64: models write `data:image/png;base64,...` when they explain.
@@ -160,7 +160,7 @@ def _repair(text: str, start: int) -> str:
 
 
 def _steps(text: str, start: int) -> Iterator[str]:
-    """Give *text* from *start* on in pieces of about `STEP`, none of which ends in an escape."""
+    """Yield *text* from *start* on in pieces of about `STEP`, none of which ends in an escape."""
     while start < len(text):
         end = start + STEP
         escape = text.rfind("%", end - 2, end)

@@ -36,11 +36,11 @@ class FilesClient:
         self._pending: dict[tuple[Content, str | None], _PendingUpload] = {}
 
     def owner(self, uri: str) -> str | None:
-        """Give the project of the file at *uri*, None if it is not known."""
+        """Return the project of the file at *uri*, None if it is not known."""
         return self.shelf.owner(uri) or self._upstream.owner(uri)
 
     async def find(self, name: str) -> str | None:
-        """Give the project of the file or cached content *name*, as `FilesUpstream.find` does."""
+        """Return the project of the file or cached content *name*, as `FilesUpstream.find` does."""
         return self.shelf.owner(name) or await self._upstream.find(name)
 
     def forget(self, message: str, blobs: Iterable[Blob]) -> bool:
@@ -64,7 +64,7 @@ class FilesClient:
         return self._upstream.choose((project,), model) is not None
 
     async def store(self, window: Window, mime: str, model: str, project: str | None) -> StoredFile:
-        """Give the file upstream with the bytes of *window*, uploading them if need be.
+        """Return the file upstream with the bytes of *window*, uploading them if need be.
 
         *project* is the one that the request is bound to already; without it one is preferred
         whose keys can serve *model*. Raises `GatewayError`.

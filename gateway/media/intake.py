@@ -53,7 +53,7 @@ class Intake:
 
     @property
     def inline_bytes(self) -> int:
-        """Give the size up to which an item is held in memory and sent inside the body."""
+        """Return the size up to which an item is held in memory and sent inside the body."""
         limit = self.settings.max_item_bytes
         return limit if self.files is None else min(limit, self.settings.upload_above_bytes)
 
@@ -93,7 +93,7 @@ class Intake:
         return not self.files.serves(exchange.media_project, self.model(exchange))
 
     def model(self, exchange: Exchange) -> str:
-        """Give the model that *exchange* asks for, aliases followed."""
+        """Return the model that *exchange* asks for, aliases followed."""
         return self.model_of(base_name(exchange.payload["model"]))
 
 
@@ -141,7 +141,7 @@ class _RequestMedia:
             inline.append(part)
 
     def _pass_address(self, part: MediaPart) -> Blob | None:
-        """Give the blob of an address that goes up unread, None for all other sources."""
+        """Return the blob of an address that goes up unread, None for all other sources."""
         base_url, source = self._intake.base_url, part.source
         if not _SCHEME.match(source[:_HEAD].lstrip()):
             if part.key != "file_id":
@@ -219,7 +219,7 @@ class _RequestMedia:
 
 
 def _presented(window: Window, claim: Claim) -> tuple[Window, str]:
-    """Give what goes up for *window*, bare samples behind a header, and its type."""
+    """Return what goes up for *window*, bare samples behind a header, and its type."""
     format_ = decide_format(window, claim)
     assert format_.mime is not None
     if format_.name == "pcm":

@@ -101,6 +101,6 @@ _MIMES = {"audio/mpeg": "mp3", "audio/mp4": "m4a", "video/x-mpeg": "mpeg", "vide
 
 
 def format_named(declared: str) -> Format | None:
-    """Give the format meant by a MIME type, a bare name or a file extension; None if unknown."""
+    """Return the format meant by a MIME type, a bare name or a file extension; None if unknown."""
     mime = declared.partition(";")[0].strip().lower()
     return FORMATS.get(_MIMES.get(mime) or _NAMES.get(mime.rpartition("/")[2].lstrip("."), ""))

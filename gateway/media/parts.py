@@ -53,13 +53,13 @@ class MediaPart:
 
     @property
     def source(self) -> str:
-        """Give the address, data URL or base64 as the client sent it."""
+        """Return the address, data URL or base64 as the client sent it."""
         source: str = self.holder[self.key]
         return source
 
 
 def find(payload: Json) -> list[MediaPart]:
-    """Give all media parts of *payload* in order.
+    """Return all media parts of *payload* in order.
 
     Raises `BadRequest` naming the part that has no usable source.
     """

@@ -11,7 +11,7 @@ from gateway.media.files import FilesClient
 
 
 async def project_of(names: Sequence[tuple[str, str]], files: FilesClient) -> str | None:
-    """Give the project that has all *names*, each with its field in front; None if unknown.
+    """Return the project that has all *names*, each with its field in front; None if unknown.
 
     Raises `BadRequest` (code `different_projects`) naming two that have none in common, `NotFound`
     for what no project has, and `GatewayError`.

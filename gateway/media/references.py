@@ -22,7 +22,7 @@ _YOUTUBE_PATH = re.compile(r"/(?:watch|(?:shorts|live|embed|v)/[\w-]+|[\w-]{11})
 
 
 def reference(text: str, base_url: str) -> Blob | None:
-    """Give the blob for an address that Gemini reads itself, None for any other.
+    """Return the blob for an address that Gemini reads itself, None for any other.
 
     YouTube goes up without a type (application/octet-stream is a 400 there), a file has its own.
     """
@@ -36,7 +36,7 @@ def reference(text: str, base_url: str) -> Blob | None:
 
 
 def file_reference(file_id: str, base_url: str) -> Blob:
-    """Give the blob for a `file_id`: `files/abc` or `abc`.
+    """Return the blob for a `file_id`: `files/abc` or `abc`.
 
     Raises `InvalidMedia` (code `unknown_file`) for an id that cannot be one of Gemini's.
     """

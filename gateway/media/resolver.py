@@ -25,7 +25,7 @@ class AddressRefusedError(OSError):
 
 
 async def system_lookup(host: str, port: int) -> list[str]:
-    """Give all addresses of *host* by the system's resolver; IPv6 ones with their zone, if any.
+    """Return all addresses of *host* by the system's resolver; IPv6 ones with their zone, if any.
 
     A hanging name server blocks nobody else, and not the end of the process: it would wait for the
     threads of a pool.
@@ -62,7 +62,7 @@ class Guard(AbstractResolver):
         port: int = 0,
         family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 - aiohttp's signature
     ) -> list[ResolveResult]:
-        """Give the addresses of *host*; raise `AddressRefusedError` if any of them is forbidden."""
+        """Return the addresses of *host*; raise `AddressRefusedError` if any of them is forbidden."""
         addresses = await self._lookup(host, port)
         if not addresses or not all(map(self._admits, addresses)):
             raise AddressRefusedError
@@ -83,7 +83,7 @@ class Guard(AbstractResolver):
 
 
 def _address(socket_address: tuple[Any, ...]) -> str:
-    """Give the address of a socket address, with the zone that IPv6 keeps apart."""
+    """Return the address of a socket address, with the zone that IPv6 keeps apart."""
     host = str(socket_address[0])
     zone = socket_address[3] if len(socket_address) == 4 else 0
     return f"{host}%{zone}" if zone and "%" not in host else host

@@ -42,7 +42,7 @@ class Shelf:
         self._files: OrderedDict[Content, dict[str, StoredFile]] = OrderedDict()
 
     def of(self, content: Content) -> dict[str, StoredFile]:
-        """Give the files that have *content*, by project."""
+        """Return the files that have *content*, by project."""
         now = self._clock()
         files = self._files.get(content, {})
         return {project: stored for project, stored in files.items() if stored.expires > now}
@@ -76,7 +76,7 @@ class Shelf:
         return False
 
     def owner(self, uri: str) -> str | None:
-        """Give the project of the file at *uri*, None if it did not come from here."""
+        """Return the project of the file at *uri*, None if it did not come from here."""
         return next(
             (
                 project

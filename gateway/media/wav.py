@@ -8,7 +8,7 @@ _RATE = 24_000
 
 
 def pcm_header(size: int, declared: str) -> bytes:
-    """Give a header for *size* bytes of 16 bit samples, a multiple of 3 bytes long.
+    """Return a header for *size* bytes of 16 bit samples, a multiple of 3 bytes long.
 
     So its base64 can stand before the base64 of the samples. Rate and channels come from a type
     such as `audio/L16;rate=16000;channels=2`; without them it is OpenAI's pcm16: 24 kHz, mono.

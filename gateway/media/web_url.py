@@ -56,7 +56,7 @@ def parse(text: str, policy: Policy) -> Target:
 
 
 def _read_twice(text: str, host: str, port: int) -> URL:
-    """Give *text* as yarl reads it, if yarl and urllib read the same host and port."""
+    """Return *text* as yarl reads it, if yarl and urllib read the same host and port."""
     try:
         # Signed URLs must go out as they came; only what is not ASCII has to be quoted.
         url = URL(text, encoded=text.isascii())
@@ -73,7 +73,7 @@ def _read_twice(text: str, host: str, port: int) -> URL:
 
 
 def _literal(host: str) -> IPv4Address | IPv6Address | None:
-    """Give the address that *host* spells, None for a name; refuse every unusual spelling."""
+    """Return the address that *host* spells, None for a name; refuse every unusual spelling."""
     try:
         if host.startswith("["):
             return IPv6Address(host[1:-1])

@@ -45,7 +45,7 @@ class Fault:
         return self.status is not None or self.body is not None
 
     def response(self) -> web.Response:
-        """Give the answer that replaces the ordinary one."""
+        """Return the answer that replaces the ordinary one."""
         body, kind = self.body, "application/json"
         if body is None:
             body = b""
@@ -104,7 +104,7 @@ class Script:
         self._lines.clear()
 
     def take(self, received: Received) -> Fault | None:
-        """Give the fault for this request, and count it."""
+        """Return the fault for this request, and count it."""
         for line in self._lines:
             if line.fits(received):
                 if line.times is not None:

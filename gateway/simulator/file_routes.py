@@ -9,7 +9,7 @@ from gateway.simulator.sending import send_json, send_whole
 
 
 def routes(version: str) -> list[web.RouteDef]:
-    """Give the routes below *version*, the pattern of API versions."""
+    """Return the routes below *version*, the pattern of API versions."""
     return [
         web.post(f"/upload{version}/files", _upload),
         web.get(f"{version}/files", _list),

@@ -71,14 +71,14 @@ class Files:
         return self._shown(file)
 
     def get(self, name: str, key: str) -> Json:
-        """Give a file; each look brings it nearer to ACTIVE."""
+        """Return a file; each look brings it nearer to ACTIVE."""
         file = self._owned(name, key)
         card = self._shown(file)
         file.polls_left = max(0, file.polls_left - 1)
         return card
 
     def list(self, key: str) -> list[Json]:
-        """Give the files of *key*."""
+        """Return the files of *key*."""
         return [self._shown(file) for file in self._files.values() if file.key == key]
 
     def delete(self, name: str, key: str) -> None:

@@ -17,7 +17,7 @@ _PAGE, _LARGEST_PAGE = 50, 1000
 
 
 async def models(request: web.Request) -> web.StreamResponse:
-    """Give a page of the list of models."""
+    """Return a page of the list of models."""
     table = list(request.app[MODEL_TABLE].values())
     size, start = request.query.get("pageSize", ""), request.query.get("pageToken", "0")
     if (size and not size.isdigit()) or not start.isdigit():
@@ -30,7 +30,7 @@ async def models(request: web.Request) -> web.StreamResponse:
 
 
 async def model(request: web.Request) -> web.StreamResponse:
-    """Give one model."""
+    """Return one model."""
     return await send_whole(request, _served(request).card())
 
 
@@ -44,7 +44,7 @@ async def act(request: web.Request) -> web.StreamResponse:
 
 
 def _served(request: web.Request, method: str = "") -> Model:
-    """Give the model that the address names; raise the 404 if it is unknown or lacks *method*."""
+    """Return the model that the address names; raise the 404 if it is unknown or lacks *method*."""
     info = request.match_info
     model = request.app[MODEL_TABLE].get(info["model"])
     if model is None or (method and method not in model.methods):
@@ -71,7 +71,7 @@ def _check_cache(name: str, request: web.Request) -> None:
 
 
 async def cached_content(request: web.Request) -> web.StreamResponse:
-    """Give one cached content."""
+    """Return one cached content."""
     name = f"cachedContents/{request.match_info['name']}"
     _check_cache(name, request)
     return await send_whole(request, {"name": name})

@@ -46,18 +46,18 @@ class Model:
 
     @property
     def outputs(self) -> frozenset[str]:
-        """Give the response modalities that it can produce."""
+        """Return the response modalities that it can produce."""
         return _OUTPUTS[self.kind]
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Give the names of the methods that it serves."""
+        """Return the names of the methods that it serves."""
         if self.kind == "embedding":
             return ("embedContent", "countTextTokens", "countTokens", "asyncBatchEmbedContent")
         return ("generateContent", "countTokens", "createCachedContent", "batchGenerateContent")
 
     def card(self) -> dict[str, Any]:
-        """Give its entry in the list of models."""
+        """Return its entry in the list of models."""
         return {
             "name": f"models/{self.name}",
             "version": ".".join(map(str, self.version)),

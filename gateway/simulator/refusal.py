@@ -31,7 +31,7 @@ class Refusal(Exception):
         self.details = list(details)
 
     def body(self) -> Json:
-        """Give Google's error envelope."""
+        """Return Google's error envelope."""
         error: Json = {"code": self.status, "message": self.message, "status": self.name}
         if self.details:
             error["details"] = self.details
@@ -39,7 +39,7 @@ class Refusal(Exception):
 
 
 def bad_request(*violations: tuple[str, str]) -> Refusal:
-    """Give the 400 for *violations*, each a field's path and what is wrong with it."""
+    """Return the 400 for *violations*, each a field's path and what is wrong with it."""
     field_violations = [
         {"field": field, "description": text} if field else {"description": text}
         for field, text in violations
@@ -51,7 +51,7 @@ def bad_request(*violations: tuple[str, str]) -> Refusal:
 
 
 def invalid_key(message: str = "API key not valid. Please pass a valid API key.") -> Refusal:
-    """Give the 400 for a key that Google does not know."""
+    """Return the 400 for a key that Google does not know."""
     return Refusal(
         message,
         details=[
@@ -62,7 +62,7 @@ def invalid_key(message: str = "API key not valid. Please pass a valid API key."
 
 
 def suspended_key() -> Refusal:
-    """Give the 403 for a key whose project was suspended."""
+    """Return the 403 for a key whose project was suspended."""
     return Refusal(
         "Permission denied: Consumer 'api_key' has been suspended.",
         status=403,
@@ -71,7 +71,7 @@ def suspended_key() -> Refusal:
 
 
 def error_info(reason: str) -> Json:
-    """Give the detail that names *reason* for programs."""
+    """Return the detail that names *reason* for programs."""
     return {
         "@type": f"{_TYPE}ErrorInfo",
         "reason": reason,
@@ -81,7 +81,7 @@ def error_info(reason: str) -> Json:
 
 
 def quota_spent(model: str, *, per: str, retry_s: float) -> Refusal:
-    """Give the 429 of a quota *per* "Minute" or "Day"; *retry_s* goes into RetryInfo."""
+    """Return the 429 of a quota *per* "Minute" or "Day"; *retry_s* goes into RetryInfo."""
     metric = "generativelanguage.googleapis.com/generate_content_free_tier_requests"
     violation = {
         "quotaMetric": metric,
@@ -102,7 +102,7 @@ def quota_spent(model: str, *, per: str, retry_s: float) -> Refusal:
 
 
 def unknown_model(model: str, version: str, method: str) -> Refusal:
-    """Give the 404 for a *model* that is not, or no longer, served for *method*."""
+    """Return the 404 for a *model* that is not, or no longer, served for *method*."""
     return Refusal(
         f"models/{model} is not found for API version {version}, or is not supported for {method}."
         " Call ModelService.ListModels to see the list of available models and their supported"

@@ -14,7 +14,7 @@ _JSON = "application/json; charset=UTF-8"
 
 
 def send_json(body: Json | list[Json], status: int = 200) -> web.Response:
-    """Give *body* as Google formats unary answers."""
+    """Return *body* as Google formats unary answers."""
     return web.Response(
         status=status, body=orjson.dumps(body, option=_PRETTY), headers={"Content-Type": _JSON}
     )

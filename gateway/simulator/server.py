@@ -79,7 +79,7 @@ class Simulator:
             self._runner = None
 
     def app(self) -> web.Application:
-        """Give the application, for another runner."""
+        """Return the application, for another runner."""
         app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[self._receive])
         app[app_keys.MODEL_TABLE] = self.models
         app[app_keys.FILES] = self.files
@@ -149,7 +149,7 @@ class Simulator:
 
 
 async def start(host: str = "127.0.0.1", port: int = 0) -> Simulator:
-    """Give a running simulator."""
+    """Return a running simulator."""
     simulator = Simulator()
     await simulator.start(host, port)
     return simulator
@@ -168,7 +168,7 @@ def _received(request: web.Request) -> Received:
 
 
 async def _json(request: web.Request) -> Any:
-    """Give the parsed body, None where it is empty or an upload; refuse what is not JSON."""
+    """Return the parsed body, None where it is empty or an upload; refuse what is not JSON."""
     if request.method != "POST" or "upload_id" in request.query:
         return None
     raw = await request.read()

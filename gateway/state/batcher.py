@@ -39,7 +39,7 @@ class Batcher:
         self._task: asyncio.Task[None] | None = None
 
     async def ask(self, *commands: Command) -> list[Any]:
-        """Give the replies to *commands*; raise `StoreDown` after the timeout at the latest."""
+        """Return the replies to *commands*; raise `StoreDown` after the timeout at the latest."""
         future = asyncio.get_running_loop().create_future()
         self._enqueue((commands, future))
         replies: list[Any] = await future

@@ -18,12 +18,12 @@ class Windows(NamedTuple):
     month_end: int
 
     def following(self, start: int) -> "Windows":
-        """Give these with what starts at place *start* begun when it ends."""
+        """Return these with what starts at place *start* begun when it ends."""
         return Windows._make((*self[:start], self[start + 1], *self[start + 1 :]))
 
 
 def windows(zone: ZoneInfo, now: float) -> Windows:
-    """Give the day and month of *now* in *zone*; days of a clock change have 23 or 25 hours."""
+    """Return the day and month of *now* in *zone*; days of a clock change have 23 or 25 hours."""
     today = datetime.fromtimestamp(now, zone).date()
     first = today.replace(day=1)
     # The 1st plus 31 days is always in the next month.
@@ -47,7 +47,7 @@ class Calendar:
         self._windows = Windows(0, 0, 0, 0)
 
     def at(self, now: float) -> Windows:
-        """Give the windows of *now*, in Unix seconds."""
+        """Return the windows of *now*, in Unix seconds."""
         cached = self._windows
         # By place, which a named tuple reads ten times as fast as by name.
         if cached[0] <= now < cached[1]:

@@ -56,7 +56,7 @@ class Client:
         self._has_failed = False
 
     async def send(self, commands: list[Command]) -> list[Any]:
-        """Give the replies to *commands*, refusals as exceptions among them.
+        """Return the replies to *commands*, refusals as exceptions among them.
 
         An `EVALSHA` that the server does not know yet is sent again with its script. Raises
         `StoreDown` when there is no server.
@@ -77,7 +77,7 @@ class Client:
         return replies
 
     async def run_ids(self) -> set[str]:
-        """Give what each server that counts calls its present life, of those that say it.
+        """Return what each server that counts calls its present life, of those that say it.
 
         Raises `StoreDown` when there is no server.
         """

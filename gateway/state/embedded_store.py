@@ -102,7 +102,7 @@ class EmbeddedStore(ValkeyStore):
                 asyncio.get_running_loop().call_later(RETRY_S, self.note_values, owner, ttl_s)
 
     def may_have_values(self, owner: str) -> bool:
-        """Say whether values of the license *owner* are kept by any worker."""
+        """Tell whether values of the license *owner* are kept by any worker."""
         return self._shared.kept_until(owner) > self._wall()
 
     async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:

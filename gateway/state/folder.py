@@ -19,7 +19,7 @@ YOUNG_S: Final = 60.0
 
 @contextmanager
 def folder_in_memory() -> Iterator[Path]:
-    """Give a new folder that nobody else may enter, gone when this is left."""
+    """Yield a new folder that nobody else may enter, gone when this is left."""
     parent = MEMORY if os.access(MEMORY, os.W_OK) else Path(gettempdir())
     for leftover in parent.glob(f"{PREFIX}*"):
         _remove_if_left(leftover)

@@ -52,7 +52,7 @@ class GuardedStore:
         return self._breaker.open and self._shared.counts_on_server
 
     async def check(self) -> str | None:
-        """Give the reason why requests cannot be served: only *deny* refuses them."""
+        """Return the reason why requests cannot be served: only *deny* refuses them."""
         if self.degraded and self._policy == "deny":
             return "the state server does not answer"
         return None
@@ -103,7 +103,7 @@ class GuardedStore:
             self._unseeded = True
 
     async def get(self, keys: list[str]) -> list[bytes | None]:
-        """Give the values of *keys*; None for all of them while the server is away."""
+        """Return the values of *keys*; None for all of them while the server is away."""
         # Who has just waited in vain to be admitted must not wait for this, too.
         if not self._breaker.doubtful:
             try:

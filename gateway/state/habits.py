@@ -41,7 +41,7 @@ class Habits:
         self._models: OrderedDict[str, Habit] = OrderedDict()
 
     def of(self, model: str) -> Habit:
-        """Give the habit with *model*, the usual one while there is none."""
+        """Return the habit with *model*, the usual one while there is none."""
         return self._models.get(model, self.usual)
 
     def learn(self, model: str, output_tokens: int, usd: int) -> None:

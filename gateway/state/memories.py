@@ -21,11 +21,11 @@ class SharedMemories:
         self._store = store
 
     def may_know(self, scope: str) -> bool:
-        """Say whether this or another process may have remembered something in *scope*."""
+        """Tell whether this or another process may have remembered something in *scope*."""
         return self._local.may_know(scope) or self._store.may_have_values(scope)
 
     async def recall(self, scope: str, keys: list[str]) -> dict[str, bytes]:
-        """Give those of *keys* that this or another process remembers in *scope*."""
+        """Return those of *keys* that this or another process remembers in *scope*."""
         remembered = await self._local.recall(scope, keys)
         missing = [key for key in keys if key not in remembered]
         if not missing:

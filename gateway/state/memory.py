@@ -26,7 +26,7 @@ class MemoryStore:
         self._values = LocalValues(clock)
 
     async def check(self) -> str | None:
-        """Give None: memory can always serve."""
+        """Return None: memory can always serve."""
         return None
 
     async def reload(self, settings: Settings) -> None:
@@ -96,7 +96,7 @@ class MemoryStore:
                 write(meter, rule, spent[rule.name], now)
 
     async def get(self, keys: list[str]) -> list[bytes | None]:
-        """Give the values of *keys* that have not run out."""
+        """Return the values of *keys* that have not run out."""
         return [self._values.get(key) for key in keys]
 
     def put(self, key: str, value: bytes, ttl_s: float) -> None:
@@ -111,11 +111,11 @@ class MemoryStore:
         return True
 
     def table(self, _name: str, _news: News, /) -> Publish:
-        """Give what publishes to nobody: there is no other process."""
+        """Return what publishes to nobody: there is no other process."""
         return _to_nobody
 
     def meters(self, plan: Plan) -> Mapping[str, Meter]:
-        """Give what counts for the license of *plan*, by names of rules, all of the plan's too."""
+        """Return what counts for the license of *plan*, by names of rules, all of the plan's too."""
         return self._counters_of(plan).meters
 
     def _add(self, grant: Grant, more: Iterable[tuple[Rule, int]]) -> None:

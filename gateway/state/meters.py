@@ -36,7 +36,7 @@ class Meter:
 
 
 def read(meter: Meter, rule: Rule, now: Moment) -> float:
-    """Give how much of *rule* is used now."""
+    """Return how much of *rule* is used now."""
     kind, used = rule.kind, meter.used
     if kind == "rate":
         us = now.us
@@ -72,7 +72,7 @@ def holds(meter: Meter, rule: Rule, windows: Windows) -> bool:
 
 
 def wait_us(rule: Rule, used: float, now: Moment) -> float:
-    """Give how long it takes until one unit of *rule* is free; a guess for slots."""
+    """Return how long it takes until one unit of *rule* is free; a guess for slots."""
     if rule.kind == "rate":
         return (used + 1 - rule.limit) * MINUTE_US / rule.limit
     if rule.kind == "slots":

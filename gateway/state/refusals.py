@@ -14,7 +14,7 @@ class SharedRefusals:
         self._publish = store.table("refusals", self._hear)
 
     def of(self, model: str) -> frozenset[str]:
-        """Give the names of the features that *model* refuses."""
+        """Return the names of the features that *model* refuses."""
         return self._local.of(model)
 
     def learn(self, model: str, feature: str) -> None:

@@ -95,14 +95,14 @@ class Plan:
         return cls(license_.id, _rules(license_.limits), Calendar(license_.timezone))
 
     def share(self, nodes: int) -> "Plan":
-        """Give what one of *nodes* may admit when each counts alone; never less than 1."""
+        """Return what one of *nodes* may admit when each counts alone; never less than 1."""
         if self._share[0] != nodes:
             rules = tuple(replace(rule, limit=max(1, rule.limit // nodes)) for rule in self.rules)
             self._share = nodes, Plan(self.license_id, rules, self.calendar)
         return self._share[1]
 
     def without_rules(self) -> "Plan":
-        """Give a plan that admits everything."""
+        """Return a plan that admits everything."""
         return Plan(self.license_id, (), self.calendar)
 
 
@@ -117,7 +117,7 @@ def _rules(limits: Limits) -> tuple[Rule, ...]:
 
 
 def changes(plan: Plan, demand: Amounts, final: Amounts) -> Iterator[tuple[Rule, int]]:
-    """Give what settling adds to each rule that *demand* was taken from: *final* less *demand*."""
+    """Yield what settling adds to each rule that *demand* was taken from: *final* less *demand*."""
     for rule in plan.rules:
         unit, limit = rule.unit, rule.limit
         reserved = demand[unit]
@@ -128,7 +128,7 @@ def changes(plan: Plan, demand: Amounts, final: Amounts) -> Iterator[tuple[Rule,
 
 
 def revised(plan: Plan, demand: Amounts, instead: Amounts) -> Iterator[tuple[Rule, int]]:
-    """Give what reserving *instead* of *demand* adds to each rule that *demand* was taken from."""
+    """Yield what reserving *instead* of *demand* adds to each rule that *demand* was taken from."""
     for rule in plan.rules:
         reserved = min(demand[rule.unit], rule.limit)
         more = min(instead[rule.unit], rule.limit) - reserved

@@ -90,7 +90,7 @@ class SharedMemory:
         os.close(self._fd)
 
     def offset(self, license_id: str) -> int | None:
-        """Give the offset of the record of *license_id*; None while someone else looks for one.
+        """Return the offset of the record of *license_id*; None while someone else looks for one.
 
         Raises `StoreDown` where there is no room for one more.
         """
@@ -109,7 +109,7 @@ class SharedMemory:
         fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, offset)
 
     def record(self, license_id: str, meters: Mapping[str, Meter]) -> "Record | None":
-        """Give the record of *license_id*, for *meters* by names of `Limits`; else as `offset`."""
+        """Return the record of *license_id*, for *meters* by names of `Limits`; else as `offset`."""
         offset = self.offset(license_id)
         if offset is None:
             return None
@@ -124,7 +124,7 @@ class SharedMemory:
         return offset is not None
 
     def kept_until(self, license_id: str) -> float:
-        """Give until when values of *license_id* are kept, for ever where that is not known."""
+        """Return until when values of *license_id* are kept, for ever where that is not known."""
         offset = self._offsets.get(license_id)
         if offset is None:
             return math.inf
@@ -139,7 +139,7 @@ class SharedMemory:
                 self.unlock(_COLUMNS + column)
 
     def _claim_column(self) -> int:
-        """Give a column of this process's own, with nothing held in it."""
+        """Return a column of this process's own, with nothing held in it."""
         deadline = time.monotonic() + CLAIM_TIMEOUT_S
         while time.monotonic() < deadline:
             for column in range(self._columns):
@@ -156,7 +156,7 @@ class SharedMemory:
             _SLOT_COUNT.pack_into(self._memory, at, 0)
 
     def _look_up(self, license_id: str) -> int | None:
-        """Give the offset of a record, a new one if need be; None while someone else looks."""
+        """Return the offset of a record, a new one if need be; None while someone else looks."""
         if not self.lock(_LIST):
             return None
         try:

@@ -70,7 +70,7 @@ class StateStore(Protocol):
         """Tell whether limits are not shared now although they should be."""
 
     async def check(self) -> str | None:
-        """Give the reason why requests cannot be served, or None; for `/readyz`."""
+        """Return the reason why requests cannot be served, or None; for `/readyz`."""
 
     async def reload(self, settings: Settings) -> None:
         """Take over what may change while running."""
@@ -100,7 +100,7 @@ class StateStore(Protocol):
         """
 
     async def get(self, keys: list[str]) -> list[bytes | None]:
-        """Give the values of *keys*; None for each that is unknown or cannot be had now."""
+        """Return the values of *keys*; None for each that is unknown or cannot be had now."""
 
     def put(self, key: str, value: bytes, ttl_s: float) -> None:
         """Keep *value* for *ttl_s* seconds; never waits, lost while the server is down."""
@@ -109,7 +109,7 @@ class StateStore(Protocol):
         """Tell all processes that values of the license *owner* are kept for *ttl_s* seconds."""
 
     def may_have_values(self, owner: str) -> bool:
-        """Say whether values of the license *owner* may be kept: else asking for them is no use."""
+        """Tell whether values of the license *owner* may be kept: else asking for them is no use."""
 
     def table(self, name: str, news: News, /) -> Publish:
         """Join the table *name*: give its publisher; *news* hears of the others within seconds."""

@@ -23,13 +23,13 @@ class Transport(Protocol):
     """The way to a server, or to the members of a Cluster."""
 
     async def send(self, commands: list[Command]) -> list[Any]:
-        """Give the replies to *commands*, refusals as exceptions among them.
+        """Return the replies to *commands*, refusals as exceptions among them.
 
         Raises what the library raises.
         """
 
     async def ask_each(self, command: Command) -> list[Any]:
-        """Give what each server that counts replies to *command*, refusals as exceptions.
+        """Return what each server that counts replies to *command*, refusals as exceptions.
 
         Raises what the library raises.
         """

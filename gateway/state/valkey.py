@@ -73,7 +73,7 @@ class ValkeyStore:
         self._keys: dict[str, tuple[bytes, ...]] = {}
 
     def now(self) -> float:
-        """Give the server's time in Unix seconds, going on from when it was last seen."""
+        """Return the server's time in Unix seconds, going on from when it was last seen."""
         return self._clock() if self._clock else time.monotonic() + self._ahead_s
 
     async def probe(self) -> bool:
@@ -172,7 +172,7 @@ class ValkeyStore:
         await self._counts.ask(self._call(SEED, plan, "", windows, amounts))
 
     async def get(self, keys: list[str]) -> list[bytes | None]:
-        """Give the values of *keys*; None for each that is unknown."""
+        """Return the values of *keys*; None for each that is unknown."""
         return await self._values.ask(*(("GET", self._key("value", key)) for key in keys))
 
     def put(self, key: str, value: bytes, ttl_s: float) -> None:
@@ -187,7 +187,7 @@ class ValkeyStore:
         self._values.tell(("SET", self._key("kept", owner), b"", "PX", milliseconds))
 
     def may_have_values(self, owner: str) -> bool:
-        """Say whether the last take of the license *owner* found values; yes where none took."""
+        """Tell whether the last take of the license *owner* found values; yes where none took."""
         return owner not in self._without_values
 
     def table(self, name: str, news: News, /) -> Publish:
@@ -205,7 +205,7 @@ class ValkeyStore:
     def _grant(
         self, plan: Plan, demand: Amounts, windows: Windows, slot: str, answer: tuple[float, ...]
     ) -> Grant:
-        """Give what the script gave as *answer* to a take, and note what it shows."""
+        """Return what the script gave as *answer* to a take, and note what it shows."""
         refused_number, wait_us, now_us, flags, *used = answer
         if flags > HAS_VALUES:
             windows = windows_counted_in(windows, int(flags))

@@ -19,7 +19,7 @@ class LocalValues:
         self._values: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
 
     def get(self, key: str) -> bytes | None:
-        """Give the value of *key* unless it has run out."""
+        """Return the value of *key* unless it has run out."""
         value, until = self._values.get(key, (None, 0.0))
         if value is None or until <= self._clock():
             self.drop(key)

@@ -34,7 +34,7 @@ class Failed(Exception):
         self.final = final
 
     def or_what_tells_more(self, last: "Failed | None") -> "Failed":
-        """Give this failure; the *last* one before it where this only says that no key is left."""
+        """Return this failure; the *last* one before it where this only says that no key is left."""
         if last and self.final and isinstance(self.fault.error, UpstreamAuth):
             return Failed(last.fault, final=True)
         return self
@@ -157,11 +157,11 @@ class Answer:
                 raise Failed(fault_of_error(event["error"], self._redact))
 
     def __aiter__(self) -> "Answer":
-        """Give itself: the events are there once."""
+        """Return itself: the events are there once."""
         return self
 
     async def __anext__(self) -> list[Json]:
-        """Give what one read brought, the first events at once.
+        """Return what one read brought, the first events at once.
 
         Raises `UpstreamError` when it breaks off.
         """
@@ -192,7 +192,7 @@ class Answer:
         raise StopAsyncIteration
 
     def unread(self) -> list[Json]:
-        """Give the first events if nobody has read them yet."""
+        """Return the first events if nobody has read them yet."""
         return self._first
 
     def close(self) -> None:
@@ -260,7 +260,7 @@ class Answer:
 
 
 def _unwrapped(event: Any) -> Json:
-    """Give *event* as an object: Google sends error bodies also as a list of one."""
+    """Return *event* as an object: Google sends error bodies also as a list of one."""
     if isinstance(event, list) and event:
         event = event[0]
     if not isinstance(event, dict):

@@ -89,7 +89,7 @@ class Attempts:
         self._deadline = self._loop.time() + upstream.settings.deadline_s
 
     async def begin(self) -> tuple[Answer, Credential]:
-        """Give the first answer that began, and its credential still leased.
+        """Return the first answer that began, and its credential still leased.
 
         Raises the `GatewayError` of the last fault when all that was allowed has been tried, and
         `NeedsFanOut` where the model refuses to give several candidates at once.
@@ -106,7 +106,7 @@ class Attempts:
                 self._move_to(fallbacks[0])
 
     def _fallbacks(self, kind: Kind) -> list[str]:
-        """Give the models that may answer instead: nothing has gone out, time and calls are left.
+        """Return the models that may answer instead: nothing has gone out, time and calls are left.
 
         Vectors of different models cannot be compared, so that none stands in for another.
         """
@@ -257,7 +257,7 @@ class Attempts:
         return answer
 
     def _may_be_weak(self) -> bool:
-        """Say whether an answer without a word is to be asked for again; vectors have none."""
+        """Tell whether an answer without a word is to be asked for again; vectors have none."""
         call = self._call
         may_ask = not (self._has_retried_weak or call.verbatim) and self._calls_left() > 0
         return may_ask and call.action == "generateContent"

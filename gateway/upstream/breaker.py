@@ -45,7 +45,7 @@ class Breakers:
         return not self._circuits
 
     def wait(self, name: str) -> float:
-        """Give 0 if *name* may be tried now, else the seconds until it may.
+        """Return 0 if *name* may be tried now, else the seconds until it may.
 
         The caller that gets 0 from an open circuit is its probe and must report its end.
         """

@@ -36,7 +36,7 @@ class GeminiUpstream(GeminiTransport):
         return Opening(self, call, outcome, notes)
 
     async def models(self) -> list[Json]:
-        """Give upstream's whole model list, all pages. Raises `GatewayError`."""
+        """Return upstream's whole model list, all pages. Raises `GatewayError`."""
         deadline = self.loop.time() + self._list_limit_s
         return await Retrying(self, MODEL_LIST, deadline).run(self._list_models)
 
@@ -72,7 +72,7 @@ class GeminiUpstream(GeminiTransport):
 
     @property
     def _list_limit_s(self) -> float:
-        """Give the seconds that one page may take, and after which none is asked for again."""
+        """Return the seconds that one page may take, and after which none is asked for again."""
         return self.settings.connect_timeout_s * 2
 
 

@@ -40,7 +40,7 @@ class CoolDowns:
         (self.spent.add if spent else self.spent.discard)(place)
 
     def shared_s(self, place: Place) -> float:
-        """Give how long *place* rests for shared capacity: twice as long each time in a row."""
+        """Return how long *place* rests for shared capacity: twice as long each time in a row."""
         count = self._shared_in_a_row.get(place, 0)
         self._shared_in_a_row[place] = count + 1
         first, longest = SHARED_COOL_DOWN_S
@@ -52,7 +52,7 @@ class CoolDowns:
             self._shared_in_a_row.pop(place, None)
 
     def left(self, scope: str) -> dict[str, float]:
-        """Give the seconds for which models still rest in *scope*."""
+        """Return the seconds for which models still rest in *scope*."""
         now = self._clock()
         return {
             model: round(until - now, 1)
@@ -68,7 +68,7 @@ class CoolDowns:
 
 
 def seconds_to_midnight(now: datetime) -> float:
-    """Give the seconds until the next midnight in Google's time zone, daylight saving included."""
+    """Return the seconds until the next midnight in Google's time zone, daylight saving included."""
     local = now.astimezone(PACIFIC)
     midnight = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
     # Subtracting within one zone ignores a change of its offset; timestamps do not.

@@ -26,5 +26,5 @@ class Credential:
 
     @property
     def scope(self) -> str:
-        """Give what its quotas, files and cached content belong to: its project."""
+        """Return what its quotas, files and cached content belong to: its project."""
         return self.project or self.mark

@@ -85,7 +85,7 @@ class CredentialChoice:
         self._avoided = self._tried = _NONE
 
     def verdict(self, fault: Fault, model: str) -> GatewayError:
-        """Give what the client hears of the last *fault*: one key's trouble is not that of all."""
+        """Return what the client hears of the last *fault*: one key's trouble is not that of all."""
         is_shared = fault.kind is Kind.SHARED
         if not is_shared and fault.kind not in _ONE_KEY_KINDS:
             return fault.error

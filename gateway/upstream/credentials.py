@@ -92,7 +92,7 @@ class CredentialPool:
     def outlook(
         self, model: str, *, avoid: Collection[str] = (), only: str | None = None
     ) -> GatewayError | None:
-        """Give what `lease` would raise now, None if it would give a credential."""
+        """Return what `lease` would raise now, None if it would give a credential."""
         now = self._clock()
         members = self.members(only)
         if any(one.name not in avoid and self._usable(one, model, now) for one in members):
@@ -100,7 +100,7 @@ class CredentialPool:
         return self._exhausted(members, model, now)
 
     def members(self, project: str | None) -> list[Credential]:
-        """Give the credentials of *project*, a `scope`; all there are where it is None or gone.
+        """Return the credentials of *project*, a `scope`; all there are where it is None or gone.
 
         Files and cached content belong to a project, whichever of its keys they came with.
         """
@@ -168,7 +168,7 @@ class CredentialPool:
         ]
 
     def redact(self, text: str) -> str:
-        """Give *text* without any of the keys, nor what has the form of one (a former one, say)."""
+        """Return *text* without any of the keys, nor what has the form of one (a former one, say)."""
         for credential in self.credentials:
             if credential.key in text:
                 text = text.replace(credential.key, "[redacted]")
@@ -211,7 +211,7 @@ class CredentialPool:
         return RateLimited(f"All upstream capacity for {model} is in use.", retry_after=wait)
 
     def _wait(self, credential: Credential, model: str, now: float) -> float:
-        """Give the seconds until *credential* may serve *model*; 0 or less if it may now."""
+        """Return the seconds until *credential* may serve *model*; 0 or less if it may now."""
         until = self._cool_downs.until.get((credential.scope, model), 0.0)
         return max(until, credential.out_until) - now
 

@@ -68,7 +68,7 @@ _NO_DESCRIPTOR = frozenset({EMFILE, ENFILE})
 def fault_of_status(
     status: int, body: bytes, redact: Redact, retry_after: str | None = None
 ) -> Fault:
-    """Give the fault of an answer with *status* that is not 200.
+    """Return the fault of an answer with *status* that is not 200.
 
     *retry_after* is its header of that name; what the body says of a delay counts more.
     """
@@ -83,7 +83,7 @@ def fault_of_status(
 
 
 def fault_of_error(error: object, redact: Redact, status: int | None = None) -> Fault:
-    """Give the fault of Google's *error* object; its own code counts when there is no *status*."""
+    """Return the fault of Google's *error* object; its own code counts when there is no *status*."""
     if not isinstance(error, dict):
         return _fault_of_page(status or 500)
     code = error.get("code")
@@ -92,7 +92,7 @@ def fault_of_error(error: object, redact: Redact, status: int | None = None) -> 
 
 
 def fault_of_exception(error: BaseException) -> Fault:
-    """Give the fault of what aiohttp raised before the first event."""
+    """Return the fault of what aiohttp raised before the first event."""
     if isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR:
         message = "The gateway has no descriptor left for a connection to upstream."
         return Fault(Kind.CRAMPED, Unavailable(message, retry_after=1.0))
@@ -213,7 +213,7 @@ _BY_STATUS: dict[int, Callable[[GoogleError], Fault]] = {
 
 
 def _fault_of_page(status: int, delay: float | None = None) -> Fault:
-    """Give the fault of an answer that is no Google error: a proxy's page, an empty body."""
+    """Return the fault of an answer that is no Google error: a proxy's page, an empty body."""
     if status == 413:
         return Fault(Kind.REQUEST, TooLarge("The request is too large for the upstream."))
     message = f"The upstream answered {status} without a reason."
@@ -225,7 +225,7 @@ def _fault_of_page(status: int, delay: float | None = None) -> Fault:
 
 
 def empty_answer() -> Fault:
-    """Give the fault of a 200 that held nothing, HTML or cut JSON."""
+    """Return the fault of a 200 that held nothing, HTML or cut JSON."""
     return Fault(Kind.GARBAGE, UpstreamEmpty("The upstream's answer held nothing to relay."))
 
 

@@ -114,7 +114,7 @@ class FanOut:
         self._outcome.unread += tuple(self._unread)
 
     def _numbered(self, event: Json, index: int) -> Json:
-        """Give *event* as one of the call *index*, with what all calls have cost so far.
+        """Return *event* as one of the call *index*, with what all calls have cost so far.
 
         Its candidate gets the call's number; an event with usage alone gets a candidate, too.
         Vectors, which come in one event, get it themselves.
@@ -142,7 +142,7 @@ class FanOut:
 
 
 def _sum(usages: list[Json]) -> Json:
-    """Give the counts of all copies as one `usageMetadata`: numbers added, details in a row.
+    """Return the counts of all copies as one `usageMetadata`: numbers added, details in a row.
 
     Their number is added: the price of a token may depend on how long one prompt is.
     """
@@ -156,6 +156,6 @@ def _sum(usages: list[Json]) -> Json:
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:
-    """Give the first failure in *group*; the others are the same or were cancelled by it."""
+    """Return the first failure in *group*; the others are the same or were cancelled by it."""
     error = group.exceptions[0]
     return _first(error) if isinstance(error, ExceptionGroup) else error

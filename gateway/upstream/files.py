@@ -34,11 +34,11 @@ class FilesApi:
 
     @property
     def base_url(self) -> str:
-        """Give the upstream's address as it is configured now."""
+        """Return the upstream's address as it is configured now."""
         return self._upstream.settings.base_url
 
     def owner(self, name: str) -> str | None:
-        """Give the project that is known to have *name*, None if there is none, or none any more.
+        """Return the project that is known to have *name*, None if there is none, or none any more.
 
         Where all credentials are of one project it is that.
         """
@@ -77,7 +77,7 @@ class FilesApi:
         return project
 
     def choose(self, projects: Collection[str], model: str) -> str | None:
-        """Give the one of *projects* where files for *model* are of use now.
+        """Return the one of *projects* where files for *model* are of use now.
 
         None if those of another project would be of more use.
         """
@@ -124,7 +124,7 @@ class FilesApi:
 
 
 def _look_up_failed(refused: Refused) -> Failed:
-    """Give the fault of a look-up: what one project has not another one may have."""
+    """Return the fault of a look-up: what one project has not another one may have."""
     if refused.status not in {403, 404} or refused.fault.kind is Kind.KEY_DEAD:
         return refused
     error: GatewayError = NotFound(refused.fault.error.message)

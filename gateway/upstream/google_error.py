@@ -60,12 +60,12 @@ class GoogleError:
 
     @property
     def is_day_spent(self) -> bool:
-        """Say whether a day's quota is used up, whatever delay is announced."""
+        """Tell whether a day's quota is used up, whatever delay is announced."""
         return any("PerDay" in quota or "Daily" in quota for quota in self.quotas)
 
 
 def error_object(body: bytes) -> Json | None:
-    """Give the error object in *body*, or None if *body* is not one of Google's envelopes."""
+    """Return the error object in *body*, or None if *body* is not one of Google's envelopes."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -28,7 +28,7 @@ class ModelNames:
         self._fallbacks: Mapping[str, tuple[str, ...]] = settings.fallbacks
 
     def resolve(self, model: str) -> str:
-        """Give the name to ask for instead of *model*, mostly *model* itself."""
+        """Return the name to ask for instead of *model*, mostly *model* itself."""
         if model in self._aliases:
             model = self._aliases[model]
         if self._learned and self._learned.get(model, 0.0) > self._clock():
@@ -43,5 +43,5 @@ class ModelNames:
         return replacement
 
     def fallbacks(self, model: str) -> tuple[str, ...]:
-        """Give the models that may answer when *model* cannot."""
+        """Return the models that may answer when *model* cannot."""
         return self._fallbacks.get(model, ())

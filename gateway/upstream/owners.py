@@ -36,12 +36,12 @@ class Owners:
             self._owners.pop(name, None)
 
     def of(self, name: str) -> str | None:
-        """Give the project that has *name*, None if that is not known."""
+        """Return the project that has *name*, None if that is not known."""
         owner, until = self._owners.get(name, (None, 0.0))
         return owner if until > self._clock() else None
 
     def of_call(self, call: UpstreamCall) -> str | None:
-        """Give the project that has what *call* names, None if that is not known."""
+        """Return the project that has what *call* names, None if that is not known."""
         if not self._owners:
             return None
         return next((owner for name in _names_in(call.body) if (owner := self.of(name))), None)
@@ -71,7 +71,7 @@ class Owners:
 
 
 def _names_in(body: Json) -> Iterator[str]:
-    """Give the names of cached content and files in *body*, which may be a client's own."""
+    """Yield the names of cached content and files in *body*, which may be a client's own."""
     body = _either(body, "generateContentRequest", "generate_content_request") or body
     cached = _either(body, "cachedContent", "cached_content")
     if isinstance(cached, str):
@@ -84,7 +84,7 @@ def _names_in(body: Json) -> Iterator[str]:
 
 
 def _either(holder: Any, *spellings: str) -> Any:
-    """Give the field of *holder* in the first of its *spellings* that is there."""
+    """Return the field of *holder* in the first of its *spellings* that is there."""
     if not isinstance(holder, dict):
         return None
     return next((holder[name] for name in spellings if holder.get(name)), None)

@@ -57,7 +57,7 @@ RETRIES_PER_S = 3.0
 
 
 def pause(fault: Fault, attempt: int, uniform: Callable[[float, float], float]) -> float:
-    """Give the seconds to wait before the attempt after number *attempt* (1 is the first).
+    """Return the seconds to wait before the attempt after number *attempt* (1 is the first).
 
     Where upstream says how long, it is at least that; the jitter keeps clients apart then, too.
     """
@@ -99,7 +99,7 @@ class RetryBudget:
         return True
 
     def _slot(self) -> int:
-        """Give the slot of this second, emptying those that have left the window."""
+        """Return the slot of this second, emptying those that have left the window."""
         now = int(self._clock())
         if now == self._second:
             return now % self.SLOTS

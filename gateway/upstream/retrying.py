@@ -62,7 +62,7 @@ class Retrying:
         self._credential: Credential | None = None
 
     async def run(self, work: Work[T]) -> T:
-        """Give what *work* gives. Raises the `GatewayError` of the last fault."""
+        """Return what *work* gives. Raises the `GatewayError` of the last fault."""
         self._upstream.budget.request()
         try:
             return await self._until_done(work)

@@ -88,7 +88,7 @@ class GeminiTransport:
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """Give the connection pool."""
+        """Return the connection pool."""
         assert self._session is not None, "start() comes first"
         return self._session
 
@@ -149,7 +149,7 @@ class GeminiTransport:
             self.breakers.undecided(name)
 
     def _target(self, call: UpstreamCall) -> Target:
-        """Give the address of *call*; made once per model, an address costs many microseconds."""
+        """Return the address of *call*; made once per model, an address costs many microseconds."""
         action = "streamGenerateContent" if call.stream else call.action
         target = self._targets.get((call.model, action))
         if target is None:
@@ -163,7 +163,7 @@ class GeminiTransport:
         return target
 
     def _timeout(self) -> ClientTimeout:
-        """Give what bounds connecting; the rest has a deadline of its own.
+        """Return what bounds connecting; the rest has a deadline of its own.
 
         The name's look-up and the tries of all its addresses count together.
         """

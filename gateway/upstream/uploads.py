@@ -166,7 +166,7 @@ class Upload:
         raise AssertionError("the pauses never end")
 
     def _file_in(self, body: Json) -> Json:
-        """Give the file that *body* describes, alone or under its name; raise `Failed` if none."""
+        """Return the file that *body* describes, alone or under its name; raise `Failed` if none."""
         file = body.get("file", body)
         if isinstance(file, dict) and isinstance(file.get("uri"), str):
             name = file.get("name")
@@ -186,24 +186,24 @@ class Upload:
         return Failed(_api_fault("has lost an upload"))
 
     def _not_processed(self, error: Any) -> Fault:
-        """Give the fault of a file that Gemini could not read; *error* is its own."""
+        """Return the fault of a file that Gemini could not read; *error* is its own."""
         message = error.get("message") if isinstance(error, dict) else None
         reason = f": {self._api.redact(message)[:500]}" if isinstance(message, str) else "."
         return _file_fault(f"Gemini cannot process this file{reason}")
 
     async def _slices(self, start: int, end: int) -> AsyncIterator[bytes]:
-        """Give the bytes in slices small enough to be decoded between two others' turns."""
+        """Yield the bytes in slices small enough to be decoded between two others' turns."""
         for at in range(start, end, _SLICE):
             yield self._window[at : min(at + _SLICE, end)]
 
 
 def without_address(redact: Redact) -> Redact:
-    """Give *redact*, which also takes out of a text what looks like the address of an upload."""
+    """Return *redact*, which also takes out of a text what looks like the address of an upload."""
     return lambda text: _SECRET.sub("[redacted]", redact(text))
 
 
 def _upload_address(text: str, base: str) -> URL:
-    """Give the address to upload to; media go nowhere but to the upstream, or Google behind it."""
+    """Return the address to upload to; media go nowhere but to the upstream, or Google behind it."""
     try:
         address = URL(text, encoded=True)
         if address.origin() in {URL(base).origin(), _GOOGLE}:
@@ -214,7 +214,7 @@ def _upload_address(text: str, base: str) -> URL:
 
 
 def _start_refused(refused: Refused) -> Failed:
-    """Give the fault of an announcement: nothing in it but size and type is the client's."""
+    """Return the fault of an announcement: nothing in it but size and type is the client's."""
     if refused.fault.kind not in _OF_THE_REQUEST:
         return refused
     if _is_of_the_file(refused):

@@ -7,6 +7,6 @@ from tests.demo_process import demo
 
 @pytest.fixture(scope="session")
 def base_url(tmp_path_factory):
-    """Give the URL that a client's base URL is set to."""
+    """Yield the URL that a client's base URL is set to."""
     with demo(tmp_path_factory.mktemp("demo")) as (url, _):
         yield f"{url}/v1"

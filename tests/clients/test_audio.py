@@ -24,13 +24,13 @@ MAGIC = {
 
 
 def tone(rate: int) -> bytes:
-    """Give one second of samples."""
+    """Return one second of samples."""
     turns = (2 * math.pi * 440 * n / rate for n in range(rate))
     return b"".join(struct.pack("<h", int(9000 * math.sin(turn))) for turn in turns)
 
 
 def said(rate: int) -> list[dict]:
-    """Give the events of an answer of one second, cut within a sample."""
+    """Return the events of an answer of one second, cut within a sample."""
     mime, sound = f"audio/L16;codec=pcm;rate={rate}", tone(rate)
     cut = len(sound) // 2 + 1
     parts = [
@@ -45,14 +45,14 @@ def said(rate: int) -> list[dict]:
 
 
 def whole(events: list[dict]) -> dict:
-    """Give *events* as one body."""
+    """Return *events* as one body."""
     parts = [part for one in events for part in one["candidates"][0]["content"]["parts"]]
     content = {"role": "model", "parts": parts}
     return {"candidates": [{"content": content, "finishReason": "STOP"}]}
 
 
 async def sound(gateway, *, streaming, **audio) -> bytes:
-    """Give the file that a client gets which asks for speech."""
+    """Return the file that a client gets which asks for speech."""
     fields = {"model": TTS, "modalities": ["audio"], "audio": audio}
     if not streaming:
         status, body, _ = await gateway.whole(**fields)
@@ -64,7 +64,7 @@ async def sound(gateway, *, streaming, **audio) -> bytes:
 
 
 def seconds(data: bytes) -> float:
-    """Give how long *data* plays, as another program reads it."""
+    """Return how long *data* plays, as another program reads it."""
     av = pytest.importorskip("av")
     with av.open(io.BytesIO(data)) as container:
         frames = list(container.decode(audio=0))
@@ -78,7 +78,7 @@ def streaming(request) -> bool:
 
 @pytest.fixture
 async def speaking(running, streaming):
-    """Give a function that asks a gateway whose upstream speaks at *rate* for *audio*."""
+    """Return a function that asks a gateway whose upstream speaks at *rate* for *audio*."""
 
     async def speak(rate: int, **audio) -> bytes:
         events = said(rate)
@@ -133,7 +133,7 @@ VOICES = {"alloy": "Kore", "Kore": "Kore", "kore": "Kore", "verse": "Puck"}
 
 
 async def asked(running, simulator, **fields) -> tuple[int, dict, dict]:
-    """Give status, body and the settings that came up of a request for speech."""
+    """Return status, body and the settings that came up of a request for speech."""
     async with running(settings_for(simulator.url)) as gateway:
         status, body, _ = await gateway.whole(model=TTS, **fields)
     return status, body, simulator.received[-1].body["generationConfig"]

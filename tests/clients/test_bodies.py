@@ -59,7 +59,7 @@ BODIES = {
 
 @pytest.fixture
 async def gateway(running, simulator):
-    """Give a gateway that takes bodies of two megabytes."""
+    """Yield a gateway that takes bodies of two megabytes."""
     settings = settings_for(simulator.url, server={"max_body_bytes": 2_000_000})
     async with running(settings) as one:
         yield one

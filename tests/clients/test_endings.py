@@ -75,7 +75,7 @@ CUT = {
 
 
 async def ended(gateway, *, streaming, **fields) -> tuple[str, dict]:
-    """Give the text of an answer and the choice, or the chunk of it, that tells the end."""
+    """Return the text of an answer and the choice, or the chunk of it, that tells the end."""
     if streaming:
         got = await gateway.stream(**fields)
         return got.text, got.chunks[-1]["choices"][0]

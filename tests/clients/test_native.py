@@ -54,7 +54,7 @@ def test_a_chat_that_calls_functions_and_thinks(client):
     called = []
 
     def weather(city: str) -> str:
-        """Give the weather of a city."""
+        """Return the weather of a city."""
         called.append(city)
         return "sunny"
 

@@ -49,7 +49,7 @@ console.log(JSON.stringify({ whole: whole.text, streamed, steps: loop.steps.leng
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory):
-    """Give what runs a script with the packages at hand, or skip with the reason."""
+    """Return what runs a script with the packages at hand, or skip with the reason."""
     if not (shutil.which("node") and shutil.which("npm")):
         pytest.skip("node and npm are not installed")
     folder = tmp_path_factory.mktemp("node")

@@ -197,7 +197,7 @@ AS_IT_IS = [
 
 
 def cases():
-    """Give the name of each case's field, the request without it and the request with it."""
+    """Yield the name of each case's field, the request without it and the request with it."""
     for field, values in OPENAI.items():
         for value, beside in values:
             yield field, beside, {**beside, field: value}
@@ -209,7 +209,7 @@ def cases():
 
 
 async def sent(gateway, upstream, fields):
-    """Give the bodies that went up for *fields*, and the names that the headers tell."""
+    """Return the bodies that went up for *fields*, and the names that the headers tell."""
     before = len(upstream.seen)
     status, body, headers = await gateway.whole(**fields)
     assert status == 200, (fields, body)
@@ -219,7 +219,7 @@ async def sent(gateway, upstream, fields):
 
 
 def names_of(field):
-    """Give the beginnings of the names by which *field* is told."""
+    """Return the beginnings of the names by which *field* is told."""
     top, _, inner = field.partition(".")
     if _snake(inner) in ("generation_config", "tool_config"):
         # A group that clients may leave out, and so do the names.

@@ -51,7 +51,7 @@ async def second_turn(gateway, call, signature, name, **fields):
 
 
 async def called(gateway):
-    """Give the call of a first turn as a client that knows OpenAI's fields alone keeps it."""
+    """Return the call of a first turn as a client that knows OpenAI's fields alone keeps it."""
     _, body, _ = await gateway.whole(model=MODEL, messages=[ASKED], tools=[TOOL])
     [call] = body["choices"][0]["message"]["tool_calls"]
     signature = call.pop("extra_content")["google"]["thought_signature"]
@@ -101,7 +101,7 @@ def image_part(url):
 
 
 def as_parts(message):
-    """Give *message* with its Markdown images as parts, as clients that show them keep it."""
+    """Return *message* with its Markdown images as parts, as clients that show them keep it."""
     pieces = SHOWN.split(message["content"])
     body = [
         image_part(piece) if at % 2 else {"type": "text", "text": piece.strip()}
@@ -125,7 +125,7 @@ KEPT = {
 
 
 async def drawn(gateway, question, modalities, *, form, stream):
-    """Give the message that a client keeps of a drawing."""
+    """Return the message that a client keeps of a drawing."""
     fields = {
         "model": DRAWER,
         "messages": [{"role": "user", "content": question}],
@@ -162,7 +162,7 @@ async def edited(gateway, simulator, message):
 
 
 def drawn_by_gemini(simulator):
-    """Give the parts of the first answer."""
+    """Return the parts of the first answer."""
     request = Request(next(iter(simulator.received)).body, MODELS[DRAWER])
     parts = [part for chunk in picture(request) for part in chunk.parts]
     return [part for part in parts if not part.get("thought")]
@@ -181,7 +181,7 @@ async def test_a_drawn_turn_goes_back_as_gemini_made_it(running, simulator, draw
 
 
 def with_another_image(message, at):
-    """Give *message* with the image at *at* replaced by one that Gemini did not draw."""
+    """Return *message* with the image at *at* replaced by one that Gemini did not draw."""
     found = SHOWN.findall(message["content"])
     other = "data:image/png;base64," + b64encode(png(99)).decode()
     return {**message, "content": message["content"].replace(found[at], other)}

@@ -41,7 +41,7 @@ async def gateway(running, simulator):
 
 
 async def both(gateway, question, tools, **fields):
-    """Give the answer's choice, which a stream says exactly as a whole answer does."""
+    """Return the answer's choice, which a stream says exactly as a whole answer does."""
     fields |= {"messages": [{"role": "user", "content": question}]}
     if tools:
         fields["tools"] = tools
@@ -64,7 +64,7 @@ def calls(choice):
 
 
 def cited(message):
-    """Give the cited texts of *message*, without those that stand for all of it."""
+    """Return the cited texts of *message*, without those that stand for all of it."""
     places = [
         (a["url_citation"]["start_index"], a["url_citation"]["end_index"]) for a in notes(message)
     ]

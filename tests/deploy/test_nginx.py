@@ -318,7 +318,7 @@ async def test_a_gateway_that_is_not_there_is_told_in_json(run_nginx, session):
 
 
 def figure(name: str) -> int:
-    """Give a figure of the shipped file in seconds or bytes."""
+    """Return a figure of the shipped file in seconds or bytes."""
     found = re.search(rf"\b{name} (\d+)(s|m);", SHIPPED.read_text())
     assert found is not None
     return int(found[1]) * {"s": 1, "m": 1_048_576}[found[2]]

@@ -19,7 +19,7 @@ def section() -> configparser.SectionProxy:
 
 
 def environment() -> dict[str, str]:
-    """Give the variables that the unit sets, each on a line of its own."""
+    """Return the variables that the unit sets, each on a line of its own."""
     lines = re.findall(r"^Environment=(\w+)=(.*)$", UNIT.read_text(), re.MULTILINE)
     return dict(lines)
 

@@ -61,7 +61,7 @@ class Process:
         return self.process.returncode
 
     def memory(self) -> int:
-        """Give its share of the memory in bytes; buffers of the kernel are not in it."""
+        """Return its share of the memory in bytes; buffers of the kernel are not in it."""
         text = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
         return int(re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)[1]) * 1024
 

@@ -43,7 +43,7 @@ class Refusal:
 
     @property
     def culprit(self) -> str:
-        """Give the field that a strict client is told: the one of its own that says otherwise."""
+        """Return the field that a strict client is told: the one of its own that says otherwise."""
         name = self.told.partition("=")[0]
         return "google.safety_settings" if name == "safety_settings" else name
 
@@ -54,7 +54,7 @@ def thinking(budget: int | None) -> dict:
 
 
 def tool(message: str, native: str, **settings) -> Refusal:
-    """Give the refusal of a built-in tool beside a function, which stays."""
+    """Return the refusal of a built-in tool beside a function, which stays."""
     asked = {"model": NEW, "google": {"tools": [{native: settings}]}, "tools": [WEATHER]}
     return Refusal(message, asked, f"tools.{native}", native, DROPPED)
 

@@ -24,7 +24,7 @@ STALL = "stall"
 
 
 def event(text: str, **more) -> dict:
-    """Give one event with *text*; *more* goes into the candidate."""
+    """Return one event with *text*; *more* goes into the candidate."""
     return {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, **more}]}
 
 
@@ -38,7 +38,7 @@ def data(body: dict) -> bytes:
 
 
 def chunk(raw: bytes) -> bytes:
-    """Give *raw* as one chunk of a chunked body."""
+    """Return *raw* as one chunk of a chunked body."""
     return b"%x\r\n%b\r\n" % (len(raw), raw)
 
 
@@ -46,12 +46,12 @@ END = b"0\r\n\r\n"
 
 
 def stream(*bodies: dict) -> list:
-    """Give the script of a stream that ends as it should."""
+    """Return the script of a stream that ends as it should."""
     return [SSE, *(chunk(data(body)) for body in bodies), END]
 
 
 def answer(status: int, body: bytes | dict, content_type: str = "application/json") -> list:
-    """Give the script of a whole answer."""
+    """Return the script of a whole answer."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     head = (
         f"HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\nContent-Length: {len(raw)}\r\n\r\n"
@@ -60,7 +60,7 @@ def answer(status: int, body: bytes | dict, content_type: str = "application/jso
 
 
 def refusal(code: int, status: str, message: str = "no", details: list | None = None) -> list:
-    """Give the script of one of Google's refusals."""
+    """Return the script of one of Google's refusals."""
     error = {"code": code, "status": status, "message": message, "details": details or []}
     return answer(code, {"error": error})
 
@@ -80,7 +80,7 @@ class Seen:
 
     @property
     def marker(self) -> str:
-        """Give the text of the client's message."""
+        """Return the text of the client's message."""
         return self.body["contents"][0]["parts"][0]["text"]
 
 

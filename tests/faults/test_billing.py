@@ -48,7 +48,7 @@ class Booked(NamedTuple):
 
 @pytest.fixture
 def billing(running):
-    """Give what runs a gateway that tries nothing twice, for a license with a limit of tokens."""
+    """Return what runs a gateway that tries nothing twice, for a license with a limit of tokens."""
 
     def run(url: str, **upstream):
         return running(
@@ -91,7 +91,7 @@ async def release_once_read(gateway, upstream, count: int) -> None:
 
 
 def all_but_the_last(count: int, good: list, last: list):
-    """Give the script of *count* calls, and of those behind, which get what the last one does."""
+    """Return the script of *count* calls, and of those behind, which get what the last one does."""
     return lambda _, number: good if number < count else last
 
 

@@ -25,7 +25,7 @@ BUSY = refusal(429, "RESOURCE_EXHAUSTED", "x", [{"@type": "a.RetryInfo", "retryD
 
 @pytest.fixture(params=[3600, -7200], ids=["an hour on", "two hours back"])
 def jump(request, monkeypatch):
-    """Give what makes the time of day jump."""
+    """Return what makes the time of day jump."""
     real = time.time
     return lambda: monkeypatch.setattr(time, "time", lambda: real() + request.param)
 

@@ -40,7 +40,7 @@ def pieces(marker: str) -> list[dict]:
 
 
 def paced(seen, _number) -> list:
-    """Give a stream of the request's own marker that takes a moment."""
+    """Return a stream of the request's own marker that takes a moment."""
     bodies = [chunk(data(one)) for one in pieces(seen.marker)]
     return [SSE, *(step for one in bodies for step in (one, 0.02)), chunk(data(LAST)), END]
 

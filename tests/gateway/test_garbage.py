@@ -39,7 +39,7 @@ def _nothing_older() -> None:
 
 @contextmanager
 def collecting():
-    """Give a list that holds, at the end, what nothing but the collector would have freed."""
+    """Yield a list that holds, at the end, what nothing but the collector would have freed."""
     found: list[object] = []
     gc.collect()
     gc.set_debug(gc.DEBUG_SAVEALL)
@@ -53,7 +53,7 @@ def collecting():
 
 
 def ours(found):
-    """Give the names of the gateway's own types in *found*."""
+    """Return the names of the gateway's own types in *found*."""
     return {type(one).__qualname__ for one in found if type(one).__module__.startswith("gateway")}
 
 

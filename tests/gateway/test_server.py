@@ -164,7 +164,7 @@ async def test_a_reload_that_hangs_holds_up_neither_requests_nor_the_end(start):
 
 
 async def _read_by_somebody(fifo: Path) -> int:
-    """Give the writing end of *fifo* once somebody reads there."""
+    """Return the writing end of *fifo* once somebody reads there."""
     async with asyncio.timeout(10):
         while True:
             try:

@@ -9,7 +9,7 @@ from gateway import signals
 
 @pytest.fixture
 def come():
-    """Give the signals that came, each with a handler; held are those that were held before."""
+    """Yield the signals that came, each with a handler; held are those that were held before."""
     came = []
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     handlers = {

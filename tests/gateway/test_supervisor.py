@@ -159,7 +159,7 @@ async def test_no_worker_outlives_a_parent_that_was_killed(parent):
 
 
 def _alive(pid: int) -> bool:
-    """Say whether the process runs; a zombie that nobody has waited for does not."""
+    """Tell whether the process runs; a zombie that nobody has waited for does not."""
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -172,7 +172,7 @@ async def test_a_worker_that_a_restart_will_not_mend_ends_the_parent(parent):
 
 
 async def _lives(folder: Path, number: int, count: int) -> list[int]:
-    """Give the pids of worker *number* when it has begun to live for the *count*th time."""
+    """Return the pids of worker *number* when it has begun to live for the *count*th time."""
     file = folder / f"--worker={number}"
     async with asyncio.timeout(20):
         while not file.exists() or file.read_text().count("\n") < count:

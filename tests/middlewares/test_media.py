@@ -76,7 +76,7 @@ class Gateway:
             return response.status, await response.json()
 
     async def take(self, part: dict) -> tuple[str | None, bytes | str]:
-        """Give type and bytes, or type and address, of the only blob."""
+        """Return type and bytes, or type and address, of the only blob."""
         status, answer_body = await self.ask({"type": "text", "text": "What is it?"}, part)
         assert status == 200, answer_body
         [[message, index, mime, data, uri]] = answer_body["blobs"]

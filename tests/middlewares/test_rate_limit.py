@@ -351,7 +351,7 @@ class Foreseeing(House):
 
 
 async def reserved(house: House, client: TestClient, body: bytes = b"") -> int:
-    """Give how many tokens one request holds while it runs."""
+    """Return how many tokens one request holds while it runs."""
     house.gate, house.entered = asyncio.Event(), asyncio.Event()
     running = asyncio.ensure_future(client.post("/chat", data=body))
     await house.entered.wait()

@@ -26,14 +26,14 @@ def streaming(request) -> bool:
 
 @pytest.fixture
 async def gateway(running, simulator) -> AsyncIterator[Gateway]:
-    """Give a gateway in front of `simulator`, whose `received` tells what came upstream."""
+    """Yield a gateway in front of `simulator`, whose `received` tells what came upstream."""
     async with running(settings_for(simulator.url)) as one:
         yield one
 
 
 @pytest.fixture
 def scripted(running, streaming):
-    """Give a context manager that runs a gateway in front of an upstream with these answers.
+    """Return a context manager that runs a gateway in front of an upstream with these answers.
 
     An answer is a list of events, which go out as a stream or joined to one body, whichever the
     client asks for; a tuple is the script of a whole HTTP answer. *settings* are those of
@@ -63,7 +63,7 @@ class Ledger:
         return {"database": {"url": f"sqlite+aiosqlite:///{self.path}"}}
 
     def rows(self) -> list[dict[str, Any]]:
-        """Give what was booked by a gateway that has stopped, in the order of time."""
+        """Return what was booked by a gateway that has stopped, in the order of time."""
         with closing(sqlite3.connect(self.path)) as database:
             database.row_factory = sqlite3.Row
             return [dict(row) for row in database.execute("SELECT * FROM usage ORDER BY at")]
@@ -71,7 +71,7 @@ class Ledger:
 
 @pytest.fixture
 def ledger(tmp_path) -> Ledger:
-    """Give a ledger in a file of its own."""
+    """Return a ledger in a file of its own."""
     return Ledger(tmp_path / "ledger.db")
 
 

@@ -9,7 +9,7 @@ USAGE = {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5}
 
 
 def says(*parts: dict, finish: str | None = None, **more: Any) -> dict:
-    """Give one event with *parts*; *more* goes into the candidate, usage comes with *finish*."""
+    """Return one event with *parts*; *more* goes into the candidate, usage comes with *finish*."""
     candidate = {"content": {"role": "model", "parts": list(parts)}, **more}
     if finish is None:
         return {"candidates": [candidate]}
@@ -17,13 +17,13 @@ def says(*parts: dict, finish: str | None = None, **more: Any) -> dict:
 
 
 def calls(name: str, args: dict | None = None, **more: Any) -> dict:
-    """Give the part of one function call; *more* goes beside the call, as a signature does."""
+    """Return the part of one function call; *more* goes beside the call, as a signature does."""
     call_id = {"id": more.pop("id")} if "id" in more else {}
     return {"functionCall": {**call_id, "name": name, "args": args or {}}, **more}
 
 
 def joined(events: list[dict]) -> dict:
-    """Give the whole answer that streams as *events*."""
+    """Return the whole answer that streams as *events*."""
     whole: dict = {}
     candidate: dict = {}
     parts: list[dict] = []

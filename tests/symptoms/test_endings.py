@@ -36,7 +36,7 @@ async def test_an_answer_that_calls_a_function_ends_with_tool_calls(scripted, st
 
 
 def twice(event: dict) -> dict:
-    """Give *event* with its candidate a second time, as one of two that were asked for."""
+    """Return *event* with its candidate a second time, as one of two that were asked for."""
     [one] = event["candidates"]
     return {**event, "candidates": [{**one, "index": 0}, {**one, "index": 1}]}
 

@@ -29,7 +29,7 @@ def about(*parts: dict) -> list[dict]:
 
 
 def uploaded(body: dict) -> list[dict]:
-    """Give what went up beside the text."""
+    """Return what went up beside the text."""
     return body["contents"][0]["parts"][1:]
 
 

@@ -27,7 +27,7 @@ LOOK = function({"type": "object", "properties": {"at": {"type": "string"}}})
 
 
 def sent_tools(body: dict) -> list[str]:
-    """Give the kinds of tools in a request that came upstream."""
+    """Return the kinds of tools in a request that came upstream."""
     return [name for tool in body["tools"] for name in tool]
 
 

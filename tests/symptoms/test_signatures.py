@@ -20,7 +20,7 @@ SIGNATURE = base64.b64encode(b"of an earlier turn").decode()
 
 
 def plain(reply) -> dict:
-    """Give the turn as a client sends it again that keeps the fields of OpenAI's API alone."""
+    """Return the turn as a client sends it again that keeps the fields of OpenAI's API alone."""
     kept = [{key: call[key] for key in ("id", "type", "function")} for call in reply.calls]
     return {"role": "assistant", "content": reply.message.get("content"), "tool_calls": kept}
 
@@ -34,7 +34,7 @@ def signed(call: dict) -> str:
 
 
 def sent_calls(body: dict) -> list[dict]:
-    """Give the parts with function calls of a request that came upstream."""
+    """Return the parts with function calls of a request that came upstream."""
     parts = [part for content in body["contents"] for part in content["parts"]]
     return [part for part in parts if "functionCall" in part]
 

@@ -13,7 +13,7 @@ SOURCES = [
 
 
 def segment(text: str, *, start: int | None) -> dict:
-    """Give the place of *text* as Gemini tells it: in bytes, and no start where that is 0."""
+    """Return the place of *text* as Gemini tells it: in bytes, and no start where that is 0."""
     before = {} if start is None else {"startIndex": start}
     return {**before, "endIndex": (start or 0) + len(text.encode()), "text": text}
 
@@ -29,7 +29,7 @@ GROUNDING = {
 
 
 def places(reply) -> list[tuple[str, str]]:
-    """Give address and covered text of each annotation."""
+    """Return address and covered text of each annotation."""
     found = [one["url_citation"] for one in reply.message["annotations"]]
     return [(one["url"], reply.text[one["start_index"] : one["end_index"]]) for one in found]
 

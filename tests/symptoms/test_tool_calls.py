@@ -32,12 +32,12 @@ def result(call_id: str, text: str = "ok") -> dict:
 
 
 def again(reply) -> dict:
-    """Give the turn that was *reply* as a client of OpenAI's API sends it again."""
+    """Return the turn that was *reply* as a client of OpenAI's API sends it again."""
     return turn(*({key: one[key] for key in ("id", "type", "function")} for one in reply.calls))
 
 
 def sent(body: dict, kind: str) -> list[dict]:
-    """Give what stands under *kind* in the parts of a request that came upstream."""
+    """Return what stands under *kind* in the parts of a request that came upstream."""
     parts = [part for content in body["contents"] for part in content["parts"]]
     return [part[kind] for part in parts if kind in part]
 
@@ -337,7 +337,7 @@ async def test_a_result_of_any_text_is_taken(gateway, simulator, text, response)
 
 
 async def response_to(gateway, simulator, text: str | list) -> dict:
-    """Give what Gemini is told when the tool's result is *text*."""
+    """Return what Gemini is told when the tool's result is *text*."""
     messages = [QUESTION, turn(call("1")), result("1", text)]
     reply = await ask(gateway, streaming=False, model=OLD, messages=messages, tools=TOOLS)
     assert reply.status == 200, reply.error

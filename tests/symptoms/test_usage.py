@@ -38,7 +38,7 @@ async def test_cached_tokens_are_told_booked_and_cheap(scripted, ledger, streami
 
 
 def so_far(count: int) -> bytes:
-    """Give the event of a stream in which *count* tokens were said."""
+    """Return the event of a stream in which *count* tokens were said."""
     counted = {"promptTokenCount": 7, "candidatesTokenCount": count, "totalTokenCount": 7 + count}
     return chunk(data({**says({"text": f"{count} "}), "usageMetadata": counted}))
 

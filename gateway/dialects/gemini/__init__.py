@@ -30,12 +30,12 @@ class Gemini:
         del payload
 
     def memory_keys(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
-        """Give no keys: these clients keep signatures themselves."""
+        """Return no keys: these clients keep signatures themselves."""
         del payload, media
         return []
 
     def call(self, payload: Json, known: Known, notes: Notes) -> UpstreamCall:
-        """Give *payload* as the upstream call."""
+        """Return *payload* as the upstream call."""
         del notes
         return request.call(payload, known)
 
@@ -45,16 +45,16 @@ class Gemini:
         return GeminiReply(call)
 
     def client_field(self, exchange: Exchange, field: str) -> str:
-        """Give *field*: these clients speak of it as Gemini does."""
+        """Return *field*: these clients speak of it as Gemini does."""
         del exchange
         return field
 
     def render(self, error: GatewayError) -> Json:
-        """Give the client's error body."""
+        """Return the client's error body."""
         return render(error)
 
     def encode_error(self, error: GatewayError) -> bytes:
-        """Give the frame that reports *error* in mid-stream."""
+        """Return the frame that reports *error* in mid-stream."""
         return encode_error(error)
 
 

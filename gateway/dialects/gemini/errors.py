@@ -22,7 +22,7 @@ _STATUS = {
 
 
 def render(error: GatewayError) -> Json:
-    """Give the body that reports *error* to a client; its code and param are among the details."""
+    """Return the body that reports *error* to a client; its code and param are among the details."""
     info: Json = {"@type": f"{_TYPE}ErrorInfo", "reason": error.code, "domain": "gateway"}
     if error.param:
         info["metadata"] = {"param": error.param}
@@ -40,5 +40,5 @@ def render(error: GatewayError) -> Json:
 
 
 def encode_error(error: GatewayError) -> bytes:
-    """Give the frame that reports *error* in mid-stream; Google's SDKs raise on it."""
+    """Return the frame that reports *error* in mid-stream; Google's SDKs raise on it."""
     return b"data: " + orjson.dumps(render(error)) + b"\r\n\r\n"

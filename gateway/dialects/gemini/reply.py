@@ -55,7 +55,7 @@ class GeminiReply:
         return self._reason
 
     def open(self) -> list[Json]:
-        """Give what goes out before the first event: an empty chunk."""
+        """Return what goes out before the first event: an empty chunk."""
         return [{}]
 
     def feed(self, *events: Json) -> list[Json]:
@@ -92,16 +92,16 @@ class GeminiReply:
         return []
 
     def encode(self, chunks: list[Json]) -> bytes:
-        """Give the frames of *chunks*, lines ended as Google ends them."""
+        """Return the frames of *chunks*, lines ended as Google ends them."""
         frames = [
             b"data: " + orjson.dumps(chunk) + b"\r\n\r\n" if chunk else _NOTHING for chunk in chunks
         ]
         return b"".join(frames)
 
     def collect(self, chunks: list[Json]) -> Json:
-        """Give the whole answer, which comes as one event."""
+        """Return the whole answer, which comes as one event."""
         return chunks[0]
 
     def memories(self) -> list[tuple[str, bytes]]:
-        """Give nothing: these clients keep signatures themselves."""
+        """Return nothing: these clients keep signatures themselves."""
         return []

@@ -22,7 +22,7 @@ def _count(value: Any) -> None:
 
 
 def _both_spellings(known: dict[str, Check]) -> dict[str, Check]:
-    """Give the fields *known* in both spellings that Google's JSON takes."""
+    """Return the fields *known* in both spellings that Google's JSON takes."""
     return known | {snake(name): check for name, check in known.items()}
 
 
@@ -51,7 +51,7 @@ def check(payload: Json) -> None:
 
 
 def call(payload: Json, known: Known) -> UpstreamCall:
-    """Give the checked *payload* as a call; null is unset, as in all of Google's JSON.
+    """Return the checked *payload* as a call; null is unset, as in all of Google's JSON.
 
     A name with a suffix means nothing here, where thinking is set in the body: it goes up as it is.
     """
@@ -78,7 +78,7 @@ def call(payload: Json, known: Known) -> UpstreamCall:
 
 
 def _renamed(inner: Json, requested: str, model: str) -> Json:
-    """Give the *inner* request with *model* in place of the alias that was *requested*."""
+    """Return the *inner* request with *model* in place of the alias that was *requested*."""
     if inner.get("model") not in (requested, f"models/{requested}"):
         return inner
     return {**inner, "model": f"models/{model}"}

@@ -27,11 +27,11 @@ class OpenAIChat:
         check(payload)
 
     def cached_content(self, payload: Json) -> tuple[str, str] | None:
-        """Give the name of the cached content that *payload* builds on, after the field's own."""
+        """Return the name of the cached content that *payload* builds on, after the field's own."""
         return request.cached_content(payload)
 
     def memory_keys(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
-        """Give the keys of the memories that a translation of *payload* would use."""
+        """Return the keys of the memories that a translation of *payload* would use."""
         return request.memory_keys(payload, media)
 
     def call(self, payload: Json, known: Known, notes: Notes) -> UpstreamCall:
@@ -43,15 +43,15 @@ class OpenAIChat:
         return ChatReply(call, payload, known)
 
     def client_field(self, exchange: Exchange, field: str) -> str:
-        """Give the path within the payload for Gemini's *field*."""
+        """Return the path within the payload for Gemini's *field*."""
         return client_field(exchange.payload, exchange.media, exchange.call, field)
 
     def render(self, error: GatewayError) -> Json:
-        """Give the client's error body."""
+        """Return the client's error body."""
         return render(error)
 
     def encode_error(self, error: GatewayError) -> bytes:
-        """Give the frame that reports *error* in mid-stream."""
+        """Return the frame that reports *error* in mid-stream."""
         return encode_error(error)
 
 

@@ -22,7 +22,7 @@ Media = Mapping[tuple[int, int], Blob]
 
 
 def turn(translation: Translation, message: Json, index: int) -> list[Json]:
-    """Give the parts of the assistant *message* at *index*.
+    """Return the parts of the assistant *message* at *index*.
 
     What the gateway remembers of the turn comes first, then what the client carries, then the
     bypass where Gemini would refuse a call without a signature.
@@ -63,7 +63,7 @@ _PLAIN = _TEXT_ONLY | {"refusal"}
 
 
 def function_calls(translation: Translation, message: Json, by_call: dict[str, str]) -> list[Json]:
-    """Give the calls of *message* as parts; *by_call* holds the signatures carried beside them."""
+    """Return the calls of *message* as parts; *by_call* holds the signatures carried beside them."""
     parts = [_call(translation, call, by_call) for call in message.get("tool_calls") or ()]
     legacy = message.get("function_call")
     if legacy:
@@ -75,7 +75,7 @@ def function_calls(translation: Translation, message: Json, by_call: dict[str, s
 def visible_content(
     message: Json, index: int, media: Media, image_budget: ImageBudget
 ) -> tuple[str, list[str]]:
-    """Give all the visible text of the assistant *message* at *index*, and its images' keys.
+    """Return all the visible text of the assistant *message* at *index*, and its images' keys.
 
     *media* are those of the whole conversation; looking for images takes from *image_budget*.
     """
@@ -109,7 +109,7 @@ def _texts_and_images(
 
 
 def _image_beside(image: Json, image_budget: ImageBudget) -> Json | None:
-    """Give one of the `images` of a message as a part; None for what holds no image."""
+    """Return one of the `images` of a message as a part; None for what holds no image."""
     if not image_budget.take():
         return None
     url = image.get("image_url")
@@ -117,7 +117,7 @@ def _image_beside(image: Json, image_budget: ImageBudget) -> Json | None:
 
 
 def memory_key(call: Json) -> str:
-    """Give the key under which the tool *call* of a client is remembered."""
+    """Return the key under which the tool *call* of a client is remembered."""
     call_id = call.get("id")
     if call_id:
         return turns.call_key(turns.split_id(call_id)[0])
@@ -153,7 +153,7 @@ def _call(translation: Translation, call: Json, by_call: dict[str, str]) -> Json
 
 
 def _arguments(arguments: Any) -> Json:
-    """Give the arguments of a call, which Gemini wants as an object."""
+    """Return the arguments of a call, which Gemini wants as an object."""
     if not isinstance(arguments, str | None):
         if not is_shallow(arguments):
             raise BadRequest("These arguments are nested too deeply.", param="messages")
@@ -169,7 +169,7 @@ def _arguments(arguments: Any) -> Json:
 def _restored(
     translation: Translation, message: Json, index: int, visible: list[Json], calls: list[Json]
 ) -> list[Json] | None:
-    """Give the turn as it is remembered, None if it is not; the images in *visible* get signed."""
+    """Return the turn as it is remembered, None if it is not; the images in *visible* get signed."""
     memories = translation.known.memories
     if not memories:
         return None
@@ -228,7 +228,7 @@ def _with_images_split(part: Json, image_budget: ImageBudget) -> Iterable[Json]:
 
 
 def _spoken(translation: Translation, audio: Json, index: int) -> list[Json]:
-    """Give what the model said: its words if the client has them, the sound is not kept."""
+    """Return what the model said: its words if the client has them, the sound is not kept."""
     words = audio.get("transcript")
     if not isinstance(words, str) or not words:
         translation.notes.drop(f"messages[{index}].audio")
@@ -238,7 +238,7 @@ def _spoken(translation: Translation, audio: Json, index: int) -> list[Json]:
 
 
 def _signed_image(part: Json) -> Json:
-    """Give *part*, with the bypass if it is an image whose signature is not known any more."""
+    """Return *part*, with the bypass if it is an image whose signature is not known any more."""
     if "inlineData" in part and "thoughtSignature" not in part:
         return {**part, "thoughtSignature": BYPASS}
     return part

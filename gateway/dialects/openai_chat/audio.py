@@ -25,7 +25,7 @@ _MAX_RATE = 384_000
 
 
 def audio(choice: Choice, part: Json) -> list[Json]:
-    """Give the delta of a sound part; a format that cannot be had goes out as it came."""
+    """Return the delta of a sound part; a format that cannot be had goes out as it came."""
     blob = part["inlineData"]
     kind, _, parameters = blob["mimeType"].lower().partition(";")
     data = b64decode(blob["data"])
@@ -44,7 +44,7 @@ def audio(choice: Choice, part: Json) -> list[Json]:
 
 
 def last_audio(choice: Choice) -> list[Json]:
-    """Give the delta that ends the sound of *choice*: what was written is its transcript.
+    """Return the delta that ends the sound of *choice*: what was written is its transcript.
 
     Nothing is kept here that a later request could refer to, so it expires at once.
     """
@@ -56,14 +56,14 @@ def last_audio(choice: Choice) -> list[Json]:
 
 
 def join(deltas: list[Json]) -> Json:
-    """Give the `audio` of the whole message that came as *deltas*."""
+    """Return the `audio` of the whole message that came as *deltas*."""
     whole = {name: value for delta in deltas for name, value in delta.items()}
     data = b64decode("".join(delta["data"] for delta in deltas))
     return {**whole, "data": b64encode(sealed(data)).decode()}
 
 
 def _samples(kind: str, parameters: str, data: bytes) -> tuple[Sound | None, bytes]:
-    """Give how the 16 bit samples in *data* are to be read, and them; None if it holds none."""
+    """Return how the 16 bit samples in *data* are to be read, and them; None if it holds none."""
     if kind in _PCM:
         values = dict(item.strip().split("=", 1) for item in parameters.split(";") if "=" in item)
         sound = Sound(int(values.get("rate", _RATE)), int(values.get("channels", 1)))

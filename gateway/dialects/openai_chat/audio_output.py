@@ -28,7 +28,7 @@ class AudioOutput:
         return kind == self._kind if sound is None else sound == self._sound
 
     def feed(self, data: bytes) -> list[Json]:
-        """Give the delta of *data*, which may end within a sample."""
+        """Return the delta of *data*, which may end within a sample."""
         data = self._waiting + data
         whole = len(data) // self._unit * self._unit
         self._waiting = data[whole:]
@@ -41,7 +41,7 @@ class AudioOutput:
         return [{"audio": self._delta(encoded[:whole])}]
 
     def end(self) -> Json:
-        """Give the last `audio` delta."""
+        """Return the last `audio` delta."""
         return self._delta(self._rest + self._encoder.end())
 
     def _delta(self, encoded: bytes) -> Json:

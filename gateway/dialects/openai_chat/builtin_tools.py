@@ -83,7 +83,7 @@ def take_search(tools: Tools, translation: Translation) -> None:
 
 
 def _hosted_settings(translation: Translation, name: str, tool: Json, path: str) -> Json:
-    """Give those settings of a hosted *tool* that Gemini's own has; the others are noted."""
+    """Return those settings of a hosted *tool* that Gemini's own has; the others are noted."""
     settings: Json = {}
     for key, value in tool.items():
         wire = _HOSTED_NAMES.get(key) or native.camel(key)

@@ -14,7 +14,7 @@ _LONGEST_ID = 40
 
 
 def function_call(choice: Choice, part: Json) -> list[Json]:
-    """Give the delta of one call: index, id, name and whole arguments at once.
+    """Return the delta of one call: index, id, name and whole arguments at once.
 
     Clients join what has the same index, start a new call at every id and drop a call without one.
     """
@@ -29,7 +29,7 @@ def function_call(choice: Choice, part: Json) -> list[Json]:
 
 
 def last_call(choice: Choice) -> list[Json]:
-    """Give the delta of the call whose pieces were still coming in, if there is one."""
+    """Return the delta of the call whose pieces were still coming in, if there is one."""
     part, choice.pending = choice.pending, None
     return [] if part is None else _whole(choice, part)
 
@@ -63,7 +63,7 @@ def _typed(choice: Choice, name: str, arguments: Json) -> Json:
 
 
 def _free_text(arguments: Json) -> str:
-    """Give the one string that a free-text tool was called with."""
+    """Return the one string that a free-text tool was called with."""
     values = list(arguments.values())
     if len(values) == 1 and isinstance(values[0], str):
         return values[0]

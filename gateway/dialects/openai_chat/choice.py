@@ -67,7 +67,7 @@ class Choice:
         self.run = bytearray()
 
     def chunk(self, delta: Json) -> Json:
-        """Give the chunk that adds *delta* to this choice."""
+        """Return the chunk that adds *delta* to this choice."""
         return {"choices": [{"index": self.index, "delta": delta, "finish_reason": None}]}
 
     def add_part(self, part: Json) -> None:
@@ -76,12 +76,12 @@ class Choice:
         self.parts.append(part)
 
     def native(self, part: Json) -> list[Json]:
-        """Give the delta of a part that goes out as it came."""
+        """Return the delta of a part that goes out as it came."""
         self.natives += 1
         return [{"native_parts": [{**part, "index": self.natives - 1}]}]
 
     def insert(self, text: str) -> Json:
-        """Give the delta that puts *text*, which Gemini did not write, into `content`."""
+        """Return the delta that puts *text*, which Gemini did not write, into `content`."""
         self.end_run()
         self.pieces.append((text, False))
         return {"content": text}
@@ -95,7 +95,7 @@ class Choice:
             self.run.clear()
 
     def break_before(self) -> str:
-        """Give what must be inserted so that a block starts on a line of its own."""
+        """Return what must be inserted so that a block starts on a line of its own."""
         self.end_run()
         last = next((text for text, _ in reversed(self.pieces) if text), "\n\n")
         if last.endswith("\n\n"):
@@ -103,7 +103,7 @@ class Choice:
         return "\n" if last.endswith("\n") else "\n\n"
 
     def content(self) -> str:
-        """Give all of `content` so far."""
+        """Return all of `content` so far."""
         self.end_run()
         return "".join(text for text, _ in self.pieces)
 

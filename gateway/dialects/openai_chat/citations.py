@@ -26,7 +26,7 @@ _RETRIEVED = "URL_RETRIEVAL_STATUS_SUCCESS"
 
 
 def annotations(choice: Choice) -> list[Json]:
-    """Give the citations of a choice that has ended, in the order of Gemini's metadata."""
+    """Return the citations of a choice that has ended, in the order of Gemini's metadata."""
     written = _Written(choice)
     cited = [
         *_grounded(choice.grounding.get("groundingMetadata") or {}, written),
@@ -62,7 +62,7 @@ def grounding_noter(name: str) -> Callable[[Choice, Any], None]:
 
 
 def _merged(before: Json, value: Json) -> Json:
-    """Give both metadata as one: what is repeated stands there once."""
+    """Return both metadata as one: what is repeated stands there once."""
     new = value.get("groundingChunks") or []
     chunks = _joined(before.get("groundingChunks") or [], new)
     if new and chunks != new:
@@ -86,7 +86,7 @@ def _joined(before: list[Any], more: list[Any]) -> list[Any]:
 
 
 def _renumbered(support: Json, new: list[Any], chunks: list[Any]) -> Json:
-    """Give *support* of chunks in the list *new* as one of the same in *chunks*."""
+    """Return *support* of chunks in the list *new* as one of the same in *chunks*."""
     indices = support.get("groundingChunkIndices") or []
     places = [chunks.index(new[at]) if 0 <= at < len(new) else at for at in indices]
     return {**support, "groundingChunkIndices": places}
@@ -106,7 +106,7 @@ def _grounded(metadata: Json, written: "_Written") -> Iterator[Json]:
 
 
 def _source(chunk: Json) -> tuple[str, str]:
-    """Give address and title of one grounding chunk of any kind."""
+    """Return address and title of one grounding chunk of any kind."""
     for kind, names in _ADDRESSES.items():
         source = chunk.get(kind)
         if source:
@@ -145,7 +145,7 @@ class _Written:
         self._length = start + inserted
 
     def find(self, segment: Json) -> tuple[int, int] | None:
-        """Give the place of *segment* in `content`, None if it is not there."""
+        """Return the place of *segment* in `content`, None if it is not there."""
         start, end = int(segment.get("startIndex") or 0), int(segment.get("endIndex") or 0)
         quoted = (segment.get("text") or "").encode()
         if quoted and self._bytes[start:end] != quoted:
@@ -159,18 +159,18 @@ class _Written:
         return self._moved(first), self._moved(max(first, last - 1)) + 1
 
     def annotation(self, place: tuple[int, int] | None, url: str, title: str) -> Json:
-        """Give the annotation of *place*; of all the content where there is none."""
+        """Return the annotation of *place*; of all the content where there is none."""
         start, end = place or (0, self._length)
         cited = {"start_index": start, "end_index": end, "url": url, "title": title}
         return {"type": "url_citation", "url_citation": cited}
 
     def _nearest(self, quoted: bytes, wanted: int) -> int:
-        """Give where *quoted* begins nearest to *wanted*, -1 if nowhere."""
+        """Return where *quoted* begins nearest to *wanted*, -1 if nowhere."""
         after = self._bytes.find(quoted, max(wanted, 0))
         before = self._bytes.rfind(quoted, 0, max(wanted, 0) + len(quoted))
         places = [place for place in (before, after) if place >= 0]
         return min(places, key=lambda place: abs(place - wanted), default=-1)
 
     def _moved(self, character: int) -> int:
-        """Give where *character* of the written text stands in `content`."""
+        """Return where *character* of the written text stands in `content`."""
         return character + self._shifts[bisect_right(self._starts, character) - 1]

@@ -35,7 +35,7 @@ Media = Mapping[tuple[int, int], Blob]
 
 
 def client_field(payload: Json, media: Media, call: UpstreamCall, field: str) -> str:
-    """Give the path within *payload* for Gemini's *field* of *call*; *field* itself if unknown."""
+    """Return the path within *payload* for Gemini's *field* of *call*; *field* itself if unknown."""
     steps = [int(index) if index else native.camel(name) for name, index in _STEP.findall(field)]
     try:
         return _path_of(payload, media, call, steps) or field
@@ -69,7 +69,7 @@ def _path_of(payload: Json, media: Media, call: UpstreamCall, steps: list[Any]) 
 
 
 def _message_paths(payload: Json, media: Media, part: Json, rest: list[Any]) -> Iterator[str]:
-    """Give the paths of what became *part*; *rest* are the steps that Gemini names within it."""
+    """Yield the paths of what became *part*; *rest* are the steps that Gemini names within it."""
     blob = part.get("inlineData") or part.get("fileData")
     if blob is not None:
         source = blob.get("data"), blob.get("fileUri")
@@ -89,7 +89,7 @@ def _message_paths(payload: Json, media: Media, part: Json, rest: list[Any]) -> 
 
 
 def _call_paths(message: Json, call: Json, path: str) -> Iterator[str]:
-    """Give the paths of what became *call* in *message*, which stands at *path*."""
+    """Yield the paths of what became *call* in *message*, which stands at *path*."""
     for at, tool_call in enumerate(message.get("tool_calls") or ()):
         function = tool_call.get("function") or tool_call["custom"]
         if wire_name(function["name"]) == call["name"]:
@@ -99,7 +99,7 @@ def _call_paths(message: Json, call: Json, path: str) -> Iterator[str]:
 
 
 def _is_result(message: Json, response: Json) -> bool:
-    """Say whether *message* is the result that became *response*."""
+    """Tell whether *message* is the result that became *response*."""
     if message["role"] not in ("tool", "function"):
         return False
     text = "\n".join(content.texts(message.get("content")))
@@ -108,7 +108,7 @@ def _is_result(message: Json, response: Json) -> bool:
 
 
 def _text_paths(body: Any, text: str, path: str) -> Iterator[str]:
-    """Give the paths of *text* in the content *body*, which stands at *path*."""
+    """Yield the paths of *text* in the content *body*, which stands at *path*."""
     if body == text:
         yield path
     for at, part in enumerate(body if isinstance(body, list) else ()):
@@ -117,7 +117,7 @@ def _text_paths(body: Any, text: str, path: str) -> Iterator[str]:
 
 
 def _setting_path(payload: Json, name: str) -> str | None:
-    """Give the client's field for Gemini's setting *name*."""
+    """Return the client's field for Gemini's setting *name*."""
     if native.google(payload).get(name) is not None:
         return f"google.{snake(name)}"
     fields = _SETTINGS.get(name, ())
@@ -125,7 +125,7 @@ def _setting_path(payload: Json, name: str) -> str | None:
 
 
 def _function_path(payload: Json, declared: str, rest: list[Any]) -> str | None:
-    """Give the path of the function that went up under the name *declared*."""
+    """Return the path of the function that went up under the name *declared*."""
     within = ""
     if rest and rest[0] in _KINDS:
         within = f".{str(rest[0]).removesuffix('JsonSchema')}"

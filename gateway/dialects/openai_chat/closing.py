@@ -40,7 +40,7 @@ def note_block(choice: Choice, feedback: Json) -> None:
 
 
 def end_reason(choice: Choice) -> str | None:
-    """Give OpenAI's word for why *choice* ended; None if it did not."""
+    """Return OpenAI's word for why *choice* ended; None if it did not."""
     native = choice.finish_reason
     if native is None or (native == "STOP" and choice.awaits_result()):
         return None
@@ -51,7 +51,7 @@ def end_reason(choice: Choice) -> str | None:
 
 
 def closing_chunks(choice: Choice) -> list[Json]:
-    """Give the last chunks of *choice*.
+    """Return the last chunks of *choice*.
 
     Raises `UpstreamTruncated` when it did not end, `UpstreamEmpty` when Gemini gave up on it and
     there is nothing to relay.
@@ -78,7 +78,7 @@ def closing_chunks(choice: Choice) -> list[Json]:
 
 
 def _last(choice: Choice, word: str, native: str, message: str | None) -> Json:
-    """Give what the last chunk holds of *choice*."""
+    """Return what the last chunk holds of *choice*."""
     last = {
         "index": choice.index,
         "delta": {},
@@ -95,7 +95,7 @@ def _last(choice: Choice, word: str, native: str, message: str | None) -> Json:
 
 
 def _evidence(choice: Choice) -> list[Json]:
-    """Give the deltas of the citations and of the metadata that they were made of."""
+    """Return the deltas of the citations and of the metadata that they were made of."""
     cited = annotations(choice)
     deltas: list[Json] = [{"annotations": cited}] if cited else []
     metadata = dict(choice.grounding)

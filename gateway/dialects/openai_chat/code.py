@@ -13,7 +13,7 @@ _HEADINGS = {
 
 
 def executable_code(choice: Choice, part: Json) -> list[Json]:
-    """Give the delta that shows the code of *part*."""
+    """Return the delta that shows the code of *part*."""
     source = part["executableCode"]
     code, language = source.get("code") or "", (source.get("language") or "python").lower()
     item = {"type": "code", **_id(source), "language": language, "code": code}
@@ -21,7 +21,7 @@ def executable_code(choice: Choice, part: Json) -> list[Json]:
 
 
 def execution_result(choice: Choice, part: Json) -> list[Json]:
-    """Give the delta that shows what came of running the code, failures too."""
+    """Return the delta that shows what came of running the code, failures too."""
     source = part["codeExecutionResult"]
     output, outcome = source.get("output") or "", source.get("outcome") or "OUTCOME_UNSPECIFIED"
     word = outcome.removeprefix("OUTCOME_").lower()
@@ -40,7 +40,7 @@ def _delta(choice: Choice, part: Json, block: str, item: Json) -> list[Json]:
 
 
 def _fenced(info: str, text: str) -> str:
-    """Give *text* as a fenced block whose fence is longer than any run of backticks in it."""
+    """Return *text* as a fenced block whose fence is longer than any run of backticks in it."""
     longest = max(map(len, _TICKS.findall(text)), default=2)
     fence = "`" * (longest + 1)
     body = text if not text or text.endswith("\n") else f"{text}\n"

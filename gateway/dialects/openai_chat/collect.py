@@ -19,7 +19,7 @@ _Deltas = dict[str, list[Any]]
 
 
 def choices(chunks: list[Json]) -> list[Json]:
-    """Give the choices of the whole answer, in order of their index."""
+    """Return the choices of the whole answer, in order of their index."""
     folded: dict[int, tuple[Json, _Deltas]] = {}
     for chunk in chunks:
         for addition in chunk["choices"]:
@@ -42,7 +42,7 @@ def choices(chunks: list[Json]) -> list[Json]:
 
 
 def _whole(choice: Json, deltas: _Deltas) -> Json:
-    """Give *choice* with its message and all of its log probabilities."""
+    """Return *choice* with its message and all of its log probabilities."""
     logprobs: list[Json] = []
     if "logprobs" in deltas:
         logprobs = [token for content in deltas.pop("logprobs") for token in content]

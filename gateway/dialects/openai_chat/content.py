@@ -20,7 +20,7 @@ _LEVELS = {
 
 
 def texts(content: Any) -> list[str]:
-    """Give the texts of *content* that are not empty."""
+    """Return the texts of *content* that are not empty."""
     if isinstance(content, str):
         return [content] if content else []
     values = (part.get(_TEXTS.get(part["type"], "")) for part in content or ())
@@ -28,7 +28,7 @@ def texts(content: Any) -> list[str]:
 
 
 def parts(translation: Translation, content: Any, index: int) -> list[Json]:
-    """Give the parts of *content* of the message at *index*; empty texts are left out."""
+    """Return the parts of *content* of the message at *index*; empty texts are left out."""
     if isinstance(content, str):
         return [{"text": content}] if content else []
     native_parts = []
@@ -43,7 +43,7 @@ def parts(translation: Translation, content: Any, index: int) -> list[Json]:
 
 
 def has_media(content: Any) -> bool:
-    """Say whether *content* holds anything but texts."""
+    """Tell whether *content* holds anything but texts."""
     return isinstance(content, list) and any(
         part["type"] not in _TEXTS and part["type"] not in _THOUGHTS for part in content
     )

@@ -28,7 +28,7 @@ class ImageBudget:
 
 
 def split_images(text: str, image_budget: ImageBudget) -> Iterator[Json]:
-    """Give *text* as parts, with each Markdown image that holds its data as an image.
+    """Yield *text* as parts, with each Markdown image that holds its data as an image.
 
     Takes from *image_budget*.
     """
@@ -51,7 +51,7 @@ def split_images(text: str, image_budget: ImageBudget) -> Iterator[Json]:
 
 
 def data_image(url: Any) -> Json | None:
-    """Give the part of a data URL that holds an image which Gemini takes; None for all else."""
+    """Return the part of a data URL that holds an image which Gemini takes; None for all else."""
     if not isinstance(url, str) or not url.startswith("data:image/"):
         return None
     blob = data_url.image(url)
@@ -64,7 +64,7 @@ def _text(text: str) -> Iterator[Json]:
 
 
 def inline(blob: Blob) -> Json:
-    """Give *blob* as a part."""
+    """Return *blob* as a part."""
     if blob.uri is None:
         return {"inlineData": {"mimeType": blob.mime, "data": blob.data}}
     if blob.mime is None:

@@ -29,21 +29,21 @@ class Encoder(Protocol):
     """Encodes whole samples as they come."""
 
     def encode(self, pcm: bytes) -> bytes:
-        """Give what *pcm* completes."""
+        """Return what *pcm* completes."""
 
     def end(self) -> bytes:
-        """Give what is left."""
+        """Return what is left."""
 
 
 class Pcm:
     """The samples as they are."""
 
     def encode(self, pcm: bytes) -> bytes:
-        """Give *pcm*."""
+        """Return *pcm*."""
         return pcm
 
     def end(self) -> bytes:
-        """Give nothing."""
+        """Return nothing."""
         return b""
 
 
@@ -54,12 +54,12 @@ class Wav:
         self._header = wav_header(sound, OPEN_SIZE)
 
     def encode(self, pcm: bytes) -> bytes:
-        """Give *pcm*, the header before the first of it."""
+        """Return *pcm*, the header before the first of it."""
         header, self._header = self._header, b""
         return header + pcm
 
     def end(self) -> bytes:
-        """Give the header if nothing was encoded."""
+        """Return the header if nothing was encoded."""
         return self._header
 
 
@@ -78,11 +78,11 @@ class Mp3:
         self._encoder.silence()
 
     def encode(self, pcm: bytes) -> bytes:
-        """Give the frames that *pcm* completes."""
+        """Return the frames that *pcm* completes."""
         return bytes(self._encoder.encode(pcm))
 
     def end(self) -> bytes:
-        """Give the last frames."""
+        """Return the last frames."""
         return bytes(self._encoder.flush())
 
 
@@ -100,7 +100,7 @@ class Av:
         self._stream = stream
 
     def encode(self, pcm: bytes) -> bytes:
-        """Give the bytes of the container that *pcm* completes."""
+        """Return the bytes of the container that *pcm* completes."""
         import av
 
         samples = len(pcm) // (2 * self._sound.channels)
@@ -111,7 +111,7 @@ class Av:
         return self._taken()
 
     def end(self) -> bytes:
-        """Give the end of the container."""
+        """Return the end of the container."""
         self._container.mux(self._stream.encode(None))
         self._container.close()
         return self._taken()
@@ -163,7 +163,7 @@ def check_format(name: object) -> None:
 
 
 def wav_header(sound: Sound, size: int) -> bytes:
-    """Give the 44 bytes before *size* bytes of samples, `OPEN_SIZE` where the size is not known."""
+    """Return the 44 bytes before *size* bytes of samples, `OPEN_SIZE` where the size is not known."""
     frame = 2 * sound.channels
     riff_size = OPEN_SIZE if size == OPEN_SIZE else 36 + size
     fixed = (b"RIFF", riff_size, b"WAVE", b"fmt ", 16, 1, sound.channels, sound.rate)
@@ -171,7 +171,7 @@ def wav_header(sound: Sound, size: int) -> bytes:
 
 
 def sealed(data: bytes) -> bytes:
-    """Give *data* with its sizes filled in, if it is a WAV file whose sizes were left open."""
+    """Return *data* with its sizes filled in, if it is a WAV file whose sizes were left open."""
     if len(data) < _WAV_HEADER.size or not data.startswith(b"RIFF\xff\xff\xff\xff"):
         return data
     fields = _WAV_HEADER.unpack_from(data)

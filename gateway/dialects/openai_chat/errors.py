@@ -27,7 +27,7 @@ _KEY = re.compile(r"\b(?:AIza|AQ\.)[\w.-]{10,}")
 
 
 def render(error: GatewayError) -> Json:
-    """Give the body that reports *error* to a client."""
+    """Return the body that reports *error* to a client."""
     return {
         "error": {
             "message": error.message,
@@ -39,12 +39,12 @@ def render(error: GatewayError) -> Json:
 
 
 def encode_error(error: GatewayError) -> bytes:
-    """Give the frame that reports *error* in mid-stream; SDKs raise on it."""
+    """Return the frame that reports *error* in mid-stream; SDKs raise on it."""
     return frame(orjson.dumps(render(error)))
 
 
 def error_in_event(body: object) -> GatewayError:
-    """Give the error for *body*, the `error` of an event."""
+    """Return the error for *body*, the `error` of an event."""
     details = body if isinstance(body, dict) else {"message": body}
     status = str(details.get("status") or details.get("code") or "UNKNOWN")
     message = _KEY.sub("[redacted]", str(details.get("message") or "no reason given"))[

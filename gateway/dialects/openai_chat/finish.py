@@ -54,12 +54,12 @@ _SLIPPED = frozenset(
 
 
 def native_reason(value: object) -> str | None:
-    """Give Gemini's finish reason as a word; None where *value* says nothing."""
+    """Return Gemini's finish reason as a word; None where *value* says nothing."""
     return None if value in _UNSET else _NAMES.get(value, str(value))
 
 
 def finish_reason(native: str, *, calls: bool) -> str:
-    """Give OpenAI's word for *native*; *calls* tells whether the candidate called functions."""
+    """Return OpenAI's word for *native*; *calls* tells whether the candidate called functions."""
     if native in _FILTERED:
         return "content_filter"
     if native in _LENGTH:

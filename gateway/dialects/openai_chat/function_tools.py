@@ -63,7 +63,7 @@ def declare_custom(tools: Tools, translation: Translation, custom: Json, path: s
 
 
 def is_empty(parameters: Any) -> bool:
-    """Say whether *parameters*, a schema, describes none at all."""
+    """Tell whether *parameters*, a schema, describes none at all."""
     return not isinstance(parameters, dict) or all(
         parameters.get(name) in _NO_MEMBERS for name in _MEMBER_KEYWORDS
     )

@@ -6,7 +6,7 @@ from gateway.exchange import Json
 
 
 def image(choice: Choice, part: Json) -> list[Json]:
-    """Give the delta that shows the image in *part*; a draft waits for the end.
+    """Return the delta that shows the image in *part*; a draft waits for the end.
 
     Thinking image models draw drafts as thoughts. They are hidden, unless nothing else comes.
     """
@@ -27,7 +27,7 @@ def image(choice: Choice, part: Json) -> list[Json]:
 
 
 def last_draft(choice: Choice) -> list[Json]:
-    """Give the delta of the last draft if no other image came."""
+    """Return the delta of the last draft if no other image came."""
     if choice.draft is None or choice.images:
         return []
     part = {name: value for name, value in choice.draft.items() if name != "thought"}

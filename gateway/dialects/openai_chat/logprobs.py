@@ -9,7 +9,7 @@ _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
 def wire(result: Json) -> Json:
-    """Give the `logprobs` of a choice, each token with its UTF-8 bytes and its rivals."""
+    """Return the `logprobs` of a choice, each token with its UTF-8 bytes and its rivals."""
     tops = result.get("topCandidates") or []
     chosen = result.get("chosenCandidates") or []
     content = [

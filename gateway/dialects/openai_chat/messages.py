@@ -16,7 +16,7 @@ _CONTINUE = "Continue exactly where your last message ends."
 
 
 def conversation(translation: Translation) -> tuple[list[Json], list[Json]]:
-    """Give the parts of the system instruction, and the contents."""
+    """Return the parts of the system instruction, and the contents."""
     walk = _Walk(translation)
     for index, message in enumerate(translation.payload["messages"]):
         _ROLES[message["role"]](walk, message, index)
@@ -145,7 +145,7 @@ class _Walk:
         self.add("user", after)
 
     def _result(self, call_id: str | None, name: str, index: int) -> int | None:
-        """Give the index of the first result after *index* that answers the call."""
+        """Return the index of the first result after *index* that answers the call."""
         queues = [self._by_id[call_id]] if call_id and call_id in self._by_id else []
         queues += [self._by_name[key] for key in (name, "") if key in self._by_name]
         for queue in queues:

@@ -9,7 +9,7 @@ _INVALID = re.compile(r"[^A-Za-z0-9_.:-]")
 
 
 def wire_name(name: str) -> str:
-    """Give *name* if Gemini takes it, else a valid one that no other name is turned into."""
+    """Return *name* if Gemini takes it, else a valid one that no other name is turned into."""
     if _VALID.fullmatch(name):
         return name
     digest = blake2b(name.encode(errors="surrogatepass"), digest_size=4).hexdigest()

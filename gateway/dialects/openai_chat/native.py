@@ -101,7 +101,7 @@ _GROUPS = {"generationConfig": "generation_config", "toolConfig": "tool_config"}
 
 
 def google(payload: Json) -> Json:
-    """Give the native fields in Gemini's spelling.
+    """Return the native fields in Gemini's spelling.
 
     Those of `generation_config` and `tool_config` are among them. Those at the top of the payload
     count before `extra_body`'s. Raises `BadRequest` for settings of a wrong type.
@@ -122,12 +122,12 @@ def google(payload: Json) -> Json:
 
 
 def camel(name: str) -> str:
-    """Give *name* in Gemini's own spelling."""
+    """Return *name* in Gemini's own spelling."""
     return _UNDERSCORE.sub(lambda match: match[1].upper(), name) if "_" in name else name
 
 
 def fit(value: Any, shape: Shape, path: str, notes: Notes) -> Any:
-    """Give *value* in the form of *shape*; what is unknown in it is left out and noted.
+    """Return *value* in the form of *shape*; what is unknown in it is left out and noted.
 
     Raises `BadRequest` naming the place within *path* whose type or word is wrong.
     """

@@ -31,7 +31,7 @@ _RESOLUTIONS = ("MEDIA_RESOLUTION_LOW", "MEDIA_RESOLUTION_MEDIUM", "MEDIA_RESOLU
 
 
 def generation_config(translation: Translation) -> Json:
-    """Give Gemini's `generationConfig`. Raises `BadRequest` naming what cannot be carried out."""
+    """Return Gemini's `generationConfig`. Raises `BadRequest` naming what cannot be carried out."""
     payload = translation.payload
     config: Json = {}
     for name, value in payload.items():
@@ -54,7 +54,7 @@ def generation_config(translation: Translation) -> Json:
 
 
 def safety_settings(translation: Translation) -> list[Json]:
-    """Give the threshold of each category, all off unless something else is asked for."""
+    """Return the threshold of each category, all off unless something else is asked for."""
     requested = translation.google.get("safetySettings")
     configured = translation.known.safety
     if not requested and not configured:
@@ -77,7 +77,7 @@ def safety_settings(translation: Translation) -> list[Json]:
 
 
 def service_tier(translation: Translation) -> str | None:
-    """Give Gemini's name of the tier that is asked for."""
+    """Return Gemini's name of the tier that is asked for."""
     tier, other = translation.payload.get("service_tier"), translation.google.get("serviceTier")
     if tier and other not in (None, tier):
         translation.notes.drop("google.service_tier")

@@ -86,7 +86,7 @@ def _note_unspoken(translation: Translation) -> None:
 
 
 def _modalities(translation: Translation) -> list[str] | None:
-    """Give the modalities within what the model can do; None for plain text."""
+    """Return the modalities within what the model can do; None for plain text."""
     outputs = translation.can.outputs
     google = translation.google.get("responseModalities")
     if google is not None:

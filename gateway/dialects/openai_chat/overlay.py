@@ -105,7 +105,7 @@ def _settle_schemas(translation: Translation, config: Json) -> None:
 
 
 def _lowered(openapi: Any, depth: int) -> Any:
-    """Give an OpenAPI schema as JSON schema: its types are in capitals."""
+    """Return an OpenAPI schema as JSON schema: its types are in capitals."""
     if depth > MAX_DEPTH or not isinstance(openapi, dict):
         return openapi
     lowered: Json = {}

@@ -15,7 +15,7 @@ Translator = Callable[[Choice, Json], list[Json]]
 
 
 def translate(choice: Choice, part: Json) -> list[Json]:
-    """Give the deltas of *part*; a kind that nobody knows goes out as it came."""
+    """Return the deltas of *part*; a kind that nobody knows goes out as it came."""
     for key in part:
         translator = _TRANSLATORS.get(key)
         if translator is not None:

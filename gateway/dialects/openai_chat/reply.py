@@ -80,7 +80,7 @@ class ChatReply:
         return ends[0] if ends and all(ends) else None
 
     def open(self) -> list[Json]:
-        """Give the chunk that goes out before the first event: the role of the first choice."""
+        """Return the chunk that goes out before the first event: the role of the first choice."""
         chunks: list[Json] = []
         if not self._choices:
             self._open(0, chunks)
@@ -100,7 +100,7 @@ class ChatReply:
         return chunks
 
     def finish(self) -> list[Json]:
-        """Give the closing chunks of every choice, then the usage if it was asked for.
+        """Return the closing chunks of every choice, then the usage if it was asked for.
 
         Raises `UpstreamTruncated` when a choice has no finish reason, `UpstreamEmpty` when Gemini
         gave up on one that is empty.
@@ -118,7 +118,7 @@ class ChatReply:
         return chunks
 
     def encode(self, chunks: list[Json]) -> bytes:
-        """Give the frames of *chunks* as bytes."""
+        """Return the frames of *chunks* as bytes."""
         if not self._head:
             self._set_heads()
         pieces: list[bytes] = []
@@ -136,7 +136,7 @@ class ChatReply:
         }
 
     def memories(self) -> list[tuple[str, bytes]]:
-        """Give what the next turn of this conversation needs, as pairs of key and value."""
+        """Return what the next turn of this conversation needs, as pairs of key and value."""
         special = [choice for choice in self._choices.values() if choice.has_more_than_text()]
         if not special:
             return []
@@ -234,7 +234,7 @@ class ChatReply:
 
 
 def _written(choice: Choice) -> str:
-    """Give all of `content` but the images in it."""
+    """Return all of `content` but the images in it."""
     content = choice.content()
     if not choice.image_keys:
         return content
@@ -247,7 +247,7 @@ def _fingerprint(model: str) -> str:
 
 
 def http_date(timestamp: object) -> str | None:
-    """Give the RFC 3339 *timestamp* as a date of HTTP's headers; None if it is not one."""
+    """Return the RFC 3339 *timestamp* as a date of HTTP's headers; None if it is not one."""
     try:
         when = datetime.fromisoformat(str(timestamp))
     except ValueError:

@@ -67,13 +67,13 @@ def _in_order(refused: frozenset[str]) -> tuple[str, ...]:
 
 
 def cached_content(payload: Json) -> tuple[str, str] | None:
-    """Give the field for cached content and the name in it, None where there is no name."""
+    """Return the field for cached content and the name in it, None where there is no name."""
     name = native.google(payload).get("cachedContent")
     return (_CACHED, name) if isinstance(name, str) else None
 
 
 def memory_keys(payload: Json, media: assistant.Media) -> list[str]:
-    """Give the keys of what the gateway may remember of the turns in *payload*."""
+    """Return the keys of what the gateway may remember of the turns in *payload*."""
     keys = []
     image_budget = ImageBudget()
     for index, message in enumerate(payload["messages"]):
@@ -100,7 +100,7 @@ def _begin(payload: Json, known: Known, notes: Notes) -> Translation:
 
 
 def _settled(body: Json, offered: Tools, translation: Translation) -> Json:
-    """Give *body* without combinations that Gemini refuses."""
+    """Return *body* without combinations that Gemini refuses."""
     cached = translation.google.get("cachedContent")
     if cached is not None:
         body = _with_cached_content(body, cached, translation)
@@ -146,7 +146,7 @@ def _settle_format(body: Json, offered: Tools, translation: Translation) -> None
 
 
 def _with_cached_content(body: Json, cached: Any, translation: Translation) -> Json:
-    """Give *body* on top of cached content, which has instruction and tools of its own."""
+    """Return *body* on top of cached content, which has instruction and tools of its own."""
     if not isinstance(cached, str) or not cached:
         raise BadRequest("Expected the name of cached content.", param=_CACHED)
     for name, field in (

@@ -12,7 +12,7 @@ _WITHIN = frozenset({"image/png", "image/jpeg", "image/webp", "application/pdf"}
 
 
 def parse_object(text: str) -> Json | None:
-    """Give the JSON object that *text* is; None if it is none, or nested too deeply."""
+    """Return the JSON object that *text* is; None if it is none, or nested too deeply."""
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -21,7 +21,7 @@ def parse_object(text: str) -> Json | None:
 
 
 def response(text: str) -> Json:
-    """Give the `response` object for *text*, the output of a function.
+    """Return the `response` object for *text*, the output of a function.
 
     A JSON object stays as it is; all else goes under "output", and so does an object with a `$ref`,
     which Gemini would take for a reference to a file.
@@ -44,7 +44,7 @@ def _refers(text: str, value: Json) -> bool:
 def function_response(
     translation: Translation, call: Json, message: Json | None, index: int
 ) -> tuple[Json, list[Json]]:
-    """Give the response part for *call*, and the media that must follow in a turn of their own.
+    """Return the response part for *call*, and the media that must follow in a turn of their own.
 
     *message* is the result at *index*; None where the client sent no result.
     """
@@ -74,7 +74,7 @@ def _goes_within(part: Json) -> bool:
 
 
 def as_text(translation: Translation, message: Json, index: int) -> list[Json]:
-    """Give a result that belongs to no call as parts of an ordinary turn of the user."""
+    """Return a result that belongs to no call as parts of an ordinary turn of the user."""
     name = message.get("name") or message.get("tool_call_id") or "a tool"
     parts = content.parts(translation, message.get("content"), index)
     return [{"text": f"Result of {name}:"}, *parts]

@@ -28,7 +28,7 @@ _ANYTHING: tuple[Any, ...] = ({}, True)
 
 
 def normalise(schema: Any, param: str, steps: Steps) -> tuple[Json, list[str]]:
-    """Give *schema* in the accepted form, and the keywords that were lost on the way.
+    """Return *schema* in the accepted form, and the keywords that were lost on the way.
 
     Takes from *steps*. Raises `BadRequest` naming *param* for a reference that leads nowhere, for
     a schema nested too deeply and for one that takes too many steps.
@@ -64,7 +64,7 @@ class _Normaliser:
         self._root = root
 
     def whole(self) -> Json:
-        """Give the root with the definitions that it needs."""
+        """Return the root with the definitions that it needs."""
         root = self._or_anything(self._node((self._root,), 0))
         while self._definitions.pending:
             name, key, members = self._definitions.pending.pop()
@@ -73,13 +73,13 @@ class _Normaliser:
         return {**root, "$defs": needed} if needed else root
 
     def _or_anything(self, node: Json | None) -> Json:
-        """Give *node*, or any value's schema: that nothing is allowed cannot be expressed."""
+        """Return *node*, or any value's schema: that nothing is allowed cannot be expressed."""
         if node is None:
             self.lost.add("false")
         return node or {}
 
     def _node(self, parts: Parts, depth: int) -> Json | None:
-        """Give one schema that demands what all *parts* do; None if nothing can meet them."""
+        """Return one schema that demands what all *parts* do; None if nothing can meet them."""
         if not parts:
             return {}
         if depth > MAX_DEPTH:
@@ -98,13 +98,13 @@ class _Normaliser:
         return {"$ref": self._definitions.refer(key, list(members.values()), parts)}
 
     def _is_inlined(self, key: Key) -> bool:
-        """Say whether the schemas of *key* are written inline: never within themselves."""
+        """Tell whether the schemas of *key* are written inline: never within themselves."""
         if any(not key.isdisjoint(outer) for outer in self._open):
             return False
         return len(key) <= 1 or (key not in self._definitions and self._budget.spent < MAX_INLINED)
 
     def _members(self, part: Any, through: tuple[str, ...]) -> Iterator[Any]:
-        """Give the schemas without `$ref` and `allOf` that *part* demands; False demands itself.
+        """Yield the schemas without `$ref` and `allOf` that *part* demands; False demands itself.
 
         *through* are the references that led here.
         """
@@ -142,7 +142,7 @@ class _Normaliser:
         return cached[1]
 
     def _pointer_alone(self, parts: Parts) -> str | None:
-        """Give the reference that *parts* are, if they say nothing else."""
+        """Return the reference that *parts* are, if they say nothing else."""
         part = parts[0] if len(parts) == 1 else None
         while isinstance(part, dict):
             schema = self._reword(part)
@@ -155,7 +155,7 @@ class _Normaliser:
         return None
 
     def _merged(self, key: Key, members: list[Json], depth: int) -> Json | None:
-        """Give what *members* demand together, with all that is nested in them."""
+        """Return what *members* demand together, with all that is nested in them."""
         if len(members) > 1:
             # Each property is looked up in each member: little work, but with all others.
             self._budget.spend(len(members) * sum(map(width, members)) // 8)

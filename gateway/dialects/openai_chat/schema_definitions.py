@@ -23,11 +23,11 @@ class Definitions:
         self.pending: list[tuple[str, Key, list[Json]]] = []
 
     def __contains__(self, key: Key) -> bool:
-        """Say whether there is one for the schemas of *key*."""
+        """Tell whether there is one for the schemas of *key*."""
         return key in self._references
 
     def refer(self, key: Key, members: list[Json], parts: Parts) -> str:
-        """Give the reference to the definition of what *members* demand; *parts* may name it."""
+        """Return the reference to the definition of what *members* demand; *parts* may name it."""
         reference = self._references.get(key)
         if reference is None:
             pointer = _reference_in(parts)
@@ -44,7 +44,7 @@ class Definitions:
         self._by_name[name] = schema
 
     def needed_by(self, root: Json) -> Json:
-        """Give the definitions that *root* refers to; what was dropped refers no more."""
+        """Return the definitions that *root* refers to; what was dropped refers no more."""
         needed: set[str] = set()
         nodes: list[Any] = [root] if self._by_name else []
         while nodes:
@@ -61,7 +61,7 @@ class Definitions:
 
 
 def _reference_in(parts: Parts) -> str:
-    """Give a reference among *parts*, for the name of what they become."""
+    """Return a reference among *parts*, for the name of what they become."""
     for part in parts:
         for schema in (part, *(part.get("allOf") or ())) if isinstance(part, dict) else ():
             if isinstance(schema, dict) and isinstance(schema.get("$ref"), str):

@@ -74,7 +74,7 @@ def settle_bounds(value: Json, lost: set[str]) -> None:
 
 
 def _comparable(value: Any) -> str:
-    """Give text that is equal for equal JSON values: 1 and 1.0 are, 1 and true are not."""
+    """Return text that is equal for equal JSON values: 1 and 1.0 are, 1 and true are not."""
     return json.dumps(_plain_numbers(value), sort_keys=True)
 
 
@@ -89,7 +89,7 @@ def _plain_numbers(value: Any) -> Any:
 
 
 def listed(types: Any) -> list[str]:
-    """Give the value of `type`, a name or a list of some, as a list."""
+    """Return the value of `type`, a name or a list of some, as a list."""
     return [types] if isinstance(types, str) else types
 
 
@@ -102,7 +102,7 @@ def _are_texts(value: object) -> bool:
 
 
 def is_type(value: object) -> bool:
-    """Say whether *value* is a type or a list of some, in whatever letters."""
+    """Tell whether *value* is a type or a list of some, in whatever letters."""
     types = [value] if isinstance(value, str) else value
     return (
         isinstance(types, list)
@@ -140,7 +140,7 @@ def _only(one: Any, other: Any) -> Any:
 
 
 def _joined(one: str, other: str) -> str:
-    """Give two descriptions as one: the model reads both."""
+    """Return two descriptions as one: the model reads both."""
     return one if other in one else f"{one}\n{other}"
 
 
@@ -149,7 +149,7 @@ def _union(one: list[str], other: list[str]) -> list[str]:
 
 
 def common_values(one: list[Any], other: list[Any]) -> list[Any]:
-    """Give those values of *one* that are equal to one of *other*, as JSON compares them."""
+    """Return those values of *one* that are equal to one of *other*, as JSON compares them."""
     comparable = set(map(_comparable, other))
     return [value for value in one if _comparable(value) in comparable]
 

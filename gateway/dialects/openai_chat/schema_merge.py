@@ -17,7 +17,7 @@ _ITEMS = ("prefixItems", "items")
 
 
 def merge(members: list[Json], lost: set[str]) -> Json | None:
-    """Give the keywords that demand what all *members* demand; None if nothing can meet them.
+    """Return the keywords that demand what all *members* demand; None if nothing can meet them.
 
     What cannot be expressed goes into *lost*. Members must be free of `$ref` and `allOf`.
     """
@@ -77,7 +77,7 @@ def _merge_properties(merged: Json, members: list[Json], lost: set[str]) -> None
 
 
 def _is_forbidden(named: list[Json], others: list[Any], name: str) -> bool:
-    """Say whether one that does not name the property *name* allows no other."""
+    """Tell whether one that does not name the property *name* allows no other."""
     return any(
         other is False and name not in known for known, other in zip(named, others, strict=True)
     )
@@ -102,7 +102,7 @@ def _merge_items(merged: Json, members: list[Json], lost: set[str]) -> None:
 
 
 def _demands(parts: Iterable[Any]) -> Parts:
-    """Give *parts* without those that demand nothing."""
+    """Return *parts* without those that demand nothing."""
     return tuple(part for part in parts if part is not True and part != {})
 
 

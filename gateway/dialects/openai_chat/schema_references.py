@@ -18,7 +18,7 @@ class References:
         self._targets: dict[str, Any] = {}
 
     def find(self, pointer: str) -> Any:
-        """Give the schema that *pointer* leads to. Raises `BadRequest` if it leads nowhere."""
+        """Return the schema that *pointer* leads to. Raises `BadRequest` if it leads nowhere."""
         if pointer not in self._targets:
             self._targets[pointer] = self._followed(pointer)
         return self._targets[pointer]
@@ -42,7 +42,7 @@ class References:
         return target
 
     def _anchored(self, anchor: str, pointer: str) -> Any:
-        """Give the schema named *anchor*, to which *pointer* leads."""
+        """Return the schema named *anchor*, to which *pointer* leads."""
         nodes: list[Any] = [self._root] if pointer.endswith(f"#{anchor}") else []
         while nodes:
             node = nodes.pop()

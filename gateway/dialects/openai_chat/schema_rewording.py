@@ -10,7 +10,7 @@ _BESIDE_TYPE = frozenset({"enum", "const", "anyOf", "oneOf", "allOf", "$ref"})
 
 
 def reworded(schema: Json, lost: set[str]) -> Json:
-    """Give *schema* in the keywords of today's JSON schema; *schema* itself if it has no others.
+    """Return *schema* in the keywords of today's JSON schema; *schema* itself if it has no others.
 
     What cannot be expressed goes into *lost*.
     """

@@ -41,7 +41,7 @@ class Budget:
             raise self.refused("This schema is too large, or merges too much.")
 
     def refused(self, message: str) -> BadRequest:
-        """Give the refusal of the schema."""
+        """Return the refusal of the schema."""
         return BadRequest(message, param=self._param, code="invalid_schema")
 
 

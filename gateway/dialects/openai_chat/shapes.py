@@ -26,7 +26,7 @@ _WORDS = {
 
 
 def prefixed(error: BadRequest, name: str) -> BadRequest:
-    """Give *error* with *name* in front of its path."""
+    """Return *error* with *name* in front of its path."""
     rest = error.param or ""
     dot = "" if not rest or rest.startswith("[") else "."
     error.param = f"{name}{dot}{rest}"
@@ -34,7 +34,7 @@ def prefixed(error: BadRequest, name: str) -> BadRequest:
 
 
 def wrong(value: object, wanted: str) -> BadRequest:
-    """Give the error of a *value* that is not what was *wanted*."""
+    """Return the error of a *value* that is not what was *wanted*."""
     kind = _WORDS.get(type(value), type(value).__name__)
     return BadRequest(f"Expected {wanted}, got {kind}.", code="invalid_type")
 
@@ -81,7 +81,7 @@ def anything(_value: Any) -> None:
 
 
 def _passing(check: Check, types: Iterable[type]) -> Check:
-    """Give *check*, which accepts all values of *types*: `fields` does not call it for these."""
+    """Return *check*, which accepts all values of *types*: `fields` does not call it for these."""
     check.passes = frozenset(types)  # type: ignore[attr-defined]
     return check
 
@@ -175,7 +175,7 @@ def tagged(tag: str, variants: Mapping[str, Check], other: Check | None = None) 
 
 
 def is_shallow(value: Any, limit: int = MAX_DEPTH) -> bool:
-    """Say whether *value* is nested at most *limit* deep."""
+    """Tell whether *value* is nested at most *limit* deep."""
     level = [value]
     while level and limit >= 0:
         limit -= 1

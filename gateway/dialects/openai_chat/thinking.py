@@ -38,12 +38,12 @@ class _ThinkingRequest:
 
     @property
     def amount(self) -> int | str | None:
-        """Give how much thinking is asked for, in either way."""
+        """Return how much thinking is asked for, in either way."""
         return self.level if self.budget is None else self.budget
 
 
 def translate(translation: Translation) -> Json | None:
-    """Give Gemini's `thinkingConfig`; None where nothing is asked for, or nothing can be."""
+    """Return Gemini's `thinkingConfig`; None where nothing is asked for, or nothing can be."""
     name = translation.name
     if name.level is None and name.budget is None and not translation.has_any(_FIELDS):
         return None
@@ -67,7 +67,7 @@ def translate(translation: Translation) -> Json | None:
 
 
 def _requested_thinking(translation: Translation) -> _ThinkingRequest | None:
-    """Give the first amount that is asked for and the first word on thoughts; others are noted."""
+    """Return the first amount that is asked for and the first word on thoughts; others are noted."""
     requests = [
         request
         for request in (
@@ -169,7 +169,7 @@ def _from_suffix(translation: Translation) -> _ThinkingRequest | None:
 
 
 def _budget(translation: Translation, requested: _ThinkingRequest) -> Json:
-    """Give the budget within the model's range; what had to be changed is noted."""
+    """Return the budget within the model's range; what had to be changed is noted."""
     can = translation.can
     if requested.level is not None:
         least, most = can.budgets
@@ -185,7 +185,7 @@ def _budget(translation: Translation, requested: _ThinkingRequest) -> Json:
 
 
 def _level(translation: Translation, requested: _ThinkingRequest) -> Json:
-    """Give the nearest level that the model has; what had to be changed is noted."""
+    """Return the nearest level that the model has; what had to be changed is noted."""
     levels = translation.can.levels
     if requested.level is not None:
         wanted = requested.level

@@ -14,7 +14,7 @@ _ONE_AT_A_TIME = "Call at most one function at a time, and wait for its result."
 
 
 def translate(translation: Translation) -> Tools:
-    """Give all tools of the payload. Raises `BadRequest` for a choice of a tool that is not there.
+    """Return all tools of the payload. Raises `BadRequest` for a choice of a tool that is not there.
 
     `functions` and `function_call` count where there are no `tools`.
     """
@@ -37,7 +37,7 @@ def translate(translation: Translation) -> Tools:
 
 
 def one_at_a_time(translation: Translation, tools: Tools) -> str | None:
-    """Give the instruction that stands for `parallel_tool_calls: false`, if it is needed."""
+    """Return the instruction that stands for `parallel_tool_calls: false`, if it is needed."""
     if translation.payload.get("parallel_tool_calls") is not False or not tools.declarations:
         return None
     translation.notes.adjust("parallel_tool_calls", "instruction", "no_counterpart")

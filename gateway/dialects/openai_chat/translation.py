@@ -35,7 +35,7 @@ class Translation:
         return self._image_budget
 
     def has_any(self, fields: frozenset[str]) -> bool:
-        """Say whether the client sent one of *fields*, or anything native: mostly it did not."""
+        """Tell whether the client sent one of *fields*, or anything native: mostly it did not."""
         return bool(self.google) or not fields.isdisjoint(self.payload)
 
     def note_drop(self, name: str) -> None:

@@ -42,23 +42,23 @@ _UNKNOWN = Origin()
 
 
 def call_key(call_id: str) -> str:
-    """Give the key of the tool call that the client knows as *call_id*."""
+    """Return the key of the tool call that the client knows as *call_id*."""
     return "call/" + (call_id if len(call_id) <= 128 else _digest(call_id))
 
 
 def legacy_key(name: str, arguments: Any) -> str:
-    """Give the key of a `function_call`, which has no id."""
+    """Return the key of a `function_call`, which has no id."""
     encoded = orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS).decode()
     return "call/" + _digest(f"{name}\n{encoded}")
 
 
 def image_key(data: str) -> str:
-    """Give the key of the image that *data* holds in base64."""
+    """Return the key of the image that *data* holds in base64."""
     return "image/" + _digest(data)
 
 
 def text_key(text: str, images: Sequence[str] = (), question: str = "") -> str | None:
-    """Give the key of the answer that showed *text* and the *images* of these keys.
+    """Return the key of the answer that showed *text* and the *images* of these keys.
 
     None for an empty one. A short text is known by its *question*, too. Beside images blanks do
     not count: how they stand apart from the text is up to the client.
@@ -72,7 +72,7 @@ def text_key(text: str, images: Sequence[str] = (), question: str = "") -> str |
 
 
 def question(messages: Sequence[Json], index: int) -> str:
-    """Give the end of what the message at *index* answers; instructions may come in between."""
+    """Return the end of what the message at *index* answers; instructions may come in between."""
     at = index - 1
     while at >= 0 and messages[at]["role"] in _INSTRUCTIONS:
         at -= 1
@@ -95,7 +95,7 @@ def memory_entries(
     images: Sequence[str] = (),
     origin: Origin = _UNKNOWN,
 ) -> list[tuple[str, bytes]]:
-    """Give the entries of one finished choice.
+    """Return the entries of one finished choice.
 
     *parts* are Gemini's own in order, without thoughts; *content* is all of the visible text that
     the client got, without images; *calls* are its tool calls in the order of the `functionCall`
@@ -161,7 +161,7 @@ def _is_image(part: Json) -> bool:
 def restore(
     entry: Sequence[Any], calls: Sequence[Json], images: Sequence[Json]
 ) -> list[Json] | None:
-    """Give the parts of the turn that *entry* remembers; None if the client changed it.
+    """Return the parts of the turn that *entry* remembers; None if the client changed it.
 
     *calls* and *images* are the parts made of what the client sent, signed.
     """
@@ -187,7 +187,7 @@ def _is_place(value: object) -> bool:
 
 
 def read_entry(memories: Mapping[str, bytes], key: str | None) -> Json | None:
-    """Give the entry of *key*; None when it is not known or cannot be read."""
+    """Return the entry of *key*; None when it is not known or cannot be read."""
     value = memories.get(key) if key else None
     try:
         known = orjson.loads(value) if value is not None else None
@@ -202,13 +202,13 @@ def is_from_model(entry: Json, model: str) -> bool:
 
 
 def split_id(call_id: str) -> tuple[str, str | None]:
-    """Give the id proper and the signature that some clients carry behind it."""
+    """Return the id proper and the signature that some clients carry behind it."""
     head, mark, signature = call_id.partition(_THOUGHT_ID)
     return head, signature if mark else None
 
 
 def carried_signature(call: Json) -> str | None:
-    """Give the signature that the client carries on a tool *call*."""
+    """Return the signature that the client carries on a tool *call*."""
     google = _dict(_dict(call.get("extra_content")).get("google"))
     provider = _dict(call.get("provider_specific_fields"))
     inner = _dict(_dict(call.get("function")).get("provider_specific_fields"))
@@ -221,7 +221,7 @@ def carried_signature(call: Json) -> str | None:
 
 
 def carried_signatures(message: Json) -> tuple[dict[str, str], str | None]:
-    """Give the signatures an assistant *message* carries: by call id, and of its text.
+    """Return the signatures an assistant *message* carries: by call id, and of its text.
 
     Read are OpenRouter's `reasoning_details` and Anthropic's `thinking_blocks`.
     """

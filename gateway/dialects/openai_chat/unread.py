@@ -82,7 +82,7 @@ def _parts(content: list[Json], path: str) -> Iterator[tuple[str, Json, frozense
 
 
 def _with_one_source(holder: Json, known: frozenset[str]) -> frozenset[str]:
-    """Give *known* without the sources of *holder* that stand behind the one that is read."""
+    """Return *known* without the sources of *holder* that stand behind the one that is read."""
     present = [name for name in SOURCES if holder.get(name) is not None]
     return known.difference(present[1:])
 

@@ -22,12 +22,12 @@ _INT = frozenset({int})
 
 
 def count(metadata: Json) -> Usage:
-    """Give the counts of one reply."""
+    """Return the counts of one reply."""
     return tally(metadata)[0]
 
 
 def count_of(event: Json) -> Usage | None:
-    """Give what an answer that ends with *event* used; None where it does not say."""
+    """Return what an answer that ends with *event* used; None where it does not say."""
     metadata = event.get("usageMetadata")
     if type(metadata) is not dict:
         return None
@@ -41,7 +41,7 @@ def count_of(event: Json) -> Usage | None:
 
 
 def tally(metadata: Json) -> tuple[Usage, Tokens, Tokens]:
-    """Give the counts of one reply, and what modalities its prompt and its completion are of.
+    """Return the counts of one reply, and what modalities its prompt and its completion are of.
 
     The tokens that built-in tools put into the prompt are beside `promptTokenCount`, thoughts are
     beside `candidatesTokenCount`; cached ones are within the prompt.
@@ -81,7 +81,7 @@ def tally(metadata: Json) -> tuple[Usage, Tokens, Tokens]:
 
 
 def wire(usage: Usage, prompt: Tokens, completion: Tokens) -> Json:
-    """Give *usage* as OpenAI's object, with the modalities of the prompt and of the completion."""
+    """Return *usage* as OpenAI's object, with the modalities of the prompt and of the completion."""
     return {
         "prompt_tokens": usage.prompt,
         "completion_tokens": usage.completion,
@@ -92,13 +92,13 @@ def wire(usage: Usage, prompt: Tokens, completion: Tokens) -> Json:
 
 
 def service_tier(usage: Usage) -> Json:
-    """Give the tier that served the request as OpenAI's field; nothing where Gemini did not say."""
+    """Return the tier that served the request as OpenAI's field; nothing where Gemini did not say."""
     tier = _TIERS.get(usage.tier)
     return {"service_tier": tier} if tier else {}
 
 
 def _videos(details: Any) -> int:
-    """Give the tokens of videos in a completion, which have a price of their own."""
+    """Return the tokens of videos in a completion, which have a price of their own."""
     tokens = 0
     for detail in details if type(details) is list else ():
         if type(detail) is dict and detail.get("modality") == "VIDEO":
@@ -108,7 +108,7 @@ def _videos(details: Any) -> int:
 
 
 def _modalities(metadata: Json) -> tuple[Tokens, Tokens, Tokens]:
-    """Give the tokens of prompt, cached part and completion."""
+    """Return the tokens of prompt, cached part and completion."""
     counts: tuple[Tokens, Tokens, Tokens] = ({}, {}, {})
     for name, details in metadata.items():
         place = _DETAILS.get(name)

@@ -29,7 +29,7 @@ class OpenAIEmbeddings:
         del payload
 
     def memory_keys(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
-        """Give no keys: nothing is remembered of texts."""
+        """Return no keys: nothing is remembered of texts."""
         del payload, media
         return []
 
@@ -43,15 +43,15 @@ class OpenAIEmbeddings:
         return EmbeddingsReply(call, payload)
 
     def client_field(self, exchange: Exchange, field: str) -> str:
-        """Give the field within the payload for Gemini's *field*."""
+        """Return the field within the payload for Gemini's *field*."""
         return request.client_field(exchange.payload, field)
 
     def render(self, error: GatewayError) -> Json:
-        """Give the client's error body."""
+        """Return the client's error body."""
         return render(error)
 
     def encode_error(self, error: GatewayError) -> bytes:
-        """Give the frame that reports *error*."""
+        """Return the frame that reports *error*."""
         return encode_error(error)
 
 

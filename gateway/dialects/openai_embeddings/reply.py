@@ -55,7 +55,7 @@ class EmbeddingsReply:
         return None
 
     def open(self) -> list[Json]:
-        """Give nothing: nothing goes out before the vectors."""
+        """Return nothing: nothing goes out before the vectors."""
         return []
 
     def feed(self, *events: Json) -> list[Json]:
@@ -84,12 +84,12 @@ class EmbeddingsReply:
         return []
 
     def encode(self, chunks: list[Json]) -> bytes:
-        """Give nothing: vectors are not streamed."""
+        """Return nothing: vectors are not streamed."""
         del chunks
         return b""
 
     def collect(self, chunks: list[Json]) -> Json:
-        """Give the whole answer."""
+        """Return the whole answer."""
         del chunks
         vectors = [vector for at in sorted(self._vectors) for vector in self._vectors[at]]
         tokens = self.usage.prompt if self.usage else 0
@@ -104,7 +104,7 @@ class EmbeddingsReply:
         }
 
     def memories(self) -> list[tuple[str, bytes]]:
-        """Give nothing: there is no next turn."""
+        """Return nothing: there is no next turn."""
         return []
 
     def _estimated(self) -> int:
@@ -125,7 +125,7 @@ class EmbeddingsReply:
 
 
 def _normalised(vector: list[float]) -> list[float]:
-    """Give *vector* with the length of 1, which shortened ones of gemini-embedding-001 lack."""
+    """Return *vector* with the length of 1, which shortened ones of gemini-embedding-001 lack."""
     length = math.hypot(*vector)
     if length == 0 or math.isclose(length, 1, rel_tol=1e-6):
         return vector

@@ -95,7 +95,7 @@ def _check_text(text: Any, param: str) -> None:
 
 
 def inputs(payload: Json) -> list[str]:
-    """Give the texts of the checked *payload*."""
+    """Return the texts of the checked *payload*."""
     texts = payload["input"]
     return [texts] if isinstance(texts, str) else texts
 
@@ -130,7 +130,7 @@ def call(payload: Json, known: Known, notes: Notes) -> UpstreamCall:
 
 
 def client_field(payload: Json, field: str) -> str:
-    """Give what Gemini calls *field* as that of *payload* which became it."""
+    """Return what Gemini calls *field* as that of *payload* which became it."""
     match = _TEXT.match(field)
     if match is None:
         return field

@@ -28,7 +28,7 @@ def wants_call(request: Request) -> bool:
 
 
 def call(request: Request) -> list[Chunk]:
-    """Give the calls: one, or several when the question says "parallel"."""
+    """Return the calls: one, or several when the question says "parallel"."""
     parts: list[Json] = []
     for at, declaration in enumerate(_chosen(request)):
         function_call: Json = {
@@ -46,7 +46,7 @@ def call(request: Request) -> list[Chunk]:
 
 
 def results(request: Request) -> str:
-    """Give a text that repeats what the functions answered."""
+    """Return a text that repeats what the functions answered."""
     sentences = [
         f"{response['name']} answered {orjson.dumps(response.get('response')).decode()}."
         for response in latest_results(request)
@@ -121,6 +121,6 @@ def _arguments(declaration: Json, question: str, at: int) -> Json:
 
 
 def call_id(request: Request, at: int) -> str:
-    """Give the id of the call that stands at *at* in the answer."""
+    """Return the id of the call that stands at *at* in the answer."""
     seed = f"{len(request.body['contents'])} {at} {request.question}"
     return hashlib.sha256(seed.encode("utf-8", "replace")).hexdigest()[:8]

@@ -11,7 +11,7 @@ from gateway.simulator.refusal import Json
 
 
 def stream(request: Request) -> Iterator[Json]:
-    """Give the events of the answer to *request*, each with the usage so far."""
+    """Yield the events of the answer to *request*, each with the usage so far."""
     if request.question.startswith("block the prompt"):
         yield _blocked(request)
         return
@@ -26,7 +26,7 @@ def stream(request: Request) -> Iterator[Json]:
 
 
 def whole(request: Request) -> Json:
-    """Give the answer to *request* as one object: all events folded."""
+    """Return the answer to *request* as one object: all events folded."""
     events = list(stream(request))
     last = events[-1]
     if "candidates" in last:
@@ -36,7 +36,7 @@ def whole(request: Request) -> Json:
 
 
 def _folded(states: list[Json]) -> Json:
-    """Give the candidate that the *states* of one over all events add up to."""
+    """Return the candidate that the *states* of one over all events add up to."""
     parts: list[Json] = []
     result: Json = {}
     for state in states:

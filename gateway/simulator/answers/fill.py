@@ -28,7 +28,7 @@ class Filler:
         self._words = words or {}
 
     def fill(self, schema: Any = None, name: str = "text", depth: int = 0) -> Any:
-        """Give a value for *schema* (the root by default), the value of property *name*."""
+        """Return a value for *schema* (the root by default), the value of property *name*."""
         schema = self._root if schema is None else schema
         if not isinstance(schema, dict):
             return name

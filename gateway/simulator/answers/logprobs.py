@@ -6,7 +6,7 @@ _PROBABILITY = -0.25
 
 
 def logprobs(parts: list[Json], alternatives: int) -> Json:
-    """Give the candidate's fields for the texts of *parts*, *alternatives* per token."""
+    """Return the candidate's fields for the texts of *parts*, *alternatives* per token."""
     tokens = [
         word
         for part in parts
@@ -25,7 +25,7 @@ def logprobs(parts: list[Json], alternatives: int) -> Json:
 
 
 def join(before: Json, after: Json) -> Json:
-    """Give the logprobsResult of two stretches of one answer."""
+    """Return the logprobsResult of two stretches of one answer."""
     return {name: before.get(name, []) + after.get(name, []) for name in before | after}
 
 

@@ -16,7 +16,7 @@ PCM = f"audio/L16;codec=pcm;rate={_RATE}"
 
 
 def png(width: int = 8, height: int = 8) -> bytes:
-    """Give a PNG of one colour."""
+    """Return a PNG of one colour."""
     rows = (b"\0" + b"\x42\x85\xf4" * width) * height
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + b"".join(
@@ -26,7 +26,7 @@ def png(width: int = 8, height: int = 8) -> bytes:
 
 
 def pcm(letters: int) -> bytes:
-    """Give a tone, 16 bit little endian mono at 24 kHz, 20 ms for each of *letters*."""
+    """Return a tone, 16 bit little endian mono at 24 kHz, 20 ms for each of *letters*."""
     period = [int(8_000 * math.sin(2 * math.pi * _TONE_HZ * at / _RATE)) for at in range(600)]
     cycle = struct.pack(f"<{len(period)}h", *period)
     size = 2 * max(letters, 1) * _SAMPLES_PER_LETTER
@@ -34,12 +34,12 @@ def pcm(letters: int) -> bytes:
 
 
 def inline(mime: str, data: bytes) -> Json:
-    """Give *data* as a part."""
+    """Return *data* as a part."""
     return {"inlineData": {"mimeType": mime, "data": base64.b64encode(data).decode()}}
 
 
 def picture(request: Request) -> list[Chunk]:
-    """Give images, with a text before them and a draft before that where they were asked for.
+    """Return images, with a text before them and a draft before that where they were asked for.
 
     No two images of an answer are the same, nor are their signatures. A caption that is asked for
     comes last.
@@ -62,7 +62,7 @@ def picture(request: Request) -> list[Chunk]:
 
 
 def speech(request: Request) -> list[Chunk]:
-    """Give sound as long as the text is, in two pieces."""
+    """Return sound as long as the text is, in two pieces."""
     sound = pcm(len(request.question))
     # Whole samples, and base64 without padding.
     half = len(sound) // 12 * 6

@@ -12,7 +12,7 @@ _CHARACTERS_PER_TOKEN = 4
 
 
 def plan(request: Request) -> list[Chunk]:
-    """Give the chunks of the answer to *request*, thoughts first, the finish reason last."""
+    """Return the chunks of the answer to *request*, thoughts first, the finish reason last."""
     for fits, make in _RULES:
         if fits(request):
             return [*_thoughts(request), *make(request)]

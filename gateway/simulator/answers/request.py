@@ -33,7 +33,7 @@ class Request:
         self.question = "\n".join(self._texts()).strip()
 
     def _texts(self) -> list[str]:
-        """Give the texts of the last turn that has any from the user."""
+        """Return the texts of the last turn that has any from the user."""
         for content in reversed(self.body["contents"]):
             if content.get("role") != "model":
                 texts = [part["text"] for part in content["parts"] if part.get("text")]
@@ -62,7 +62,7 @@ class Request:
 
     @property
     def last(self) -> Json:
-        """Give the last content."""
+        """Return the last content."""
         content: Json = self.body["contents"][-1]
         return content
 
@@ -87,7 +87,7 @@ class Request:
         return any(name in tool for tool in self.body.get("tools") or ())
 
     def tool(self, name: str) -> Json:
-        """Give the settings of the built-in tool called *name*, none where it is off."""
+        """Return the settings of the built-in tool called *name*, none where it is off."""
         for tool in self.body.get("tools") or ():
             if tool.get(name):
                 settings: Json = tool[name]
@@ -95,14 +95,14 @@ class Request:
         return {}
 
     def signature(self) -> Json:
-        """Give the thought signature of this answer as a part's field, or nothing."""
+        """Return the thought signature of this answer as a part's field, or nothing."""
         if not (self.model.signs or (self.thinks and self.model.kind == "chat")):
             return {}
         size = _SIGNATURE_SIZE.search(self.question)
         return {"thoughtSignature": sign(self.model, int(size[1])) if size else sign(self.model)}
 
     def own_signature(self, at: int) -> Json:
-        """Give a signature that no image of this answer has but that at place *at*."""
+        """Return a signature that no image of this answer has but that at place *at*."""
         if not self.model.signs:
             return {}
         size = _SIGNATURE_SIZE.search(self.question)

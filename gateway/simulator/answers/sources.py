@@ -34,7 +34,7 @@ _LICENSED = "https://github.com/example/recited"
 
 
 def source_tools(request: Request) -> list[str]:
-    """Give the tools of *request* that find sources."""
+    """Return the tools of *request* that find sources."""
     return [name for name in TOOL_TYPES if request.uses(name)]
 
 
@@ -44,7 +44,7 @@ def recites(request: Request) -> bool:
 
 
 def metadata(request: Request, sentences: list[str]) -> Json:
-    """Give the fields of the candidate that name the sources of *sentences*."""
+    """Return the fields of the candidate that name the sources of *sentences*."""
     fields: Json = {}
     chunks = _chunks(request)
     if chunks:
@@ -89,7 +89,7 @@ def _grounding(request: Request, sentences: list[str], chunks: list[Json]) -> Js
 
 
 def _segments(sentences: list[str]) -> list[Json]:
-    """Give the place of each sentence: offsets count UTF-8 bytes, a start of 0 is absent."""
+    """Return the place of each sentence: offsets count UTF-8 bytes, a start of 0 is absent."""
     segments, start = [], 0
     for sentence in sentences:
         end = start + len(sentence.encode())
@@ -102,7 +102,7 @@ def _segments(sentences: list[str]) -> list[Json]:
 
 
 def _citations(sentences: list[str]) -> list[Json]:
-    """Give the last sentence with where it was taken from, the first without, as happens."""
+    """Return the last sentence with where it was taken from, the first without, as happens."""
     places = _segments(sentences)
     for place in places:
         del place["text"]

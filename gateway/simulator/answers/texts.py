@@ -21,7 +21,7 @@ _PIECE = re.compile(r"(?:\s*[^\s\u3000-\u9fff]+){1,3}\s*|[\u3000-\u9fff]{1,4}|\s
 
 
 def pieces(request: Request) -> list[str]:
-    """Give the answer as the texts of single chunks."""
+    """Return the answer as the texts of single chunks."""
     for pattern, answer in _TABLE:
         if match := pattern.search(request.question):
             return answer(match, request)
@@ -41,7 +41,7 @@ def cut(text: str) -> list[str]:
 
 
 def json_text(request: Request) -> str:
-    """Give JSON that fits the schema asked for, or an object that repeats the question."""
+    """Return JSON that fits the schema asked for, or an object that repeats the question."""
     config = request.config
     text_format = (config.get("responseFormat") or {}).get("text") or {}
     schema = (
@@ -72,7 +72,7 @@ def _schema_in_words(request: Request) -> Json | None:
 
 
 def enum_text(request: Request) -> str:
-    """Give the first word of the enum asked for, bare."""
+    """Return the first word of the enum asked for, bare."""
     schema = request.config.get("responseJsonSchema") or request.config.get("responseSchema") or {}
     return str(Filler(schema).fill())
 

@@ -12,12 +12,12 @@ _READERS = ("urlContext", "googleMaps", "fileSearch")
 
 
 def text_tokens(text: str) -> int:
-    """Give the number of tokens of *text*."""
+    """Return the number of tokens of *text*."""
     return (len(text) + 3) // 4
 
 
 def count(contents: list[Json]) -> dict[str, int]:
-    """Give the number of tokens of *contents* per modality."""
+    """Return the number of tokens of *contents* per modality."""
     counts: dict[str, int] = {}
     for content in contents:
         for part in content["parts"]:
@@ -27,7 +27,7 @@ def count(contents: list[Json]) -> dict[str, int]:
 
 
 def details(counts: dict[str, int]) -> list[Json]:
-    """Give *counts* as a list of ModalityTokenCount."""
+    """Return *counts* as a list of ModalityTokenCount."""
     return [{"modality": name, "tokenCount": tokens} for name, tokens in counts.items() if tokens]
 
 
@@ -63,7 +63,7 @@ class Usage:
             self._candidates[modality] = total
 
     def metadata(self) -> Json:
-        """Give usageMetadata as of now; counts of nothing are absent."""
+        """Return usageMetadata as of now; counts of nothing are absent."""
         prompt, completion = sum(self._prompt.values()), sum(self._candidates.values())
         counts = {
             "promptTokenCount": prompt,

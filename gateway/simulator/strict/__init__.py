@@ -24,7 +24,7 @@ _CHECKS: tuple[Callable[[Json, Model], None], ...] = (
 
 
 def generate(body: object, model: Model) -> Json:
-    """Give *body* as a GenerateContentRequest in one spelling; raise `Refusal` as Google would."""
+    """Return *body* as a GenerateContentRequest in one spelling; raise `Refusal` as Google would."""
     request: Json = normalise(body, "GenerateContentRequest")
     for check in _CHECKS:
         check(request, model)

@@ -29,7 +29,7 @@ def check(request: Json, _model: Model) -> None:
 
 
 def resolve(reference: str, root: Json) -> Json | None:
-    """Give what *reference* (`#`, `#/$defs/Name`) points to in *root*, None if nothing."""
+    """Return what *reference* (`#`, `#/$defs/Name`) points to in *root*, None if nothing."""
     node: object = root
     if not reference.startswith("#"):
         return None

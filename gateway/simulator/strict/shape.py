@@ -30,7 +30,7 @@ _DATA = frozenset(
 
 
 def normalise(value: object, type_: str) -> Any:
-    """Give *value* as a message of *type_* in one spelling; raise `Refusal` for any fault."""
+    """Return *value* as a message of *type_* in one spelling; raise `Refusal` for any fault."""
     violations: _Violations = []
     result = _message(value, type_, "", violations)
     if violations:
@@ -40,7 +40,7 @@ def normalise(value: object, type_: str) -> Any:
 
 @cache
 def snake(name: str) -> str:
-    """Give *name* in snake_case, as Google's messages spell paths."""
+    """Return *name* in snake_case, as Google's messages spell paths."""
     return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda match: "_" + match[0].lower(), name)
 
 

@@ -22,7 +22,7 @@ _STANDARD = str.maketrans("-_", "+/")
 
 @cache
 def sign(model: Model, size: int = _SIZE) -> str:
-    """Give a thought signature of *model* of *size* bytes before base64."""
+    """Return a thought signature of *model* of *size* bytes before base64."""
     seal = hashlib.sha256(f"{model.version}{model.kind}".encode()).digest()
     return base64.b64encode(seal + bytes(size - len(seal))).decode()
 
@@ -69,7 +69,7 @@ def _check_calls(contents: list[Json]) -> None:
 
 
 def _turn_start(contents: list[Json]) -> int:
-    """Give the index of the last user content that is no function response."""
+    """Return the index of the last user content that is no function response."""
     for at in range(len(contents) - 1, -1, -1):
         parts = contents[at]["parts"]
         if contents[at].get("role") != "model" and any("functionResponse" not in p for p in parts):

@@ -40,7 +40,7 @@ def check(request: Json, model: Model) -> None:
 
 
 def declarations(request: Json) -> list[Json]:
-    """Give all function declarations of *request*."""
+    """Return all function declarations of *request*."""
     return [
         declaration
         for tool in request.get("tools") or ()
@@ -49,7 +49,7 @@ def declarations(request: Json) -> list[Json]:
 
 
 def choice(request: Json) -> tuple[str, list[str]]:
-    """Give the function calling mode and the allowed names."""
+    """Return the function calling mode and the allowed names."""
     config = (request.get("toolConfig") or {}).get("functionCallingConfig") or {}
     return config.get("mode", "AUTO"), config.get("allowedFunctionNames", [])
 

@@ -29,12 +29,12 @@ def check(request: Json, model: Model) -> None:
 
 
 def calls(content: Json) -> list[Json]:
-    """Give the function calls of *content*."""
+    """Return the function calls of *content*."""
     return [part["functionCall"] for part in content.get("parts", ()) if "functionCall" in part]
 
 
 def responses(content: Json) -> list[Json]:
-    """Give the function responses of *content*."""
+    """Return the function responses of *content*."""
     parts = content.get("parts", ())
     return [part["functionResponse"] for part in parts if "functionResponse" in part]
 
@@ -91,7 +91,7 @@ def _check_system(system: Json, model: Model) -> None:
 
 
 def merged(contents: list[Json]) -> list[Json]:
-    """Give *contents* with neighbours of one role as one, as the API reads them."""
+    """Return *contents* with neighbours of one role as one, as the API reads them."""
     result: list[Json] = []
     for content in contents:
         role = "model" if content.get("role") == "model" else "user"

@@ -18,32 +18,32 @@ class Field:
 
 
 def one(type_: str) -> Field:
-    """Give a field that holds one *type_*."""
+    """Return a field that holds one *type_*."""
     return Field(type_)
 
 
 def many(type_: str) -> Field:
-    """Give a field that holds a list of *type_*."""
+    """Return a field that holds a list of *type_*."""
     return Field(type_, many=True)
 
 
 def mapping(type_: str) -> Field:
-    """Give a field that holds *type_* by name."""
+    """Return a field that holds *type_* by name."""
     return Field(type_, keyed=True)
 
 
 def enum(type_: str, values: str) -> Field:
-    """Give a field that holds one of *values*, words; *type_* is what error messages call it."""
+    """Return a field that holds one of *values*, words; *type_* is what error messages call it."""
     return Field(type_, values=frozenset(values.split()))
 
 
 def prefixed(prefix: str, words: str) -> str:
-    """Give *words*, each with *prefix* before it."""
+    """Return *words*, each with *prefix* before it."""
     return " ".join(f"{prefix}_{word}" for word in words.split())
 
 
 def enums(type_: str, values: str) -> Field:
-    """Give a field that holds a list of *values*, words."""
+    """Return a field that holds a list of *values*, words."""
     return Field(type_, many=True, values=frozenset(values.split()))
 
 

@@ -6,7 +6,7 @@ from gateway.commands import main
 
 @pytest.fixture
 def run_license(tmp_path, monkeypatch):
-    """Give what runs `license` in a plain folder, and gives its output."""
+    """Return what runs `license` in a plain folder, and gives its output."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GATEWAY_CONFIG", raising=False)
 

@@ -8,7 +8,7 @@ FUNCTIONS = {"functionDeclarations": [{"name": "f"}]}
 
 
 def mended(message, config=None, **body):
-    """Give the mended call, if it can be, after the refusal *message*, and its notes."""
+    """Return the mended call, if it can be, after the refusal *message*, and its notes."""
     whole_body = {"contents": CONTENTS, **body}
     if config is not None:
         whole_body["generationConfig"] = config

@@ -7,7 +7,7 @@ from gateway.features import generation
 
 
 def changed(change, config, *bounds):
-    """Give the settings that are left of *config*, and the notes."""
+    """Return the settings that are left of *config*, and the notes."""
     notes = Notes()
     call = UpstreamCall("m", {"contents": [], "generationConfig": config}, stream=False)
     changed_call = change(call, notes, *bounds)

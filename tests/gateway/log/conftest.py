@@ -31,7 +31,7 @@ def pipe():
 
 @pytest.fixture
 def logged(pipe):
-    """Give what tells which bytes reach the descriptor when *speak* uses a logger."""
+    """Return what tells which bytes reach the descriptor when *speak* uses a logger."""
 
     def logged(speak, settings=None, secrets=()) -> bytes:
         output = Output(pipe[1])

@@ -62,7 +62,7 @@ class FilesApi:
         self._names = count()
 
     def use(self, *names: str, **projects: str) -> None:
-        """Give the gateway keys of these names, each the project of its name or the one given."""
+        """Return the gateway keys of these names, each the project of its name or the one given."""
         members = {**{name: name for name in names}, **projects}
         self.upstream.pool.replace(
             [Credential(name, f"key-{name}", project=one) for name, one in members.items()]

@@ -30,7 +30,7 @@ def _heic() -> bytes:
 
 
 def _heif() -> bytes:
-    """Give a still picture whose major brand is the general one."""
+    """Return a still picture whose major brand is the general one."""
     data = _heic()
     assert data[4:12] == b"ftypheic"
     return data[:8] + b"mif1" + data[12:]
@@ -82,7 +82,7 @@ def _zip() -> bytes:
 
 
 def _id3(size: int) -> bytes:
-    """Give an ID3v2 tag with *size* bytes of padding."""
+    """Return an ID3v2 tag with *size* bytes of padding."""
     return b"ID3\x04\0\0" + bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0)) + bytes(size)
 
 
@@ -181,10 +181,10 @@ def _without_ftyp(data: bytes) -> bytes:
 
 @cache
 def sample(name: str) -> bytes:
-    """Give the file called *name* in `TAKEN` or `REFUSED`."""
+    """Return the file called *name* in `TAKEN` or `REFUSED`."""
     return TAKEN[name][1]() if name in TAKEN else REFUSED[name]()
 
 
 def pcm(seconds: float = 0.01, rate: int = 24_000) -> bytes:
-    """Give raw 16 bit samples that begin like an MP3 frame."""
+    """Return raw 16 bit samples that begin like an MP3 frame."""
     return struct.pack("<h", -5) * int(seconds * rate)

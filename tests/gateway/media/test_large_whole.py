@@ -54,7 +54,7 @@ def put(simulator: Simulator, key: str, name: str) -> str:
 
 
 def announced(simulator: Simulator) -> list[str]:
-    """Give the keys that uploads were announced with."""
+    """Return the keys that uploads were announced with."""
     return [
         one.key.removeprefix(SECRET)
         for one in simulator.received

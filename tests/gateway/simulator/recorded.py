@@ -20,7 +20,7 @@ class Request:
 
 @cache
 def requests():
-    """Give all recorded requests to the Gemini API that were answered with 200."""
+    """Return all recorded requests to the Gemini API that were answered with 200."""
     found = []
     for path in sorted((SHARED / "recordings").glob("*.json")):
         recording = json.loads(path.read_bytes())

@@ -8,7 +8,7 @@ HELLO = [{"role": "user", "parts": [{"text": "echo hello"}]}]
 
 
 async def ask(simulator, question, model="gemini-2.5-flash", *, key="k", **fields):
-    """Give the status and the parsed answer to a whole request."""
+    """Return the status and the parsed answer to a whole request."""
     contents = [{"role": "user", "parts": [{"text": question}]}]
     return await post(
         simulator, f"models/{model}:generateContent", {"contents": contents, **fields}, key=key
@@ -16,7 +16,7 @@ async def ask(simulator, question, model="gemini-2.5-flash", *, key="k", **field
 
 
 async def post(simulator, path, body, *, key="k", version="v1beta"):
-    """Give the status and the parsed answer of a POST."""
+    """Return the status and the parsed answer of a POST."""
     async with (
         aiohttp.ClientSession() as session,
         session.post(
@@ -27,13 +27,13 @@ async def post(simulator, path, body, *, key="k", version="v1beta"):
 
 
 async def stream(simulator, question, model="gemini-2.5-flash", **fields):
-    """Give the events of a streamed answer."""
+    """Return the events of a streamed answer."""
     raw = await raw_stream(simulator, question, model, **fields)
     return [json.loads(frame[6:]) for frame in raw.split(b"\r\n\r\n") if frame]
 
 
 async def raw_stream(simulator, question, model="gemini-2.5-flash", **fields):
-    """Give the bytes of a streamed answer."""
+    """Return the bytes of a streamed answer."""
     contents = [{"role": "user", "parts": [{"text": question}]}]
     async with (
         aiohttp.ClientSession() as session,
@@ -46,7 +46,7 @@ async def raw_stream(simulator, question, model="gemini-2.5-flash", **fields):
 
 
 def text(answer):
-    """Give the text of a whole answer, thoughts left out."""
+    """Return the text of a whole answer, thoughts left out."""
     parts = answer["candidates"][0]["content"].get("parts", [])
     return "".join(part.get("text", "") for part in parts if not part.get("thought"))
 

@@ -58,7 +58,7 @@ async def processes(count, *command):
 
 @contextmanager
 def embedded_folder_on(server, workers=2):
-    """Give a folder such as `embedded.state_server` makes, with *server* as the private one."""
+    """Yield a folder such as `embedded.state_server` makes, with *server* as the private one."""
     # Not `tmp_path`: the path of a socket may not be as long.
     with TemporaryDirectory(prefix="gateway-test-") as name:
         folder = Path(name)

@@ -18,7 +18,7 @@ LIMITS = Limits(requests_per_day=4)
 
 @pytest.fixture(scope="module")
 def clusters(request, tmp_path_factory):
-    """Give as many as there are tests, that become ready together: each takes seconds to."""
+    """Yield as many as there are tests, that become ready together: each takes seconds to."""
     tests = [item for item in request.session.items if item.path == request.path]
     folder = tmp_path_factory.mktemp("clusters")
     clusters = [Three(folder / str(number)) for number in range(len(tests))]
@@ -36,7 +36,7 @@ def clusters(request, tmp_path_factory):
 
 @pytest.fixture
 def members(clusters):
-    """Give a Cluster that no other test has."""
+    """Yield a Cluster that no other test has."""
     three = next(clusters)
     yield three
     three.kill()
@@ -53,7 +53,7 @@ async def store(members):
 
 
 def plan_at(store: ValkeyStore, place: int, prefix: str = "license") -> Plan:
-    """Give the plan of a license that is counted at the master of that *place*."""
+    """Return the plan of a license that is counted at the master of that *place*."""
     slots = range(BORDERS[place], BORDERS[place + 1])
     names = (f"{prefix}-{number}" for number in range(10_000))
     name = next(name for name in names if key_slot(store._key("counts", name).encode()) in slots)

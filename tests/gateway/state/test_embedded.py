@@ -60,7 +60,7 @@ async def test_it_runs_while_inside_and_workers_find_it_in_the_environment():
 
 
 async def serving(url):
-    """Give the id of the process that serves, None while there is none."""
+    """Return the id of the process that serves, None while there is none."""
     client = Client(f"unix://{url.removeprefix(STARTED)}/{SOCKET}", 1.0, {})
     try:
         [info] = await client.send([("INFO", "server")])

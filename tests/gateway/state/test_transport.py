@@ -16,7 +16,7 @@ async def client(valkey):
 
 
 async def number(client: Client) -> int:
-    """Give the server's number of the connection that is used next."""
+    """Return the server's number of the connection that is used next."""
     [found] = await client.send([("CLIENT", "ID")])
     return found
 

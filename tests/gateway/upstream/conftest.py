@@ -26,7 +26,7 @@ class Learned:
 
 @pytest.fixture
 async def gemini():
-    """Give a maker of upstreams; all of them are closed at the end."""
+    """Yield a maker of upstreams; all of them are closed at the end."""
     upstreams = []
 
     async def make(url: str, *, keys=("key-1",), models=None, **settings) -> GeminiUpstream:

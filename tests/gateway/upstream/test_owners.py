@@ -23,7 +23,7 @@ async def simulator():
 
 
 def asked(simulator: Simulator) -> list[str]:
-    """Give the keys of the requests so far, and forget them."""
+    """Return the keys of the requests so far, and forget them."""
     keys = [one.key.removeprefix(SECRET) for one in simulator.received]
     simulator.received.clear()
     return keys

@@ -21,7 +21,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 @asynccontextmanager
 async def listening(handle):
-    """Give the port of a server whose connections go to *handle*; wait until all are closed."""
+    """Yield the port of a server whose connections go to *handle*; wait until all are closed."""
     served = set()
 
     async def serve(reader, writer):

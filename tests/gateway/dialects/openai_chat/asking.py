@@ -5,7 +5,7 @@ from gateway.exchange import Known, Notes
 
 
 def ask(payload=None, *, media=None, memories=None, refusals=frozenset(), safety=None, **fields):
-    """Give the call and the notes of a checked payload; a short question unless told otherwise."""
+    """Return the call and the notes of a checked payload; a short question unless told otherwise."""
     payload = {
         "model": "gemini-2.5-flash",
         "messages": [{"role": "user", "content": "Hi"}],

@@ -11,7 +11,7 @@ SHARED = Path(os.environ.get("GATEWAY_RECORDINGS") or ROOT / "../shared/gemini")
 
 @cache
 def replies():
-    """Give (id, events) of every recorded answer of status 200 to a generate call."""
+    """Return (id, events) of every recorded answer of status 200 to a generate call."""
     found = []
     for path in sorted((SHARED / "recordings").glob("*.json")):
         recording = json.loads(path.read_bytes())

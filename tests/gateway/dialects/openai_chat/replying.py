@@ -7,7 +7,7 @@ from gateway.exchange import Known, UpstreamCall
 
 
 def make_reply(payload=None, *, thoughts=True, stream=True, names=None, **known):
-    """Give the reply to a request of *payload*, made of these fields of `Known`."""
+    """Return the reply to a request of *payload*, made of these fields of `Known`."""
     config = {"thinkingConfig": {"includeThoughts": True}} if thoughts else {}
     payload = {"model": "gemini-2.5-flash", "messages": [], **(payload or {})}
     call = UpstreamCall(
@@ -19,7 +19,7 @@ def make_reply(payload=None, *, thoughts=True, stream=True, names=None, **known)
 
 
 def event(*parts, index=None, **candidate):
-    """Give an event whose one candidate says *parts*; a string is a text part."""
+    """Return an event whose one candidate says *parts*; a string is a text part."""
     content = {"role": "model"}
     if parts:
         content["parts"] = [{"text": part} if isinstance(part, str) else part for part in parts]
@@ -29,34 +29,34 @@ def event(*parts, index=None, **candidate):
 
 
 def run(reply, events):
-    """Give all chunks of the reply that *events* are."""
+    """Return all chunks of the reply that *events* are."""
     return reply.feed(*events) + reply.finish()
 
 
 def frames(data):
-    """Give the objects that the frames *data* hold."""
+    """Return the objects that the frames *data* hold."""
     assert data.endswith(b"\n\n")
     return [orjson.loads(one.removeprefix(b"data: ")) for one in data[:-2].split(b"\n\n")]
 
 
 def stop(*parts, **candidate):
-    """Give the event that ends a reply."""
+    """Return the event that ends a reply."""
     return event(*parts, finishReason="STOP", **candidate)
 
 
 def deltas(chunks, index=0):
-    """Give what *chunks* add to the choice *index*, the role and the end left out."""
+    """Return what *chunks* add to the choice *index*, the role and the end left out."""
     found = [c for chunk in chunks for c in chunk["choices"] if c["index"] == index]
     return [c["delta"] for c in found if c["delta"] and "role" not in c["delta"]]
 
 
 def whole(events, payload=None, **known):
-    """Give the whole answer that *events* are."""
+    """Return the whole answer that *events* are."""
     reply = make_reply(payload, **known)
     return reply.collect(run(reply, events))
 
 
 def message(events, payload=None, **known):
-    """Give the message of the only choice that *events* are."""
+    """Return the message of the only choice that *events* are."""
     [choice] = whole(events, payload, **known)["choices"]
     return choice["message"]

@@ -18,7 +18,7 @@ ENDING = {
 
 
 def known_to_the_sdk(chunk):
-    """Give *chunk* without calls of free-text tools: OpenAI streams them, the SDK has no type."""
+    """Return *chunk* without calls of free-text tools: OpenAI streams them, the SDK has no type."""
     for choice in chunk["choices"]:
         delta = choice["delta"]
         if all(call["type"] == "custom" for call in delta.get("tool_calls", ())):

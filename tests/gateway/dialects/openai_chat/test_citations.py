@@ -21,7 +21,7 @@ def support(text, start=0, *, indices=(0,)):
 
 
 def cited(answer):
-    """Give the cited pieces of a message's content."""
+    """Return the cited pieces of a message's content."""
     citations = [annotation["url_citation"] for annotation in answer["annotations"]]
     return [answer["content"][one["start_index"] : one["end_index"]] for one in citations]
 

@@ -55,7 +55,7 @@ def test_a_text_full_of_marks_does_not_stop_the_others(unit):
 
 @pytest.fixture
 def looked_at(monkeypatch):
-    """Give the URLs that were looked at."""
+    """Return the URLs that were looked at."""
     urls = []
     real = embedded.data_image
 

@@ -30,7 +30,7 @@ def encode(name, pcm=TONE, size=4000, sound=MONO):
 
 
 def seconds(data):
-    """Give how long *data* plays, as another program reads it."""
+    """Return how long *data* plays, as another program reads it."""
     av = pytest.importorskip("av")
     with av.open(io.BytesIO(data)) as container:
         frames = list(container.decode(audio=0))

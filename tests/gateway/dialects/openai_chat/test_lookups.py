@@ -7,7 +7,7 @@ WEB, PLACE = {"web": {"uri": "https://a.org/"}}, {"maps": {"placeId": "places/1"
 
 
 def found(*groundings: object) -> tuple[int, int]:
-    """Give the searches of the web and of maps that one candidate made."""
+    """Return the searches of the web and of maps that one candidate made."""
     lookups, usage = Lookups(), Usage()
     for grounding in groundings:
         lookups.note(0, grounding)

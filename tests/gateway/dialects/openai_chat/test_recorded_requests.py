@@ -28,7 +28,7 @@ KINDS = {
 
 
 def camelled(part: dict[str, Any]) -> dict[str, Any]:
-    """Give a recorded part in camelCase, without what is unset or says nothing."""
+    """Return a recorded part in camelCase, without what is unset or says nothing."""
     camel_part = {camel(key): value for key, value in part.items()}
     for kind in KINDS & camel_part.keys():
         camel_part[kind] = {camel(k): v for k, v in camel_part[kind].items() if v is not None}
@@ -144,7 +144,7 @@ class Reversed:
 
 
 def lowered(schema: Any) -> Any:
-    """Give an OpenAPI schema with the types of JSON schema."""
+    """Return an OpenAPI schema with the types of JSON schema."""
     if isinstance(schema, list):
         return [lowered(one) for one in schema]
     if not isinstance(schema, dict):
@@ -176,7 +176,7 @@ def translated(reversed_: Reversed) -> dict[str, Any]:
 
 
 def settled(contents: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give *contents* without the differences that are meant.
+    """Return *contents* without the differences that are meant.
 
     - The bypass value stands where a call has no signature.
     - A conversation begins with the user: a blank turn comes before the model's.
@@ -221,7 +221,7 @@ def differences(reversed_: Reversed, body: dict[str, Any]) -> list[str]:
 
 
 def normal(schema: Any) -> Any:
-    """Give *schema* without the differences that are meant.
+    """Return *schema* without the differences that are meant.
 
     - No parameters are told as none, not as an empty object.
     - `$schema` says nothing; a `nullable` of the OpenAPI subset is the type null.

@@ -334,7 +334,7 @@ def cuts(data, sizes):
 
 
 def outcome(pieces):
-    """Give all that a client would see of the reply that *pieces* carry."""
+    """Return all that a client would see of the reply that *pieces* carry."""
     reply, decoder, chunks = make_reply(USAGE), SSEDecoder(), []
     try:
         for piece in pieces:
@@ -349,7 +349,7 @@ def outcome(pieces):
 
 
 def parts_of(events):
-    """Give (candidate index, part) of all parts of *events*."""
+    """Yield (candidate index, part) of all parts of *events*."""
     for one in events:
         for candidate in one.get("candidates") or ():
             for part in (candidate.get("content") or {}).get("parts") or ():

@@ -27,7 +27,7 @@ def test_references_that_lead_on_and_on_are_refused():
 
 
 def referring(reference):
-    """Give a schema with a name of its own and an anchor, whose property is *reference*."""
+    """Return a schema with a name of its own and an anchor, whose property is *reference*."""
     return {
         "$id": "http://x/y",
         "properties": {"a": {"$ref": reference}},

@@ -12,7 +12,7 @@ from tests.gateway.dialects.openai_chat.asking import ask, function
 
 
 def uses(target, count=3000, **beside):
-    """Give a schema that refers *count* times to *target*, with something beside it each time."""
+    """Return a schema that refers *count* times to *target*, with something beside it each time."""
     places = {
         f"u{n}": {"$ref": "#/$defs/T", **{name: make(n) for name, make in beside.items()}}
         for n in range(count)
@@ -21,7 +21,7 @@ def uses(target, count=3000, **beside):
 
 
 def doubling(levels):
-    """Give a schema that is small, and twice as large with each level that is followed."""
+    """Return a schema that is small, and twice as large with each level that is followed."""
     definitions = {
         f"L{n}": {
             "properties": {

@@ -2,7 +2,7 @@
 
 
 def broken_rules(contents):
-    """Give the rules of turns that *contents* break."""
+    """Return the rules of turns that *contents* break."""
     broken = []
     if not contents or contents[0]["role"] != "user" or contents[-1]["role"] != "user":
         broken.append("must begin and end with the user")

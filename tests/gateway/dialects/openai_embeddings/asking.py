@@ -7,7 +7,7 @@ MODEL = "gemini-embedding-001"
 
 
 def ask(*, refusals=frozenset(), alias=None, **fields):
-    """Give payload, call and notes of a checked request."""
+    """Return payload, call and notes of a checked request."""
     payload = {"model": MODEL, "input": "Hi", **fields}
     DIALECT.check(payload)
     notes = Notes()

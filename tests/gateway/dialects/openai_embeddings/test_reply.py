@@ -11,7 +11,7 @@ from tests.gateway.dialects.openai_embeddings.asking import MODEL, ask
 
 
 def collected(*events, **fields):
-    """Give the answer that *events* make to a request with *fields*."""
+    """Return the answer that *events* make to a request with *fields*."""
     payload, call, _ = ask(**fields)
     reply = DIALECT.reply(call, payload, Known(exchange_id="x"))
     for event in events:

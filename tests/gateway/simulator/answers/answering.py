@@ -15,7 +15,7 @@ def checked(question, model=FLASH, *, parts=(), **fields):
 
 
 def events(question, model=FLASH, **fields):
-    """Give the streamed answer; see that it fits the schema and that its counts add up."""
+    """Return the streamed answer; see that it fits the schema and that its counts add up."""
     got = list(stream(checked(question, model, **fields)))
     for event in [*got, whole(checked(question, model, **fields))]:
         usage = event["usageMetadata"]
@@ -31,7 +31,7 @@ def parts_of(answer):
 
 
 def answer(question, model=FLASH, **fields):
-    """Give the whole answer; see that the stream says the same."""
+    """Return the whole answer; see that the stream says the same."""
     said = "".join(
         part.get("text", "")
         for event in events(question, model, **fields)

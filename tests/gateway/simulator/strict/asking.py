@@ -12,7 +12,7 @@ HELLO = [{"role": "user", "parts": [{"text": "Hello"}]}]
 
 
 def refusal(body, model="gemini-2.5-flash"):
-    """Give the message that *body* is refused with, None when it is accepted."""
+    """Return the message that *body* is refused with, None when it is accepted."""
     try:
         generate({"contents": HELLO, **body}, MODELS[model])
     except Refusal as refused:
@@ -21,5 +21,5 @@ def refusal(body, model="gemini-2.5-flash"):
 
 
 def configured(model="gemini-2.5-flash", **config):
-    """Give the message that a generationConfig is refused with."""
+    """Return the message that a generationConfig is refused with."""
     return refusal({"generationConfig": config}, model)

@@ -14,7 +14,7 @@ EMPTY_TURN = "contents[0].parts[0].data: required oneof field 'data' must have o
 
 
 def model_of(name):
-    """Give the model of this name, or for one that is gone a like one."""
+    """Return the model of this name, or for one that is gone a like one."""
     if name in MODELS:
         return MODELS[name]
     version = re.search(r"gemini-(\d)(?:\.(\d))?", name)
@@ -26,7 +26,7 @@ def model_of(name):
 
 
 def bypassed(value):
-    """Give *value* with each signature replaced: the real ones are not the simulator's."""
+    """Return *value* with each signature replaced: the real ones are not the simulator's."""
     if isinstance(value, list):
         return [bypassed(item) for item in value]
     if isinstance(value, dict):

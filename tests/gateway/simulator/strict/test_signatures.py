@@ -12,7 +12,7 @@ ASK = {"role": "user", "parts": [{"text": "go"}]}
 
 
 def step(*signatures):
-    """Give a model turn with a call for each of *signatures*, and the turn of its results."""
+    """Return a model turn with a call for each of *signatures*, and the turn of its results."""
     calls = [
         {"functionCall": {"name": "f"}, **({"thoughtSignature": one} if one else {})}
         for one in signatures

@@ -41,7 +41,7 @@ MESSAGES = sorted(_MESSAGES.keys() - {"Empty"})
 
 
 def known_shape(type_name, name, field):
-    """Give what the schema holds of one *field*, None where it does not know it."""
+    """Return what the schema holds of one *field*, None where it does not know it."""
     properties = schemas()[RENAMED.get(type_name, type_name)].get("properties", {})
     known = properties.get(name)
     if known is not None and field.many:
