@@ -1,6 +1,6 @@
-"""One upstream answer being read: events in batches, one batch per read from the socket.
+"""Reads one upstream answer: events in batches, one batch per read from the socket.
 
-The idle limit is one timer an answer, moved by a float and re-armed only when it fires: no timer,
+The idle limit is one timer per answer, moved by a float and re-armed only when it fires: no timer,
 task or timeout per read. It wakes the reader by setting the stream's exception, because aiohttp's
 own client would wait for ever on a broken chunk size.
 """
@@ -26,7 +26,7 @@ SECOND_LOOK_S = 0.05
 
 
 class Failed(Exception):
-    """An attempt ended before its first event, with *fault*; *final* rules out another one."""
+    """An attempt ended before its first event, with *fault*; *final* rules out another attempt."""
 
     def __init__(self, fault: Fault, *, final: bool = False) -> None:
         super().__init__(fault.kind.name)
@@ -34,18 +34,18 @@ class Failed(Exception):
         self.final = final
 
     def or_what_tells_more(self, last: "Failed | None") -> "Failed":
-        """Return this failure; the *last* one before it where this only says that no key is left."""
+        """Return this failure, or the *last* one if this only says that no key is left."""
         if last and self.final and isinstance(self.fault.error, UpstreamAuth):
             return Failed(last.fault, final=True)
         return self
 
 
 class NotAnEvent(UpstreamError):
-    """What came is JSON, but no object, and so no event."""
+    """The data is JSON, but no object and so no event."""
 
 
 class IdleTimer:
-    """One timer that calls *expire* after *seconds* without `touch`, once."""
+    """One timer that calls *expire* once after *seconds* without `touch`."""
 
     __slots__ = ("_expire", "_handle", "_is_second_look", "_loop", "_seconds", "_touched")
 
@@ -60,16 +60,16 @@ class IdleTimer:
         self._handle = loop.call_later(seconds, self._check)
 
     def touch(self) -> None:
-        """Begin a new silence."""
+        """Restart the silence."""
         self._touched = self._loop.time()
 
     def restart(self) -> None:
-        """Begin anew after *expire* was called."""
+        """Start again after *expire* was called."""
         self._touched = self._loop.time()
         self._handle = self._loop.call_later(self._seconds, self._check)
 
     def stop(self) -> None:
-        """Never fire again."""
+        """Stop the timer for good."""
         self._handle.cancel()
 
     def _check(self) -> None:
@@ -81,7 +81,7 @@ class IdleTimer:
             self._is_second_look = False
             self._expire()
         else:
-            # What came while this process was busy is read before it counts as silence.
+            # Data that arrived while this process was busy is read before it counts as silence.
             self._is_second_look = True
             self._handle = self._loop.call_later(SECOND_LOOK_S, self._check)
 
@@ -89,7 +89,7 @@ class IdleTimer:
 class Answer:
     """The events of *response*, in batches. Made after the head; `begin` waits for the first.
 
-    A class and no generator, which would cost every whole answer its set-up and its end.
+    A class rather than a generator, whose set-up and end would cost every whole answer time.
     """
 
     __slots__ = (
@@ -115,9 +115,9 @@ class Answer:
         self._timer: IdleTimer | None = None
 
     async def begin(self) -> Json:
-        """Read up to the first event and give it.
+        """Read up to the first event and return it.
 
-        Raises `Failed` for a refusal, an error event, no event at all, or what is none.
+        Raises `Failed` for a refusal, an error event, no event at all, or data that is none.
         """
         if self._response.status != 200:
             body = await self._read_body(MAX_ERROR_BYTES)
@@ -128,7 +128,7 @@ class Answer:
         except (orjson.JSONDecodeError, UpstreamTruncated, NotAnEvent):
             raise Failed(empty_answer()) from None
         except UpstreamError as error:
-            # Too large: it would be so again.
+            # Too large, and another attempt would be, too.
             raise Failed(Fault(Kind.GARBAGE, error), final=True) from None
         if not self._first:
             raise Failed(empty_answer())
@@ -136,7 +136,7 @@ class Answer:
         return self._first[0]
 
     async def is_single(self) -> bool:
-        """Tell whether the first event is all there is; reads on until another one comes.
+        """Tell whether the first event is the only one; reads on until another one arrives.
 
         Raises `Failed`, as `begin` does: nothing has been sent yet.
         """
@@ -157,13 +157,13 @@ class Answer:
                 raise Failed(fault_of_error(event["error"], self._redact))
 
     def __aiter__(self) -> "Answer":
-        """Return itself: the events are there once."""
+        """Return itself: the events can be read only once."""
         return self
 
     async def __anext__(self) -> list[Json]:
-        """Return what one read brought, the first events at once.
+        """Return the events of one read, beginning with the first ones.
 
-        Raises `UpstreamError` when it breaks off.
+        Raises `UpstreamError` when the answer breaks off.
         """
         if self._first:
             first, self._first = self._first, []
@@ -179,12 +179,12 @@ class Answer:
             while data := await content.read(READ_BYTES):
                 if events := self._events(self._decoder.feed(data)):
                     return events
-                # While nothing comes, nothing of what came is held.
+                # While waiting, nothing that was read is kept alive.
                 del data
             if events := self._events(self._decoder.finish()):
                 return events
         except aiohttp.ClientError as error:
-            # The stream keeps it, and the frames that it came through hold the stream.
+            # The stream keeps the exception, and its frames hold the stream.
             error.with_traceback(None)
             raise UpstreamTruncated("The upstream broke off in the middle.") from None
         finally:
@@ -192,20 +192,20 @@ class Answer:
         raise StopAsyncIteration
 
     def unread(self) -> list[Json]:
-        """Return the first events if nobody has read them yet."""
+        """Return the first events if they have not been read yet."""
         return self._first
 
     def close(self) -> None:
-        """Cut the connection, unless the answer was read to its end: then it is free already."""
+        """Cut the connection, unless the answer was read to its end: then it is free."""
         if self._timer is not None:
             self._timer.stop()
-            # It holds this answer, which would wait for the garbage collector together with it.
+            # The timer holds this answer, a cycle that would wait for the garbage collector.
             self._timer = None
         if not self._response.content.at_eof():
             self._response.close()
 
     def _events(self, payloads: list[bytes]) -> list[Json]:
-        """Parse *payloads*; an error among them is raised once the events before it are out."""
+        """Parse *payloads*; an error among them is raised after the events before it."""
         events: list[Json] = []
         for payload in payloads:
             try:
@@ -221,7 +221,7 @@ class Answer:
                 error = fault_of_error(event["error"], self._redact).error
             if not events:
                 raise error
-            # The next read raises it.
+            # Raised by the next read.
             self._response.content.set_exception(error)
             break
         return events
@@ -242,7 +242,7 @@ class Answer:
         return [event for event in events if isinstance(event, dict)]
 
     async def _read_body(self, limit: int) -> bytes:
-        """Read the body, at most *limit* bytes of it."""
+        """Read the body, up to *limit* bytes."""
         content = self._response.content
         pieces, size = [], 0
         while size < limit and not content.at_eof() and (data := await content.readany()):
@@ -252,7 +252,7 @@ class Answer:
 
     def _expire(self) -> None:
         if not self._is_reading and self._timer is not None:
-            # The client is slow, and nobody listens upstream.
+            # The client is slow, so nobody is reading from upstream.
             self._timer.restart()
             return
         silence = UpstreamTimeout(f"The upstream was silent for {self._idle_s:g} s.")
@@ -260,7 +260,7 @@ class Answer:
 
 
 def _unwrapped(event: Any) -> Json:
-    """Return *event* as an object: Google sends error bodies also as a list of one."""
+    """Return *event* as an object: Google also sends error bodies as a list of one."""
     if isinstance(event, list) and event:
         event = event[0]
     if not isinstance(event, dict):

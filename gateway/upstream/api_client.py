@@ -1,4 +1,4 @@
-"""One plain request to upstream: JSON comes back, or a `Failed` with its fault."""
+"""One plain request to upstream: returns JSON, or raises `Failed` with its fault."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 
 class Refused(Failed):
-    """An answer with another status than 200; *is_page* tells that it is none of Google's."""
+    """An answer with another status than 200; *is_page* means that it is not Google's JSON."""
 
     def __init__(self, fault: Fault, status: int, *, is_page: bool) -> None:
         super().__init__(fault)
@@ -34,9 +34,9 @@ class ApiResponse:
 
 
 class ApiClient:
-    """Requests over *session*, whose connections must be there within *connect_s*.
+    """Sends requests over *session*, whose connections must be established within *connect_s*.
 
-    An answer may be silent for *silence_s*. *redact* takes secrets out of the messages of errors.
+    An answer may be silent for *silence_s*. *redact* removes secrets from error messages.
     """
 
     __slots__ = ("_session", "_timeout", "redact")
@@ -87,7 +87,7 @@ class ApiClient:
 
 
 async def _read_body(response: aiohttp.ClientResponse) -> bytes:
-    """Read the body of *response*, so much of it that it cannot fill the memory."""
+    """Read the body, up to a size that cannot fill the memory."""
     text = bytearray()
     while len(text) < MAX_ANSWER_BYTES and (data := await response.content.readany()):
         text += data

@@ -1,8 +1,8 @@
-"""The attempts at one call, until the first event is here or nothing may be tried any more.
+"""The attempts at one call, until its first event arrives or no attempt is left.
 
-What a failure means is decided by `POLICIES`; this module only carries it out: another credential,
-a pause, a healed body, a replacement for a model that is gone, a fallback model. Nothing here runs
-once the first event has come.
+`POLICIES` decides what a failure means; this module carries it out: another credential, a pause, a
+repaired body, a replacement for a model that is gone, a fallback model. Nothing here runs after the
+first event.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ _FALLBACK_KINDS = frozenset(
 
 
 class NeedsFanOut(Exception):
-    """The call must be sent as several: *call* has copies, none of them sent yet."""
+    """The call must be split: *call* has copies, none of them sent yet."""
 
     def __init__(self, call: UpstreamCall) -> None:
         super().__init__()
@@ -79,8 +79,8 @@ class Attempts:
         # Nearly every call needs none.
         self._mending: Mending | None = None
         self._requested_model = call.model
-        # How many calls were made, of all models and side by side ones too. One whose key had not
-        # what the call names does not count.
+        # The number of calls made, of all models and concurrent ones included. A call whose key
+        # lacks what it names does not count.
         self._calls_made = 0
         # Models that the call was moved away from: none is asked twice.
         self._former_models = _NONE
@@ -89,9 +89,9 @@ class Attempts:
         self._deadline = self._loop.time() + upstream.settings.deadline_s
 
     async def begin(self) -> tuple[Answer, Credential]:
-        """Return the first answer that began, and its credential still leased.
+        """Return the first answer that began, with its credential still leased.
 
-        Raises the `GatewayError` of the last fault when all that was allowed has been tried, and
+        Raises the `GatewayError` of the last fault when all permitted attempts have failed, and
         `NeedsFanOut` where the model refuses to give several candidates at once.
         """
         self._upstream.budget.request()
@@ -99,14 +99,14 @@ class Attempts:
             try:
                 return await self._begin_with_model()
             except Failed as failed:
-                # The frames that it came through hold it, and so would hold one another.
+                # The frames in the traceback hold the exception: a reference cycle.
                 failed.with_traceback(None)
                 if not (fallbacks := self._fallbacks(failed.fault.kind)):
                     raise self._choice.verdict(failed.fault, self._call.model) from None
                 self._move_to(fallbacks[0])
 
     def _fallbacks(self, kind: Kind) -> list[str]:
-        """Return the models that may answer instead: nothing has gone out, time and calls are left.
+        """Return the fallbacks still possible: nothing is sent, and time and calls are left.
 
         Vectors of different models cannot be compared, so that none stands in for another.
         """
@@ -122,7 +122,7 @@ class Attempts:
         return max(0, self._upstream.settings.max_attempts - self._calls_made)
 
     async def _begin_with_model(self) -> tuple[Answer, Credential]:
-        """Try the call's present model; raise `Failed` with the last fault."""
+        """Try the call's current model; raise `Failed` with the last fault."""
         counts: dict[Kind, int] = {}
         last: Failed | None = None
         upstream = self._upstream
@@ -143,7 +143,7 @@ class Attempts:
                 return begun
 
     async def _attempt_hedged(self) -> tuple[Answer, Credential]:
-        """Make one attempt, or two side by side if the first is slow."""
+        """Make one attempt, or two concurrent ones if the first is slow."""
         upstream = self._upstream
         answer, credential = await hedged(
             self._attempt_once,
@@ -151,14 +151,14 @@ class Attempts:
             allowed=lambda: self._calls_left() > 0 and upstream.budget.take(),
             discard=upstream.discard,
         )
-        # The attempt that was made last may be the one that lost.
+        # The attempt that was made last may have lost.
         self._outcome.credential = credential.name
         return answer, credential
 
     def _mend(self, fault: Fault) -> bool:
-        """Change the call so that *fault* cannot come again; say whether that was possible."""
+        """Change the call so that *fault* cannot recur; tell whether that was possible."""
         if self._outcome.begun:
-            # The head is out: it could not tell of the change any more.
+            # The head is sent, so that a change could no longer be reported.
             return False
         if fault.kind is Kind.REQUEST and not self._call.verbatim:
             return self._mend_refusal(fault.error.message)
@@ -186,13 +186,13 @@ class Attempts:
         kind = failed.fault.kind
         policy = POLICIES[kind]
         fallbacks = self._fallbacks(kind)
-        # Each fallback is left a call. Once a byte has gone out, an early commit too, nothing is
-        # tried again.
+        # One call is reserved for each fallback. Once a byte has been sent, by an early commit too,
+        # nothing is retried.
         is_last = failed.final or self._outcome.begun or self._calls_left() <= len(fallbacks)
         if is_last or counts[kind] > policy.retries:
             raise failed
         wait = pause(failed.fault, max(1, self._calls_made), random.uniform)
-        # Rather than wait long, another model is asked.
+        # Rather than wait long, ask another model.
         if self._loop.time() + wait >= self._deadline or (fallbacks and wait > CAP_S):
             raise failed
         if not policy.free and not self._upstream.budget.take():
@@ -235,7 +235,7 @@ class Attempts:
         return answer, credential
 
     async def _send(self, credential: Credential) -> Answer:
-        """Post the call and wait for the first event, inside the limits of one attempt."""
+        """Post the call and wait for the first event, within the limits of one attempt."""
         settings = self._upstream.settings
         limit = self._loop.time() + settings.first_event_timeout_s
         if limit > self._deadline:
@@ -257,22 +257,21 @@ class Attempts:
         return answer
 
     def _may_be_weak(self) -> bool:
-        """Tell whether an answer without a word is to be asked for again; vectors have none."""
+        """Tell whether an answer without content may be retried; embeddings have none."""
         call = self._call
         may_ask = not (self._has_retried_weak or call.verbatim) and self._calls_left() > 0
         return may_ask and call.action == "generateContent"
 
     def _note_wasted(self, answer: Answer) -> None:
-        """Note what *answer*, which is given up, has cost: the last usage among its events."""
+        """Note the cost of *answer*, which is given up: the last usage among its events."""
         for event in reversed(answer.unread()):
             if (usage := count_of(event)) is not None:
                 self._outcome.wasted += ((self._call.model, usage),)
                 return
 
     async def _refuse_weak(self, answer: Answer, reason: str) -> None:
-        """Refuse, once, an answer that is empty or malformed: a second try often mends it."""
-        # An empty STOP may come first and text after it. Once the head is out, a weak answer is
-        # better than none.
+        """Refuse, once, an answer that is empty or malformed: a second try often helps."""
+        # Text may follow an empty STOP. Once the head is sent, a weak answer is better than none.
         if await answer.is_single() and not self._outcome.begun:
             self._has_retried_weak = True
             self._call = hint(self._call, reason, self._notes)

@@ -1,6 +1,7 @@
-"""A circuit breaker per model and one for the host: after five failures in a row nothing is sent.
+"""Circuit breakers, one per model and one for the host: five failures in a row open one.
 
-Open for five seconds, doubling to thirty; then one probe goes through, and its end decides.
+Open means that nothing is sent for five seconds, doubling to thirty; then one probe is let through,
+and its result decides.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import structlog
 
 FAILURES = 5
 OPEN_S = (5.0, 30.0)
-# The circuit of the upstream as a whole, beside those of its models; no model has this name.
+# The circuit of the upstream as a whole, next to those of its models; no model has this name.
 HOST = "*"
 
 log = structlog.get_logger("gateway")
@@ -26,9 +27,9 @@ class _Circuit:
 
 
 class Breakers:
-    """The circuits that have seen a failure, by name. *clock* gives monotonic seconds.
+    """The circuits that have seen a failure, by name. *clock* returns monotonic seconds.
 
-    *failures_counted* is the number of failures so far; whoever begins an attempt notes it for
+    *failures_counted* is the number of failures so far; the caller notes it before an attempt, for
     `failure`.
     """
 
@@ -47,7 +48,7 @@ class Breakers:
     def wait(self, name: str) -> float:
         """Return 0 if *name* may be tried now, else the seconds until it may.
 
-        The caller that gets 0 from an open circuit is its probe and must report its end.
+        A caller that gets 0 from an open circuit is its probe and must report the result.
         """
         circuit = self._circuits.get(name)
         if circuit is None or circuit.failures < FAILURES:
@@ -69,8 +70,8 @@ class Breakers:
     def failure(self, name: str, failures_before: int) -> None:
         """Count a failure of *name*; the fifth in a row, or a failed probe, opens its circuit.
 
-        *failures_before* is `failures_counted` as it was when the attempt began. Attempts that run
-        side by side fail side by side, before the good ones among them end: they count as one.
+        *failures_before* is `failures_counted` as it was when the attempt began. Concurrent
+        attempts fail together, before the good ones among them end: they count as one failure.
         """
         circuit = self._circuits.setdefault(name, _Circuit())
         if failures_before < circuit.counted_at:
@@ -86,6 +87,6 @@ class Breakers:
             log.warning("circuit_open", model=name, seconds=seconds)
 
     def undecided(self, name: str) -> None:
-        """Let the next one probe: the attempt ended without saying anything about *name*."""
+        """Release the probe of *name*: the attempt ended without a verdict on it."""
         if (circuit := self._circuits.get(name)) is not None:
             circuit.is_probing = False

@@ -1,8 +1,8 @@
 """Gemini over HTTP: calls in, batches of events out.
 
-`open` gives an `Opening`, which makes `Attempts` at one call until one has an `Answer`, or a
-`FanOut` of several calls, each with an opening of its own. What asks no model, as an upload does,
-goes through `Retrying`.
+`open` returns an `Opening`, which makes `Attempts` at one call until one has an `Answer`, or a
+`FanOut` of several calls, each with an opening of its own. Requests that call no model, such as
+uploads, go through `Retrying`.
 """
 
 import asyncio
@@ -22,15 +22,15 @@ from gateway.upstream.retrying import Retrying
 from gateway.upstream.transport import GeminiTransport
 
 MAX_PAGES = 20
-# Stands where calls have a model; errors read well with it.
+# Used in place of a model's name, in error messages too.
 MODEL_LIST = "the model list"
 
 
 class GeminiUpstream(GeminiTransport):
-    """The upstream that ships. Open it before use, close it at the end."""
+    """The client of Gemini. Open it before use, close it at the end."""
 
     def open(self, call: UpstreamCall, outcome: Outcome, notes: Notes) -> "Opening | FanOut":
-        """Send *call*; entered once the first event is here. See `protocols.Upstream`."""
+        """Send *call*; the context is entered at its first event. See `protocols.Upstream`."""
         if call.copies > 1 or call.further:
             return FanOut(self, call, outcome, notes)
         return Opening(self, call, outcome, notes)
@@ -46,7 +46,7 @@ class GeminiUpstream(GeminiTransport):
         token = ""
         for _ in range(MAX_PAGES):
             page = await self._model_page(credential, token)
-            # The first page always has some; the last one may have none left.
+            # The first page always has models; the last one may have none left.
             listed = page.get("models", [] if models else None)
             if not isinstance(listed, list):
                 raise Failed(empty_answer())
@@ -57,7 +57,7 @@ class GeminiUpstream(GeminiTransport):
         return models
 
     async def _model_page(self, credential: Credential, token: str) -> Json:
-        """Ask for the page of the model list that *token* names. Raises `Failed`."""
+        """Request the page of the model list that *token* names. Raises `Failed`."""
         query = {"pageSize": "1000"} | ({"pageToken": token} if token else {})
         url = URL(f"{self.settings.base_url.rstrip('/')}/v1beta/models").with_query(query)
         limit_s = self._list_limit_s
@@ -72,7 +72,7 @@ class GeminiUpstream(GeminiTransport):
 
     @property
     def _list_limit_s(self) -> float:
-        """Return the seconds that one page may take, and after which none is asked for again."""
+        """Return the seconds that one page may take, and after which there is no retry."""
         return self.settings.connect_timeout_s * 2
 
 
@@ -81,7 +81,7 @@ def _is_model(listed: object) -> bool:
 
 
 class Opening:
-    """One call under way: entered, it gives the batches; left, everything is given back."""
+    """One call under way: entering it returns the batches, leaving it releases everything."""
 
     __slots__ = ("_answer", "_call", "_credential", "_fan_out", "_notes", "_outcome", "_upstream")
 
@@ -102,7 +102,7 @@ class Opening:
         except NeedsFanOut as change:
             self._fan_out = FanOut(self._upstream, change.call, self._outcome, self._notes)
             return await self._fan_out.__aenter__()
-        # By the clock that the start was read from; uvloop's own counts whole milliseconds.
+        # Read from the same clock as the start; uvloop's own counts whole milliseconds.
         self._outcome.first_event_at = time.monotonic()
         return self._answer
 

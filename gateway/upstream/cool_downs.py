@@ -1,11 +1,11 @@
-"""How long the models of a project rest: Google counts quotas by project and model."""
+"""How long the models of a project cool down: Google counts quotas by project and model."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 PACIFIC = ZoneInfo("America/Los_Angeles")
-# Capacity that all customers share comes back within seconds, if not at once.
+# Capacity shared by all customers returns within seconds, if not at once.
 SHARED_COOL_DOWN_S = (5.0, 60.0)
 MAX_COOL_DOWNS = 1000
 
@@ -14,7 +14,7 @@ Place = tuple[str, str]
 
 
 class CoolDowns:
-    """What is known of each place; *clock* gives monotonic seconds.
+    """The state of each place; *clock* returns monotonic seconds.
 
     *until* is when the cool-down of a place ends; *spent* holds the places that wait for a quota.
     """
@@ -25,22 +25,22 @@ class CoolDowns:
         self._clock = clock
         self.until: dict[Place, float] = {}
         self.spent: set[Place] = set()
-        # How often in a row shared capacity was busy.
+        # How many times in a row shared capacity was busy.
         self._shared_in_a_row: dict[Place, int] = {}
 
     def begin(self, place: Place, seconds: float) -> None:
-        """Let *place* rest for *seconds*, or longer if it does already."""
+        """Let *place* cool down for *seconds*, or longer if it does so already."""
         self.until[place] = max(self._clock() + seconds, self.until.get(place, 0.0))
         if len(self.until) > MAX_COOL_DOWNS:
             self._drop_old()
 
     def set(self, place: Place, seconds: float, *, spent: bool) -> None:
-        """Take over what another process knows of *place*, in place of what was known here."""
+        """Replace what is known of *place* by what another process learned."""
         self.until[place] = self._clock() + seconds
         (self.spent.add if spent else self.spent.discard)(place)
 
     def shared_s(self, place: Place) -> float:
-        """Return how long *place* rests for shared capacity: twice as long each time in a row."""
+        """Return how long *place* cools down for shared capacity, doubled each time in a row."""
         count = self._shared_in_a_row.get(place, 0)
         self._shared_in_a_row[place] = count + 1
         first, longest = SHARED_COOL_DOWN_S
@@ -52,7 +52,7 @@ class CoolDowns:
             self._shared_in_a_row.pop(place, None)
 
     def left(self, scope: str) -> dict[str, float]:
-        """Return the seconds for which models still rest in *scope*."""
+        """Return the remaining seconds of each model that cools down in *scope*."""
         now = self._clock()
         return {
             model: round(until - now, 1)
@@ -61,14 +61,14 @@ class CoolDowns:
         }
 
     def _drop_old(self) -> None:
-        """Drop the cool-downs that are over, so that odd model names cannot fill the memory."""
+        """Drop the cool-downs that are over, so that made-up model names cannot fill the memory."""
         now = self._clock()
         self.until = {place: until for place, until in self.until.items() if until > now}
         self.spent &= self.until.keys()
 
 
 def seconds_to_midnight(now: datetime) -> float:
-    """Return the seconds until the next midnight in Google's time zone, daylight saving included."""
+    """Return the seconds until the next midnight in Google's time zone."""
     local = now.astimezone(PACIFIC)
     midnight = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
     # Subtracting within one zone ignores a change of its offset; timestamps do not.

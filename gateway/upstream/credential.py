@@ -1,4 +1,4 @@
-"""One upstream key and how it fares."""
+"""One upstream key and its state."""
 
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -18,7 +18,7 @@ class Credential:
     last_used: float = 0.0
     out_until: float = 0.0
     out_reason: str | None = None
-    # Tells the key from another one of the same name, where the key itself must not be.
+    # Distinguishes the key from another one of the same name, without revealing the key.
     mark: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -26,5 +26,5 @@ class Credential:
 
     @property
     def scope(self) -> str:
-        """Return what its quotas, files and cached content belong to: its project."""
+        """Return the project that its quotas, files and cached content belong to."""
         return self.project or self.mark

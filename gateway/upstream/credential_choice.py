@@ -1,4 +1,4 @@
-"""Which credential makes the next attempt at one call, and what their refusals come to."""
+"""Chooses the credential of each attempt at one call, and the error if all refuse."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -12,14 +12,14 @@ from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.owners import Owners
 
 _NONE: frozenset[str] = frozenset()
-# Faults that say nothing of the other keys. A refused place and shared capacity concern all keys.
+# Faults that say nothing about other keys; a refused region and shared capacity concern all.
 _ONE_KEY_KINDS = frozenset(
     {Kind.BUSY, Kind.SPENT, Kind.NOT_IN_PLAN, Kind.KEY_INVALID, Kind.KEY_DEAD}
 )
 
 
 class CredentialChoice:
-    """What is known, for one call, of the credentials of *pool*: sets hold their names."""
+    """What is known, for one call, about the credentials of *pool*; sets hold their names."""
 
     __slots__ = ("_avoided", "_missing", "_only", "_owners", "_pool", "_tried")
 
@@ -30,14 +30,14 @@ class CredentialChoice:
         self._only = call.project or owners.of_call(call)
         # What Gemini said is missing, for one project or another.
         self._missing: tuple[str, ...] = ()
-        # Nearly every call needs no more than one credential. Those to avoid have been tried.
+        # Nearly every call needs no more than one credential. These have been tried.
         self._avoided = _NONE
         self._tried = _NONE
 
     def lease(self, model: str) -> Credential:
-        """Take a credential: one not tried yet, else one that may be tried again.
+        """Lease a credential: one not tried yet, else one that may be retried.
 
-        Raises `Failed`, for good, with what the pool raises.
+        Raises a final `Failed` with the error of the pool.
         """
         try:
             if self._tried:
@@ -51,19 +51,19 @@ class CredentialChoice:
         return credential
 
     def avoid(self, credential: Credential) -> None:
-        """Ask *credential* no more for the present model."""
+        """Do not use *credential* again for the current model."""
         self._avoided |= {credential.name}
 
     def exclude_project(self, credential: Credential, fault: Fault, call: UpstreamCall) -> Fault:
-        """Ask no key of this project any more: it has not what *call* names.
+        """Use no key of this project again: it lacks what *call* names.
 
-        Gives *fault*, in the words for two projects where each has something that the other lacks.
+        Returns *fault*, reworded if two projects each have something that the other lacks.
         """
         message = fault.error.message
         if message not in self._missing:
             self._missing += (message,)
         if len(self._missing) > 1:
-            # The client cannot use both at once.
+            # The client cannot use both in one request.
             reasons = " ".join(self._missing)
             error = NotFound(f"No one project has all that this request names. {reasons}")
             fault = replace(fault, error=error)
@@ -76,30 +76,30 @@ class CredentialChoice:
         return fault
 
     def succeed(self, credential: Credential, call: UpstreamCall) -> None:
-        """Note that *credential* has all that *call* names, if another one had not."""
+        """Note that *credential* has all that *call* names, if another one lacked it."""
         if self._missing:
             self._owners.learn(call, credential.scope)
 
     def forget_attempts(self) -> None:
-        """Begin anew for another model: quotas are counted for each."""
+        """Start again for another model: quotas are counted per model."""
         self._avoided = self._tried = _NONE
 
     def verdict(self, fault: Fault, model: str) -> GatewayError:
-        """Return what the client hears of the last *fault*: one key's trouble is not that of all."""
+        """Return the client's error after the last *fault*, which may concern one key only."""
         is_shared = fault.kind is Kind.SHARED
         if not is_shared and fault.kind not in _ONE_KEY_KINDS:
             return fault.error
         error = fault.error
         outlook = self._pool.outlook(model, avoid=self._avoided, only=self._only)
         if outlook is None and is_shared:
-            # Other keys would hear the same.
+            # Other keys would be refused as well.
             return error
         if outlook is None:
             kind = RateLimited if error.status == RateLimited.status else Unavailable
             return kind("No credential that was tried can serve now; others may.", retry_after=1.0)
         if type(outlook) is not type(error):
             return outlook
-        # Gemini's own words say more.
+        # Gemini's own message says more.
         error.retry_after = outlook.retry_after
         return error
 

@@ -1,9 +1,9 @@
-"""The upstream keys: which one serves next, which one cools down, which one is out.
+"""The pool of upstream keys: which one serves next, cools down, or is disabled ("out").
 
-A cool-down belongs to (project, model), because Google's quotas do. Keys without a project stand
-for themselves, by a digest: another key under the same name begins anew. A key that Google refuses
-is out for a while and then tried again by one ordinary request, whose failure another key mends.
-Choice: the usable one with the fewest leases by weight.
+A cool-down belongs to (project, model), because Google's quotas do. A key without a project is
+identified by a digest: another key under the same name starts afresh. A key that Google refuses is
+out for a while and then retried by an ordinary request, which falls back to another key if that
+fails. Choice: the usable key with the fewest leases by weight.
 """
 
 import random
@@ -31,7 +31,7 @@ REGION_COOL_DOWN_S = 600.0
 LONGEST_BUSY_S = 300.0
 LONGEST_SHARED_S = 86_400.0
 
-# Both forms that Google gives out: 39 characters, and auth keys.
+# Both formats that Google issues: 39 characters, and auth keys.
 _KEY_LIKE = re.compile(r"AIza[0-9A-Za-z_-]{35}|\bAQ\.[0-9A-Za-z_-]{20,}")
 
 log = structlog.get_logger()
@@ -40,7 +40,7 @@ log = structlog.get_logger()
 class CredentialPool:
     """All credentials of one upstream.
 
-    *clock* gives monotonic seconds, *wall* the time of day, *jitter* a number within its bounds.
+    *clock* returns monotonic seconds, *wall* the time of day, *jitter* a number within its bounds.
     """
 
     def __init__(
@@ -56,20 +56,19 @@ class CredentialPool:
         self._wall = wall
         self._jitter = jitter
         self._cool_downs = CoolDowns(clock)
-        # What was logged and is not over yet: places that cool down, and (name, "") of keys
-        # that are out.
+        # What was logged and is not over yet: places that cool down, and (name, "") for keys that
+        # are out.
         self._logged: set[tuple[str, str]] = set()
         self._publish: Callable[[str, bytes, float], None] | None = None
 
     def lease(
         self, model: str, *, avoid: Collection[str] = (), only: str | None = None
     ) -> Credential:
-        """Take the best credential for *model*; give it back with `release`.
+        """Lease the best credential for *model*; return it with `release`.
 
         *avoid* names those that already failed, *only* the project (a `scope`) that owns what the
-        request names.
-        When none is left, the one that comes back first says what is raised, with its wait:
-        `RateLimited` or `QuotaSpent` where it cools down, `UpstreamAuth` where it is out.
+        request names. When none is left, the first one to come back determines the error and its
+        wait: `RateLimited` or `QuotaSpent` where it cools down, `UpstreamAuth` where it is out.
         """
         now = self._clock()
         best: Credential | None = None
@@ -92,7 +91,7 @@ class CredentialPool:
     def outlook(
         self, model: str, *, avoid: Collection[str] = (), only: str | None = None
     ) -> GatewayError | None:
-        """Return what `lease` would raise now, None if it would give a credential."""
+        """Return the error that `lease` would raise now, None if it would succeed."""
         now = self._clock()
         members = self.members(only)
         if any(one.name not in avoid and self._usable(one, model, now) for one in members):
@@ -100,20 +99,20 @@ class CredentialPool:
         return self._exhausted(members, model, now)
 
     def members(self, project: str | None) -> list[Credential]:
-        """Return the credentials of *project*, a `scope`; all there are where it is None or gone.
+        """Return the credentials of *project*, a `scope`; all of them if it is None or gone.
 
-        Files and cached content belong to a project, whichever of its keys they came with.
+        Files and cached content belong to a project, whichever of its keys created them.
         """
         if project is None:
             return self.credentials
         return [one for one in self.credentials if one.scope == project] or self.credentials
 
     def release(self, credential: Credential) -> None:
-        """Give *credential* back."""
+        """Return *credential* to the pool."""
         credential.leases -= 1
 
     def report(self, credential: Credential, model: str, fault: Fault | None) -> None:
-        """Learn from an attempt on *model*: None is a success."""
+        """Learn from an attempt on *model*; *fault* None is a success."""
         place = (credential.scope, model)
         if fault is None:
             self._cool_downs.succeed(place)
@@ -123,17 +122,17 @@ class CredentialPool:
             effect(self, credential, place, fault)
 
     def share(self, publish: Callable[[str, bytes, float], None]) -> None:
-        """Tell the other processes from now on what is learned, by *publish*."""
+        """From now on tell the other processes by *publish* what is learned."""
         self._publish = publish
 
     def hear(self, key: str, value: bytes, left_s: float) -> None:
-        """Take over what another process learned: a cool-down, or a credential that is out.
+        """Apply what another process learned: a cool-down, or a credential that is out.
 
-        What was learned of a key that is not in use says nothing about those that are.
+        What was learned about a key that is not in use does not apply to those that are.
         """
         owner, is_cool_down, model = key.partition("|")
         if value not in (_COOL_DOWN_REASONS if is_cool_down else _OUT_REASONS):
-            # Another version may have more of them.
+            # Another version of the gateway may know more reasons.
             return
         if is_cool_down:
             if any(credential.scope == owner for credential in self.credentials):
@@ -168,14 +167,14 @@ class CredentialPool:
         ]
 
     def redact(self, text: str) -> str:
-        """Return *text* without any of the keys, nor what has the form of one (a former one, say)."""
+        """Return *text* with the keys redacted, and whatever looks like one (a former key, say)."""
         for credential in self.credentials:
             if credential.key in text:
                 text = text.replace(credential.key, "[redacted]")
         return _KEY_LIKE.sub("[redacted]", text)
 
     def replace(self, credentials: Collection[Credential]) -> None:
-        """Take a new set; those whose key stays keep how they fare."""
+        """Replace the set; credentials whose key stays keep their state."""
         by_key = {credential.key: credential for credential in self.credentials}
         fresh = []
         for new in credentials:
@@ -193,7 +192,7 @@ class CredentialPool:
         return not until or until.get((credential.scope, model), 0.0) <= now
 
     def _exhausted(self, members: list[Credential], model: str, now: float) -> GatewayError:
-        """Say why none of *members* is left: what the first of them to come back waits for."""
+        """Return why none of *members* is left: what the first to come back waits for."""
         waits = [(self._wait(one, model, now), one) for one in members]
         # Those that wait for nothing were asked, and refused this very request.
         waiting = [(wait, one) for wait, one in waits if wait > 0]
@@ -211,7 +210,7 @@ class CredentialPool:
         return RateLimited(f"All upstream capacity for {model} is in use.", retry_after=wait)
 
     def _wait(self, credential: Credential, model: str, now: float) -> float:
-        """Return the seconds until *credential* may serve *model*; 0 or less if it may now."""
+        """Return the seconds until *credential* may serve *model*; at most 0 if it may now."""
         until = self._cool_downs.until.get((credential.scope, model), 0.0)
         return max(until, credential.out_until) - now
 
@@ -237,13 +236,13 @@ class CredentialPool:
             self._publish("|".join(place), reason.encode(), seconds)
 
     def _log(self, key: tuple[str, str], event: str, credential: Credential, **more: Any) -> None:
-        """Log *event* once: requests that ran at the same time report the same."""
+        """Log *event* once: concurrent requests report the same."""
         if key not in self._logged:
             self._logged.add(key)
             log.warning(event, credential=credential.name, **more)
 
     def _log_return(self, credential: Credential, place: Place) -> None:
-        """Log that *credential* serves again; an older success is no sign."""
+        """Log that *credential* serves again; the success of an older request does not count."""
         now = self._clock()
         if place in self._logged and self._cool_downs.until.get(place, 0.0) <= now:
             self._logged.discard(place)
@@ -272,7 +271,7 @@ class CredentialPool:
         self._put_out(credential, RECHECK_S, fault)
 
     def _dead(self, credential: Credential, _place: Place, fault: Fault) -> None:
-        # For good: only an operator (a reload) brings a suspended or leaked key back.
+        # For good: only an operator (by a reload) brings a suspended or leaked key back.
         self._put_out(credential, inf, fault)
 
     def _region(self, credential: Credential, _place: Place, fault: Fault) -> None:
@@ -282,7 +281,7 @@ class CredentialPool:
             if one is not credential and one.out_reason == Kind.REGION.name.lower()
         ]
         if others:
-            # One key alone may lack billing; two of them mean the machine's own address.
+            # A single key may lack billing; two of them point to the machine's own address.
             log.error("location_refused", credentials=[*others, credential.name])
         self._put_out(credential, REGION_COOL_DOWN_S, fault)
 
@@ -308,7 +307,7 @@ _EFFECTS: dict[Kind, Callable[[CredentialPool, Credential, Place, Fault], None]]
 }
 
 
-# Why credentials cool down, and why they are out, as processes tell one another.
+# The reasons of cool-downs and of keys that are out, as processes exchange them.
 _COOL_DOWN_REASONS = frozenset({b"busy", b"spent"})
 _OUT_REASONS = frozenset(
     kind.name.lower().encode() for kind in (Kind.KEY_INVALID, Kind.KEY_DEAD, Kind.REGION)

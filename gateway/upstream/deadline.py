@@ -1,11 +1,11 @@
-"""A bound on the time of one attempt."""
+"""A time limit for one attempt."""
 
 import asyncio
 from types import TracebackType
 
 
 class Deadline:
-    """What `asyncio.timeout_at` is, at a third of its cost: every request has one.
+    """A cheaper `asyncio.timeout_at`, at a third of its cost: every request has one.
 
     Leaving raises `TimeoutError` once *when*, by the clock of *loop*, has passed.
     """
@@ -18,7 +18,7 @@ class Deadline:
         self._is_over = False
 
     def __enter__(self) -> None:
-        """Bound the current task from now on."""
+        """Limit the current task from now on."""
         task = asyncio.current_task(self._loop)
         assert task is not None
         self._task = task
@@ -31,10 +31,10 @@ class Deadline:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Bound it no longer; a cancellation that is this bound's own becomes `TimeoutError`."""
+        """End the limit; a cancellation that it caused becomes `TimeoutError`."""
         self._handle.cancel()
         if self._is_over:
-            # Somebody else may have cancelled the task, too; then that is what happens.
+            # Somebody else may have cancelled the task as well, and that takes precedence.
             is_own = self._task.uncancel() <= self._cancelling
             if is_own and kind is asyncio.CancelledError:
                 raise TimeoutError from error

@@ -1,6 +1,6 @@
-"""Google's error, a proxy's page or aiohttp's exception becomes one `Fault`.
+"""Turns Google's error, a proxy's page or aiohttp's exception into one `Fault`.
 
-A violation of a quota "PerDay" may come with a short `retryDelay`: the quota's name is the truth.
+A violation of a quota "PerDay" may come with a short `retryDelay`: the quota's name is right.
 """
 
 import asyncio
@@ -31,9 +31,9 @@ from gateway.upstream.google_error import GoogleError, Redact, error_object, sec
 
 MAX_REASON = 256
 LONGEST_BUSY_DELAY_S = 300.0
-# No status of HTTP: Google's own, and nginx's.
+# Not a standard HTTP status: used by Google and nginx.
 CANCELLED = 499
-# Pages with these say what Google's own errors would; one with 500 does not say who failed.
+# Pages with these mean what Google's own errors would; a 500 does not show who failed.
 _PROXY_STATUSES = frozenset({502, 503, 504})
 
 _KEY_TEXT = re.compile(r"API[ _]key (?:not valid|not found|expired)|api key expired", re.IGNORECASE)
@@ -70,7 +70,7 @@ def fault_of_status(
 ) -> Fault:
     """Return the fault of an answer with *status* that is not 200.
 
-    *retry_after* is its header of that name; what the body says of a delay counts more.
+    *retry_after* is the header of that name; a delay in the body takes precedence.
     """
     if 300 <= status < 400:
         return Fault(Kind.REDIRECT, UpstreamError("The upstream answered with a redirect."))
@@ -83,7 +83,7 @@ def fault_of_status(
 
 
 def fault_of_error(error: object, redact: Redact, status: int | None = None) -> Fault:
-    """Return the fault of Google's *error* object; its own code counts when there is no *status*."""
+    """Return the fault of Google's *error* object; without *status* its own code counts."""
     if not isinstance(error, dict):
         return _fault_of_page(status or 500)
     code = error.get("code")
@@ -92,7 +92,7 @@ def fault_of_error(error: object, redact: Redact, status: int | None = None) -> 
 
 
 def fault_of_exception(error: BaseException) -> Fault:
-    """Return the fault of what aiohttp raised before the first event."""
+    """Return the fault of an exception that aiohttp raised before the first event."""
     if isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR:
         message = "The gateway has no descriptor left for a connection to upstream."
         return Fault(Kind.CRAMPED, Unavailable(message, retry_after=1.0))
@@ -139,7 +139,7 @@ def _forbidden(google_error: GoogleError) -> Fault:
         return Fault(Kind.KEY_DEAD, _no_usable_key())
     if _CACHE_TEXT.search(google_error.message):
         return _no_cache(google_error)
-    # Before the words are looked at: the name of the file is the client's.
+    # Checked before the patterns below: the file's name is chosen by the client.
     if _FILE_TEXT.search(google_error.message):
         return Fault(Kind.NOT_HERE, NotFound(google_error.message))
     if _DEAD_TEXT.search(google_error.unquoted):
@@ -184,7 +184,7 @@ def _unavailable(google_error: GoogleError) -> Fault:
 
 
 def _timed_out(google_error: GoogleError) -> Fault:
-    # Timed out, or cancelled, and not by the gateway: whoever cancels reads no answer any more.
+    # Timed out, or cancelled, and not by the gateway, which reads no answer to a call it cancels.
     kind = UpstreamError if google_error.status == CANCELLED else UpstreamTimeout
     message = google_error.message or "The upstream gave up on the request."
     return Fault(Kind.DEADLINE, kind(message))
@@ -213,7 +213,7 @@ _BY_STATUS: dict[int, Callable[[GoogleError], Fault]] = {
 
 
 def _fault_of_page(status: int, delay: float | None = None) -> Fault:
-    """Return the fault of an answer that is no Google error: a proxy's page, an empty body."""
+    """Return the fault of an answer without a Google error: a proxy's page, an empty body."""
     if status == 413:
         return Fault(Kind.REQUEST, TooLarge("The request is too large for the upstream."))
     message = f"The upstream answered {status} without a reason."
@@ -225,7 +225,7 @@ def _fault_of_page(status: int, delay: float | None = None) -> Fault:
 
 
 def empty_answer() -> Fault:
-    """Return the fault of a 200 that held nothing, HTML or cut JSON."""
+    """Return the fault of a 200 that held nothing, HTML or truncated JSON."""
     return Fault(Kind.GARBAGE, UpstreamEmpty("The upstream's answer held nothing to relay."))
 
 

@@ -1,8 +1,8 @@
 """Several calls that look like one.
 
-Equal ones give several candidates where the model refuses `n`; different ones share what is too
-much for one. The events of each get the call's number as their index, which tells the reply whose
-they are.
+Equal calls give several candidates where the model refuses `n`; different ones share input that is
+too much for one. The events of each get the call's number as their index, which tells the reply
+where they belong.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from gateway.features import MAX_CANDIDATES
 from gateway.protocols import Upstream
 from gateway.upstream.answer import Answer
 
-# All candidates of a stream have to come side by side; whole answers may take turns.
+# All candidates of a stream must come concurrently; whole answers may take turns.
 _MOST_AT_ONCE = MAX_CANDIDATES
 
 
 class FanOut:
-    """The calls that one stands for; their events are merged in the order they come."""
+    """The calls that one call stands for; their events are merged in order of arrival."""
 
     def __init__(
         self, upstream: Upstream, call: UpstreamCall, outcome: Outcome, notes: Notes
@@ -37,7 +37,7 @@ class FanOut:
         self._tasks: list[asyncio.Task[None]] = []
         # The latest counts of each call.
         self._usages: list[Json] = [{}] * len(self._calls)
-        # One batch a call at most waits here, so a slow client holds all of them back.
+        # At most one batch per call waits here, so a slow client slows all of them down.
         self._queue: asyncio.Queue[list[Json] | GatewayError | None] = asyncio.Queue(1)
         self._unread: list[Json] = []
 
@@ -99,13 +99,13 @@ class FanOut:
             raise
 
     def _keep_unread(self, index: int, batches: Batches) -> None:
-        """Keep what came first of *batches*, which nobody will read: it is paid for."""
+        """Keep the first events of *batches*, which nobody will read: they are paid for."""
         if isinstance(batches, Answer):
             with suppress(AttributeError, KeyError, TypeError, ValueError):
                 self._unread += [self._numbered(event, index) for event in batches.unread()]
 
     def _report_unread(self) -> None:
-        """Note all that came and was not read, and at the end what all calls have cost so far."""
+        """Note all events that were not read, and at the end what all calls have cost so far."""
         while not self._queue.empty():
             if isinstance(item := self._queue.get_nowait(), list):
                 self._unread += item
@@ -114,10 +114,10 @@ class FanOut:
         self._outcome.unread += tuple(self._unread)
 
     def _numbered(self, event: Json, index: int) -> Json:
-        """Return *event* as one of the call *index*, with what all calls have cost so far.
+        """Return *event* numbered for the call *index*, with what all calls have cost so far.
 
         Its candidate gets the call's number; an event with usage alone gets a candidate, too.
-        Vectors, which come in one event, get it themselves.
+        Embeddings, which come in one event, get the number themselves.
         """
         if "embeddings" in event:
             return {**event, "index": index}
@@ -142,9 +142,9 @@ class FanOut:
 
 
 def _sum(usages: list[Json]) -> Json:
-    """Return the counts of all copies as one `usageMetadata`: numbers added, details in a row.
+    """Return the counts of all copies as one `usageMetadata`: numbers added, details appended.
 
-    Their number is added: the price of a token may depend on how long one prompt is.
+    The number of copies is added: the price of a token may depend on how long one prompt is.
     """
     total: Json = {}
     for usage in usages:
@@ -156,6 +156,6 @@ def _sum(usages: list[Json]) -> Json:
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:
-    """Return the first failure in *group*; the others are the same or were cancelled by it."""
+    """Return the first failure in *group*; the others are equal or were cancelled because of it."""
     error = group.exceptions[0]
     return _first(error) if isinstance(error, ExceptionGroup) else error

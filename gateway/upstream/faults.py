@@ -1,8 +1,8 @@
 """What an upstream failure means: for the request, for the credential, for the client. Pure.
 
 One failed attempt becomes one `Fault`. Its `Kind` decides everything that follows, by the table
-`POLICIES` in `gateway.upstream.retry`; its *error* is what the client hears if no other attempt
-mends it.
+`POLICIES` in `gateway.upstream.retry`; its *error* is what the client gets if no other attempt
+succeeds.
 """
 
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ class Kind(Enum):
     REQUEST = auto()
     """The request itself is refused."""
     NOT_HERE = auto()
-    """The key's project has not what the request names; another key's may have it."""
+    """The key's project lacks what the request names; another key's may have it."""
     MODEL_UNKNOWN = auto()
-    """There is no model of this name, or not any more."""
+    """No model has this name, or no longer."""
     KEY_INVALID = auto()
-    """The key is not accepted now; may come back."""
+    """The key is not accepted now, but may be again later."""
     KEY_DEAD = auto()
     """The key or its project is suspended, leaked or not enabled."""
     REGION = auto()
-    """Google does not serve the place the request comes from."""
+    """Google does not serve the region that the request comes from."""
     BUSY = auto()
     """The key's quota for this model is used up for some seconds or minutes."""
     SPENT = auto()
@@ -47,7 +47,7 @@ class Kind(Enum):
     STUCK = auto()
     """No head or first event within the limit."""
     GARBAGE = auto()
-    """What came back is not Gemini's: HTML, nothing, cut JSON."""
+    """The response is not Gemini's: HTML, nothing, truncated JSON."""
     REDIRECT = auto()
     """A redirect; following it would give the key away."""
     WEAK = auto()
@@ -56,10 +56,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One failed attempt. *retry_after_s* is how long upstream asks to be left alone, in seconds.
+    """One failed attempt. *retry_after_s* is the delay that upstream asks for, in seconds.
 
-    Where the credential is at fault, this is meant for the credential alone. *reason* is what the
-    log is told of a broken network, and no client.
+    Where the credential is at fault, the delay applies to that credential only. *reason* is logged
+    for a broken network; no client gets it.
     """
 
     kind: Kind

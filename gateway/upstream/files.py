@@ -1,4 +1,4 @@
-"""Gemini's Files API, and who owns what, under the gateway's credentials."""
+"""Gemini's Files API, and the ownership of files, under the gateway's credentials."""
 
 import asyncio
 import re
@@ -17,16 +17,16 @@ from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.retrying import Retrying
 from gateway.upstream.uploads import Upload, without_address
 
-# Stands where calls have a model; errors read well with it.
+# Used in place of a model's name, in error messages too.
 FILES = "the Files API"
 _SILENCE_S = 60.0
 _LOOK_UP_S = 10.0
-# The end of a file's address, or the name of cached content: what can be asked for.
+# The end of a file's address, or the name of cached content: what can be looked up.
 _RESOURCE = re.compile(r"(?:.*/v1(?:beta)?/)?((?:files|cachedContents)/[A-Za-z0-9_-]{1,64})")
 
 
 class FilesApi:
-    """The Files API of *upstream*; an upload takes *timeout_s* at most, all its tries together."""
+    """The Files API of *upstream*; an upload may take *timeout_s*, all its attempts together."""
 
     def __init__(self, upstream: GeminiUpstream, timeout_s: float) -> None:
         self._upstream = upstream
@@ -38,9 +38,9 @@ class FilesApi:
         return self._upstream.settings.base_url
 
     def owner(self, name: str) -> str | None:
-        """Return the project that is known to have *name*, None if there is none, or none any more.
+        """Return the project that is known to have *name*, None if there is none (any more).
 
-        Where all credentials are of one project it is that.
+        If all credentials are of one project, it is that one.
         """
         projects = self._projects()
         if len(projects) == 1:
@@ -49,9 +49,9 @@ class FilesApi:
         return project if project in projects else None
 
     async def find(self, name: str) -> str | None:
-        """Ask which project has the file or the cached content *name*.
+        """Ask upstream which project has the file or the cached content *name*.
 
-        None if it is nothing that can be asked for. Raises `NotFound` when no project has it, and
+        None if *name* cannot be looked up. Raises `NotFound` when no project has it, and
         `GatewayError`.
         """
         owner = self.owner(name)
@@ -77,9 +77,9 @@ class FilesApi:
         return project
 
     def choose(self, projects: Collection[str], model: str) -> str | None:
-        """Return the one of *projects* where files for *model* are of use now.
+        """Return the one of *projects* where files for *model* are usable now.
 
-        None if those of another project would be of more use.
+        None if those of another project would be more useful.
         """
         pool = self._upstream.pool
         members = [one for one in pool.credentials if one.scope in projects]
@@ -124,7 +124,7 @@ class FilesApi:
 
 
 def _look_up_failed(refused: Refused) -> Failed:
-    """Return the fault of a look-up: what one project has not another one may have."""
+    """Return the fault of a look-up: what one project lacks another one may have."""
     if refused.status not in {403, 404} or refused.fault.kind is Kind.KEY_DEAD:
         return refused
     error: GatewayError = NotFound(refused.fault.error.message)

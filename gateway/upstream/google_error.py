@@ -1,4 +1,4 @@
-"""Google's error envelope: the object in a body, and what its details say.
+"""Google's error envelope: the error object of a body, and the meaning of its details.
 
 Shapes seen: `{"error": {...}}`, the same as a one-element list, an event in mid-stream. `details`
 name the quota (`QuotaFailure`), the delay (`RetryInfo`), the reason (`ErrorInfo`) and the fields at
@@ -17,7 +17,7 @@ from gateway.exchange import Json
 MAX_MESSAGE = 2048
 
 _RETRY_TEXT = re.compile(r"retry in ([0-9.]+)\s*s", re.IGNORECASE)
-# What stands in quotes is the client's: Gemini repeats values and names that it cannot read.
+# Quoted text is the client's: Gemini repeats values and names that it cannot read.
 _QUOTED = re.compile(r'".*', re.DOTALL)
 
 Redact = Callable[[str], str]
@@ -34,7 +34,7 @@ class GoogleError:
     def __init__(self, error: Json, status: int, redact: Redact) -> None:
         self.status = status
         self.message = redact(str(error.get("message") or ""))[:MAX_MESSAGE]
-        # The message without what it quotes from the request: verdicts on a key rest on this.
+        # The message without its quotations from the request; verdicts on a key rely on this one.
         self.unquoted = _QUOTED.sub("", self.message)
         self.delay: float | None = None
         self.quotas: list[str] = []
@@ -82,7 +82,7 @@ def _delay_in(message: str) -> float | None:
 
 
 def seconds_in(text: str) -> float | None:
-    """Read *text* as a number of seconds; None where it is no finite one of at least 0."""
+    """Return *text* as a number of seconds; None if it is not a finite one of at least 0."""
     try:
         seconds = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A second attempt beside one that does not answer; the first of the two that succeeds counts."""
+"""A second, concurrent attempt when the first is slow; the first success counts."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,10 +15,10 @@ async def hedged(
     allowed: Callable[[], bool],
     discard: Callable[[T], None],
 ) -> T:
-    """Make *attempt*, and after *after_s* seconds of silence once more if that is *allowed*.
+    """Make *attempt*, and after *after_s* seconds of silence a second one if *allowed*.
 
-    Gives the first success, else raises the failure that came last. A success that comes too late
-    is given to *discard*.
+    Returns the first success, else raises the failure that came last. A success that comes too late
+    is passed to *discard*.
     """
     running: set[asyncio.Future[T]] = {asyncio.ensure_future(attempt())}
     try:

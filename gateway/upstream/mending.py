@@ -1,16 +1,16 @@
-"""What a model refuses of one call is taken out of it, and remembered once that has helped."""
+"""Removes from one call what its model refuses, and remembers it once that has helped."""
 
 from gateway.exchange import Notes, UpstreamCall
 from gateway.healing import heal
 from gateway.protocols import Refusals
 
-# Google tells one refusal at a time; each is mended once, and this many of them at most.
+# Google reports one refusal at a time; each is handled once, up to this many.
 MOST_MENDS = 6
 _NONE: frozenset[str] = frozenset()
 
 
 class Mending:
-    """The refusals of one call. *notes* tell the client what was changed for them."""
+    """The refusals of one call. *notes* report to the client what was changed because of them."""
 
     __slots__ = ("_mended", "_notes", "_refusals", "_unproven")
 
@@ -18,11 +18,11 @@ class Mending:
         self._refusals = refusals
         self._notes = notes
         self._mended = _NONE
-        # What upstream said, the model that did, and the feature that was taken out for it.
+        # Upstream's message, the model it concerns, and the feature removed because of it.
         self._unproven: tuple[str, str, str] | None = None
 
     def mend(self, call: UpstreamCall, message: str) -> UpstreamCall | None:
-        """Take out of *call* what *message* complains of; give None if there is nothing.
+        """Remove from *call* what *message* complains about; return None if there is nothing.
 
         Raises `BadRequest` where the client allows no change.
         """
@@ -40,7 +40,7 @@ class Mending:
         return healed.call
 
     def prove(self, message: str | None = None) -> None:
-        """Remember what the last change was made for, unless upstream says the same *message*."""
+        """Remember the cause of the last change, unless upstream repeats the same *message*."""
         if self._unproven is not None:
             refusal, model, feature = self._unproven
             self._unproven = None

@@ -1,6 +1,6 @@
-"""Model names that lead elsewhere: aliases, and replacements of what Google has shut down.
+"""Model names that are redirected: aliases, and replacements of models that Google shut down.
 
-An alias always holds. A replacement is used once upstream says that the model does not exist, and
+An alias always applies. A replacement is used once upstream says that the model does not exist, and
 remembered for an hour.
 """
 
@@ -12,7 +12,7 @@ REMEMBER_S = 3600.0
 
 
 class ModelNames:
-    """Where each name leads now. *clock* gives monotonic seconds."""
+    """Where each name leads now. *clock* returns monotonic seconds."""
 
     __slots__ = ("_aliases", "_clock", "_fallbacks", "_learned", "_replacements")
 
@@ -22,7 +22,7 @@ class ModelNames:
         self.configure(settings)
 
     def configure(self, settings: Models) -> None:
-        """Take new tables; what was learned stays."""
+        """Replace the tables; what was learned stays."""
         self._aliases: Mapping[str, str] = settings.aliases
         self._replacements = {name: new.model for name, new in settings.replacements.items()}
         self._fallbacks: Mapping[str, tuple[str, ...]] = settings.fallbacks
@@ -36,7 +36,7 @@ class ModelNames:
         return model
 
     def replace(self, model: str) -> str | None:
-        """Learn that *model* does not exist; give its replacement, if it has one."""
+        """Learn that *model* does not exist; return its replacement, if it has one."""
         replacement = self._replacements.get(model)
         if replacement is not None:
             self._learned[model] = self._clock() + REMEMBER_S

@@ -1,7 +1,7 @@
-"""Which project has what requests name: cached content and files belong to one alone.
+"""Which project owns the cached content and the files that requests name.
 
-A project is the `scope` of its credentials. Learned only where one had not what another has, so
-that with one project nothing is ever looked up.
+A project is the `scope` of its credentials. Owners are learned only where one project lacked what
+another has, so that with one project nothing is ever looked up.
 """
 
 from collections import OrderedDict
@@ -15,7 +15,7 @@ MAX_OWNED: Final = 4_096
 
 
 class Owners:
-    """What is known of who owns what. *clock* gives monotonic seconds."""
+    """The known owners. *clock* returns monotonic seconds."""
 
     __slots__ = ("_clock", "_owners", "_publish")
 
@@ -25,23 +25,23 @@ class Owners:
         self._publish: Callable[[str, bytes, float], None] | None = None
 
     def share(self, publish: Callable[[str, bytes, float], None]) -> None:
-        """Tell the other processes from now on what is learned, by *publish*."""
+        """From now on tell the other processes by *publish* what is learned."""
         self._publish = publish
 
     def hear(self, name: str, value: bytes, left_s: float) -> None:
-        """Take over what another process learned; an empty *value* says that it was wrong."""
+        """Apply what another process learned; an empty *value* revokes it."""
         if value:
             self._note(name, value.decode(), left_s)
         else:
             self._owners.pop(name, None)
 
     def of(self, name: str) -> str | None:
-        """Return the project that has *name*, None if that is not known."""
+        """Return the project that has *name*, None if unknown."""
         owner, until = self._owners.get(name, (None, 0.0))
         return owner if until > self._clock() else None
 
     def of_call(self, call: UpstreamCall) -> str | None:
-        """Return the project that has what *call* names, None if that is not known."""
+        """Return the project that has what *call* names, None if unknown."""
         if not self._owners:
             return None
         return next((owner for name in _names_in(call.body) if (owner := self.of(name))), None)
@@ -84,7 +84,7 @@ def _names_in(body: Json) -> Iterator[str]:
 
 
 def _either(holder: Any, *spellings: str) -> Any:
-    """Return the field of *holder* in the first of its *spellings* that is there."""
+    """Return the field of *holder* under the first of its *spellings* that is present."""
     if not isinstance(holder, dict):
         return None
     return next((holder[name] for name in spellings if holder.get(name)), None)

@@ -1,9 +1,9 @@
-"""How a call is sent: straight onto a connection of aiohttp's pool.
+"""How a call is sent: directly on a connection of aiohttp's pool.
 
-`ClientSession.post` looks in every call for cookies, redirects, proxies, passwords, forms,
-encodings and traces, none of which a call upstream may ever have: three quarters of its time.
-Here a request is a head that was put together once, the key, and the body. Everything else is
-aiohttp's: names, TLS, the pool, the parser, flow control.
+`ClientSession.post` checks every call for cookies, redirects, proxies, passwords, forms, encodings
+and traces, none of which an upstream call may ever have: three quarters of its time. Here a request
+is a head that was built once, the key, and the body. Everything else is aiohttp's: names, TLS, the
+pool, the parser, flow control.
 """
 
 import asyncio
@@ -17,15 +17,15 @@ from aiohttp.http import HttpProcessingError, StreamWriter
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-# As much as the transport takes without a wait.
+# As much as the transport takes without waiting.
 SMALL_BYTES = 49_152
 PIECE_BYTES = 65_536
-# What is read at once is parsed and translated at once: small events take thirty times their bytes.
+# A read is parsed and translated at once: small events take thirty times their size.
 READ_BYTES = 8_192
 
 
 class _ConnectionRequest(ClientRequest):
-    """The request that the pool is asked for a connection with; its key is made once."""
+    """The request by which a connection is taken from the pool; its key is made once."""
 
     def __init__(self, session: ClientSession, url: URL, proxy: URL | None) -> None:
         loop = asyncio.get_running_loop()
@@ -40,7 +40,7 @@ class _ConnectionRequest(ClientRequest):
 
 
 class Target:
-    """One address that calls are posted to, with a key of their own each.
+    """One address that calls are posted to, each with a key of its own.
 
     An https *url* is reached by a tunnel through *proxy*, an http one, if it is given.
     """
@@ -64,7 +64,7 @@ class Target:
         self._head = "\r\n".join([*lines, "x-goog-api-key: "]).encode()
 
     async def post(self, key: str, body: bytes) -> "Response":
-        """Send *body* with *key*; give the answer once its head is here.
+        """Send *body* with *key*; return the answer once its head has arrived.
 
         Raises `aiohttp.ClientError`, `TimeoutError`, `OSError`.
         """
@@ -78,7 +78,7 @@ class Target:
             if len(body) <= SMALL_BYTES and not protocol.writing_paused:
                 _write(protocol, head + body)
             else:
-                # An answer may come before upstream has read the body, or instead of that.
+                # An answer may come before upstream has read the body, or instead.
                 writing = asyncio.create_task(_write_in_pieces(protocol, head, body))
             return await _read_head(connection, protocol, writing)
         except BaseException:
@@ -98,13 +98,13 @@ class Target:
             raise
 
     def _forget_addresses(self) -> None:
-        """Forget the addresses that the name had: where nobody answers they may be old ones."""
+        """Forget the resolved addresses of the host: where nobody answers they may be outdated."""
         url = self._request.proxy or self._request.url
         self._connector.clear_dns_cache(url.raw_host, url.port)
 
 
 class Response:
-    """An answer whose head is here: *content* gives its body while that arrives."""
+    """An answer whose head has arrived; *content* yields its body."""
 
     __slots__ = ("_connection", "_writing", "content", "headers", "status")
 
@@ -124,11 +124,11 @@ class Response:
         content.on_eof(self._end)
 
     def close(self) -> None:
-        """Cut the connection, unless the body was received to its end: then it is free already."""
+        """Cut the connection, unless the body was received to its end: then it is released."""
         connection, self._connection = self._connection, None
         if connection is not None:
             _release(connection, self._writing, reusable=False)
-            # It would keep what it was to call at its end, which is this answer.
+            # It would keep its end-of-stream callback, which holds this answer.
             self.content.set_exception(aiohttp.ClientConnectionError("The answer was cut."))
 
     def _end(self) -> None:
@@ -140,7 +140,7 @@ class Response:
 async def _read_head(
     connection: Connection, protocol: ResponseHandler, writing: asyncio.Task[None] | None
 ) -> Response:
-    """Wait for the head of the final answer; interim ones (1xx) tell nothing."""
+    """Wait for the head of the final answer, skipping interim ones (1xx)."""
     try:
         message, content = await protocol.read()
         while 100 <= message.code < 200:
@@ -158,7 +158,7 @@ def _write(protocol: ResponseHandler, data: bytes) -> None:
 
 
 async def _write_in_pieces(protocol: ResponseHandler, head: bytes, body: bytes) -> None:
-    """Write without another copy of *body*, letting others run between two pieces."""
+    """Write without copying *body*, letting other tasks run between two pieces."""
     writer = StreamWriter(protocol, asyncio.get_running_loop())
     try:
         await writer.write(head)
@@ -167,12 +167,12 @@ async def _write_in_pieces(protocol: ResponseHandler, head: bytes, body: bytes) 
             await writer.write(view[start : start + PIECE_BYTES])
             await asyncio.sleep(0)
     except ConnectionError:
-        # Whoever waits for the answer learns it from the connection itself.
+        # The connection itself reports this to the reader of the answer.
         return
 
 
 def _release(connection: Connection, writing: asyncio.Task[None] | None, *, reusable: bool) -> None:
-    """Give *connection* back to the pool, or cut it: where a part of the body was not sent, too."""
+    """Return *connection* to the pool, or cut it: also if part of the body was not sent."""
     if writing is not None and not writing.done():
         writing.cancel()
         reusable = False

@@ -1,8 +1,9 @@
-"""Whether a failed attempt is tried again, when, and with which credential. No I/O, no clock.
+"""Whether a failed attempt is retried, when, and with which credential. No I/O, no clock.
 
-At most `max_attempts` attempts inside one deadline, full jitter between those that wait, and over
-all requests a budget: retries may be a fifth of the requests of the last ten seconds plus three a
-second. A spent budget means that an outage is not made worse; the upstream's error is passed on.
+At most `max_attempts` attempts within one deadline, full jitter between those that wait, and a
+budget over all requests: retries may be a fifth of the requests of the last ten seconds plus three
+per second. A spent budget keeps the gateway from making an outage worse; upstream's error is passed
+on.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,8 @@ class Policy:
 
     *retries* is how many further attempts this kind allows, *wait* whether they wait (full jitter),
     *other_key* whether they must use another credential, *free* whether they cost no retry budget:
-    moving on to the next key is no load on a service that fails, nor is what was never sent.
+    moving on to the next key does not burden a failing service, nor does a request that was never
+    sent.
     """
 
     retries: int
@@ -57,9 +59,9 @@ RETRIES_PER_S = 3.0
 
 
 def pause(fault: Fault, attempt: int, uniform: Callable[[float, float], float]) -> float:
-    """Return the seconds to wait before the attempt after number *attempt* (1 is the first).
+    """Return the seconds to wait after attempt number *attempt* (1 is the first).
 
-    Where upstream says how long, it is at least that; the jitter keeps clients apart then, too.
+    At least as long as upstream asks for; the jitter spreads the clients then, too.
     """
     if not POLICIES[fault.kind].wait:
         return 0.0
@@ -67,9 +69,9 @@ def pause(fault: Fault, attempt: int, uniform: Callable[[float, float], float]) 
 
 
 class RetryBudget:
-    """How many retries all requests together may make: a share of the recent requests, and a floor.
+    """How many retries all requests together may make: a share of recent requests, and a floor.
 
-    *clock* gives monotonic seconds. The window is ten slots of one second each.
+    *clock* returns monotonic seconds. The window is ten slots of one second each.
     """
 
     __slots__ = ("_clock", "_floor", "_requests", "_retries", "_second", "_share")
@@ -91,7 +93,7 @@ class RetryBudget:
         self._requests[self._slot()] += 1
 
     def take(self) -> bool:
-        """Take one retry if the budget has one."""
+        """Take one retry if the budget has any left."""
         slot = self._slot()
         if sum(self._retries) >= self._share * sum(self._requests) + self._floor:
             return False
@@ -99,12 +101,12 @@ class RetryBudget:
         return True
 
     def _slot(self) -> int:
-        """Return the slot of this second, emptying those that have left the window."""
+        """Return the slot of the current second, clearing those that have left the window."""
         now = int(self._clock())
         if now == self._second:
             return now % self.SLOTS
         for second in range(self._second + 1, min(now, self._second + self.SLOTS) + 1):
             self._requests[second % self.SLOTS] = self._retries[second % self.SLOTS] = 0
-        # A gap longer than the window has emptied all slots, whichever they are.
+        # A gap longer than the window clears all slots, whichever they are.
         self._second = max(self._second, now)
         return now % self.SLOTS

@@ -25,10 +25,10 @@ _NONE: frozenset[str] = frozenset()
 
 
 class Retrying:
-    """One piece of work, tried as often as its faults, its deadline and the retry budget allow.
+    """One piece of work, retried as its faults, its deadline and the retry budget allow.
 
-    Only credentials of *project* are asked, if it is given. Those in *shunned* are the last ones to
-    be asked. *deadline* is by the clock of the loop.
+    With *project* only credentials of that are used. Those in *shunned* are used last. *deadline*
+    is by the clock of the loop.
     """
 
     __slots__ = (
@@ -58,11 +58,11 @@ class Retrying:
         self._shunned = frozenset(shunned)
         self._avoid = _NONE
         self._attempts = 0
-        # What has been begun with a credential goes on with it.
+        # Work that was begun with a credential continues with it.
         self._credential: Credential | None = None
 
     async def run(self, work: Work[T]) -> T:
-        """Return what *work* gives. Raises the `GatewayError` of the last fault."""
+        """Return the result of *work*. Raises the `GatewayError` of the last fault."""
         self._upstream.budget.request()
         try:
             return await self._until_done(work)
@@ -77,7 +77,7 @@ class Retrying:
             try:
                 return await self._attempt_once(work)
             except Failed as failed:
-                # The frames that it came through hold it, and so would hold one another.
+                # The frames in the traceback hold the exception: a reference cycle.
                 failed.with_traceback(None)
                 last = failed.or_what_tells_more(last)
             kind = last.fault.kind
@@ -106,7 +106,7 @@ class Retrying:
         return result
 
     def _lease(self) -> Credential:
-        """Choose a credential. It is released at once: only calls of models count as load."""
+        """Choose a credential. It is released at once: only model calls count as load."""
         if self._credential is not None:
             return self._credential
         pool = self._upstream.pool
@@ -124,7 +124,7 @@ class Retrying:
         return credential
 
     def _avoid_if_useless(self, credential: Credential, kind: Kind) -> None:
-        """Ask *credential*, or its whole project, no more if *kind* says that this is of no use."""
+        """Stop using *credential*, or its whole project, if *kind* says that it is of no use."""
         if not POLICIES[kind].other_key:
             return
         self._credential = None

@@ -1,7 +1,7 @@
-"""What all requests to Gemini share: connections, credentials, circuits, the retry budget.
+"""What all requests to Gemini share: connections, credentials, breakers, the retry budget.
 
-Headers and address are built from nothing: no field of a client's request chooses host, path, key,
-header or proxy. Redirects are never followed, the key would go along.
+Headers and address are built from scratch: no field of a client's request chooses host, path, key,
+header or proxy. Redirects are never followed, as the key would go along.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ _COUNTED = frozenset({Kind.OVERLOADED, Kind.INTERNAL, Kind.STUCK, Kind.NETWORK, 
 
 
 class GeminiTransport:
-    """Sends single attempts and learns from how they end. Start it before use, close it after."""
+    """Sends single attempts and learns from their results. Start it before use, close it after."""
 
     loop: asyncio.AbstractEventLoop
 
@@ -60,10 +60,10 @@ class GeminiTransport:
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
-        """Make the connection pool; connections come and go with the calls."""
-        # Asking for it costs a system call each time in Python 3.11.
+        """Make the connection pool; connections are opened as calls need them."""
+        # Asking for it each time costs a system call in Python 3.11.
         self.loop = asyncio.get_running_loop()
-        # Without limit: the gateway's own caps hold, aiohttp's 100 would queue streams.
+        # No limit: the gateway has caps of its own, and aiohttp's 100 would queue streams.
         connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, socket_factory=small_socket)
         # aiohttp has no public way to set the protocol of its connections.
         factory = partial(OutgoingConnection, loop=self.loop)
@@ -93,7 +93,7 @@ class GeminiTransport:
         return self._session
 
     async def post(self, call: UpstreamCall, credential: Credential) -> Answer:
-        """Send one attempt and give its answer once the head is here."""
+        """Send one attempt and return its answer once the head has arrived."""
         body = orjson.dumps(call.body)
         return Answer(
             await self._target(call).post(credential.key, body),
@@ -113,12 +113,12 @@ class GeminiTransport:
         return self.pool.usable()
 
     def check_breakers(self, model: str) -> None:
-        """Raise `Failed` where *model*, or the host, has failed too often to be asked now."""
+        """Raise `Failed` if *model*, or the host, has failed too often to be asked now."""
         for name, subject in ((model, model), (HOST, "The upstream")):
             wait = self.breakers.wait(name)
             if wait:
                 if name == HOST:
-                    # The probe of the model, if this was to be one, is not made.
+                    # If this was to be the probe of the model, it is not made.
                     self.breakers.undecided(model)
                 error = UpstreamOverloaded(f"{subject} has failed repeatedly.", retry_after=wait)
                 raise Failed(Fault(Kind.OVERLOADED, error), final=True)
@@ -126,7 +126,7 @@ class GeminiTransport:
     def learn(
         self, credential: Credential, model: str, fault: Fault | None, failures_before: int
     ) -> None:
-        """Tell pool, breakers and log how an attempt ended.
+        """Report the result of an attempt to pool, breakers and log.
 
         *failures_before* is as in `Breakers.failure`.
         """
@@ -144,12 +144,12 @@ class GeminiTransport:
                 self.breakers.undecided(name)
 
     def learn_nothing(self, model: str) -> None:
-        """Tell the breakers that an attempt on *model* ended without showing how it fares."""
+        """Report to the breakers an attempt on *model* that ended without a verdict."""
         for name in (model, HOST):
             self.breakers.undecided(name)
 
     def _target(self, call: UpstreamCall) -> Target:
-        """Return the address of *call*; made once per model, an address costs many microseconds."""
+        """Return the address of *call*, made once per model: making one costs many microseconds."""
         action = "streamGenerateContent" if call.stream else call.action
         target = self._targets.get((call.model, action))
         if target is None:
@@ -163,8 +163,8 @@ class GeminiTransport:
         return target
 
     def _timeout(self) -> ClientTimeout:
-        """Return what bounds connecting; the rest has a deadline of its own.
+        """Return the time limit of connecting; the rest has a deadline of its own.
 
-        The name's look-up and the tries of all its addresses count together.
+        Name look-up and attempts at all addresses count together.
         """
         return ClientTimeout(total=None, connect=self.settings.connect_timeout_s)

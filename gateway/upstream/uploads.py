@@ -1,8 +1,8 @@
-"""One file on its way into Gemini's Files API.
+"""The upload of one file to Gemini's Files API.
 
 A resumable upload (ai.google.dev/api/files, recorded in `rubyllm.uploadedfile-*`): one request
-announces size and type and is answered with an address; the bytes follow in steps, each naming its
-offset; after a break the address says how much has arrived. A file may be used once it is ACTIVE.
+announces size and type and is answered with an address; the bytes follow in steps, each with its
+offset; after a break the address tells how much has arrived. A file may be used once it is ACTIVE.
 """
 
 import asyncio
@@ -25,19 +25,19 @@ from gateway.upstream.google_error import Redact
 
 _GOOGLE = URL("https://generativelanguage.googleapis.com")
 _NAME = re.compile(r"files/[A-Za-z0-9_-]{1,64}")
-# Upstream names this as the granularity of steps.
+# The granularity of steps that upstream reports.
 _STEP = 8_388_608
 _SLICE = 196_608
 _POLL_S = (0.2, 0.4, 0.8, 1.5, 2.0)
 _BYTES = {"Content-Type": "application/octet-stream"}
 _BUSY = frozenset({Kind.BUSY, Kind.SHARED})
 _OF_THE_REQUEST = frozenset({Kind.REQUEST, Kind.NOT_HERE, Kind.MODEL_UNKNOWN})
-# Addresses, ids of uploads, and whatever else may be a secret.
+# Addresses, ids of uploads, and anything else that may be a secret.
 _SECRET = re.compile(r"https?://\S+|upload_id\S*|[A-Za-z0-9_-]{40,}")
 
 
 class Upload:
-    """The upload of *window* as *mime*; `proceed` takes it up where the last try left it.
+    """The upload of *window* as *mime*; `proceed` continues where the last attempt stopped.
 
     *api* sends the requests, *base_url* is the upstream's. No message names an upload address: it
     holds a secret.
@@ -63,14 +63,14 @@ class Upload:
         self._credential: Credential | None = None
         self._address: URL | None = None
         self._offset = 0
-        # A step was cut: nobody knows how much of it has arrived.
+        # A step was cut: how much of it has arrived is unknown.
         self._is_offset_unsure = False
         self._file: Json | None = None
 
     async def proceed(self, credential: Credential) -> str:
-        """Upload what is missing, wait until the file can be used, and give its URI.
+        """Upload what is missing, wait until the file is usable, and return its URI.
 
-        A `gateway.upstream.retrying.Work`: with another credential than before all begins anew.
+        A `gateway.upstream.retrying.Work`: with another credential than before it starts over.
         """
         if credential is not self._credential:
             self._begin_anew()
@@ -91,7 +91,7 @@ class Upload:
         self._is_offset_unsure = False
 
     async def _start(self, credential: Credential) -> URL:
-        """Announce the file and give the address that takes its bytes."""
+        """Announce the file and return the address that takes its bytes."""
         headers = {
             "x-goog-api-key": credential.key,
             "X-Goog-Upload-Protocol": "resumable",
@@ -108,7 +108,7 @@ class Upload:
         return _upload_address(response.headers.get("X-Goog-Upload-URL", ""), self._base)
 
     async def _send_step(self, address: URL) -> None:
-        """Send the next bytes, the last of which end the upload."""
+        """Send the next bytes; the last ones end the upload."""
         start, end = self._offset, min(self._offset + _STEP, len(self._window))
         is_last = end == len(self._window)
         headers = {
@@ -138,14 +138,14 @@ class Upload:
             raise self._start_over_if_lost(refused) from None
         self._is_offset_unsure = False
         if response.headers.get("X-Goog-Upload-Status", "active") != "active":
-            # The answer to the last step was lost; it may come once more.
+            # The answer to the last step was lost; this may repeat it.
             self._file = self._file_in(response.body)
             return
         arrived = response.headers.get("X-Goog-Upload-Size-Received", "")
         self._offset = min(int(arrived) if arrived.isdecimal() else 0, len(self._window))
 
     async def _wait_until_active(self, credential: Credential, file: Json) -> str:
-        """Poll until the *file* can be used; give its URI."""
+        """Poll until the *file* is usable; return its URI."""
         headers = {"x-goog-api-key": credential.key}
         url = URL(f"{self._base}/v1beta/{file['name']}")
         for pause_s in chain(_POLL_S, repeat(_POLL_S[-1])):
@@ -159,14 +159,14 @@ class Upload:
                 response = await self._api.request("GET", url, headers)
             except Refused as refused:
                 if refused.fault.kind in _BUSY:
-                    # It is there, and will be ready later.
+                    # The file exists, and will be ready later.
                     continue
                 raise self._start_over_if_lost(refused) from None
             file = self._file = self._file_in(response.body)
         raise AssertionError("the pauses never end")
 
     def _file_in(self, body: Json) -> Json:
-        """Return the file that *body* describes, alone or under its name; raise `Failed` if none."""
+        """Return the file that *body* describes, bare or in a field; raise `Failed` if none."""
         file = body.get("file", body)
         if isinstance(file, dict) and isinstance(file.get("uri"), str):
             name = file.get("name")
@@ -176,9 +176,9 @@ class Upload:
         raise Failed(_api_fault("gave an answer that names no file"))
 
     def _start_over_if_lost(self, refused: Refused) -> Failed:
-        """Begin anew where *refused* says that the upload, or the file, is not there any more.
+        """Start over if *refused* says that the upload, or the file, no longer exists.
 
-        What remains of that is no fault of the client's, who never named it.
+        If that does not help, it is no fault of the client's, who never named it.
         """
         if refused.fault.kind not in _OF_THE_REQUEST:
             return refused
@@ -186,24 +186,24 @@ class Upload:
         return Failed(_api_fault("has lost an upload"))
 
     def _not_processed(self, error: Any) -> Fault:
-        """Return the fault of a file that Gemini could not read; *error* is its own."""
+        """Return the fault of a file that Gemini could not process; *error* is Gemini's."""
         message = error.get("message") if isinstance(error, dict) else None
         reason = f": {self._api.redact(message)[:500]}" if isinstance(message, str) else "."
         return _file_fault(f"Gemini cannot process this file{reason}")
 
     async def _slices(self, start: int, end: int) -> AsyncIterator[bytes]:
-        """Yield the bytes in slices small enough to be decoded between two others' turns."""
+        """Yield the bytes in slices small enough to be decoded without blocking the loop."""
         for at in range(start, end, _SLICE):
             yield self._window[at : min(at + _SLICE, end)]
 
 
 def without_address(redact: Redact) -> Redact:
-    """Return *redact*, which also takes out of a text what looks like the address of an upload."""
+    """Return a *redact* that also removes what looks like an upload address."""
     return lambda text: _SECRET.sub("[redacted]", redact(text))
 
 
 def _upload_address(text: str, base: str) -> URL:
-    """Return the address to upload to; media go nowhere but to the upstream, or Google behind it."""
+    """Return the upload address; media are sent only to the upstream, or to Google behind it."""
     try:
         address = URL(text, encoded=True)
         if address.origin() in {URL(base).origin(), _GOOGLE}:
@@ -214,7 +214,7 @@ def _upload_address(text: str, base: str) -> URL:
 
 
 def _start_refused(refused: Refused) -> Failed:
-    """Return the fault of an announcement: nothing in it but size and type is the client's."""
+    """Return the fault of a refused announcement: only size and type in it are the client's."""
     if refused.fault.kind not in _OF_THE_REQUEST:
         return refused
     if _is_of_the_file(refused):
