@@ -1,8 +1,8 @@
 """Cors: lets pages of the configured origins call the gateway from a browser.
 
-Browsers send OPTIONS without a license, so this middleware stands before the one that asks for it.
-What a page asks to send is reflected, never listed: a fixed list misses the next SDK's headers, and
-`*` does not cover `Authorization` (Fetch standard).
+Browsers send OPTIONS without a license, so this middleware comes before the one that checks it. The
+headers that a page wants to send are reflected, never listed: a fixed list misses the next SDK's
+headers, and `*` does not cover `Authorization` (Fetch standard).
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -48,7 +48,7 @@ class Cors:
         return handler(request)
 
     def _headers(self, origin: str) -> dict[str, str]:
-        """Return what allows *origin* to read the answer; nothing for those not configured."""
+        """Return the headers that allow *origin* to read the answer; none if it may not."""
         if not {origin, "*"} & self._origins:
             return {}
         return {
@@ -59,7 +59,7 @@ class Cors:
 
 
 async def _preflight(request: web.Request, headers: dict[str, str]) -> web.StreamResponse:
-    """Tell what may be asked; the origin what it may, too, if *headers* allow it."""
+    """Answer a preflight request, with what the origin may send if *headers* allow it."""
     return web.Response(status=204, headers=_allowed(request, headers))
 
 

@@ -1,4 +1,4 @@
-"""LicenseAuth: the first to look at a request, before a byte of its body is read."""
+"""LicenseAuth: checks the license of a request, before a byte of its body is read."""
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable
@@ -17,14 +17,14 @@ from gateway.licenses.digest import normalised
 from gateway.licenses.scope import require_model
 from gateway.protocols import LicenseBook
 
-# As `istr`, names need not be folded to lower case for every request.
+# `istr` saves folding the names to lower case for every request.
 _HEADERS = (istr("x-api-key"), istr("api-key"), istr("x-goog-api-key"))
 
 
 class WrongTries:
-    """Wrong keys by address: after *most* in a minute the address has to wait for it to pass.
+    """Wrong keys by address: after *most* in a minute the address must wait for it to end.
 
-    A right key clears nothing and needs nothing: good licenses get through from anywhere.
+    A right key neither clears nor needs the count: valid licenses get through from anywhere.
     """
 
     __slots__ = ("_by_address", "_most")
@@ -37,7 +37,7 @@ class WrongTries:
         self._by_address: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def count(self, address: str, now: float) -> float:
-        """Count one wrong try at *now* (monotonic); give the seconds to wait, 0 while few."""
+        """Count a wrong try at *now* (monotonic); return the seconds to wait, 0 while few."""
         since, tries = self._by_address.pop(address, (now, 0))
         if now - since >= self.WINDOW_S:
             since, tries = now, 0
@@ -48,7 +48,7 @@ class WrongTries:
 
 
 class LicenseAuth:
-    """Find the license, or refuse."""
+    """Finds the license of a request, or refuses the request."""
 
     provides = ("license",)
 
@@ -58,7 +58,7 @@ class LicenseAuth:
         self._licenses: LicenseBook | None = None
 
     async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
-        """Read which proxies may say who the client is."""
+        """Read which proxies are trusted to name the client."""
         self._trusted = networks(app[SETTINGS].server.trusted_proxies)
         self._licenses = app[LICENSES]
         yield
@@ -98,7 +98,7 @@ class LicenseAuth:
         headers = request.headers
         return client_address(
             request.remote or "",
-            # Some proxies add a field of their own behind the client's: all of them are one list.
+            # Some proxies add a field of their own after the client's: together they form one list.
             ",".join(headers.getall("X-Forwarded-For", ())),
             headers.get("X-Real-IP"),
             self._trusted,
@@ -106,12 +106,12 @@ class LicenseAuth:
 
 
 class LicenseScope:
-    """Refuse models that the license does not cover."""
+    """Refuses models that the license does not cover."""
 
     requires = ("license", "payload")
 
     def __call__(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
-        """Check the model asked for against the license's globs. Raises `Forbidden`."""
+        """Check the requested model against the license's globs. Raises `Forbidden`."""
         exchange = request[EXCHANGE]
         if exchange.license.models:
             require_model(exchange.license, exchange.payload["model"])
@@ -119,9 +119,9 @@ class LicenseScope:
 
 
 def presented(request: web.Request) -> set[str]:
-    """Return the different keys that *request* presents. Raises `BadRequest` for a double header.
+    """Return the distinct keys that *request* presents. Raises `BadRequest` for a repeated header.
 
-    Measured with aiohttp: `get` takes the first of several, and a peer let good plus bad through.
+    aiohttp's `get` returns the first of several values, which would let a good key hide a bad one.
     """
     headers = request.headers
     authorization = headers.getall(hdrs.AUTHORIZATION, ())
@@ -137,6 +137,6 @@ def presented(request: web.Request) -> set[str]:
 
 
 def _takes_query_key(request: web.Request) -> bool:
-    """Tell whether Gemini's own clients ask at this address, who put the key into it."""
+    """Tell whether Gemini's own clients use this address, which send the key in the query."""
     path = request.path
     return "/v1beta/" in path or "/v1/models" in path

@@ -1,4 +1,4 @@
-"""Check every media part of the payload and put it, in Gemini's form, on the exchange."""
+"""MediaFormats: checks every media part of the payload and stores it in Gemini's form."""
 
 from collections.abc import AsyncIterator, Awaitable
 
@@ -20,10 +20,10 @@ _GONE = "Gemini has lost a file that was uploaded for an earlier request; ask ag
 
 
 class MediaFormats:
-    """Fill `exchange.media`: one blob for each media part, by (message index, part index).
+    """Fills `exchange.media`: one blob per media part, by (message index, part index).
 
-    Its bounds are those of `[media]` in the settings. Refused is whatever Gemini does not take,
-    before anything goes upstream.
+    Its limits are those of `[media]` in the settings. What Gemini does not accept is refused before
+    anything is sent upstream.
     """
 
     requires = ("license", "payload")
@@ -33,7 +33,7 @@ class MediaFormats:
         self._intake: Intake | None = None
 
     def __call__(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
-        """Take in the media, if there are any, and call on."""
+        """Take in the media, if there are any, and call the next handler."""
         exchange = request[EXCHANGE]
         media_parts = parts.find(exchange.payload) if exchange.dialect.has_messages else []
         return self._fill(request, handler, media_parts) if media_parts else handler(request)
@@ -47,18 +47,18 @@ class MediaFormats:
         try:
             response = await handler(request)
         except GatewayError as error:
-            # It goes up anew with the next try, which SDKs make by themselves.
+            # The next attempt, which SDKs make by themselves, uploads it again.
             if self._intake.forget_lost(exchange, error):
                 raise Unavailable(_GONE, retry_after=RETRY_AFTER_S) from None
             if self._intake.can_move(exchange, error):
                 raise Unavailable(_MOVES, retry_after=RETRY_AFTER_S) from None
             raise
-        # Where the stream had begun already the error went out in it.
+        # Where the stream had begun already, the error was reported in it.
         self._intake.forget_lost(exchange, exchange.outcome.error)
         return response
 
     async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
-        """Hold what is known of uploads."""
+        """Hold the state of uploads."""
         settings = app[SETTINGS]
         files = FilesClient(app[FILES]) if FILES in app else None
         if files is not None and STATE in app:

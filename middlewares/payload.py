@@ -1,7 +1,7 @@
-"""Payload: reads the body within bounds, parses it, and lets the dialect check its rough shape.
+"""Payload: reads the body within limits, parses it, and has the dialect check its shape.
 
-The bounds come before everything else: size, time, encoding and depth. What nests deeper than
-`MAX_DEPTH` would parse but could not be written again, and any recursive walk over it would fail.
+The limits come first: size, time, encoding and depth. Nesting deeper than `MAX_DEPTH` could be
+parsed but not written again, and would break any recursive walk.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from gateway.exchange import Json
 from gateway.keys import EXCHANGE, SETTINGS
 
 MAX_DEPTH = 64
-# Parsing a megabyte takes milliseconds, in which nobody else would be served.
+# Parsing a megabyte takes milliseconds, during which nobody else would be served.
 THREAD_FROM_BYTES = 1_048_576
-# Each costs a tenth of a microsecond in which the interpreter serves nobody else, and 100 bytes.
-# To look which signs stand in texts would take as long; no model reads so many of them.
+# Each costs 100 bytes, and a tenth of a microsecond in which the interpreter serves nobody else.
+# Telling them from signs inside texts would take as long; no model reads so many values.
 MOST_VALUES = 2_000_000
 _NO_STRUCTURE = bytes(set(range(256)) - set(b",:[{"))
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -30,7 +30,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Payload:
-    """Fill `exchange.payload` with the checked JSON object of the body."""
+    """Fills `exchange.payload` with the checked JSON object of the body."""
 
     requires = ()
     provides = ("payload",)
@@ -42,7 +42,7 @@ class Payload:
         self._buffered = 0
 
     async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
-        """Take the bounds from the settings."""
+        """Take the limits from the settings."""
         server = app[SETTINGS].server
         self._max_bytes, self._timeout_s = server.max_body_bytes, server.body_timeout_s
         self._max_buffered = server.max_buffered_bytes
@@ -67,7 +67,7 @@ class Payload:
         reservation.size = 0
 
     async def _payload(self, request: web.Request, reservation: "_Reservation") -> Json:
-        """Read and parse; the raw bytes are free as soon as this returns."""
+        """Read and parse the body; the raw bytes are freed as soon as this returns."""
         encoding = request.headers.get(hdrs.CONTENT_ENCODING)
         if encoding is not None and encoding.strip().lower() not in {"identity", ""}:
             raise UnsupportedEncoding("Send the body as it is, without Content-Encoding.")
@@ -84,11 +84,11 @@ class Payload:
         expected = request.headers.get(hdrs.EXPECT)
         if expected is not None and expected.lower() == "100-continue":
             await request.writer.write(CONTINUE)
-            # Else aiohttp takes the answer's head for sent already.
+            # Otherwise aiohttp takes the head of the answer for sent already.
             request.writer.output_size = 0
         try:
             if request.content.is_eof():
-                # It came along with the head, as nearly all do: there is nothing to wait for.
+                # It came along with the head, as nearly all bodies do: no need to wait.
                 return self._reserve(request.content.read_nowait(), reservation)
             async with asyncio.timeout(self._timeout_s):
                 return await self._collect(request, reservation)
@@ -121,9 +121,9 @@ class Payload:
 
 
 def _merge_address(payload: Json, address: Mapping[str, str]) -> None:
-    """Put what stands in the *address*, as the model does on Gemini's own routes, into *payload*.
+    """Merge the parameters of the *address*, such as the model on Gemini's routes, into *payload*.
 
-    Raises `BadRequest` where both tell it, and differently.
+    Raises `BadRequest` where both name one and differ.
     """
     for name, value in address.items():
         if payload.get(name) not in (None, value, f"models/{value}"):
@@ -132,7 +132,7 @@ def _merge_address(payload: Json, address: Mapping[str, str]) -> None:
 
 
 class _Reservation:
-    """How many bytes of the shared bound one request takes."""
+    """The share of one request in the bound on buffered bytes."""
 
     __slots__ = ("size",)
 
@@ -141,7 +141,7 @@ class _Reservation:
 
 
 def parse(body: bytes | bytearray) -> Json:
-    """Return the JSON object in *body*; raise `BadRequest` saying what it is instead."""
+    """Return the JSON object in *body*; raise `BadRequest` that says what it is instead."""
     if not body or body.isspace():
         raise BadRequest("The body is empty; send a JSON object.")
     large = len(body) >= THREAD_FROM_BYTES
@@ -154,18 +154,18 @@ def parse(body: bytes | bytearray) -> Json:
         raise BadRequest(f"The body is not valid JSON: {error.msg} ({place}).") from None
     if not isinstance(payload, dict):
         raise BadRequest('The body must be a JSON object: {"model": ..., "messages": [...]}.')
-    # Few brackets cannot nest deeply: small bodies are not walked. In large ones, most of which is
-    # media, counting would take longer than walking.
+    # Few brackets cannot nest deeply, so small bodies are not walked. In large ones, which are
+    # mostly media, counting would take longer than walking.
     if (large or body.count(b"{") + body.count(b"[") > MAX_DEPTH) and too_deep(payload):
         raise BadRequest(f"The body nests deeper than {MAX_DEPTH} levels.")
     return payload
 
 
 def _loads_large(body: bytes | bytearray) -> Any:
-    """Parse *body* as `orjson` does, but without a second copy of it and in a third of the time.
+    """Parse *body* as `orjson` does, but without a second copy and in a third of the time.
 
-    What `msgspec` refuses, and whole numbers that it takes but nobody could write again, are left
-    to `orjson`.
+    What `msgspec` refuses, and integers that it accepts but nobody could write again, are left to
+    `orjson`.
     """
     try:
         payload = msgspec.json.decode(body)
@@ -175,7 +175,7 @@ def _loads_large(body: bytes | bytearray) -> Any:
 
 
 def _has_large_number(payload: Any) -> bool:
-    """Tell whether a whole number in *payload* has more than 64 bits."""
+    """Tell whether an integer in *payload* has more than 64 bits."""
     level = [payload]
     while level:
         inner = [

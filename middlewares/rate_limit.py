@@ -1,4 +1,4 @@
-"""Requests, tokens, money and concurrency of a license, taken before and settled after."""
+"""RateLimit: the requests, tokens, money and concurrency of a license, reserved and settled."""
 
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from gateway.state.rules import (
 )
 from gateway.state.store import ActualUse, Grant, StateStore
 
-# SDKs sleep for as long as `retry-after` says; longer waits are told as a spent quota instead.
+# SDKs sleep for as long as `retry-after` says; longer waits are reported as a spent quota.
 LONGEST_RETRY_S: Final = 60.0
 # Larger bodies are mostly media, whose tokens do not follow from their size.
 LARGEST_TEXT_BYTES: Final = 131_072
@@ -46,7 +46,7 @@ _WORDS: Final = {
     "usd_per_month": "USD per month",
     "concurrent_requests": "requests at once",
 }
-# What is known better once the payload is.
+# Estimated better once the payload is known.
 _ESTIMATED: Final = frozenset({TOKENS, USD})
 _ESTIMATE: Final = f"{__name__}:TokenEstimate"
 _UNFORESEEN: Final = (
@@ -62,13 +62,13 @@ _HEADERS: Final = {
 
 _log = structlog.get_logger("gateway")
 
-# The three header names of a unit, and the indexes of the rules that they may show.
+# The three header names of a unit, and the indexes of the rules that they may report.
 HeaderRules = list[tuple[tuple[istr, ...], list[int]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What is kept of one license between its requests; *units* are those its rules count."""
+    """The state of one license between its requests; *units* are those that its rules count."""
 
     license: License
     plan: Plan
@@ -92,9 +92,9 @@ _RESERVATION: Final = web.RequestKey("reservation", Reservation)
 
 
 class RateLimit:
-    """Admit what the license's limits allow, and tell in headers where it stands.
+    """Admits what the license's limits allow, and reports in headers what is left.
 
-    Requests that carry no payload (lists of models) count as requests and nothing else.
+    Requests without a payload (lists of models) count as requests and nothing else.
     """
 
     requires = ("license",)
@@ -102,19 +102,19 @@ class RateLimit:
 
     @dataclass(frozen=True, slots=True)
     class Options:
-        """*output_tokens* are reserved for a license's first request; for later ones by habit."""
+        """*output_tokens* are reserved for a license's first request; later ones go by habit."""
 
         output_tokens: int = 1_024
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        # Without a store in the app this process counts for itself.
+        # Without a store in the app this process counts by itself.
         self._store: StateStore = MemoryStore()
         self._metrics: Metrics | None = None
         self._accounts: dict[str, Account] = {}
 
     async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
-        """Count in the store of *app*; warn where nothing corrects what is reserved."""
+        """Count in the store of *app*; warn if no middleware corrects the reservation."""
         self._store = app.get(STATE, self._store)
         self._metrics = app.get(METRICS)
         settings = app.get(SETTINGS)
@@ -123,7 +123,7 @@ class RateLimit:
         yield
 
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Take, call on, and settle after the last byte."""
+        """Reserve, call the next handler, and settle after the last byte."""
         exchange = request[EXCHANGE]
         account = self._account(exchange.license)
         if not account.plan.rules:
@@ -157,7 +157,7 @@ class RateLimit:
         account = self._accounts.get(license_.id)
         if account and account.license is license_:
             return account
-        # A reload gave the license new limits: what is counted stays, in the store and in habit.
+        # A reload gave the license new limits: counts stay, in the store and in its habits.
         habits = account.habits if account else Habits(self._options.output_tokens)
         plan = Plan.of(license_)
         units = frozenset(rule.unit for rule in plan.rules)
@@ -167,9 +167,9 @@ class RateLimit:
 
 
 class TokenEstimate:
-    """Correct what `RateLimit` reserved, now that the model and the bound of its answer are known.
+    """Corrects what `RateLimit` reserved, once the model and the bound of its answer are known.
 
-    `RateLimit` takes before the body is read, and so by what the license usually uses.
+    `RateLimit` reserves before the body is read, and so by what the license usually uses.
     """
 
     requires = ("call",)
@@ -187,14 +187,14 @@ class TokenEstimate:
         yield
 
     def __call__(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
-        """Reserve as much as the call may use, and call on.
+        """Reserve as much as the call may use, and call the next handler.
 
         Raises `Forbidden` for a model whose use no quota in USD could count.
         """
         reservation = request.get(_RESERVATION)
         if reservation is not None and self._store is not None:
             if not reservation.prompt:
-                # Only now it is known how long a body is that came in chunks.
+                # The length of a chunked body is known only now.
                 reservation.prompt = _tokens_of(request.content.total_bytes)
             demand = self._estimate(reservation, request[EXCHANGE].call)
             reserved = reservation.grant.demand
@@ -216,7 +216,7 @@ class TokenEstimate:
     def _cost(self, prices: Prices, model: str, usage: Usage) -> float:
         cost = prices.cost(model, usage)
         if cost is None and self._catalog is not None:
-            # Whether upstream still has the name is seen only when it is asked.
+            # Whether upstream still knows the name is seen only when it is asked.
             cost = prices.cost(self._catalog.replacement(model) or model, usage)
         if cost is None:
             raise Forbidden(
@@ -228,7 +228,7 @@ class TokenEstimate:
 
 
 def _differs(reserved: int, estimated: int) -> bool:
-    """Tell whether to correct: too little is never reserved, nor more than twice too much."""
+    """Tell whether to correct: never too little is reserved, and at most twice too much."""
     return not reserved // 2 <= estimated <= reserved
 
 
@@ -250,13 +250,13 @@ def _tokens_of(length: int) -> int:
 
 
 def _most_output(call: UpstreamCall) -> int:
-    """Return how many tokens the answers may have in all; 0 where nothing bounds them."""
+    """Return how many tokens the answers may have in all; 0 where nothing limits them."""
     most: int = setting(call, "maxOutputTokens") or 0
     return most and most * max(call.copies, setting(call, "candidateCount") or 1)
 
 
 def _demand(tokens: float, usd: float) -> Amounts:
-    # `max` would take as long as all of this, for each of them.
+    # `max` would take as long for each of them as all of this.
     return 1, int(tokens) if tokens > 1 else 1, int(usd) if usd > 1 else 1, 1
 
 
@@ -265,7 +265,7 @@ def _settle(store: StateStore, reservation: Reservation, exchange: Exchange) -> 
     if usage is None:
         store.settle(reservation.grant, ActualUse(0, 0))
         return
-    # What was reserved is spent where another model without a price has answered.
+    # If another model without a price answered, the reservation counts as spent.
     usd = reservation.grant.demand[USD] if cost is None else int(cost * NANOS_PER_USD + 0.5)
     store.settle(reservation.grant, ActualUse(usage.total, usd))
     model = exchange.call.model if hasattr(exchange, "call") else ""
@@ -277,7 +277,7 @@ def _set_headers(headers: dict[str, str], header_rules: HeaderRules, grant: Gran
         headers["x-gateway-degraded"] = "limits"
     rules, used = grant.plan.rules, grant.used
     if not rules:
-        # The state server is away and everybody is admitted: there is nothing to tell.
+        # The state server is down and everybody is admitted: there is nothing to report.
         return
     for (limit, remaining, reset), indexes in header_rules:
         index = indexes[0]
@@ -299,7 +299,7 @@ def _reset_s(rule: Rule, used: float, grant: Grant) -> float:
 
 
 def duration(seconds: float) -> str:
-    """Write *seconds* as OpenAI does: `120ms`, `1s`, `6m0s`, `23h59m58.5s`."""
+    """Format *seconds* as OpenAI does: `120ms`, `1s`, `6m0s`, `23h59m58.5s`."""
     milliseconds = int(seconds * 1000 + 0.5)
     if milliseconds < 1000:
         return f"{milliseconds}ms" if milliseconds > 0 else "0s"

@@ -1,4 +1,4 @@
-"""Translation: the payload becomes the upstream call, and the reply gets its translator."""
+"""Translation: turns the payload into the upstream call, and provides the reply's translator."""
 
 import time
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from gateway.settings import Chat
 
 
 class Translation:
-    """Fill `exchange.call` and `exchange.reply`; remember, at the end, for the next turn."""
+    """Fills `exchange.call` and `exchange.reply`; at the end remembers data for the next turn."""
 
     requires = ("license", "payload", "media")
     provides = ("call", "reply")
@@ -29,14 +29,14 @@ class Translation:
     _refusals: Refusals
 
     async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
-        """Take hold of what every request needs."""
+        """Look up the services that every request needs."""
         self._chat = app[SETTINGS].chat
         self._names, self._prices = app[NAMES], app[PRICES]
         self._memories, self._refusals = app[MEMORIES], app[REFUSALS]
         yield
 
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Translate, hand on, and keep what the next turn of the conversation will need."""
+        """Translate, call the next handler, and keep what the next turn will need."""
         exchange = request[EXCHANGE]
         await self._translate(exchange)
         try:
@@ -46,15 +46,15 @@ class Translation:
                 self._memories.remember(exchange.license.id, memories)
 
     async def _translate(self, exchange: Exchange) -> None:
-        """Make call and reply; what they are made of is free when this returns."""
+        """Make call and reply; what they are made from is freed when this returns."""
         dialect, payload = exchange.dialect, exchange.payload
         exchange.requested_model = base_name(payload["model"])
         model = self._names.resolve(exchange.requested_model)
         license_id = exchange.license.id
-        # Every turn of the model has a key, each of which is a digest.
+        # Every turn of the model has a key, each of which takes a digest.
         may_be_known = self._memories.may_know(license_id)
         keys = dialect.memory_keys(payload, exchange.media) if may_be_known else []
-        # Filled one by one: as arguments by name they would take three times as long.
+        # Filled one by one: keyword arguments would take three times as long.
         known = Known(exchange.id)
         known.created = int(time.time())
         known.model = model
@@ -66,7 +66,7 @@ class Translation:
         known.safety = self._chat.safety
         known.cost = partial(self._cost, exchange.outcome, model)
         call = dialect.call(payload, known, exchange.notes)
-        # Files belong to the project they went up to.
+        # Files belong to the project that they were uploaded to.
         owner = exchange.media_project
         exchange.call = call if owner is None else replace(call, project=owner)
         if exchange.strict:

@@ -1,5 +1,5 @@
-"""What processes and machines share: the counters of the licenses, and small things learned.
+"""State shared by processes and machines: the counters of the licenses, and what was learned.
 
-`store` says what a binding offers, `memory` and `valkey` are the two bindings, `rules` and
-`calendar` hold what both must count alike.
+`store` is the interface, `memory` and `valkey` are its two implementations, `rules` and `calendar`
+hold what both must count alike.
 """

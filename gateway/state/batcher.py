@@ -1,8 +1,8 @@
-"""Commands for a server, sent in batches.
+"""Sends commands to a server in batches.
 
-What comes while one batch is on its way makes the next one. Alone a command goes out at once; under
-load many share one round trip; and the order is kept: a slot given back is free for whoever asks
-later.
+Commands that arrive while one batch is on its way form the next one. A lone command is sent at
+once; under load many share one round trip; and the order is kept: a slot given back is free for the
+next request.
 """
 
 import asyncio
@@ -14,20 +14,20 @@ from redis.exceptions import ResponseError
 from gateway.state.store import NotDone, StoreDown
 
 Command = tuple[Any, ...]
-# Commands that belong together, and the future of their replies if somebody waits for them.
+# Commands that belong together, and the future of their replies if somebody awaits them.
 Entry = tuple[tuple[Command, ...], asyncio.Future[list[Any]] | None]
 Send = Callable[[list[Command]], Awaitable[list[Any]]]
-# Called with commands that nobody waits for and that failed with their batch.
+# Called with commands that failed with their batch and that nobody awaits.
 OnLost = Callable[[tuple[Command, ...]], None]
 
-# Commands nobody waits for are dropped beyond this: the server is slower than they come.
+# Beyond this number commands that nobody awaits are dropped: the server is too slow for them.
 MAX_QUEUE: Final = 20_000
-# The loop turns a handful of times between bytes in the socket and the reply in the task.
+# Between bytes in the socket and the reply in the task the loop turns a few times.
 GRACE_TURNS: Final = 10
 
 
 class Batcher:
-    """Batches commands for *send*, which answers a list or raises `StoreDown`."""
+    """Batches commands for *send*, which returns a list or raises `StoreDown`."""
 
     __slots__ = ("_on_lost", "_queue", "_send", "_task", "_timeout_s")
 
@@ -70,7 +70,7 @@ class Batcher:
                             [command for commands, _ in batch for command in commands]
                         )
                 except Exception as error:  # noqa: BLE001 - whoever waits has to hear of any
-                    # Those in the queue would wait as long, and as much in vain.
+                    # Those in the queue would wait just as long, and in vain.
                     queued, self._queue = self._queue, []
                     reason = str(error) or type(error).__name__
                     _fail_all(batch, StoreDown(reason))
@@ -89,10 +89,10 @@ class Batcher:
 
 
 class PatientTimeout:
-    """Ends what the current task does inside after *seconds*, by `StoreDown`.
+    """Ends the work of the current task after *seconds*, by raising `StoreDown`.
 
-    The answer may have come while this very process was too busy to read it, and a busy process
-    must not take its server for dead. So when the time is up the loop still turns a few times.
+    The answer may have arrived while this process was too busy to read it, and a busy process must
+    not take its server for dead. So the loop still turns a few times when the time is up.
     """
 
     __slots__ = ("_handle", "_is_over", "_loop", "_task")
@@ -135,7 +135,7 @@ def _resolve_all(batch: list[Entry], replies: list[Any]) -> None:
 def _resolve(future: asyncio.Future[list[Any]], replies: list[Any]) -> None:
     for reply in replies:
         if isinstance(reply, Exception):
-            # A refusal was not executed; where the reply was lost the command may have been.
+            # A refused command was not executed; one whose reply was lost may have been.
             kind = NotDone if isinstance(reply, ResponseError) else StoreDown
             future.set_exception(kind(str(reply)))
             return

@@ -3,14 +3,14 @@
 from typing import Final
 
 FAILURES_TO_OPEN: Final = 3
-# Failures closer together than this are one: all who waited for the same hiccup.
+# Failures closer together than this count as one: all requests that met the same hiccup.
 ONE_HICCUP_S: Final = 0.04
 
 
 class Breaker:
     """Opens at the third failure in a row; closes at the first success. Times are monotonic.
 
-    It is *doubtful* once the last thing heard of the server was a failure.
+    It is *doubtful* while the latest news of the server is a failure.
     """
 
     __slots__ = ("_failures", "_last", "doubtful", "open")
@@ -34,6 +34,6 @@ class Breaker:
         self.open = self.doubtful = True
 
     def worked(self) -> None:
-        """Close."""
+        """Note a success, which closes the breaker."""
         self.open = self.doubtful = False
         self._failures = 0

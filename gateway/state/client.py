@@ -1,7 +1,8 @@
 """Connections to Valkey or Redis, by redis-py; needs the extra `[redis]`.
 
 The library's defaults would stall the gateway: with a dead server one command takes seconds to
-fail, with a hung one half a minute. So it never retries, and whoever sends sets the time.
+fail, with a hung one half a minute. So the client never retries, and the caller sets the time
+limit.
 """
 
 import struct
@@ -21,15 +22,15 @@ from gateway.state.store import StoreDown
 from gateway.state.transport import ClusterTransport, ServerTransport, Transport, means_server_lost
 
 SENTINEL_PORT: Final = 26_379
-# What replies that do not fit the commands make this code, and the library, raise.
+# Raised here and in the library by replies that do not fit the commands.
 _MALFORMED: Final = (TypeError, ValueError, AttributeError, LookupError, struct.error)
-# The one of a Cluster is no `RedisError`.
+# The exception for Clusters is no `RedisError`.
 _FAILURES: Final = (RedisError, RedisClusterException, OSError, *_MALFORMED)
 _SENTINEL_FIELDS: Final = ("sentinel_username", "sentinel_password")
 
 
 class WrongOption(ValueError):
-    """What stands behind the `?` of an address is impossible; the message holds no password."""
+    """The query of an address contains an impossible option; the message holds no password."""
 
 
 class Client:
@@ -56,7 +57,7 @@ class Client:
         self._has_failed = False
 
     async def send(self, commands: list[Command]) -> list[Any]:
-        """Return the replies to *commands*, refusals as exceptions among them.
+        """Return the replies to *commands*, with refusals as exceptions among them.
 
         An `EVALSHA` that the server does not know yet is sent again with its script. Raises
         `StoreDown` when there is no server.
@@ -77,7 +78,7 @@ class Client:
         return replies
 
     async def run_ids(self) -> set[str]:
-        """Return what each server that counts calls its present life, of those that say it.
+        """Return the run id of each server that counts, as far as servers tell theirs.
 
         Raises `StoreDown` when there is no server.
         """
@@ -89,7 +90,7 @@ class Client:
 
     @contextmanager
     def checking_replies(self) -> Iterator[None]:
-        """Read replies inside: raises `StoreDown` as `raise_if_malformed` does."""
+        """Guard the reading of replies: raises `StoreDown` as `raise_if_malformed` does."""
         try:
             yield
         except Exception as error:
@@ -99,7 +100,7 @@ class Client:
     def raise_if_malformed(self, error: BaseException) -> None:
         """Raise `StoreDown` if *error* came from replies that do not fit their commands.
 
-        Who gives such replies is no state server: another one is looked for.
+        A server that sends such replies is no state server, so another one is looked for.
         """
         if isinstance(error, _MALFORMED):
             self._has_failed = True
@@ -128,7 +129,8 @@ class Client:
 
 def _options(timeout_s: float) -> dict[str, Any]:
     return {
-        # The batcher sets the time for a whole batch; the library's own costs a timer per command.
+        # The batcher limits the time of a whole batch; the library's own limit costs a timer per
+        # command.
         "socket_timeout": None,
         "socket_connect_timeout": timeout_s,
         "retry": Retry(NoBackoff(), 0),
@@ -141,7 +143,7 @@ def _single(url: str, options: dict[str, Any]) -> list[Any]:
     pool = redis.connection_pool
     _refuse_unknown(url, type(pool), pool.connection_class)
     try:
-        # By itself the library looks at options only when it connects.
+        # The library itself checks options only when it connects.
         pool.make_connection()  # type: ignore[no-untyped-call]
     except RedisError as error:
         raise WrongOption(str(error)) from None
@@ -170,7 +172,7 @@ def _sentinel(url: str, options: dict[str, Any]) -> list[Any]:
     """Make clients of `redis+sentinel://user:password@host:port,host:port/service/database`.
 
     The first is the server's, the others are the Sentinels', to be closed with it. User, password
-    and TLS are for the server; those for the Sentinels stand behind: `?sentinel_password=word`,
+    and TLS are for the server; those for the Sentinels are in the query: `?sentinel_password=word`,
     and `sentinel_username`.
     """
     parts = urlsplit(url)
@@ -180,7 +182,7 @@ def _sentinel(url: str, options: dict[str, Any]) -> list[Any]:
     if account:
         username, _, password = account.partition(":")
         server |= {"username": unquote(username) or None, "password": unquote(password)}
-    # Without this the library hands down timeouts only, and its own retries take seconds.
+    # Otherwise the library passes timeouts only, and its own retries take seconds.
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
         [_address(host) for host in hosts.split(",")],
         sentinel_kwargs=options | _for_sentinels(parts.query),

@@ -1,6 +1,6 @@
-"""The Lua script that counts on the server, and the bytes that it reads and answers.
+"""The Lua script that counts on the server, and the binary layout of its requests and answers.
 
-The layouts are those of `counters.lua`. Numbers travel as doubles.
+The layouts are defined in `counters.lua`. Numbers are sent as doubles.
 """
 
 from collections.abc import Iterable
@@ -12,13 +12,13 @@ from typing import Final
 from gateway.state.calendar import DAY, MONTH, Windows
 from gateway.state.rules import PLACES, Rule
 
-# Counters outlive their windows by this, for nodes whose clocks differ and for overdrawn rates.
+# Counters outlive their windows by this much, for nodes whose clocks differ and overdrawn rates.
 KEEP_S: Final = 86_400
 
 SCRIPT: Final = (files("gateway.state") / "counters.lua").read_text("utf-8")
 SHA: Final = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest().encode()
 
-# What the script is to do.
+# The operations of the script.
 TAKE, SETTLE, SEED = 1, 2, 3
 
 _HEAD: Final = Struct("<Bddd")
@@ -35,7 +35,7 @@ def pack_request(
     windows: Windows,
     amounts: Iterable[tuple[Rule, int]],
 ) -> bytes:
-    """Pack what the script is to do with *amounts*; *now_us* is 0 for the server's clock."""
+    """Pack the operation *what* on *amounts*; *now_us* is 0 for the server's clock."""
     counters_ttl_s = windows.month_end - windows.day_start + KEEP_S
     head = _HEAD.pack(what, now_us, slot_ttl_s * 1e6, counters_ttl_s)
     return head + b"".join([_pack_rule(rule, amount, windows) for rule, amount in amounts])
@@ -44,13 +44,13 @@ def pack_request(
 def unpack_reply(reply: bytes) -> tuple[float, ...]:
     """Unpack the answer to "take".
 
-    Raises `struct.error` or `TypeError` for what is none.
+    Raises `struct.error` or `TypeError` for anything else.
     """
     return unpack(f"<{len(reply) // 8}d", reply)
 
 
 def windows_counted_in(windows: Windows, flags: int) -> Windows:
-    """Give the windows that a take was counted in: later ones where a clock stepped back."""
+    """Return the windows that a take was counted in: later ones if a clock stepped back."""
     if flags & _DAY_FOLLOWS:
         windows = windows.following(DAY)
     return windows.following(MONTH) if flags & _MONTH_FOLLOWS else windows

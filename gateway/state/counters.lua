@@ -4,22 +4,22 @@
 --         2 the slots (holders by expiry),
 --         3 what exists while values of the license are kept; only for "take"
 -- ARGV  1 the slot,
---       2 `HEAD`: what to do, now in microseconds or 0 for the server's clock, how long the slot
---         lives in microseconds and the counters in seconds; then a `RULE` for each: its place among
+--       2 `HEAD`: operation, time in microseconds or 0 for the server's clock, how long the slot
+--         lives in microseconds and the counters in seconds; then a `RULE` for each: its index among
 --         the counters, kind, limit, amount, start and end of its window in seconds
 --
--- "take" answers doubles: the number of the refused rule or 0, its wait, now, the sum of 1 if values
--- are kept and of the `FOLLOWING` that it was counted in, and how much of each rule is used. "settle"
--- adds the amounts, which may be negative, and gives the slot back. "seed" raises windows to the
--- amounts.
+-- "take" returns doubles: the number of the refused rule or 0, its wait, the time, the sum of 1 if
+-- values are kept and of the `FOLLOWING` windows that it was counted in, and how much of each rule is
+-- used. "settle" adds the amounts, which may be negative, and gives the slot back. "seed" raises
+-- windows to the amounts.
 --
--- Numbers travel as doubles: as texts, reading and writing them took two thirds of a call.
+-- Numbers are sent as doubles: as texts, reading and writing them took two thirds of a call.
 
 local MINUTE, SLACK, SLOT_WAIT = 60000000, 1e-6, 1000000
 local RATE, SLOTS = 0, 2
 local HEAD, RULE, RULE_BYTES = '<Bddd', '<BBdddd', 34
 local PLACE, KIND, LIMIT, AMOUNT, START, FINISH = 1, 2, 3, 4, 5, 6
--- By place, what says that a day is counted with the following one, or a month.
+-- By index, the flag of a day, or month, that is counted with the following one.
 local DAY, MONTH = 2, 4
 local FOLLOWING = { [3] = DAY, [4] = DAY, [5] = MONTH, [6] = DAY, [7] = MONTH }
 local COUNTERS, COUNTERS_BYTES = '<dddddddddddddd', 112
@@ -36,11 +36,11 @@ for at = first, #request, RULE_BYTES do
   rules[#rules + 1] = { struct.unpack(RULE, request, at) }
 end
 
--- What nothing was counted of is since 0.
+-- A counter without a count has been so since 0.
 local kept = redis.call('GET', KEYS[1])
 local counters = kept and #kept == COUNTERS_BYTES and { struct.unpack(COUNTERS, kept) } or { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
--- Which of them a take was counted in, or 0.
+-- The day and the month that a take was counted in, or 0.
 local day, month = 0, 0
 
 local function since(rule) return counters[2 * rule[PLACE]] end
@@ -50,7 +50,7 @@ local function read(rule)
   if kind == SLOTS then return redis.call('ZCOUNT', KEYS[2], string.format('(%.17g', now), '+inf') end
   local used = counters[2 * rule[PLACE] - 1]
   if kind == RATE then
-    -- A clock that stepped back lets nothing flow.
+    -- While a clock is behind, nothing flows.
     local elapsed = math.max(0, now - since(rule))
     return math.max(0, used - elapsed * rule[LIMIT] / MINUTE)
   end
@@ -100,7 +100,7 @@ local function admit(used)
     used[i] = used[i] + rule[AMOUNT]
     write(rule, used[i])
   end
-  -- Before all else that writes: a server that is full refuses it then, and so the whole take.
+  -- Before all other writes: a server that is out of memory refuses this, and so the whole take.
   keep()
   if slot ~= '' then
     redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('%.17g', now))
@@ -109,7 +109,7 @@ local function admit(used)
   end
 end
 
--- Rates that would stand still until a clock that stepped back has caught up go on from now.
+-- Rates would stand still until a clock that stepped back has caught up: they continue from now.
 local function bring_back(used)
   local found = false
   for i, rule in ipairs(rules) do
@@ -126,7 +126,7 @@ local function take()
   for i, rule in ipairs(rules) do used[i] = read(rule) end
   local refused, longest = refused_one(used)
   if refused == 0 then admit(used) else bring_back(used) end
-  -- Not EXISTS, after which a server that is full would let go of it first.
+  -- Not EXISTS, after which a server that is out of memory would evict it first.
   local kept = redis.call('TOUCH', KEYS[3])
   return struct.pack('<dddd' .. string.rep('d', #used), refused, longest, now, kept + day + month, unpack(used))
 end
@@ -138,7 +138,7 @@ end
 local function seed()
   local found = false
   for _, rule in ipairs(rules) do
-    -- A server that came back empty may have been asked before it was told.
+    -- A server that came back empty may have counted before it was seeded.
     if over(rule) or read(rule) < rule[AMOUNT] then
       write(rule, rule[AMOUNT])
       found = true
@@ -149,11 +149,11 @@ local function seed()
 end
 
 local function settle()
-  -- Before the counters, which a server that is full would refuse to write.
+  -- Before the counters, which a server that is out of memory would refuse to write.
   if slot ~= '' then redis.call('ZREM', KEYS[2], slot) end
   local found = false
   for _, rule in ipairs(rules) do
-    -- What was taken from a window that is over has gone with it.
+    -- What was taken from a past window is gone with it.
     if since(rule) > 0 and not over(rule) then
       write(rule, math.max(0, read(rule) + rule[AMOUNT]))
       found = true

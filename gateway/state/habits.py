@@ -1,21 +1,21 @@
-"""What the requests of a license usually use, so that as much can be reserved before they are over.
+"""The usual demand of a license's requests, so that as much can be reserved in advance.
 
 Kept per license and model: one license writes summaries with a small model and programs with a
-large one, and another the other way round. A model it did not use before begins as the others did.
+large one, and another the other way round. A model it did not use before starts with the average.
 """
 
 from collections import OrderedDict
 from typing import Final
 
-# A license that asks for more models than this forgets the one it used least recently.
+# A license that uses more models than this forgets the least recently used one.
 MOST_MODELS: Final = 64
-# How much of a difference counts at once.
+# The share of a difference that counts at once.
 _RISE: Final = 0.5
 _FALL: Final = 0.1
 
 
 class Habit:
-    """What one kind of request usually uses: follows a rise at once, a fall slowly."""
+    """The usual demand of one kind of request: follows a rise fast, a fall slowly."""
 
     __slots__ = ("output_tokens", "usd")
 
@@ -32,7 +32,7 @@ class Habit:
 
 
 class Habits:
-    """The habits of one license: *usual* of all its requests, and of those to each model."""
+    """The habits of one license: *usual* for all its requests, and one per model."""
 
     __slots__ = ("_models", "usual")
 
@@ -41,7 +41,7 @@ class Habits:
         self._models: OrderedDict[str, Habit] = OrderedDict()
 
     def of(self, model: str) -> Habit:
-        """Return the habit with *model*, the usual one while there is none."""
+        """Return the habit with *model*, or the usual one if there is none yet."""
         return self._models.get(model, self.usual)
 
     def learn(self, model: str, output_tokens: int, usd: int) -> None:

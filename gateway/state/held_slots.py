@@ -1,4 +1,4 @@
-"""The concurrency slots that one process holds on the server, until they are given back there."""
+"""The concurrency slots that one process holds on the server."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from gateway.state.batcher import Command
 
 
 class HeldSlots:
-    """Slots by license; *node* is the name of this process among those that share the server."""
+    """Slots by license; *node* names this process among those that share the server."""
 
     __slots__ = ("_given", "_held", "_unfreed", "node")
 
@@ -17,11 +17,11 @@ class HeldSlots:
         self.node = uuid4().hex[:12]
         self._given = 0
         self._held: defaultdict[str, set[str]] = defaultdict(set)
-        # By key: those that were given back while the server did not answer.
+        # By key: slots that were given back while the server did not answer.
         self._unfreed: defaultdict[Any, set[Any]] = defaultdict(set)
 
     def new(self) -> str:
-        """Name a slot that no process has used before."""
+        """Return a name for a slot that no process has used before."""
         self._given += 1
         return f"{self.node}:{self._given}"
 
@@ -37,11 +37,11 @@ class HeldSlots:
             del self._held[license_id]
 
     def held(self) -> Iterable[tuple[str, set[str]]]:
-        """Give each license with its slots."""
+        """Return each license with its slots."""
         return self._held.items()
 
     def note_unfreed(self, commands: tuple[Command, ...]) -> None:
-        """Remember the slots that *commands*, which the server may not have got, give back."""
+        """Remember the slots given back by *commands* that may not have reached the server."""
         for name, *words in commands:
             if name == "ZREM":
                 self._unfreed[words[0]].update(words[1:])
@@ -49,6 +49,6 @@ class HeldSlots:
                 self._unfreed[words[3]].add(slot)
 
     def pop_unfreed(self) -> Iterable[tuple[Any, set[Any]]]:
-        """Give each key with its slots that are to be given back once more, and forget them."""
+        """Return each key with the slots to be given back once more, and forget them."""
         unfreed, self._unfreed = self._unfreed, defaultdict(set)
         return unfreed.items()

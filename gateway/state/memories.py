@@ -1,18 +1,18 @@
-"""What conversations need for their next turn, also when another process answers it."""
+"""What conversations need for their next turn, even if another process answers it."""
 
 from typing import Final
 
 from gateway.protocols import Memories
 from gateway.state.store import StateStore
 
-# A conversation taken up later than this goes on without its thought signatures.
+# A conversation resumed later than this goes on without its thought signatures.
 KEEP_S: Final = 86_400.0
-# The form of what dialects remember: to be raised with every change of that.
+# The version of what dialects remember, to be raised with every change of its form.
 FORM: Final = 2
 
 
 class SharedMemories:
-    """Remembers in *local* at once and in *store* soon after; asks *store* for what is missing."""
+    """Keeps entries in *local* at once and in *store* soon after; asks *store* for missing ones."""
 
     __slots__ = ("_local", "_store")
 
@@ -21,11 +21,11 @@ class SharedMemories:
         self._store = store
 
     def may_know(self, scope: str) -> bool:
-        """Tell whether this or another process may have remembered something in *scope*."""
+        """Tell whether this or another process may have stored something for *scope*."""
         return self._local.may_know(scope) or self._store.may_have_values(scope)
 
     async def recall(self, scope: str, keys: list[str]) -> dict[str, bytes]:
-        """Return those of *keys* that this or another process remembers in *scope*."""
+        """Return those of *keys* that this or another process has stored for *scope*."""
         remembered = await self._local.recall(scope, keys)
         missing = [key for key in keys if key not in remembered]
         if not missing:

@@ -1,4 +1,4 @@
-"""The store of a single process: everything in memory, nothing to wait for."""
+"""The store of a single process: everything is in memory, and nothing waits."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +12,7 @@ from gateway.state.values import LocalValues
 
 
 class MemoryStore:
-    """Counts for one process. *clock* never steps; *wall* tells the days of quotas."""
+    """Counts for one process. *clock* is monotonic; *wall* determines the days of quotas."""
 
     degraded = False
 
@@ -30,10 +30,10 @@ class MemoryStore:
         return None
 
     async def reload(self, settings: Settings) -> None:
-        """Do nothing: licenses bring their limits along."""
+        """Do nothing: licenses carry their limits."""
 
     async def open(self) -> None:
-        """Learn what was spent before this process."""
+        """Seed what was spent before this process started."""
         for seeder in self.seeders:
             await seeder()
 
@@ -45,7 +45,7 @@ class MemoryStore:
         return self.take_now(plan, demand)
 
     def take_now(self, plan: Plan, demand: Amounts) -> Grant:
-        """Take without a loop that runs."""
+        """Take without a running loop."""
         unix = self._wall()
         now = Moment(self._clock() * 1e6, unix, plan.calendar.at(unix))
         by_rule = self._counters_of(plan).by_rule
@@ -85,13 +85,13 @@ class MemoryStore:
         self.seed_now(plan, spent)
 
     def seed_now(self, plan: Plan, spent: Mapping[str, int]) -> None:
-        """Seed without a loop that runs."""
+        """Seed without a running loop."""
         unix = self._wall()
         now = Moment(self._clock() * 1e6, unix, plan.calendar.at(unix))
         for rule, meter in self._counters_of(plan).by_rule:
             if rule.kind not in {"day", "month"} or rule.name not in spent:
                 continue
-            # Requests may have come before the ledger could be asked.
+            # Requests may have come before the ledger could be read.
             if not holds(meter, rule, now.windows) or read(meter, rule, now) < spent[rule.name]:
                 write(meter, rule, spent[rule.name], now)
 
@@ -111,11 +111,11 @@ class MemoryStore:
         return True
 
     def table(self, _name: str, _news: News, /) -> Publish:
-        """Return what publishes to nobody: there is no other process."""
+        """Return a function that publishes to nobody: there is no other process."""
         return _to_nobody
 
     def meters(self, plan: Plan) -> Mapping[str, Meter]:
-        """Return what counts for the license of *plan*, by names of rules, all of the plan's too."""
+        """Return the meters of the license of *plan* by names of rules, the plan's included."""
         return self._counters_of(plan).meters
 
     def _add(self, grant: Grant, more: Iterable[tuple[Rule, int]]) -> None:
@@ -123,7 +123,7 @@ class MemoryStore:
         meters = self._counters_of(grant.plan).meters
         for rule, amount in more:
             meter = meters[rule.name]
-            # What was taken from a window that is over has gone with it.
+            # What was taken from a past window is gone with it.
             if holds(meter, rule, grant.windows):
                 count = read(meter, rule, now) + amount
                 write(meter, rule, count if count > 0.0 else 0.0, now)
@@ -139,7 +139,7 @@ class MemoryStore:
 
 @dataclass(slots=True)
 class _Counters:
-    """What is counted of one license: *meters* of all rules it had, *by_rule* of its *plan*."""
+    """The counts of one license: *meters* of all rules it ever had, *by_rule* of its *plan*."""
 
     plan: Plan
     meters: dict[str, Meter]

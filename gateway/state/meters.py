@@ -1,6 +1,6 @@
-"""How the store in memory counts one rule: its meter, and what is done with it by the rule's kind.
+"""How the store in memory counts one rule: its meter, and the arithmetic of its kind.
 
-The same arithmetic, in the same order, stands in `counters.lua`.
+`counters.lua` has the same arithmetic, in the same order.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ _STARTS: Final = {"day": DAY, "month": MONTH}
 
 @dataclass(slots=True)
 class Moment:
-    """When something is counted: *us* of the clock that never steps, *unix* and the windows.
+    """The time of a count: *us* of a monotonic clock, *unix* and its windows.
 
-    *counted* are the windows that it was counted in where a clock stepped back: later ones.
+    *counted* are the windows it was counted in: later ones if a clock stepped back.
     """
 
     us: float
@@ -41,13 +41,13 @@ def read(meter: Meter, rule: Rule, now: Moment) -> float:
     if kind == "rate":
         us = now.us
         if us < meter.since:
-            # A clock that stepped back lets nothing flow, and the flow goes on from there.
+            # While a clock is behind, nothing flows; the flow continues from there.
             meter.since = us
         remaining = used - (us - meter.since) * rule.limit / MINUTE_US
         return remaining if remaining > 0.0 else 0.0
     if kind == "slots":
         return used
-    # Going back in time keeps the count: a clock fault must give no fresh quota.
+    # Going back in time keeps the count: a clock fault must not give a fresh quota.
     return 0.0 if now.windows[_STARTS[kind]] > meter.since else used
 
 

@@ -1,4 +1,4 @@
-"""Puts the store that the settings name into the app, and what is shared through it."""
+"""Adds the configured store to the app, and the services that share data through it."""
 
 import time
 from collections.abc import AsyncIterator
@@ -17,8 +17,7 @@ from gateway.state.memory import MemoryStore
 from gateway.state.refusals import SharedRefusals
 from gateway.state.store import StateStore
 
-# Of what is wrong with an address, the words that quote nothing of it; a library's may hold a part
-# of the password.
+# Errors of addresses that quote nothing of them; the library's may contain a part of the password.
 _HARMLESS = ("must begin with ", "a Sentinel's address ")
 _NOT_UNDERSTOOD = (
     "cannot be understood; ports are numbers, and in user and password / # ? @ : are written "
@@ -27,7 +26,7 @@ _NOT_UNDERSTOOD = (
 
 
 def add_state(app: web.Application, settings: Settings) -> None:
-    """Give *app* its store, memories and refusals; it has `READINESS`, `RELOADERS`, `METRICS`.
+    """Add store, memories and refusals to *app*, which has `READINESS`, `RELOADERS`, `METRICS`.
 
     Raises `ConfigError`.
     """
@@ -43,9 +42,9 @@ def add_state(app: web.Application, settings: Settings) -> None:
 
 
 def make_store(settings: Settings) -> StateStore:
-    """Make the store of `[state] url`; nothing is connected before it is opened.
+    """Make the store of `[state] url`; it connects only when opened.
 
-    Raises `ConfigError` for an address that cannot be understood or an extra that is missing.
+    Raises `ConfigError` for an invalid address or a missing extra.
     """
     url = settings.state.url
     if url.startswith("memory:"):
@@ -78,8 +77,8 @@ def make_store(settings: Settings) -> StateStore:
 
 
 def check_state(settings: Settings) -> None:
-    """Raise `ConfigError` unless `[state] url` can be understood; nothing is connected."""
-    # Making the store of a server that runs would take a worker's place there.
+    """Raise `ConfigError` unless `[state] url` is valid; nothing is connected."""
+    # Making the store of a running server would take a worker's place there.
     if is_embedded(settings.state.url):
         server_binary()
     else:

@@ -1,11 +1,11 @@
-"""What models refuse, learned by one process and known to all."""
+"""Features that models refuse, learned by one process and shared with all."""
 
 from gateway.healing import REMEMBER_S, LearnedRefusals
 from gateway.state.store import StateStore
 
 
 class SharedRefusals:
-    """Learns into *local* and tells the others through *store*."""
+    """Learns into *local* and tells the other processes through *store*."""
 
     __slots__ = ("_local", "_publish")
 
@@ -18,7 +18,7 @@ class SharedRefusals:
         return self._local.of(model)
 
     def learn(self, model: str, feature: str) -> None:
-        """Remember that *model* refuses *feature*, here and everywhere."""
+        """Remember that *model* refuses *feature*, in all processes."""
         self._local.learn(model, feature)
         self._publish(f"{model} {feature}", b"", REMEMBER_S)
 

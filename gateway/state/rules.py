@@ -1,12 +1,12 @@
-"""A license's limits as rules, which every binding of the store counts in the same way.
+"""A license's limits as rules, which every implementation of the store counts alike.
 
-A *rate* is a leaky bucket (GCRA): up to *limit* units at once, which flow off evenly over a minute.
-A *day* or *month* counts up to *limit* and begins anew with the calendar of the license. *slots*
-are held and given back.
+A *rate* is a leaky bucket (GCRA): up to *limit* units at once, which drain evenly over a minute. A
+*day* or *month* counts up to *limit* and resets with the calendar of the license. *slots* are held
+and given back.
 
 All rules of a license are checked before any is counted. A rule admits while at least one unit is
-left, and counts what the request is expected to use, at most the whole limit; what it really used
-is set right when it ends. So a large request never starves, and pays by a longer wait.
+left, and counts what the request is expected to use, at most the whole limit; the actual use is
+booked when it ends. So a large request never starves, and is paid for by a longer wait.
 """
 
 from collections.abc import Iterator
@@ -22,9 +22,9 @@ REQUESTS, TOKENS, USD, SLOTS = range(4)
 
 MINUTE_US: Final = 60_000_000
 NANOS_PER_USD: Final = 1_000_000_000
-# Nobody can know when a slot comes free; a second is what a short reply takes.
+# Nobody can know when a slot becomes free; a short reply takes a second.
 SLOT_WAIT_US: Final = 1_000_000
-# Rates flow off in fractions: this much of a unit may be missing from a whole one.
+# Rates drain in fractions: a unit may lack this much to be a whole one.
 SLACK: Final = 1e-6
 
 _KINDS: tuple[tuple[str, int, Kind], ...] = (
@@ -38,7 +38,7 @@ _KINDS: tuple[tuple[str, int, Kind], ...] = (
     ("concurrent_requests", SLOTS, "slots"),
 )
 
-# Where each limit is counted, by all processes that share counters; slots are counted elsewhere.
+# The index of each limit in counters shared by processes; slots are counted elsewhere.
 SLOTS_LIMIT: Final = "concurrent_requests"
 PLACES: Final = {
     SLOTS_LIMIT: 0,
@@ -51,14 +51,14 @@ PLACES: Final = {
     "usd_per_month": 7,
 }
 
-# What a request takes, indexed by unit. A plain tuple is made in a thirtieth of the time.
+# The demand of a request by unit. A plain tuple is made in a thirtieth of the time.
 Amounts = tuple[int, int, int, int]
 
 
 class Demand(NamedTuple):
-    """Amounts by name: what a request takes; 0 leaves the rules of that unit alone.
+    """The demand of a request by name; 0 leaves the rules of that unit alone.
 
-    *usd* is in billionths, so that sums stay whole numbers.
+    *usd* is in billionths, so that sums stay integers.
     """
 
     requests: int = 1
@@ -95,7 +95,7 @@ class Plan:
         return cls(license_.id, _rules(license_.limits), Calendar(license_.timezone))
 
     def share(self, nodes: int) -> "Plan":
-        """Return what one of *nodes* may admit when each counts alone; never less than 1."""
+        """Return the plan for one of *nodes* nodes that count separately; limits are at least 1."""
         if self._share[0] != nodes:
             rules = tuple(replace(rule, limit=max(1, rule.limit // nodes)) for rule in self.rules)
             self._share = nodes, Plan(self.license_id, rules, self.calendar)

@@ -1,11 +1,11 @@
 """Counters in memory that the workers of one machine share: a file mapped by all of them.
 
-After a header comes a record for each license, appended when it is first asked for: its key, how
-much of each limit is used and since when, until when values of it are kept elsewhere, and how many
-slots each worker holds. A worker has a column among those for as long as it lives.
+After a header comes a record for each license, appended on its first use: its key, how much of each
+limit is used and since when, until when values of it are kept elsewhere, and how many slots each
+worker holds. In the latter every worker has a column for as long as it lives.
 
-Locks are the kernel's record locks, tried and never waited for: they end with the process that
-holds them, however it ends. They do not keep two users within one process apart, and are lost once
+Locks are the kernel's record locks, tried but never waited for: they end with the process that
+holds them, however it ends. They do not exclude two users within one process, and are lost once
 anything in the process closes the file.
 """
 
@@ -24,16 +24,16 @@ from gateway.state.meters import Meter
 from gateway.state.rules import PLACES, SLOTS_LIMIT
 from gateway.state.store import StoreDown
 
-# Only those in use take memory.
+# Only records in use take memory.
 MOST_LICENSES: Final = 1 << 18
 CLAIM_TIMEOUT_S: Final = 2.0
 
 _KEY_BYTES: Final = 16
-# How many columns there are, and how many records are in use.
+# The number of columns, and of records in use.
 _HEADER: Final = Struct("<qq")
-# Above every column's number, for the sake of the locks.
+# Above every column's number, so that locks do not overlap.
 _RECORDS_AT: Final = 4_096
-# How much of a limit is used, and since when; slots are counted by column.
+# How much of a limit is used, and since when; slots are counted per column.
 _COUNTER: Final = Struct("<dd")
 _COUNTER_AT: Final = {
     limit: _KEY_BYTES + (place - 1) * _COUNTER.size for limit, place in PLACES.items() if place
@@ -42,13 +42,13 @@ _UNTIL: Final = Struct("<d")
 _SLOT_COUNT: Final = Struct("<q")
 _UNTIL_AT: Final = _KEY_BYTES + len(_COUNTER_AT) * _COUNTER.size
 _SLOTS_AT: Final = _UNTIL_AT + _UNTIL.size
-# What the bytes of the file stand for as locks: the list of records, the columns, each record.
+# The meaning of the file's bytes as locks: the list of records, the columns, each record.
 _LIST: Final = 0
 _COLUMNS: Final = 1
 
 
 def create(path: Path, columns: int) -> None:
-    """Make the file at *path*, for so many workers."""
+    """Create the file at *path* for up to *columns* workers."""
     path.write_bytes(_HEADER.pack(columns, 0))
     os.truncate(path, _RECORDS_AT + MOST_LICENSES * _record_bytes(columns))
 
@@ -58,9 +58,9 @@ def _record_bytes(columns: int) -> int:
 
 
 class SharedMemory:
-    """The counters in the file at *path*, which `create` made; one for each process.
+    """The counters in the file at *path*, made by `create`; one object per process.
 
-    Raises `StoreDown` where no column becomes free.
+    Raises `StoreDown` if no column becomes free.
     """
 
     __slots__ = (
@@ -78,26 +78,26 @@ class SharedMemory:
         self._memory = mmap(self._fd, 0)
         self._columns: int = _HEADER.unpack_from(self._memory)[0]
         self._bytes = _record_bytes(self._columns)
-        # Offsets of the records that this process knows, by their keys, and by license ids.
+        # The offsets of the records that this process knows, by key and by license id.
         self._offsets_by_key: dict[bytes, int] = {}
         self._offsets: dict[str, int] = {}
         self._own_column = self._claim_column()
 
     def close(self) -> None:
-        """Give back the column and all locks."""
+        """Release the column and all locks."""
         self._empty(self._own_column)
         self._memory.close()
         os.close(self._fd)
 
     def offset(self, license_id: str) -> int | None:
-        """Return the offset of the record of *license_id*; None while someone else looks for one.
+        """Return the offset of the record of *license_id*; None while someone else looks one up.
 
-        Raises `StoreDown` where there is no room for one more.
+        Raises `StoreDown` if there is no room for another record.
         """
         return self._offsets.get(license_id) or self._look_up(license_id)
 
     def lock(self, offset: int) -> bool:
-        """Lock what is at *offset*, a record's or another; False while someone else has it."""
+        """Lock the item at *offset*, a record or another; False while someone else has it."""
         try:
             fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
         except OSError:
@@ -105,11 +105,11 @@ class SharedMemory:
         return True
 
     def unlock(self, offset: int) -> None:
-        """Let go of what is at *offset*."""
+        """Unlock the item at *offset*."""
         fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, offset)
 
     def record(self, license_id: str, meters: Mapping[str, Meter]) -> "Record | None":
-        """Return the record of *license_id*, for *meters* by names of `Limits`; else as `offset`."""
+        """Return the record of *license_id* for *meters*, by names of `Limits`; see `offset`."""
         offset = self.offset(license_id)
         if offset is None:
             return None
@@ -117,14 +117,14 @@ class SharedMemory:
         return Record(self._fd, self._memory, (offset, own), self._columns, meters)
 
     def keep_until(self, license_id: str, unix: float) -> bool:
-        """Note until when values of *license_id* are kept; False while that cannot be."""
+        """Note until when values of *license_id* are kept; False if that is not possible now."""
         offset = self.offset(license_id)
         if offset is not None:
             _UNTIL.pack_into(self._memory, offset + _UNTIL_AT, unix)
         return offset is not None
 
     def kept_until(self, license_id: str) -> float:
-        """Return until when values of *license_id* are kept, for ever where that is not known."""
+        """Return until when values of *license_id* are kept; infinity if unknown."""
         offset = self._offsets.get(license_id)
         if offset is None:
             return math.inf
@@ -132,21 +132,21 @@ class SharedMemory:
         return until
 
     def free_slots_of_the_dead(self) -> None:
-        """Give back the slots of workers that ended without doing so."""
+        """Free the slots of workers that ended without doing so."""
         for column in range(self._columns):
             if column != self._own_column and self.lock(_COLUMNS + column):
                 self._empty(column)
                 self.unlock(_COLUMNS + column)
 
     def _claim_column(self) -> int:
-        """Return a column of this process's own, with nothing held in it."""
+        """Return an empty column for this process."""
         deadline = time.monotonic() + CLAIM_TIMEOUT_S
         while time.monotonic() < deadline:
             for column in range(self._columns):
                 if self.lock(_COLUMNS + column):
                     self._empty(column)
                     return column
-            # Another worker is just looking whether the last one in it is dead.
+            # Another worker is checking whether the last owner is dead.
             time.sleep(0.01)
         raise StoreDown("more processes than workers share the counters")
 
@@ -156,7 +156,7 @@ class SharedMemory:
             _SLOT_COUNT.pack_into(self._memory, at, 0)
 
     def _look_up(self, license_id: str) -> int | None:
-        """Return the offset of a record, a new one if need be; None while someone else looks."""
+        """Return the offset of a record, a new one if necessary; None while someone else looks."""
         if not self.lock(_LIST):
             return None
         try:
@@ -176,7 +176,7 @@ class SharedMemory:
             raise StoreDown(f"more than {MOST_LICENSES} licenses were counted")
         offset = self._record_offset(number)
         try:
-            # Writing where the system has no memory left would end the process.
+            # Writing when the system is out of memory would kill the process.
             os.posix_fallocate(self._fd, offset, self._bytes)
         except OSError as error:
             raise StoreDown(f"no memory for counters: {error.strerror}") from None
@@ -194,7 +194,7 @@ class SharedMemory:
 
 
 class Record:
-    """What is counted of one license; its *meters* say it while the record is entered.
+    """The counts of one license; its *meters* show them while the record is entered.
 
     *offsets* are those of the record and of this process's slots in it.
     """
@@ -231,7 +231,7 @@ class Record:
         self._slots_before = 0
 
     def enter(self) -> bool:
-        """Lock the record and set the meters by it; False while another process has it."""
+        """Lock the record and load the meters from it; False while another process has it."""
         try:
             fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, self._offset)
         except OSError:
@@ -244,7 +244,7 @@ class Record:
         return True
 
     def leave(self) -> None:
-        """Write what the meters say, and unlock."""
+        """Write the meters back, and unlock."""
         memory = self._memory
         for meter, at in self._meters:
             _COUNTER.pack_into(memory, at, meter.used, meter.since)

@@ -1,4 +1,4 @@
-"""What a store offers, whatever keeps it."""
+"""The interface of stores, whatever implements it."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from gateway.state.rules import Amounts, Plan, Rule
 
 @dataclass(slots=True)
 class ActualUse:
-    """What a request really used; *usd* in billionths."""
+    """What a request really used; *usd* is in billionths."""
 
     tokens: int = 0
     usd: int = 0
 
 
-# No named tuple, as others of its kind: reading their fields by name takes ten times as long.
+# No named tuple, unlike its siblings: reading its fields by name takes ten times as long.
 @dataclass(slots=True)
 class Grant:
     """The answer to a take: admitted unless *refused* names a rule.
 
     *used* is parallel to the plan's rules and says how much of each is used now, this request
-    included if it was admitted. *wait_us* is until the refused rule has room. *now* is the store's
-    time in Unix seconds. *slot* names the held slot, where one is held.
+    included if it was admitted. *wait_us* is the time until the refused rule has room. *now* is the
+    store's time in Unix seconds. *slot* names the slot that is held, if any.
     """
 
     plan: Plan
@@ -38,13 +38,13 @@ class Grant:
     degraded: bool = False
 
 
-# Called with what another process published: key, value, seconds it still holds.
+# Called with what another process published: key, value, remaining seconds.
 News = Callable[[str, bytes, float], None]
 # Publishes key, value and seconds to the other processes; never waits.
 Publish = Callable[[str, bytes, float], None]
 
 
-# Seeds what is known to be spent; asked when a store opens and whenever its server is back. Never
+# Seeds what is known to be spent; called when a store opens and whenever its server is back. Never
 # raises.
 Seeder = Callable[[], Awaitable[None]]
 
@@ -54,13 +54,13 @@ class StoreDown(Exception):
 
 
 class NotDone(StoreDown):
-    """What was asked has not reached the state server, or was refused as a whole."""
+    """The command has not reached the state server, or was refused as a whole."""
 
 
 class StateStore(Protocol):
-    """Counters of licenses, and small things learned.
+    """The counters of licenses, and small facts that were learned.
 
-    `memory` and `valkey` bind it, `guarded` keeps the second usable while its server is down.
+    `memory` and `valkey` implement it; `guarded` keeps the latter usable while its server is down.
     """
 
     seeders: list[Seeder]
@@ -73,21 +73,21 @@ class StateStore(Protocol):
         """Return the reason why requests cannot be served, or None; for `/readyz`."""
 
     async def reload(self, settings: Settings) -> None:
-        """Take over what may change while running."""
+        """Apply the settings that may change at run time."""
 
     async def open(self) -> None:
         """Connect; a server that is down is no error."""
 
     async def close(self) -> None:
-        """Send what is to be sent and let go."""
+        """Send what is pending and release everything."""
 
     async def take(self, plan: Plan, demand: Amounts) -> Grant:
         """Check all rules of *plan*, then take *demand* from all of them, in one atomic step."""
 
     def revise(self, grant: Grant, demand: Amounts) -> Grant:
-        """Reserve *demand* instead of what an admitted request reserved; never waits, or refuses.
+        """Reserve *demand* instead of what an admitted request reserved; never waits or refuses.
 
-        *demand* is of the same units. Gives the grant to be settled, mostly the same one.
+        *demand* is of the same units. Returns the grant to be settled, mostly the same one.
         """
 
     def settle(self, grant: Grant, use: ActualUse) -> None:
@@ -100,7 +100,7 @@ class StateStore(Protocol):
         """
 
     async def get(self, keys: list[str]) -> list[bytes | None]:
-        """Return the values of *keys*; None for each that is unknown or cannot be had now."""
+        """Return the values of *keys*; None for each that is unknown or unavailable now."""
 
     def put(self, key: str, value: bytes, ttl_s: float) -> None:
         """Keep *value* for *ttl_s* seconds; never waits, lost while the server is down."""
@@ -109,7 +109,7 @@ class StateStore(Protocol):
         """Tell all processes that values of the license *owner* are kept for *ttl_s* seconds."""
 
     def may_have_values(self, owner: str) -> bool:
-        """Tell whether values of the license *owner* may be kept: else asking for them is no use."""
+        """Tell whether values of the license *owner* may be kept; if not, do not `get` them."""
 
     def table(self, name: str, news: News, /) -> Publish:
-        """Join the table *name*: give its publisher; *news* hears of the others within seconds."""
+        """Join the table *name* and return its publisher; *news* follows within seconds."""

@@ -1,7 +1,7 @@
-"""A small table that every process holds its own copy of: what one learns, the others hear of.
+"""A small table of which every process holds a copy: what one learns, the others are told.
 
-For what is read far more often than it changes: cool-downs, features that a model refuses.
-Each entry is a field of one hash, its value preceded by the time it runs out.
+For data that is read far more often than it changes: cool-downs, features that a model refuses.
+Each entry is a field of one hash, its value preceded by the time it expires.
 """
 
 from collections.abc import Callable
@@ -11,12 +11,12 @@ from typing import Final
 from gateway.state.batcher import Batcher
 from gateway.state.store import News
 
-# A hash nobody writes to goes by itself after this; an entry may hold for as long.
+# A hash that nobody writes to expires after this; an entry may be valid for as long.
 LONGEST_S: Final = 2_678_400
 
 
 class RemoteTable:
-    """One table on the server; *now* gives the server's time in Unix seconds."""
+    """One table on the server; *now* returns the server's time in Unix seconds."""
 
     __slots__ = ("_batcher", "_entries", "_key", "_news", "_now")
 
@@ -35,14 +35,14 @@ class RemoteTable:
         self._batcher.tell(("HSET", self._key, field, entry), ("EXPIRE", self._key, LONGEST_S))
 
     async def pull(self) -> None:
-        """Receive what changed since the last time, and delete what has run out."""
+        """Receive what changed since the last time, and delete what has expired."""
         [flat] = await self._batcher.ask(("HGETALL", self._key))
         entries = flat if isinstance(flat, dict) else dict(zip(flat[::2], flat[1::2], strict=True))
         now_ms = self._now() * 1000
         expired = []
         for field, entry in entries.items():
             until_ms, _, value = entry.partition(b" ")
-            # What another version keeps in a form of its own is left to it.
+            # Entries in another version's form are left to that version.
             with suppress(ValueError):
                 left_s = (int(until_ms) - now_ms) / 1000
                 if left_s <= 0:

@@ -20,26 +20,26 @@ _SERVER_LOST: Final = (LostConnection, LateAnswer, ClusterDownError, ReadOnlyErr
 
 
 class Transport(Protocol):
-    """The way to a server, or to the members of a Cluster."""
+    """The connection to a server, or to the members of a Cluster."""
 
     async def send(self, commands: list[Command]) -> list[Any]:
-        """Return the replies to *commands*, refusals as exceptions among them.
+        """Return the replies to *commands*, with refusals as exceptions among them.
 
         Raises what the library raises.
         """
 
     async def ask_each(self, command: Command) -> list[Any]:
-        """Return what each server that counts replies to *command*, refusals as exceptions.
+        """Return the reply of each server that counts to *command*, refusals as exceptions.
 
         Raises what the library raises.
         """
 
     async def find_servers_anew(self) -> None:
-        """Find out who is the master now: another one may have taken the place of a lost one."""
+        """Find out who is the master now: another server may have replaced a lost one."""
 
 
 class ServerTransport:
-    """The way to one server, the master that Sentinels name included."""
+    """The connection to one server, or to the master that Sentinels name."""
 
     __slots__ = ("_idle", "_redis")
 
@@ -55,18 +55,18 @@ class ServerTransport:
             await connection.send_packed_command(packed, check_health=False)
             replies = [await self._reply(connection, command) for command in commands]
         except BaseException:
-            # Replies still on their way would be taken for those to the next batch.
+            # Late replies would be taken for those to the next batch.
             await self._disconnect(connection)
             raise
         self._idle.append(connection)
         return replies
 
     async def ask_each(self, command: Command) -> list[Any]:
-        """Ask the one."""
+        """Ask the only server."""
         return await self.send([command])
 
     async def find_servers_anew(self) -> None:
-        """Connect anew: a server that became a replica lives on, and so do connections to it."""
+        """Reconnect: a server that became a replica lives on, and so do its connections."""
         while self._idle:
             await self._disconnect(self._idle.pop())
 
@@ -74,7 +74,7 @@ class ServerTransport:
         while self._idle:
             connection = self._idle.pop()
             with suppress(LostConnection):
-                # A good one has nothing to read, not even its end.
+                # A healthy connection has nothing to read, not even its end.
                 if not await connection.can_read():
                     return connection
             await self._disconnect(connection)
@@ -93,7 +93,7 @@ class ServerTransport:
 
 
 class ClusterTransport:
-    """The way to the members of a Cluster, each of which gets what is for its slots."""
+    """The connections to the members of a Cluster; each gets the commands for its slots."""
 
     __slots__ = ("_cluster",)
 
@@ -109,7 +109,7 @@ class ClusterTransport:
         return replies
 
     async def ask_each(self, command: Command) -> list[Any]:
-        """Ask every master, by itself: one that is away hides no other."""
+        """Ask every master separately: one that is down does not hide the others."""
         pending = []
         for master in self._cluster.get_primaries():
             pipeline = self._cluster.pipeline(transaction=False)
@@ -119,12 +119,12 @@ class ClusterTransport:
         return [reply[0] if isinstance(reply, list) else reply for reply in replies]
 
     async def find_servers_anew(self) -> None:
-        """Ask who has which slots: the library does so after a single command, not after many."""
+        """Ask who has which slots: the library does so after single commands, not batches."""
         await self._cluster.nodes_manager.initialize()
 
 
 def means_server_lost(reply: Any) -> bool:
-    """Tell whether who gave *reply* is no master, or nobody did; older ones say it of a script."""
+    """Tell whether *reply* came from no master, or nobody; older ones blame a script."""
     if not isinstance(reply, RedisError):
         return False
     return isinstance(reply, _SERVER_LOST) or "READONLY" in str(reply)

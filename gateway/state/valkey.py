@@ -1,9 +1,9 @@
 """The store on a Valkey or Redis server, alone, behind Sentinels or as a Cluster.
 
 All counters of a license are one string and one sorted set that share a cluster slot; one Lua call
-takes from all of them by the server's clock. Two batchers, so that large values never hold up a
-take. A slot lives for `SLOT_TTL_S` and is renewed by `tend`, so those of a killed process free
-themselves.
+takes from all of them by the server's clock. There are two batchers, so that large values never
+delay a take. A slot lives for `SLOT_TTL_S` and is renewed by `tend`, so those of a killed process
+expire by themselves.
 """
 
 import time
@@ -34,18 +34,18 @@ TIMEOUT_S: Final = 0.05
 # A probe opens connections, which takes several round trips and perhaps a TLS handshake.
 PROBE_TIMEOUT_S: Final = 1.0
 SLOT_TTL_S: Final = 15.0
-# In which form each kind of thing is kept: to be raised with every change of that, so that machines
-# of two versions do not misread one another.
+# The version of each kind of stored data, to be raised with every change of its form, so that
+# machines of two versions do not misread one another.
 FORMS: Final = {"counts": 1, "slots": 1, "kept": 1, "nodes": 1, "value": 1, "table": 1}
 
 
 class ValkeyStore:
-    """Counts on the server at *url*; `StoreDown` is raised whenever it does not answer in time.
+    """Counts on the server at *url*; raises `StoreDown` whenever it does not answer in time.
 
     With *clock* (Unix seconds) counting goes by that instead of by the server's own.
     """
 
-    # Else limits hold while the server is away.
+    # Otherwise limits hold while the server is down.
     counts_on_server = True
 
     def __init__(
@@ -68,19 +68,19 @@ class ValkeyStore:
         self._ahead_s = time.time() - time.monotonic()
         self._run_ids: set[str] = set()
         self._tables: list[RemoteTable] = []
-        # Licenses of which no values were kept at their last take.
+        # Licenses for which no values were kept at their last take.
         self._without_values: set[str] = set()
         self._keys: dict[str, tuple[bytes, ...]] = {}
 
     def now(self) -> float:
-        """Return the server's time in Unix seconds, going on from when it was last seen."""
+        """Return the server's time in Unix seconds, extrapolated from when it was last seen."""
         return self._clock() if self._clock else time.monotonic() + self._ahead_s
 
     async def probe(self) -> bool:
-        """Connect, or find out that the server still does not answer; learn its time.
+        """Connect, or find that the server still does not answer; learn its time.
 
-        Tells whether it, or a member of a Cluster, is none that was seen before, or was started
-        anew: it may have come back empty.
+        Tells whether it, or a member of a Cluster, was never seen before or was restarted: then it
+        may have come back empty.
         """
         probing = Batcher(self._client.send, PROBE_TIMEOUT_S)
         with self._client.checking_replies():
@@ -89,7 +89,7 @@ class ValkeyStore:
         # Some servers forbid the command.
         with suppress(StoreDown), self._client.checking_replies(), PatientTimeout(PROBE_TIMEOUT_S):
             before, current = self._run_ids, await self._client.run_ids()
-            # One that does not answer now is not new when it does.
+            # A server that does not answer now is not new when it does.
             self._run_ids = before | current
             return bool(before and current - before)
         return False
@@ -97,8 +97,8 @@ class ValkeyStore:
     async def tend(self) -> None:
         """Renew the slots held here and this node's place among the nodes.
 
-        To be called several times in a slot's life. A slot that was given back is not renewed: the
-        batcher keeps the order. What a server that hung did not get is given back once more.
+        Called several times in a slot's life. A slot that was given back is not renewed, as the
+        batcher keeps the order. What a hung server did not receive is given back once more.
         """
         for key, given_back in self._slots.pop_unfreed():
             self._counts.tell(("ZREM", key, *given_back))
@@ -117,7 +117,7 @@ class ValkeyStore:
             self.nodes = max(1, count)
 
     async def close(self) -> None:
-        """Leave the nodes, send what is to be sent, and disconnect."""
+        """Leave the list of nodes, send what is pending, and disconnect."""
         self._counts.tell(("ZREM", self._key("nodes"), self._slots.node))
         await self._counts.close()
         await self._values.close()
@@ -132,11 +132,11 @@ class ValkeyStore:
             [reply] = await self._counts.ask(self._call(TAKE, plan, slot, windows, amounts))
             return self._grant(plan, demand, windows, slot, unpack_reply(reply))
         except NotDone:
-            # Nothing was taken that could be given back.
+            # Nothing was taken.
             raise
         except BaseException as error:
             self._without_values.discard(plan.license_id)
-            # The client left, or the answer is late: what was perhaps taken is given back.
+            # The client left, or the answer is late: give back what may have been taken.
             self.settle(Grant(plan, demand, windows, 0.0, (), slot=slot), ActualUse())
             self._client.raise_if_malformed(error)
             raise
@@ -187,11 +187,11 @@ class ValkeyStore:
         self._values.tell(("SET", self._key("kept", owner), b"", "PX", milliseconds))
 
     def may_have_values(self, owner: str) -> bool:
-        """Tell whether the last take of the license *owner* found values; yes where none took."""
+        """Tell whether the last take of the license *owner* found values; true before any."""
         return owner not in self._without_values
 
     def table(self, name: str, news: News, /) -> Publish:
-        """Join the table *name*; `pull` brings the news."""
+        """Join the table *name*; `pull` delivers its news."""
         table = RemoteTable(self._key("table", name), self._values, news, self.now)
         self._tables.append(table)
         return table.publish
@@ -205,7 +205,7 @@ class ValkeyStore:
     def _grant(
         self, plan: Plan, demand: Amounts, windows: Windows, slot: str, answer: tuple[float, ...]
     ) -> Grant:
-        """Return what the script gave as *answer* to a take, and note what it shows."""
+        """Return the grant that the script's *answer* to a take means, and note what it shows."""
         refused_number, wait_us, now_us, flags, *used = answer
         if flags > HAS_VALUES:
             windows = windows_counted_in(windows, int(flags))
@@ -248,6 +248,6 @@ class ValkeyStore:
         return keys
 
     def _key(self, kind: str, name: str = "") -> str:
-        # The braces make all keys of one license fall into one slot of a Cluster, whatever its id:
-        # with nothing between them they would not count, hence the sign.
+        # The braces put all keys of one license into one slot of a Cluster, whatever its id; the
+        # sign is there because empty braces would not count.
         return f"{self._namespace}:{kind}.{FORMS[kind]}:{{@{name}}}"

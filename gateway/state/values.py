@@ -1,4 +1,4 @@
-"""A bounded memory of values that run out."""
+"""A bounded cache of values that expire."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,7 +9,7 @@ MAX_BYTES: Final = 67_108_864
 
 
 class LocalValues:
-    """Keeps the values used last, up to a number and a size in all."""
+    """Keeps the most recently used values, up to a number and a total size."""
 
     __slots__ = ("_bytes", "_clock", "_values")
 
@@ -19,7 +19,7 @@ class LocalValues:
         self._values: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
 
     def get(self, key: str) -> bytes | None:
-        """Return the value of *key* unless it has run out."""
+        """Return the value of *key* unless it has expired."""
         value, until = self._values.get(key, (None, 0.0))
         if value is None or until <= self._clock():
             self.drop(key)
@@ -28,7 +28,7 @@ class LocalValues:
         return value
 
     def put(self, key: str, value: bytes, ttl_s: float) -> None:
-        """Keep *value* for *ttl_s* seconds, and forget what was not used for longest."""
+        """Keep *value* for *ttl_s* seconds, and evict the least recently used ones."""
         self.drop(key)
         self._values[key] = value, self._clock() + ttl_s
         self._bytes += len(value)
