@@ -1,4 +1,4 @@
-"""How clients speak: one folder a dialect."""
+"""The protocols of clients: one package per dialect."""
 
 from gateway.dialects.gemini import DIALECT as GEMINI
 from gateway.dialects.openai_chat import DIALECT as OPENAI_CHAT

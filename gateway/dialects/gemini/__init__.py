@@ -1,4 +1,4 @@
-"""Gemini's own API, for programs that speak it: what they send goes up as it came."""
+"""Gemini's own API, for programs that speak it: requests are passed on unchanged."""
 
 from collections.abc import Mapping
 
@@ -18,15 +18,15 @@ class Gemini:
         self.name = "gemini"
         self.has_messages = False
         self.end = b""
-        # The native wire has no chunk without content: this becomes an empty line.
+        # The native protocol has no chunk without content: this becomes an empty line.
         self.keepalive: Json = {}
 
     def check(self, payload: Json) -> None:
-        """Refuse with `BadRequest` and *param* what the gateway itself could not work with."""
+        """Raise `BadRequest` with *param* for what the gateway itself could not work with."""
         request.check(payload)
 
     def cached_content(self, payload: Json) -> None:
-        """Give nothing: no media are uploaded beside it."""
+        """Return None: no media are uploaded."""
         del payload
 
     def memory_keys(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
@@ -40,12 +40,12 @@ class Gemini:
         return request.call(payload, known)
 
     def reply(self, call: UpstreamCall, payload: Json, known: Known) -> Reply:
-        """Make the reader of what comes back."""
+        """Return the reader of the reply."""
         del payload, known
         return GeminiReply(call)
 
     def client_field(self, exchange: Exchange, field: str) -> str:
-        """Return *field*: these clients speak of it as Gemini does."""
+        """Return *field*: these clients use Gemini's own names."""
         del exchange
         return field
 

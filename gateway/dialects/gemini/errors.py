@@ -6,7 +6,7 @@ from gateway.errors import GatewayError
 from gateway.exchange import Json
 
 _TYPE = "type.googleapis.com/google.rpc."
-# Google's word for each status; a status without one counts as the request's fault.
+# Google's name of each status; one without counts as the request's fault.
 _STATUS = {
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
@@ -22,7 +22,7 @@ _STATUS = {
 
 
 def render(error: GatewayError) -> Json:
-    """Return the body that reports *error* to a client; its code and param are among the details."""
+    """Return the body that reports *error* to a client; its code and param are in the details."""
     info: Json = {"@type": f"{_TYPE}ErrorInfo", "reason": error.code, "domain": "gateway"}
     if error.param:
         info["metadata"] = {"param": error.param}

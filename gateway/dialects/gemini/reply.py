@@ -1,4 +1,4 @@
-"""A native reply: every event passes as it came, and is read for what is booked."""
+"""A native reply: every event is passed on unchanged, and read for what is booked."""
 
 import orjson
 
@@ -11,14 +11,14 @@ from gateway.exchange import BYTES_PER_TOKEN, Json, UpstreamCall, Usage
 
 _STRANGE = "Gemini sent an event that cannot be understood."
 _SHAPE_FAULTS = (AttributeError, IndexError, KeyError, TypeError, ValueError)
-# An empty line between frames, which says nothing to any reader of events.
+# An empty line between frames, which event parsers ignore.
 _NOTHING = b"\r\n"
-# Actions whose answers may hold no counts.
+# Actions whose answers may lack counts.
 _COUNTS_TEXTS = frozenset({"embedContent", "batchEmbedContents"})
 
 
 class GeminiReply:
-    """Read the events of one reply. *sunset* is when Gemini retires the model, as an HTTP date."""
+    """Reads the events of one reply. *sunset* is when Gemini retires the model, as an HTTP date."""
 
     __slots__ = (
         *("_ended", "_estimate", "_has_events", "_lookups", "_metadata", "_reason", "_streamed"),
@@ -26,9 +26,9 @@ class GeminiReply:
     )
 
     def __init__(self, call: UpstreamCall) -> None:
-        # A whole answer cannot be cut short, whatever it holds.
+        # A whole answer cannot be truncated, whatever it holds.
         self._streamed = call.stream
-        # Vectors come without counts: the request is measured before it is dropped.
+        # Embeddings come without counts: the request is measured before it is dropped.
         texts = call.action in _COUNTS_TEXTS
         self._estimate = len(orjson.dumps(call.body)) // BYTES_PER_TOKEN if texts else 0
         self._has_events = False
@@ -40,7 +40,7 @@ class GeminiReply:
 
     @property
     def usage(self) -> Usage | None:
-        """The counts of the last event that had any; an estimate where vectors came without."""
+        """The counts of the last event that had any; an estimate where embeddings came without."""
         if self._metadata:
             counts = usage.count(self._metadata)
             self._lookups.count(counts)
@@ -51,15 +51,15 @@ class GeminiReply:
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the first candidate ended, in Gemini's word."""
+        """Why the first candidate ended, in Gemini's vocabulary."""
         return self._reason
 
     def open(self) -> list[Json]:
-        """Return what goes out before the first event: an empty chunk."""
+        """Return what is sent before the first event: an empty chunk."""
         return [{}]
 
     def feed(self, *events: Json) -> list[Json]:
-        """Pass *events* on, and note what is booked. Raises `UpstreamError` for an odd one."""
+        """Pass *events* on, and note what is booked. Raises `UpstreamError` for a malformed one."""
         self._has_events = True
         try:
             for event in events:
@@ -86,13 +86,13 @@ class GeminiReply:
             self.sunset = http_date(event["modelStatus"].get("retirementTime"))
 
     def finish(self) -> list[Json]:
-        """Close. Raises `UpstreamTruncated` when the stream was cut before its end."""
+        """Close the reply. Raises `UpstreamTruncated` when the stream was cut before its end."""
         if self._streamed and not self._ended:
             raise UpstreamTruncated("Gemini's reply ended without a finish reason.")
         return []
 
     def encode(self, chunks: list[Json]) -> bytes:
-        """Return the frames of *chunks*, lines ended as Google ends them."""
+        """Return the frames of *chunks*, with line ends as Google sends them."""
         frames = [
             b"data: " + orjson.dumps(chunk) + b"\r\n\r\n" if chunk else _NOTHING for chunk in chunks
         ]

@@ -1,4 +1,4 @@
-"""A native payload as the call that goes up: nothing is added, changed or left out."""
+"""A native payload as the upstream call: nothing is added, changed or left out."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from gateway.dialects.openai_chat.shapes import Check, anything, fields, integer
 from gateway.errors import BadRequest
 from gateway.exchange import Json, Known, UpstreamCall
 
-# Fields of the address, which the payload middleware puts into the payload.
+# Fields of the address, which the payload middleware merges into the payload.
 _ADDRESS = ("model", "action")
 # The request whose tokens are to be counted, in both spellings.
 _COUNTED = ("generateContentRequest", "generate_content_request")
@@ -22,11 +22,11 @@ def _count(value: Any) -> None:
 
 
 def _both_spellings(known: dict[str, Check]) -> dict[str, Check]:
-    """Return the fields *known* in both spellings that Google's JSON takes."""
+    """Return the fields *known* in both spellings that Google's JSON accepts."""
     return known | {snake(name): check for name, check in known.items()}
 
 
-# Only the settings that limits and relay read: the rest is for Gemini to judge.
+# Only the settings that the limits and the relay read: the rest is for Gemini to judge.
 _config = _both_spellings(
     {"maxOutputTokens": _count, "candidateCount": _count, "responseModalities": items(of_type(str))}
 )
@@ -44,16 +44,16 @@ _payload = fields(
 def check(payload: Json) -> None:
     """Refuse what the gateway could not work with.
 
-    Raises `BadRequest` whose *param* is the path to the culprit.
+    Raises `BadRequest` whose *param* is the path of the fault.
     """
     _payload(payload)
     models.parse(payload["model"])
 
 
 def call(payload: Json, known: Known) -> UpstreamCall:
-    """Return the checked *payload* as a call; null is unset, as in all of Google's JSON.
+    """Return the checked *payload* as a call; null means unset, as in all of Google's JSON.
 
-    A name with a suffix means nothing here, where thinking is set in the body: it goes up as it is.
+    Suffixes of names mean nothing here, as thinking is set in the body: names are sent as they are.
     """
     requested = payload["model"]
     is_plain = models.base_name(requested) == requested

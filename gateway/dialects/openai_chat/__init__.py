@@ -23,15 +23,15 @@ class OpenAIChat:
         self.keepalive: Json = {"choices": [{"index": 0, "delta": {}, "finish_reason": None}]}
 
     def check(self, payload: Json) -> None:
-        """Refuse with `BadRequest` and *param* what is missing or of a wrong type."""
+        """Raise `BadRequest` with *param* for what is missing or of a wrong type."""
         check(payload)
 
     def cached_content(self, payload: Json) -> tuple[str, str] | None:
-        """Return the name of the cached content that *payload* builds on, after the field's own."""
+        """Return the field that names the cached content *payload* builds on, and that name."""
         return request.cached_content(payload)
 
     def memory_keys(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
-        """Return the keys of the memories that a translation of *payload* would use."""
+        """Return the keys of the memories that translating *payload* would use."""
         return request.memory_keys(payload, media)
 
     def call(self, payload: Json, known: Known, notes: Notes) -> UpstreamCall:
@@ -39,7 +39,7 @@ class OpenAIChat:
         return request.call(payload, known, notes)
 
     def reply(self, call: UpstreamCall, payload: Json, known: Known) -> Reply:
-        """Make the translator for what comes back."""
+        """Return the translator of the reply."""
         return ChatReply(call, payload, known)
 
     def client_field(self, exchange: Exchange, field: str) -> str:

@@ -24,7 +24,7 @@ Media = Mapping[tuple[int, int], Blob]
 def turn(translation: Translation, message: Json, index: int) -> list[Json]:
     """Return the parts of the assistant *message* at *index*.
 
-    What the gateway remembers of the turn comes first, then what the client carries, then the
+    What the gateway remembers of the turn takes precedence, then what the client carries, then the
     bypass where Gemini would refuse a call without a signature.
     """
     body = message.get("content")
@@ -34,7 +34,7 @@ def turn(translation: Translation, message: Json, index: int) -> list[Json]:
         and not translation.known.memories
         and IMAGE_MARK not in body
     ):
-        # Nearly every turn: text, of which nothing more is remembered.
+        # Nearly every turn: plain text, of which nothing else is remembered.
         return [{"text": body}] if body else []
     calls: list[Json] = []
     signature = None
@@ -63,11 +63,11 @@ _PLAIN = _TEXT_ONLY | {"refusal"}
 
 
 def function_calls(translation: Translation, message: Json, by_call: dict[str, str]) -> list[Json]:
-    """Return the calls of *message* as parts; *by_call* holds the signatures carried beside them."""
+    """Return the calls of *message* as parts; *by_call* holds the signatures sent with them."""
     parts = [_call(translation, call, by_call) for call in message.get("tool_calls") or ()]
     legacy = message.get("function_call")
     if legacy:
-        # The gateway's own answer of several calls has the first one here.
+        # In the gateway's own answers with several calls this is the first one.
         parts.insert(0, _call(translation, {"function": legacy}, by_call))
     return parts
 
@@ -75,7 +75,7 @@ def function_calls(translation: Translation, message: Json, by_call: dict[str, s
 def visible_content(
     message: Json, index: int, media: Media, image_budget: ImageBudget
 ) -> tuple[str, list[str]]:
-    """Return all the visible text of the assistant *message* at *index*, and its images' keys.
+    """Return the visible text of the assistant *message* at *index*, and its images' keys.
 
     *media* are those of the whole conversation; looking for images takes from *image_budget*.
     """
@@ -109,7 +109,7 @@ def _texts_and_images(
 
 
 def _image_beside(image: Json, image_budget: ImageBudget) -> Json | None:
-    """Return one of the `images` of a message as a part; None for what holds no image."""
+    """Return one of the `images` of a message as a part; None if it holds no image."""
     if not image_budget.take():
         return None
     url = image.get("image_url")
@@ -134,7 +134,7 @@ def _call(translation: Translation, call: Json, by_call: dict[str, str]) -> Json
     memory = turns.read_entry(translation.known.memories, memory_key(call))
     call_id = turns.split_id(call.get("id") or "")[0]
     native: Json = {"name": wire_name(name), "args": args}
-    # An id goes back exactly when the call came with one; when that is not known, to models whose
+    # An id is sent back exactly if the call came with one; if that is unknown, to models whose
     # calls all have one.
     if memory is not None:
         native_id = memory.get("i")
@@ -153,7 +153,7 @@ def _call(translation: Translation, call: Json, by_call: dict[str, str]) -> Json
 
 
 def _arguments(arguments: Any) -> Json:
-    """Return the arguments of a call, which Gemini wants as an object."""
+    """Return the arguments of a call as an object, which Gemini expects."""
     if not isinstance(arguments, str | None):
         if not is_shallow(arguments):
             raise BadRequest("These arguments are nested too deeply.", param="messages")
@@ -169,7 +169,7 @@ def _arguments(arguments: Any) -> Json:
 def _restored(
     translation: Translation, message: Json, index: int, visible: list[Json], calls: list[Json]
 ) -> list[Json] | None:
-    """Return the turn as it is remembered, None if it is not; the images in *visible* get signed."""
+    """Return the remembered turn, with the images in *visible* signed; None if there is none."""
     memories = translation.known.memories
     if not memories:
         return None
@@ -190,7 +190,7 @@ def _restored(
 def _sign_images(
     translation: Translation, visible: list[Json], keys: Sequence[str]
 ) -> list[Json] | None:
-    """Sign the images in *visible* with what is remembered under their *keys*, and give them all.
+    """Sign the images in *visible* by what is remembered under their *keys*, and return all.
 
     None if some have no key, such as those at an address: then the client changed the turn.
     """
@@ -205,7 +205,7 @@ def _sign_images(
 
 
 def _visible_parts(translation: Translation, message: Json, index: int) -> list[Json]:
-    """Give the parts that the client sees and sends back: texts and images."""
+    """Return the parts that the client sees and sends back: texts and images."""
     parts: list[Json] = []
     for part in content.parts(translation, message.get("content"), index):
         parts += _with_images_split(part, translation.image_budget)
@@ -228,7 +228,7 @@ def _with_images_split(part: Json, image_budget: ImageBudget) -> Iterable[Json]:
 
 
 def _spoken(translation: Translation, audio: Json, index: int) -> list[Json]:
-    """Return what the model said: its words if the client has them, the sound is not kept."""
+    """Return what the model said: its words if the client has them; sound is not kept."""
     words = audio.get("transcript")
     if not isinstance(words, str) or not words:
         translation.notes.drop(f"messages[{index}].audio")
@@ -238,13 +238,13 @@ def _spoken(translation: Translation, audio: Json, index: int) -> list[Json]:
 
 
 def _signed_image(part: Json) -> Json:
-    """Return *part*, with the bypass if it is an image whose signature is not known any more."""
+    """Return *part*, with the bypass if it is an image whose signature is no longer known."""
     if "inlineData" in part and "thoughtSignature" not in part:
         return {**part, "thoughtSignature": BYPASS}
     return part
 
 
 def _bypass(parts: list[Json]) -> None:
-    """Put the bypass on the first call of the turn if it has no signature."""
+    """Put the bypass on the first call of the turn if that has no signature."""
     at = next(at for at, part in enumerate(parts) if "functionCall" in part)
     parts[at] = {"thoughtSignature": BYPASS, **parts[at]}

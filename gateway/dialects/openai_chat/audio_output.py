@@ -7,10 +7,10 @@ from gateway.exchange import Json
 
 
 class AudioOutput:
-    """The sound of one choice on its way into the client's format.
+    """The sound of one choice, being encoded in the client's format.
 
-    *sound* says how its samples are to be read; None for a file of the type *kind*. The first delta
-    alone has its id: OpenAI's own client joins the texts of all of them.
+    *sound* is the format of its samples; None for a file of the type *kind*. Only the first delta
+    has an id: OpenAI's own client joins the texts of all of them.
     """
 
     __slots__ = ("_encoder", "_head", "_kind", "_rest", "_sound", "_unit", "_waiting")
@@ -24,7 +24,7 @@ class AudioOutput:
         self._rest = b""
 
     def goes_on_with(self, kind: str, sound: Sound | None) -> bool:
-        """Tell whether a piece of *kind* and *sound* belongs to the same sound."""
+        """Tell whether a piece of *kind* and *sound* continues the same sound."""
         return kind == self._kind if sound is None else sound == self._sound
 
     def feed(self, data: bytes) -> list[Json]:
@@ -33,7 +33,7 @@ class AudioOutput:
         whole = len(data) // self._unit * self._unit
         self._waiting = data[whole:]
         encoded = self._rest + (self._encoder.encode(data[:whole]) if whole else b"")
-        # Whole groups of three bytes, so that the pieces may be joined before they are decoded.
+        # Groups of three bytes, so that the pieces may be joined before they are decoded.
         whole = len(encoded) // 3 * 3
         self._rest = encoded[whole:]
         if not whole:

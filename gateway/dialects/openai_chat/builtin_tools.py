@@ -1,4 +1,4 @@
-"""Gemini's built-in tools: the names clients have for them, and their settings."""
+"""Gemini's built-in tools: the names that clients use for them, and their settings."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from gateway.dialects.openai_chat.translation import Translation
 from gateway.errors import BadRequest
 from gateway.exchange import Json
 
-# How clients call Gemini's built-in tools.
+# The names that clients use for Gemini's built-in tools.
 BUILTIN_NAMES = {
     "codeExecution": "codeExecution",
     "code_execution": "codeExecution",
@@ -17,7 +17,7 @@ BUILTIN_NAMES = {
     "google_search": "googleSearch",
     "web_search": "googleSearch",
     "web_search_preview": "googleSearch",
-    # What search was called for models that are gone.
+    # The name of search for models that are gone.
     "googleSearchRetrieval": "googleSearch",
     "google_search_retrieval": "googleSearch",
     "urlContext": "urlContext",
@@ -31,13 +31,13 @@ BUILTIN_NAMES = {
 }
 # The setting without which a tool does nothing: a bare name cannot mean these tools.
 NEEDS = {"fileSearch": "fileSearchStoreNames", "computerUse": "environment"}
-# Settings of OpenAI's hosted tools that Gemini has under another name, and one that OpenAI demands.
+# Settings of OpenAI's hosted tools that have another name in Gemini, and one that OpenAI requires.
 _HOSTED_NAMES = {"vector_store_ids": "fileSearchStoreNames", "max_num_results": "topK"}
 _MEANINGLESS = (("container", {"type": "auto"}),)
 
 
 def take_hosted(tools: Tools, translation: Translation, tool: Json, path: str) -> None:
-    """Take a tool that OpenAI hosts as well: its type is the name, its settings are OpenAI's."""
+    """Add a tool that OpenAI hosts as well: its type is the name, its settings are OpenAI's."""
     kind = tool["type"]
     name = BUILTIN_NAMES[kind]
     settings = tool.get(kind) if isinstance(tool.get(kind), dict) else tool
@@ -45,7 +45,7 @@ def take_hosted(tools: Tools, translation: Translation, tool: Json, path: str) -
 
 
 def take_native(tools: Tools, translation: Translation, tool: Json, path: str) -> None:
-    """Take a tool in Gemini's own form: its name is the key."""
+    """Add a tool in Gemini's own form: its name is the key."""
     has_builtin = False
     for key, value in tool.items():
         name = BUILTIN_NAMES.get(key)
@@ -72,7 +72,7 @@ def add(tools: Tools, translation: Translation, name: str, settings: Any, path: 
 
 
 def take_search(tools: Tools, translation: Translation) -> None:
-    """Take `web_search_options`, which ask for the search by themselves."""
+    """Add `web_search_options`, which request the search by their presence."""
     options = translation.payload.get("web_search_options")
     if options is None:
         return
@@ -83,7 +83,7 @@ def take_search(tools: Tools, translation: Translation) -> None:
 
 
 def _hosted_settings(translation: Translation, name: str, tool: Json, path: str) -> Json:
-    """Return those settings of a hosted *tool* that Gemini's own has; the others are noted."""
+    """Return those settings of a hosted *tool* that Gemini's has, too; the others are noted."""
     settings: Json = {}
     for key, value in tool.items():
         wire = _HOSTED_NAMES.get(key) or native.camel(key)

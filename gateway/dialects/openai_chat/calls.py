@@ -16,7 +16,8 @@ _LONGEST_ID = 40
 def function_call(choice: Choice, part: Json) -> list[Json]:
     """Return the delta of one call: index, id, name and whole arguments at once.
 
-    Clients join what has the same index, start a new call at every id and drop a call without one.
+    Clients join deltas with the same index, start a new call at every id and drop a call without
+    one.
     """
     call = part["functionCall"]
     deltas = last_call(choice) if call.get("name") else []
@@ -29,7 +30,7 @@ def function_call(choice: Choice, part: Json) -> list[Json]:
 
 
 def last_call(choice: Choice) -> list[Json]:
-    """Return the delta of the call whose pieces were still coming in, if there is one."""
+    """Return the delta of the call whose pieces were still arriving, if there is one."""
     part, choice.pending = choice.pending, None
     return [] if part is None else _whole(choice, part)
 

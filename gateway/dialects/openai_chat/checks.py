@@ -1,4 +1,4 @@
-"""What a chat payload may look like: one table of all fields that are known.
+"""The valid shapes of a chat payload: one table of all known fields.
 
 Only presence, types and counts are checked here; what a value means to the model is decided where
 it is translated.
@@ -21,7 +21,7 @@ from gateway.exchange import Json
 
 MAX_MESSAGES = 2_048
 MAX_PARTS = 64
-# OpenAI takes 128, Gemini 512; who sends more than OpenAI allows means Gemini.
+# OpenAI accepts 128, Gemini 512; a client that sends more than OpenAI allows means Gemini.
 MAX_TOOLS = 512
 
 _text = of_type(str)
@@ -31,7 +31,7 @@ _object = of_type(dict)
 _strings = items(_text)
 _objects = items(_object)
 
-# Whether a media part has a source at all is the business of the media check.
+# The media check decides whether a media part has a source at all.
 _url = by_type(
     {str: anything, dict: fields({"url": _text, "detail": _text})}, "a string or an object"
 )
@@ -41,7 +41,7 @@ _source = by_type(
 )
 _BESIDE_MEDIA = {"video_metadata": _object, "detail": _text, "media_resolution": _text}
 
-# What a part of each type may hold.
+# The fields of a part, by its type.
 PARTS: dict[str, dict[str, Check]] = {
     "text": {"text": _text},
     "input_text": {"text": _text},
@@ -219,9 +219,9 @@ _payload = fields(FIELDS, required=("model", "messages"))
 
 
 def check(payload: Json) -> None:
-    """Refuse what is missing, of a wrong type or too much.
+    """Refuse what is missing, of a wrong type or too long.
 
-    Raises `BadRequest` whose *param* is the path to the culprit.
+    Raises `BadRequest` whose *param* is the path of the fault.
     """
     _payload(payload)
     models.parse(payload["model"])

@@ -1,4 +1,4 @@
-"""What is known of one candidate of a reply while its events come in."""
+"""The state of one candidate of a reply while its events arrive."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +11,11 @@ from gateway.exchange import Json
 class Choice:
     """One candidate: what it said so far and what must wait for its end.
 
-    *parts* are Gemini's own, thoughts left out and neighbouring plain texts joined: the model's
+    *parts* are Gemini's own, without thoughts and with neighbouring plain texts joined: the model's
     turn as the next request must repeat it. *pieces* are the texts of `content`, each with whether
-    Gemini wrote it (true) or the gateway inserted it (false). *image_keys* are what the images will
-    be known by when they come back. *finish_reason* is Gemini's word. *is_whole* is one that comes
-    in one piece: behind it comes nothing.
+    Gemini wrote it (true) or the gateway inserted it (false). *image_keys* are the keys by which
+    the images will be recognised when they come back. *finish_reason* is in Gemini's vocabulary.
+    *is_whole* means that the candidate comes in one piece, with nothing after it.
     """
 
     __slots__ = (
@@ -71,23 +71,23 @@ class Choice:
         return {"choices": [{"index": self.index, "delta": delta, "finish_reason": None}]}
 
     def add_part(self, part: Json) -> None:
-        """Keep *part* for the next turn, behind the text that came before it."""
+        """Keep *part* for the next turn, after the text that came before it."""
         self.end_run()
         self.parts.append(part)
 
     def native(self, part: Json) -> list[Json]:
-        """Return the delta of a part that goes out as it came."""
+        """Return the delta of a part that is passed on as it came."""
         self.natives += 1
         return [{"native_parts": [{**part, "index": self.natives - 1}]}]
 
     def insert(self, text: str) -> Json:
-        """Return the delta that puts *text*, which Gemini did not write, into `content`."""
+        """Return the delta that inserts *text*, which Gemini did not write, into `content`."""
         self.end_run()
         self.pieces.append((text, False))
         return {"content": text}
 
     def end_run(self) -> None:
-        """Close the run of plain text, so that something else can follow it."""
+        """End the run of plain text, so that something else can follow it."""
         if self.run:
             text = self.run.decode()
             self.parts.append({"text": text})
@@ -108,16 +108,16 @@ class Choice:
         return "".join(text for text, _ in self.pieces)
 
     def says_something(self) -> bool:
-        """Tell whether the client got anything; an empty text with a signature is nothing.
+        """Tell whether the client got any content; an empty text with a signature is none.
 
-        After `end_run` only.
+        Only valid after `end_run`.
         """
         return any(text for text, _ in self.pieces) or any(
             "text" not in part for part in self.parts
         )
 
     def has_more_than_text(self) -> bool:
-        """Tell whether there is more to remember of this turn than plain text."""
+        """Tell whether more than plain text is to be remembered of this turn."""
         return bool(self.calls) or any(len(part) > 1 or "text" not in part for part in self.parts)
 
     def awaits_result(self) -> bool:

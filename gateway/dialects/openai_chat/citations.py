@@ -1,9 +1,9 @@
-"""Where an answer's statements come from: `url_citation` annotations over `content`.
+"""The sources of an answer's statements: `url_citation` annotations over `content`.
 
-Gemini counts UTF-8 bytes of the text that it wrote (of 71 recorded supports 67 match so, none only
-as characters, 4 are off by a byte); OpenAI counts code points of `content`, where the gateway also
-put code blocks and images. So a place is found in the written text first, checked against the text
-that Gemini says it means, and then shifted.
+Gemini counts UTF-8 bytes of the text that it wrote (of 71 recorded supports 67 match this way, none
+only as characters, 4 are off by a byte); OpenAI counts code points of `content`, into which the
+gateway also put code blocks and images. So a place is located in the written text first, checked
+against the text that Gemini quotes, and then shifted.
 """
 
 from bisect import bisect_right
@@ -15,7 +15,7 @@ import orjson
 from gateway.dialects.openai_chat.choice import Choice
 from gateway.exchange import Json
 
-# The kinds of grounding chunk, each with the names of its address.
+# The kinds of grounding chunks, each with the names of its address.
 _ADDRESSES: dict[str, tuple[str, ...]] = {
     "web": ("uri",),
     "maps": ("uri",),
@@ -26,7 +26,7 @@ _RETRIEVED = "URL_RETRIEVAL_STATUS_SUCCESS"
 
 
 def annotations(choice: Choice) -> list[Json]:
-    """Return the citations of a choice that has ended, in the order of Gemini's metadata."""
+    """Return the citations of a finished choice, in the order of Gemini's metadata."""
     written = _Written(choice)
     cited = [
         *_grounded(choice.grounding.get("groundingMetadata") or {}, written),
@@ -50,10 +50,10 @@ def keep_citations(choice: Choice, value: Any) -> None:
 
 
 def grounding_noter(name: str) -> Callable[[Choice, Any], None]:
-    """Make the noter of the metadata called *name*, which may come in pieces or be repeated."""
+    """Return a function that notes the metadata *name*, which may come in pieces or repeatedly."""
 
     def keep(choice: Choice, value: Any) -> None:
-        # What nests so deep that it cannot be sent is refused here, not when it goes out.
+        # What is nested too deeply to be sent is refused here, not when it is written.
         orjson.dumps(value)
         before = choice.grounding.get(name)
         choice.grounding[name] = value if before is None else _merged(before, value)
@@ -62,11 +62,11 @@ def grounding_noter(name: str) -> Callable[[Choice, Any], None]:
 
 
 def _merged(before: Json, value: Json) -> Json:
-    """Return both metadata as one: what is repeated stands there once."""
+    """Return both metadata as one, without repetitions."""
     new = value.get("groundingChunks") or []
     chunks = _joined(before.get("groundingChunks") or [], new)
     if new and chunks != new:
-        # The places that its supports name are those in its own list.
+        # The places named by its supports are those in its own list.
         supports = value.get("groundingSupports") or []
         value = {
             **value,
@@ -86,7 +86,7 @@ def _joined(before: list[Any], more: list[Any]) -> list[Any]:
 
 
 def _renumbered(support: Json, new: list[Any], chunks: list[Any]) -> Json:
-    """Return *support* of chunks in the list *new* as one of the same in *chunks*."""
+    """Return *support*, which refers to chunks of *new*, as one that refers to *chunks*."""
     indices = support.get("groundingChunkIndices") or []
     places = [chunks.index(new[at]) if 0 <= at < len(new) else at for at in indices]
     return {**support, "groundingChunkIndices": places}
@@ -106,7 +106,7 @@ def _grounded(metadata: Json, written: "_Written") -> Iterator[Json]:
 
 
 def _source(chunk: Json) -> tuple[str, str]:
-    """Return address and title of one grounding chunk of any kind."""
+    """Return address and title of a grounding chunk of any kind."""
     for kind, names in _ADDRESSES.items():
         source = chunk.get(kind)
         if source:
@@ -123,14 +123,14 @@ def _cited(choice: Choice, written: "_Written") -> Iterator[Json]:
 
 
 class _Written:
-    """The text that Gemini wrote, and where its characters stand in `content`."""
+    """The text that Gemini wrote, and the place of its characters in `content`."""
 
     __slots__ = ("_bytes", "_length", "_shifts", "_starts")
 
     def __init__(self, choice: Choice) -> None:
         choice.end_run()
         texts = []
-        # For each piece that Gemini wrote: where it starts in its text, and how far it was moved.
+        # For each piece that Gemini wrote: its start in Gemini's text, and how far it was shifted.
         self._starts, self._shifts = [0], [0]
         start = inserted = 0
         for text, is_written in choice.pieces:
@@ -155,11 +155,11 @@ class _Written:
             return None
         first = len(self._bytes[:start].decode(errors="ignore"))
         last = first + len(self._bytes[start:end].decode(errors="ignore"))
-        # The end is where the last cited character is moved to, and one on.
+        # The end is one past the place of the last cited character.
         return self._moved(first), self._moved(max(first, last - 1)) + 1
 
     def annotation(self, place: tuple[int, int] | None, url: str, title: str) -> Json:
-        """Return the annotation of *place*; of all the content where there is none."""
+        """Return the annotation of *place*, or of all the content if there is none."""
         start, end = place or (0, self._length)
         cited = {"start_index": start, "end_index": end, "url": url, "title": title}
         return {"type": "url_citation", "url_citation": cited}
@@ -172,5 +172,5 @@ class _Written:
         return min(places, key=lambda place: abs(place - wanted), default=-1)
 
     def _moved(self, character: int) -> int:
-        """Return where *character* of the written text stands in `content`."""
+        """Return the place of *character* of the written text in `content`."""
         return character + self._shifts[bisect_right(self._starts, character) - 1]

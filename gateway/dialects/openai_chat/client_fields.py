@@ -1,6 +1,6 @@
 """The client's field for a field of Gemini's that an error names.
 
-Looked for only when something is refused, and by value: of equal texts each is to blame.
+Looked for only after a refusal, and by value: any of several equal texts may be at fault.
 """
 
 import re
@@ -20,7 +20,7 @@ _TOP = {
     "cachedContent": "google.cached_content",
     "continuationToken": "google.continuation_token",
 }
-# The client's fields for Gemini's settings, beside those that native ones may overrule.
+# The client's fields for Gemini's settings, besides those that native ones may override.
 _SETTINGS: Mapping[str, tuple[str, ...]] = {
     **OVERRULED,
     "thinkingConfig": ("thinking", "reasoning_effort", "reasoning"),
@@ -35,12 +35,12 @@ Media = Mapping[tuple[int, int], Blob]
 
 
 def client_field(payload: Json, media: Media, call: UpstreamCall, field: str) -> str:
-    """Return the path within *payload* for Gemini's *field* of *call*; *field* itself if unknown."""
+    """Return the path within *payload* for Gemini's *field* of *call*, or *field* if unknown."""
     steps = [int(index) if index else native.camel(name) for name, index in _STEP.findall(field)]
     try:
         return _path_of(payload, media, call, steps) or field
     except (AttributeError, IndexError, KeyError, TypeError):
-        # Google names what is not there, or the payload is gone: a stream had begun.
+        # Google names a field that is not there, or the payload is gone as a stream had begun.
         return field
 
 
@@ -89,7 +89,7 @@ def _message_paths(payload: Json, media: Media, part: Json, rest: list[Any]) -> 
 
 
 def _call_paths(message: Json, call: Json, path: str) -> Iterator[str]:
-    """Yield the paths of what became *call* in *message*, which stands at *path*."""
+    """Yield the paths of what became *call* in *message*, which is at *path*."""
     for at, tool_call in enumerate(message.get("tool_calls") or ()):
         function = tool_call.get("function") or tool_call["custom"]
         if wire_name(function["name"]) == call["name"]:
@@ -108,7 +108,7 @@ def _is_result(message: Json, response: Json) -> bool:
 
 
 def _text_paths(body: Any, text: str, path: str) -> Iterator[str]:
-    """Yield the paths of *text* in the content *body*, which stands at *path*."""
+    """Yield the paths of *text* in the content *body*, which is at *path*."""
     if body == text:
         yield path
     for at, part in enumerate(body if isinstance(body, list) else ()):
@@ -125,7 +125,7 @@ def _setting_path(payload: Json, name: str) -> str | None:
 
 
 def _function_path(payload: Json, declared: str, rest: list[Any]) -> str | None:
-    """Return the path of the function that went up under the name *declared*."""
+    """Return the path of the function that was sent under the name *declared*."""
     within = ""
     if rest and rest[0] in _KINDS:
         within = f".{str(rest[0]).removesuffix('JsonSchema')}"

@@ -1,4 +1,4 @@
-"""The end of a choice: facts beside the parts are noted as they come and sent at the end."""
+"""The end of a choice: facts outside the parts are noted as they come and sent at the end."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ Noter = Callable[[Choice, Any], None]
 
 
 def note(choice: Choice, candidate: Json) -> None:
-    """Note what *candidate* says beside its parts."""
+    """Note what *candidate* contains besides its parts."""
     for key in candidate:
         noter = _NOTERS.get(key)
         if noter is not None and candidate[key]:
@@ -31,7 +31,7 @@ def note(choice: Choice, candidate: Json) -> None:
 
 
 def note_block(choice: Choice, feedback: Json) -> None:
-    """Note that Gemini refused the prompt, as the *feedback* on it says."""
+    """Note that Gemini refused the prompt, according to its *feedback*."""
     choice.is_blocked = True
     choice.finish_reason = str(feedback.get("blockReason") or "BLOCKED")
     message = feedback.get("blockReasonMessage")
@@ -40,7 +40,7 @@ def note_block(choice: Choice, feedback: Json) -> None:
 
 
 def end_reason(choice: Choice) -> str | None:
-    """Return OpenAI's word for why *choice* ended; None if it did not."""
+    """Return OpenAI's finish reason of *choice*; None if it did not end."""
     native = choice.finish_reason
     if native is None or (native == "STOP" and choice.awaits_result()):
         return None
@@ -53,8 +53,8 @@ def end_reason(choice: Choice) -> str | None:
 def closing_chunks(choice: Choice) -> list[Json]:
     """Return the last chunks of *choice*.
 
-    Raises `UpstreamTruncated` when it did not end, `UpstreamEmpty` when Gemini gave up on it and
-    there is nothing to relay.
+    Raises `UpstreamTruncated` if it did not end, `UpstreamEmpty` if Gemini gave up on it and there
+    is nothing to relay.
     """
     native, message, word = choice.finish_reason, choice.finish_message, end_reason(choice)
     if native is None or word is None:
@@ -78,7 +78,7 @@ def closing_chunks(choice: Choice) -> list[Json]:
 
 
 def _last(choice: Choice, word: str, native: str, message: str | None) -> Json:
-    """Return what the last chunk holds of *choice*."""
+    """Return the content of the last chunk of *choice*."""
     last = {
         "index": choice.index,
         "delta": {},
@@ -95,7 +95,7 @@ def _last(choice: Choice, word: str, native: str, message: str | None) -> Json:
 
 
 def _evidence(choice: Choice) -> list[Json]:
-    """Return the deltas of the citations and of the metadata that they were made of."""
+    """Return the deltas of the citations and of the metadata that they were made from."""
     cited = annotations(choice)
     deltas: list[Json] = [{"annotations": cited}] if cited else []
     metadata = dict(choice.grounding)
@@ -105,7 +105,7 @@ def _evidence(choice: Choice) -> list[Json]:
 
 
 def _note_reason(choice: Choice, value: Any) -> None:
-    # The last one wins: code executions were recorded with a STOP in mid-stream.
+    # The last one counts: code executions were recorded with a STOP in mid-stream.
     choice.finish_reason = native_reason(value) or choice.finish_reason
 
 
@@ -114,12 +114,12 @@ def _note_message(choice: Choice, value: Any) -> None:
 
 
 def _note_continuation(choice: Choice, value: Any) -> None:
-    # The answer goes on where the same request has this (google-genai 3.4: `continuation_token`).
+    # The answer continues if the same request has this (google-genai 3.4: `continuation_token`).
     choice.continuation = str(value)
 
 
 def _note_ratings(choice: Choice, value: Any) -> None:
-    # What nests so deep that it cannot be sent is refused here, not when it goes out.
+    # What is nested too deeply to be sent is refused here, not when it is written.
     orjson.dumps(value)
     choice.ratings = value
 

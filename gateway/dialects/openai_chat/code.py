@@ -21,7 +21,7 @@ def executable_code(choice: Choice, part: Json) -> list[Json]:
 
 
 def execution_result(choice: Choice, part: Json) -> list[Json]:
-    """Return the delta that shows what came of running the code, failures too."""
+    """Return the delta that shows the result of running the code, failures included."""
     source = part["codeExecutionResult"]
     output, outcome = source.get("output") or "", source.get("outcome") or "OUTCOME_UNSPECIFIED"
     word = outcome.removeprefix("OUTCOME_").lower()

@@ -1,4 +1,4 @@
-"""Fold the chunks of a reply into one answer."""
+"""Folds the chunks of a reply into one answer."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ from gateway.dialects.openai_chat import audio
 from gateway.exchange import Json
 
 _JOINED = frozenset({"content", "reasoning_content", "refusal"})
-# Deltas whose lists follow one another.
+# Deltas whose lists are concatenated.
 _LISTED = frozenset({"tool_calls", "images", "annotations", "code_execution", "native_parts"})
 _INDEXED = frozenset({"tool_calls", "code_execution", "native_parts"})
 # The index, the delta and the finish reason, which is None in nearly every chunk.
 _FIELDS_OF_ALL = 3
-# Fields that may stand in place of content.
+# Fields that may take the place of content.
 _SPEECHLESS = frozenset({"tool_calls", "function_call", "audio"})
 
 # The deltas of one choice, gathered by name.

@@ -1,4 +1,4 @@
-"""Images within the texts of an answer that comes back, and beside them."""
+"""Images embedded in the texts of an answer that a client sends back, or sent beside them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 from gateway.exchange import Blob, Json
 from gateway.media import data_url
 
-# Before the data of each image that `split_images` takes out of a text.
+# Precedes the data of each image that `split_images` extracts from a text.
 IMAGE_MARK = "](data:image/"
-# Each takes 20 microseconds; behind so many of them in one request a text stays text.
+# Each takes 20 microseconds; beyond this number in one request a text stays text.
 MAX_IMAGES = 1_000
 _MAX_ALT = 1_024
 
@@ -28,7 +28,7 @@ class ImageBudget:
 
 
 def split_images(text: str, image_budget: ImageBudget) -> Iterator[Json]:
-    """Yield *text* as parts, with each Markdown image that holds its data as an image.
+    """Yield *text* as parts, with each Markdown image that holds its data as an image part.
 
     Takes from *image_budget*.
     """
@@ -37,7 +37,7 @@ def split_images(text: str, image_budget: ImageBudget) -> Iterator[Json]:
         mark = text.find(IMAGE_MARK, at)
         if mark < 0:
             break
-        # An image's data holds no other mark: looked for no further, the time stays linear.
+        # The data of an image contains no other mark: searching no further keeps the time linear.
         following = text.find(IMAGE_MARK, mark + 2)
         end = text.find(")", mark, following if following >= 0 else len(text))
         start = text.rfind("![", max(at, mark - _MAX_ALT), mark)
@@ -51,7 +51,7 @@ def split_images(text: str, image_budget: ImageBudget) -> Iterator[Json]:
 
 
 def data_image(url: Any) -> Json | None:
-    """Return the part of a data URL that holds an image which Gemini takes; None for all else."""
+    """Return the part of a data URL with an image that Gemini accepts; None for all else."""
     if not isinstance(url, str) or not url.startswith("data:image/"):
         return None
     blob = data_url.image(url)

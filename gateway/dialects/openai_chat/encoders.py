@@ -1,7 +1,7 @@
-"""Raw sound into the formats that clients ask for: small objects, nothing but CPU work.
+"""Encoders of raw sound for the formats that clients ask for: small objects, CPU work only.
 
-Sound here is what Gemini sends: 16 bit little-endian samples. Costs per second of sound: mp3 2 ms,
-flac 1.5 ms, aac 8 ms, opus 10 ms, so a whole answer of minutes is work for a thread.
+The input is what Gemini sends: 16 bit little-endian samples. Costs per second of sound: mp3 2 ms,
+flac 1.5 ms, aac 8 ms, opus 10 ms, so encoding an answer of minutes is work for a thread.
 """
 
 import struct
@@ -12,27 +12,27 @@ from typing import Any, NamedTuple, Protocol
 
 from gateway.errors import BadRequest
 
-# A stream's length is not known when its header goes out; decoders then read up to the end.
+# A stream's length is unknown when its header is sent; decoders then read up to the end.
 OPEN_SIZE = 0xFFFFFFFF
 _WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _MP3_KBPS = 64
 
 
 class Sound(NamedTuple):
-    """How samples are to be read: *rate* per second, *channels* interleaved."""
+    """The format of samples: *rate* per second, *channels* interleaved."""
 
     rate: int
     channels: int
 
 
 class Encoder(Protocol):
-    """Encodes whole samples as they come."""
+    """Encodes whole samples as they arrive."""
 
     def encode(self, pcm: bytes) -> bytes:
-        """Return what *pcm* completes."""
+        """Return the encoded bytes that *pcm* completes."""
 
     def end(self) -> bytes:
-        """Return what is left."""
+        """Return the remaining bytes."""
 
 
 class Pcm:
@@ -48,13 +48,13 @@ class Pcm:
 
 
 class Wav:
-    """The samples behind one RIFF header, whose sizes stay open."""
+    """The samples after one RIFF header, whose sizes stay open."""
 
     def __init__(self, sound: Sound) -> None:
         self._header = wav_header(sound, OPEN_SIZE)
 
     def encode(self, pcm: bytes) -> bytes:
-        """Return *pcm*, the header before the first of it."""
+        """Return *pcm*, preceded by the header the first time."""
         header, self._header = self._header, b""
         return header + pcm
 
@@ -73,7 +73,7 @@ class Mp3:
         self._encoder.set_in_sample_rate(sound.rate)
         self._encoder.set_channels(sound.channels)
         self._encoder.set_bit_rate(_MP3_KBPS * sound.channels)
-        # 7 is LAME's fastest; at speech's rates nobody hears the difference.
+        # 7 is LAME's fastest quality; at the rates of speech nobody hears the difference.
         self._encoder.set_quality(7)
         self._encoder.silence()
 
@@ -151,7 +151,7 @@ _NEED_AV = frozenset({"opus", "aac", "flac"})
 
 
 def check_format(name: object) -> None:
-    """Raise `BadRequest` when *name* is no format that this installation can make."""
+    """Raise `BadRequest` if *name* is no format that this installation can produce."""
     if not isinstance(name, str) or name not in ENCODERS:
         known = ", ".join(ENCODERS)
         raise BadRequest(f"audio.format is one of {known}.", param="audio.format")
@@ -163,7 +163,7 @@ def check_format(name: object) -> None:
 
 
 def wav_header(sound: Sound, size: int) -> bytes:
-    """Return the 44 bytes before *size* bytes of samples, `OPEN_SIZE` where the size is not known."""
+    """Return the 44 bytes before *size* bytes of samples; *size* may be `OPEN_SIZE`."""
     frame = 2 * sound.channels
     riff_size = OPEN_SIZE if size == OPEN_SIZE else 36 + size
     fixed = (b"RIFF", riff_size, b"WAVE", b"fmt ", 16, 1, sound.channels, sound.rate)

@@ -1,10 +1,10 @@
-"""Why Gemini ended, in OpenAI's words."""
+"""Gemini's finish reasons, in OpenAI's vocabulary."""
 
 from collections.abc import Sequence
 
 from gateway.exchange import Json
 
-# The numbers are those of the API's protocol buffers; a client of the API may ask for them.
+# The numbers are those of the API's protocol buffers, which a client of the API may request.
 _NAMES: dict[object, str] = {
     1: "STOP",
     2: "MAX_TOKENS",
@@ -39,9 +39,9 @@ _FILTERED = frozenset(
         "PUP_LIMITED_DISABLED",
     }
 )
-# Gemini gave up without blaming anybody; without content there is nothing to relay.
+# Gemini gave up without giving a reason; without content there is nothing to relay.
 _FAILED = frozenset({"OTHER", "IMAGE_OTHER", "NO_IMAGE"})
-# The model slipped; the same request asked again often succeeds.
+# The model made a mistake; repeating the request often succeeds.
 _SLIPPED = frozenset(
     {
         "MALFORMED_FUNCTION_CALL",
@@ -54,12 +54,12 @@ _SLIPPED = frozenset(
 
 
 def native_reason(value: object) -> str | None:
-    """Return Gemini's finish reason as a word; None where *value* says nothing."""
+    """Return Gemini's finish reason as a word; None if *value* is none."""
     return None if value in _UNSET else _NAMES.get(value, str(value))
 
 
 def finish_reason(native: str, *, calls: bool) -> str:
-    """Return OpenAI's word for *native*; *calls* tells whether the candidate called functions."""
+    """Return OpenAI's finish reason for *native*; *calls* tells whether functions were called."""
     if native in _FILTERED:
         return "content_filter"
     if native in _LENGTH:
@@ -73,12 +73,12 @@ def is_failed(native: str) -> bool:
 
 
 def is_blocked(feedback: Json | None) -> bool:
-    """Tell whether Gemini refused the prompt, and does not only rate it, as *feedback* says."""
+    """Tell whether *feedback* means that Gemini refused the prompt, instead of only rating it."""
     return bool(feedback and (feedback.get("blockReason") or feedback.get("blockReasonMessage")))
 
 
 def refusal(native: str, message: object, ratings: Sequence[Json]) -> str:
-    """Say in one sentence or two why Gemini withheld an answer."""
+    """Return one or two sentences on why Gemini withheld an answer."""
     blamed = [
         str(rating.get("category", "")).removeprefix("HARM_CATEGORY_")
         for rating in ratings
@@ -91,10 +91,10 @@ def refusal(native: str, message: object, ratings: Sequence[Json]) -> str:
 
 
 def worth_retrying(event: Json) -> str | None:
-    """Tell why the reply that consists of *event* alone is worth one more try; None if it is not.
+    """Return why the reply that consists of *event* alone is worth a retry; None if it is not.
 
-    Such a reply is empty although Gemini says it is complete, or ended by a slip of the model. An
-    event of an unknown shape is for the translator to refuse.
+    Such a reply is empty although Gemini calls it complete, or ended with a mistake of the model.
+    Events of an unknown shape are left to the translator, which refuses them.
     """
     try:
         return _weakness(event)

@@ -13,7 +13,7 @@ _FREE_TEXT: Json = {
     "properties": {"input": {"type": "string"}},
     "required": ["input"],
 }
-# Keywords that give an object of parameters its members, and values of them that give none.
+# Keywords that define the members of an object of parameters, and their values that define none.
 _MEMBER_KEYWORDS = (
     "properties",
     "patternProperties",
@@ -29,7 +29,7 @@ _NO_MEMBERS: tuple[Any, ...] = (None, True, False, {}, [])
 
 
 def declare(tools: Tools, translation: Translation, function: Json, path: str) -> None:
-    """Declare the *function* that stands at *path*; of several with one name the first counts."""
+    """Declare the *function* at *path*; of several with one name the first counts."""
     name = wire_name(function["name"])
     if name in tools.declarations:
         translation.notes.drop(path)
@@ -55,7 +55,7 @@ def declare_custom(tools: Tools, translation: Translation, custom: Json, path: s
     description = custom.get("description") or ""
     grammar = (custom.get("format") or {}).get("grammar") or custom.get("format") or {}
     if isinstance(grammar, dict) and isinstance(grammar.get("definition"), str):
-        # Gemini cannot be held to a grammar, but can be told of it.
+        # Gemini cannot be constrained to a grammar, but it can be told about it.
         description += f"\nThe input must match this grammar:\n{grammar['definition']}"
         translation.notes.adjust(f"{path}.custom.format", "description", "no_counterpart")
     function = {"name": custom["name"], "description": description, "parameters": _FREE_TEXT}

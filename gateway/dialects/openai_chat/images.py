@@ -1,4 +1,4 @@
-"""Images that Gemini drew, in `content` as markdown or beside it."""
+"""Images that Gemini drew, in `content` as Markdown or beside it."""
 
 from gateway.dialects.openai_chat import turns
 from gateway.dialects.openai_chat.choice import Choice
@@ -8,7 +8,7 @@ from gateway.exchange import Json
 def image(choice: Choice, part: Json) -> list[Json]:
     """Return the delta that shows the image in *part*; a draft waits for the end.
 
-    Thinking image models draw drafts as thoughts. They are hidden, unless nothing else comes.
+    Thinking image models draw drafts as thoughts. They are hidden, unless no other image follows.
     """
     if part.get("thought"):
         choice.draft = part

@@ -4,12 +4,12 @@ import re
 
 from gateway.exchange import Json
 
-# A token that is no text by itself is written as its one byte.
+# A token that is not valid text by itself is written as its one byte.
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
 def wire(result: Json) -> Json:
-    """Return the `logprobs` of a choice, each token with its UTF-8 bytes and its rivals."""
+    """Return the `logprobs` of a choice, each token with its UTF-8 bytes and its alternatives."""
     tops = result.get("topCandidates") or []
     chosen = result.get("chosenCandidates") or []
     content = [
@@ -25,7 +25,7 @@ def _rivals(top: Json) -> list[Json]:
 
 def _token(candidate: Json) -> Json:
     token = candidate.get("token") or ""
-    # Zero is left out on the wire: the token was certain.
+    # Zero is omitted on the wire: the token was certain.
     return {
         "token": token,
         "logprob": candidate.get("logProbability") or 0.0,

@@ -1,4 +1,4 @@
-"""What Gemini looked up for an answer, which it bills besides tokens."""
+"""What Gemini looked up for an answer, which it bills in addition to tokens."""
 
 from collections.abc import Hashable
 from typing import Any
@@ -30,10 +30,10 @@ class Lookups:
                 kinds.update(chunk)
 
     def count(self, usage: Usage) -> None:
-        """Add them to *usage*.
+        """Add the searches to *usage*.
 
-        Where all sources are places on maps, so are all queries. Where only some are, Gemini does
-        not say which queries were of maps: all count as searches, and one more as one of maps.
+        If all sources are places on maps, so are all queries. If only some are, Gemini does not say
+        which queries were of maps: all count as searches, and one more as one of maps.
         """
         for index, queries in self._queries.items():
             kinds = self._kinds[index]

@@ -1,8 +1,8 @@
 """Messages as Gemini's contents and system instruction.
 
-Gemini wants turns of the user and the model, and right after each turn with function calls one
-response to each of them. So results are put where the calls stand, wherever the client put them;
-a call without a result gets one that says so, a result without a call becomes text.
+Gemini expects alternating turns of user and model, and right after each turn with function calls
+one response to each of them. So results are moved to their calls, wherever the client put them; a
+call without a result gets one that says so, a result without a call becomes text.
 """
 
 from collections import deque
@@ -26,8 +26,8 @@ def conversation(translation: Translation) -> tuple[list[Json], list[Json]]:
 class _Walk:
     """The conversation so far.
 
-    *_open* is the role whose turn may still grow, *_waiting* are the calls of the model's turn:
-    each with the client's id and name of it, and where it stands (message, place).
+    *_open* is the role whose turn may still be extended, *_waiting* are the calls of the model's
+    turn: each with the client's id and name of it, and its position (message, place).
     """
 
     __slots__ = (
@@ -60,14 +60,14 @@ class _Walk:
                 break
 
     def _expect(self, message: Json, index: int) -> None:
-        """Note where the result *message* stands, under the id of its call or else under a name."""
+        """Note the position of the result *message*, by the id of its call or else by name."""
         if message["role"] == "tool" and message.get("tool_call_id"):
             self._by_id.setdefault(message["tool_call_id"], deque()).append(index)
         else:
             self._by_name.setdefault(message.get("name") or "", deque()).append(index)
 
     def add(self, role: str, parts: list[Json]) -> None:
-        """Add *parts* to the turn of *role*, a new one if the last is another's."""
+        """Add *parts* to the turn of *role*, a new one if the last belongs to the other."""
         if not parts:
             return
         if self._waiting and role == "user":
@@ -79,17 +79,17 @@ class _Walk:
             self._open = role
 
     def instruct(self, message: Json, index: int) -> None:
-        """Take a message of instructions."""
+        """Process a message of instructions."""
         self.system += [{"text": text} for text in content.texts(message["content"])]
         if content.has_media(message["content"]):
             self.translation.notes.drop(f"messages[{index}].content")
 
     def ask(self, message: Json, index: int) -> None:
-        """Take a message of the user."""
+        """Process a message of the user."""
         self.add("user", content.parts(self.translation, message["content"], index))
 
     def answer(self, message: Json, index: int) -> None:
-        """Take a message of the model; the results of its calls come before the next turn."""
+        """Process a message of the model; the results of its calls come before the next turn."""
         parts = assistant.turn(self.translation, message, index)
         self.add("model", parts)
         if _CALLS.isdisjoint(message) or not (calls := _tool_calls(message)):
@@ -102,7 +102,7 @@ class _Walk:
             )
 
     def result(self, message: Json, index: int) -> None:
-        """Take a result that no call of an earlier message has claimed."""
+        """Process a result that no call of an earlier message has claimed."""
         if self._waiting:
             self._respond()
         if index in self._answered:
@@ -111,13 +111,13 @@ class _Walk:
         self.add("user", results.as_text(self.translation, message, index))
 
     def end(self) -> tuple[list[Json], list[Json]]:
-        """Close the conversation: it must begin and end with the user."""
+        """End the conversation: it must begin and end with the user."""
         if self._waiting:
             self._respond()
         if not self.contents or self.contents[0]["role"] == "model":
             self.contents.insert(0, {"role": "user", "parts": [{"text": " "}]})
         if self.contents[-1]["role"] == "model":
-            # Gemini refuses to continue a text of its own without being asked to.
+            # Gemini refuses to continue a text of its own without being asked.
             self.contents.append({"role": "user", "parts": [{"text": _CONTINUE}]})
             last = len(self.translation.payload["messages"]) - 1
             self.translation.notes.adjust(f"messages[{last}]", "continued", "ends_with_assistant")

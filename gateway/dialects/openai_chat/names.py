@@ -1,4 +1,4 @@
-"""Function names: what Gemini does not take is made valid, always in the same way."""
+"""Function names: invalid ones are made valid for Gemini, always in the same way."""
 
 import re
 from hashlib import blake2b
@@ -9,7 +9,7 @@ _INVALID = re.compile(r"[^A-Za-z0-9_.:-]")
 
 
 def wire_name(name: str) -> str:
-    """Return *name* if Gemini takes it, else a valid one that no other name is turned into."""
+    """Return *name* if Gemini accepts it, else a valid one that no other name is turned into."""
     if _VALID.fullmatch(name):
         return name
     digest = blake2b(name.encode(errors="surrogatepass"), digest_size=4).hexdigest()

@@ -1,8 +1,8 @@
-"""Gemini's own fields as clients give them: snake_case or camelCase, known ones only.
+"""Gemini's own fields as clients send them: snake_case or camelCase, known ones only.
 
-The gateway sends what it knows: one unknown name makes Gemini refuse a whole request. The shapes
-are those of the API's discovery document of 2026-09. In a shape, a type stands for itself, a
-string set for an enumeration, a dict for an object, a list for an array, ANY for anything.
+Only known names are sent: a single unknown one makes Gemini refuse the whole request. The shapes
+are those of the API's discovery document of 2026-09. In a shape, a type stands for itself, a set of
+strings for an enumeration, a dict for an object, a list for an array, ANY for anything.
 """
 
 import re
@@ -15,7 +15,7 @@ from gateway.safety import CATEGORIES, THRESHOLDS
 
 ANY = object
 Shape = Any
-# All of Gemini's whole numbers are int32 (the discovery document).
+# All of Gemini's integers are int32 (the discovery document).
 MAX_INT32 = 2_147_483_647
 
 _UNDERSCORE = re.compile(r"_([a-z0-9])")
@@ -96,15 +96,15 @@ GENERATION_CONFIG: Mapping[str, Shape] = {
 }
 
 
-# Groups of fields that clients may give without the group.
+# Groups whose fields clients may send without the group.
 _GROUPS = {"generationConfig": "generation_config", "toolConfig": "tool_config"}
 
 
 def google(payload: Json) -> Json:
     """Return the native fields in Gemini's spelling.
 
-    Those of `generation_config` and `tool_config` are among them. Those at the top of the payload
-    count before `extra_body`'s. Raises `BadRequest` for settings of a wrong type.
+    Those of `generation_config` and `tool_config` are included. Fields at the top of the payload
+    take precedence over those of `extra_body`. Raises `BadRequest` for settings of a wrong type.
     """
     top, extra = payload.get("google"), payload.get("extra_body")
     if top is None and extra is None:
@@ -127,9 +127,9 @@ def camel(name: str) -> str:
 
 
 def fit(value: Any, shape: Shape, path: str, notes: Notes) -> Any:
-    """Return *value* in the form of *shape*; what is unknown in it is left out and noted.
+    """Return *value* in the form of *shape*; unknown fields in it are left out and noted.
 
-    Raises `BadRequest` naming the place within *path* whose type or word is wrong.
+    Raises `BadRequest` naming the place within *path* whose type or value is wrong.
     """
     if shape is ANY:
         return value

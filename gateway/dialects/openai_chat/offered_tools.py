@@ -1,4 +1,4 @@
-"""The tools that the model is offered, and how they stand in the body."""
+"""The tools that the model is offered, and their form in the body."""
 
 from dataclasses import dataclass, field
 
@@ -7,16 +7,16 @@ from gateway.dialects.openai_chat.translation import Translation
 from gateway.exchange import Json
 
 _AUTO: Json = {"mode": "AUTO"}
-# In these modes Gemini holds itself to the schemas (ai.google.dev: function-calling).
+# In these modes Gemini adheres to the schemas (ai.google.dev: function-calling).
 _CONSTRAINED = frozenset({"ANY", "VALIDATED", "NONE"})
 
 
 @dataclass(slots=True)
 class Tools:
-    """What goes up: *declarations* by wire name, *builtins* by native name, the *choice*.
+    """What is sent: *declarations* by wire name, *builtins* by native name, the *choice*.
 
     *names* gives the client's name of each function that has another one upstream, *strict* the
-    path of the first whose arguments must fit its schema.
+    path of the first function whose arguments must fit its schema.
     """
 
     declarations: dict[str, Json] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Tools:
                 body["toolConfig"] = config
 
     def _combine(self, config: Json, translation: Translation) -> None:
-        """Add to *config* what the model needs to use both kinds of tools, or to show its own."""
+        """Add to *config* what is needed to combine both kinds of tools, or to show built-in ones."""
         shows_invocations = translation.google.get("includeServerSideToolInvocations")
         if not self.builtins or "builtins_with_functions" in translation.can.refuses:
             if shows_invocations:

@@ -1,6 +1,6 @@
-"""Everything that shapes the answer: sampling, limits, form, safety, tier.
+"""Everything that shapes the answer: sampling, limits, format, safety, tier.
 
-The client's native fields (`google.*`) are laid over what its OpenAI fields give.
+The client's native fields (`google.*`) override what its OpenAI fields give.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,7 +45,7 @@ def generation_config(translation: Translation) -> Json:
         config["thinkingConfig"] = thoughts
     outputs.put_into(config, translation)
     if translation.details and "mediaResolution" not in config:
-        # These models know one resolution for all media: the finest that was asked for.
+        # These models have one resolution for all media: the finest that was requested.
         known = [level for level in _RESOLUTIONS if level in translation.details]
         config["mediaResolution"] = known[-1] if known else _RESOLUTIONS[-1]
     if translation.google:
@@ -54,7 +54,7 @@ def generation_config(translation: Translation) -> Json:
 
 
 def safety_settings(translation: Translation) -> list[Json]:
-    """Return the threshold of each category, all off unless something else is asked for."""
+    """Return the threshold of each category; all are off unless something else is requested."""
     requested = translation.google.get("safetySettings")
     configured = translation.known.safety
     if not requested and not configured:
@@ -77,7 +77,7 @@ def safety_settings(translation: Translation) -> list[Json]:
 
 
 def service_tier(translation: Translation) -> str | None:
-    """Return Gemini's name of the tier that is asked for."""
+    """Return Gemini's name of the requested service tier."""
     tier, other = translation.payload.get("service_tier"), translation.google.get("serviceTier")
     if tier and other not in (None, tier):
         translation.notes.drop("google.service_tier")
@@ -105,7 +105,7 @@ def _full_names(settings: Any) -> Any:
 
 
 def _number(field: str, to: str) -> Callable[..., None]:
-    """Make the option of a number that Gemini takes within a range."""
+    """Return the option of a number that Gemini accepts within a range."""
 
     def put(_translation: Translation, config: Json, value: float) -> None:
         overlay.check_range(to, value, field)
@@ -123,7 +123,7 @@ def _whole(field: str, to: str) -> Callable[..., None]:
 
 
 def _limit(translation: Translation, config: Json) -> None:
-    """Settle which of the two limits of tokens counts."""
+    """Decide which of the two limits of tokens counts."""
     payload = translation.payload
     newer, older = payload.get("max_completion_tokens"), payload.get("max_tokens")
     if newer is None or older is None:
@@ -181,7 +181,7 @@ def _response_format(translation: Translation, config: Json, value: Json) -> Non
     schema, description = form.get("schema"), form.get("description")
     if value["type"] == "json_schema" and schema:
         if description:
-            # Gemini reads the schema only.
+            # Gemini reads only the schema.
             inner = schema.get("description")
             schema = {**schema, "description": f"{description}\n{inner}" if inner else description}
         overlay.put_schema(translation, config, schema, "response_format.json_schema.schema")

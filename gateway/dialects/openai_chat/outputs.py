@@ -1,4 +1,4 @@
-"""What kinds of output are wanted: modalities, voices, image settings."""
+"""The requested kinds of output: modalities, voices, image settings."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ _VOICES = [
     "Sulafat",
 ]
 _FIELDS = frozenset({"modalities", "audio", "image_config"})
-# OpenAI's voices by the Gemini ones that sound most alike, as other gateways map them.
+# OpenAI's voices by the Gemini voices that sound most alike, as other gateways map them.
 _BY_NAME = {
     **{voice.lower(): voice for voice in _VOICES},
     "alloy": "Kore",
@@ -78,7 +78,7 @@ def put_into(config: Json, translation: Translation) -> None:
 
 
 def _note_unspoken(translation: Translation) -> None:
-    """Note the settings of a voice where nothing will be spoken."""
+    """Note the settings of a voice if nothing will be spoken."""
     if translation.payload.get("audio"):
         translation.note_drop("audio")
     if translation.google.get("speechConfig") is not None:
@@ -86,7 +86,7 @@ def _note_unspoken(translation: Translation) -> None:
 
 
 def _modalities(translation: Translation) -> list[str] | None:
-    """Return the modalities within what the model can do; None for plain text."""
+    """Return the modalities that the model can produce; None for plain text."""
     outputs = translation.can.outputs
     google = translation.google.get("responseModalities")
     if google is not None:
@@ -101,7 +101,7 @@ def _modalities(translation: Translation) -> list[str] | None:
     if "VIDEO" in requested:
         # Only a native setting can name it, and Gemini itself refuses it for other models.
         return requested
-    # A model of sound speaks every text: asking it for text too asks for the transcript.
+    # A sound model speaks every text: requesting text as well requests the transcript.
     possible = [modality for modality in outputs if modality in requested] or list(outputs)
     refused = [
         modality
@@ -160,7 +160,7 @@ def _image(translation: Translation) -> Json | None:
         return None
     image: Json = native.fit(config, native.IMAGE_CONFIG, path, translation.notes)
     if "imageSize" in image:
-        # Gemini takes 1K but not 1k.
+        # Gemini accepts 1K but not 1k.
         image["imageSize"] = image["imageSize"].upper()
     if image and "IMAGE" not in translation.can.outputs:
         translation.note_drop(path)

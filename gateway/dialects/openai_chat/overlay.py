@@ -1,4 +1,4 @@
-"""The client's native settings, laid over what its OpenAI fields give, and the ranges of both."""
+"""The client's native settings, which override its OpenAI fields, and the ranges of both."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from gateway.errors import BadRequest
 from gateway.exchange import Json
 from gateway.features import MAX_CANDIDATES
 
-# What Gemini takes, whoever names it.
+# The ranges that Gemini accepts, whoever sets the value.
 _RANGES: Mapping[str, tuple[float, float]] = {
     "temperature": (0, 2),
     "topP": (0, 1),
@@ -62,7 +62,7 @@ _HANDLED = frozenset(
 
 
 def lay_over(translation: Translation, config: Json) -> None:
-    """Lay the client's native settings over *config*."""
+    """Apply the client's native settings to *config*."""
     for name, value in translation.google.items():
         if value is None or name in _HANDLED:
             continue
@@ -80,7 +80,7 @@ def lay_over(translation: Translation, config: Json) -> None:
 
 
 def _note_overruled(translation: Translation, name: str) -> None:
-    """Note the client's other field for Gemini's setting *name*, which counts less."""
+    """Note the client's other field for Gemini's setting *name*, which is overridden."""
     for field in OVERRULED.get(name, ()):
         if translation.payload.get(field) is not None:
             translation.notes.drop(field)
@@ -122,7 +122,7 @@ def _lowered(openapi: Any, depth: int) -> Any:
 
 
 def check_range(name: str, value: float, field: str) -> None:
-    """Refuse a *value* that Gemini would not take for its setting *name*."""
+    """Refuse a *value* that Gemini would not accept for its setting *name*."""
     least, most = _RANGES[name]
     if not least <= value <= most:
         raise BadRequest(
@@ -131,7 +131,7 @@ def check_range(name: str, value: float, field: str) -> None:
 
 
 def put_schema(translation: Translation, config: Json, client_schema: Json, path: str) -> None:
-    """Have the answer follow *client_schema*, which stands at *path* of the payload."""
+    """Make the answer follow *client_schema*, which is at *path* of the payload."""
     config["responseJsonSchema"], lost = schema.normalise(client_schema, path, translation.steps)
     if lost:
         translation.notes.adjust(path, "without_" + "+".join(lost), "schema")

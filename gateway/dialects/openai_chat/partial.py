@@ -1,4 +1,4 @@
-"""Function calls whose arguments come in pieces: `partialArgs`, one JSON path and value at a time.
+"""Function calls whose arguments come in pieces: `partialArgs`, one path and value at a time.
 
 Seen in recorded Vertex AI streams. A call begins with a name and `willContinue`, and ends with a
 piece that does not continue, with the next call, or with the reply.
@@ -12,9 +12,9 @@ from gateway.dialects.openai_chat.choice import Choice
 from gateway.exchange import Json
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[['\"]([^'\"]*)['\"]\]")
-# Without these it is `nullValue`, None: in JSON it may be a word (google-genai 3.6: "NULL_VALUE").
+# Otherwise it is `nullValue`, None: in JSON it may be a word (google-genai 3.6: "NULL_VALUE").
 _VALUES = ("stringValue", "numberValue", "boolValue")
-# A list index far beyond what came before is no list that a model would write.
+# No model writes a list with an index this far beyond the last one.
 _MAX_GAP = 1024
 
 
@@ -24,7 +24,7 @@ def is_piece(call: Json) -> bool:
 
 
 def take(choice: Choice, part: Json) -> None:
-    """Add the piece in *part* to the call under way, which it may begin."""
+    """Add the piece in *part* to the current call, which it may begin."""
     call = part["functionCall"]
     if choice.pending is None:
         facts = {name: call[name] for name in ("name", "id") if name in call}
@@ -37,7 +37,7 @@ def take(choice: Choice, part: Json) -> None:
 
 
 def _put(root: Json, path: str, piece: Json) -> None:
-    """Set or, for a string that continues, lengthen the value at *path*."""
+    """Set the value at *path* or, for a string that continues, extend it."""
     value: Any = next((piece[name] for name in _VALUES if name in piece), None)
     steps = [int(index) if index else key or quoted for key, index, quoted in _STEP.findall(path)]
     node: Any = root

@@ -15,7 +15,7 @@ Translator = Callable[[Choice, Json], list[Json]]
 
 
 def translate(choice: Choice, part: Json) -> list[Json]:
-    """Return the deltas of *part*; a kind that nobody knows goes out as it came."""
+    """Return the deltas of *part*; an unknown kind is passed on as it came."""
     for key in part:
         translator = _TRANSLATORS.get(key)
         if translator is not None:
@@ -28,7 +28,7 @@ def _text(choice: Choice, part: Json) -> list[Json]:
     if part.get("thought"):
         return [{"reasoning_content": text}] if choice.options.include_thoughts and text else []
     if "thoughtSignature" in part:
-        # Kept with its own text: a signature must go back on the part it came on.
+        # Kept with its own text: a signature must be returned on the part it came with.
         choice.add_part(part)
         choice.pieces.append((text, True))
     else:
@@ -37,7 +37,7 @@ def _text(choice: Choice, part: Json) -> list[Json]:
 
 
 def _native(choice: Choice, part: Json) -> list[Json]:
-    # What nests so deep that it cannot be sent is refused here, not when it goes out.
+    # What is nested too deeply to be sent is refused here, not when it is written.
     orjson.dumps(part)
     choice.add_part(part)
     return choice.native(part)

@@ -2,7 +2,7 @@
 
 A whole answer has the shape of one event, so there is one path: `feed` and `finish` give the same
 chunks for both, and `collect` folds them. What ends an answer (finish reason, citations, usage) is
-decided in `finish`, for Gemini may say STOP and go on (seen in recorded code executions).
+decided in `finish`, for Gemini may say STOP and continue (seen in recorded code executions).
 """
 
 from datetime import UTC, datetime
@@ -27,12 +27,12 @@ from gateway.models import base_name
 
 _STRANGE = "Gemini sent an event that cannot be understood."
 _SHAPE_FAULTS = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
-# A candidate with nothing but these has nothing to be noted.
+# A candidate with only these has nothing to be noted.
 _PARTS_ONLY = frozenset({"content", "index"})
 
 
 class ChatReply:
-    """Translate the events of one reply into chat.completion chunks.
+    """Translates the events of one reply into chat.completion chunks.
 
     *sunset* is when Gemini retires the model, as an HTTP date.
     """
@@ -75,12 +75,12 @@ class ChatReply:
 
     @property
     def finish_reason(self) -> str | None:
-        """Why the first choice ended, in OpenAI's word; None while any choice goes on."""
+        """Why the first choice ended, in OpenAI's vocabulary; None while any choice goes on."""
         ends = [end_reason(choice) for choice in self._choices.values()]
         return ends[0] if ends and all(ends) else None
 
     def open(self) -> list[Json]:
-        """Return the chunk that goes out before the first event: the role of the first choice."""
+        """Return the chunk to send before the first event: the role of the first choice."""
         chunks: list[Json] = []
         if not self._choices:
             self._open(0, chunks)
@@ -100,7 +100,7 @@ class ChatReply:
         return chunks
 
     def finish(self) -> list[Json]:
-        """Return the closing chunks of every choice, then the usage if it was asked for.
+        """Return the closing chunks of every choice, then the usage if it was requested.
 
         Raises `UpstreamTruncated` when a choice has no finish reason, `UpstreamEmpty` when Gemini
         gave up on one that is empty.
@@ -150,11 +150,11 @@ class ChatReply:
                 )
             ]
         except _SHAPE_FAULTS:
-            # The turn holds what cannot be written down; it could not be sent up again either.
+            # The turn holds what cannot be written; it could not be sent again either.
             return []
 
     def _set_heads(self) -> None:
-        """Make what all chunks begin with: only what varies is encoded for each."""
+        """Prepare the beginning of all chunks: only the variable part is encoded for each."""
         facts = orjson.dumps(self._facts("chat.completion.chunk"))
         self._usage_head = b"data: " + facts[:-1] + b","
         self._head = self._usage_head + (b'"usage":null,' if self._options.include_usage else b"")
@@ -199,7 +199,7 @@ class ChatReply:
         for part in (content.get("parts") or ()) if content else ():
             text = part.get("text")
             if text and len(part) == 1:
-                # Nearly every part of nearly every stream: plain text and nothing beside it.
+                # Nearly every part of nearly every stream: plain text and nothing else.
                 choice.run += text.encode()
                 delta = {"content": text}
                 chunks.append(
@@ -209,7 +209,7 @@ class ChatReply:
                 chunks += [choice.chunk(delta) for delta in translate(choice, part)]
         if "logprobsResult" in candidate:
             if len(chunks) == before or not chunks[-1]["choices"][0]["delta"].get("content"):
-                # They are of no text that stands here.
+                # They belong to no text of this reply.
                 chunks.append(choice.chunk({}))
             chunks[-1]["choices"][0]["logprobs"] = logprobs.wire(candidate["logprobsResult"] or {})
         if not _PARTS_ONLY.issuperset(candidate):
@@ -234,7 +234,7 @@ class ChatReply:
 
 
 def _written(choice: Choice) -> str:
-    """Return all of `content` but the images in it."""
+    """Return all of `content` except the images in it."""
     content = choice.content()
     if not choice.image_keys:
         return content
@@ -247,7 +247,7 @@ def _fingerprint(model: str) -> str:
 
 
 def http_date(timestamp: object) -> str | None:
-    """Return the RFC 3339 *timestamp* as a date of HTTP's headers; None if it is not one."""
+    """Return the RFC 3339 *timestamp* as an HTTP date; None if it is not one."""
     try:
         when = datetime.fromisoformat(str(timestamp))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the client wants of the reply's form, read once before the first event."""
+"""The form of reply that the client wants, read once before the first event."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _DEFAULT_AUDIO_FORMAT = "wav"
 class ReplyOptions:
     """The form of one reply; never changed once it is made.
 
-    *function_names* gives the client's names by the wire's, *custom_tools* are its free-text tools,
+    *function_names* maps wire names to the client's names, *custom_tools* are its free-text tools,
     *legacy_functions* is true for `functions` in place of `tools`. *earlier_call_ids* are those of
     the conversation so far, *question* is the end of the message that is answered.
     """
@@ -40,7 +40,7 @@ class ReplyOptions:
 def reply_options(call: UpstreamCall, payload: Json, known: Known) -> ReplyOptions:
     """Read the reply's form from the upstream *call* and the client's *payload*.
 
-    Raises `BadRequest` for a form of images or sound that the gateway cannot make.
+    Raises `BadRequest` for a format of images or sound that the gateway cannot produce.
     """
     thinking = setting(call, "thinkingConfig") or {}
     image_output = native.google(payload).get("imageOutput") or known.image_output

@@ -1,4 +1,4 @@
-"""The whole payload as the call that goes up."""
+"""The whole payload as the upstream call."""
 
 from functools import lru_cache
 from typing import Any
@@ -12,7 +12,7 @@ from gateway.dialects.openai_chat.translation import Translation
 from gateway.errors import BadRequest
 from gateway.exchange import Json, Known, Notes, UpstreamCall
 
-# Known fields without a counterpart upstream; their neutral values mean nothing.
+# Known fields without a counterpart upstream, by the values that mean nothing.
 _UNSENT = frozenset(
     [
         "logit_bias",
@@ -67,7 +67,7 @@ def _in_order(refused: frozenset[str]) -> tuple[str, ...]:
 
 
 def cached_content(payload: Json) -> tuple[str, str] | None:
-    """Return the field for cached content and the name in it, None where there is no name."""
+    """Return the field for cached content and the name in it, None if there is no name."""
     name = native.google(payload).get("cachedContent")
     return (_CACHED, name) if isinstance(name, str) else None
 
@@ -124,7 +124,7 @@ def _token(token: Any) -> str:
 
 
 def _settle_format(body: Json, offered: Tools, translation: Translation) -> None:
-    """Bring the answer's format in *body*, whose settings are changed, in line with its tools."""
+    """Adapt the answer's format in *body*, whose settings may be changed, to its tools."""
     config = body.get("generationConfig") or {}
     if "responseMimeType" not in config:
         return
@@ -137,7 +137,7 @@ def _settle_format(body: Json, offered: Tools, translation: Translation) -> None
         if not config:
             del body["generationConfig"]
     elif "googleMaps" in offered.builtins and config["responseMimeType"] == "application/json":
-        # The only way to ask for JSON beside this tool (ai.google.dev: maps-grounding).
+        # The only way to request JSON together with this tool (ai.google.dev: maps-grounding).
         text = {"mimeType": "APPLICATION_JSON"}
         config.pop("responseMimeType")
         if "responseJsonSchema" in config:

@@ -12,7 +12,7 @@ _WITHIN = frozenset({"image/png", "image/jpeg", "image/webp", "application/pdf"}
 
 
 def parse_object(text: str) -> Json | None:
-    """Return the JSON object that *text* is; None if it is none, or nested too deeply."""
+    """Parse *text* as a JSON object; None if it is none, or nested too deeply."""
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -34,10 +34,10 @@ def response(text: str) -> Json:
 
 
 def _refers(text: str, value: Json) -> bool:
-    """Tell whether *value*, read from *text*, has a `$ref` at any depth."""
+    """Tell whether *value*, parsed from *text*, has a `$ref` at any depth."""
     if "$ref" not in text and "\\u" not in text:
         return False
-    # Written anew, its letters are no escapes and a quote within a string is one.
+    # Encoded again, it contains no escaped letters, and quotes within strings are escaped.
     return b'"$ref":' in orjson.dumps(value)
 
 
@@ -46,7 +46,7 @@ def function_response(
 ) -> tuple[Json, list[Json]]:
     """Return the response part for *call*, and the media that must follow in a turn of their own.
 
-    *message* is the result at *index*; None where the client sent no result.
+    *message* is the result at *index*; None if the client sent no result.
     """
     native = call["functionCall"]
     native_response: Json = {"name": native["name"], "response": {"error": "no result"}}
@@ -69,7 +69,7 @@ def function_response(
 
 
 def _goes_within(part: Json) -> bool:
-    """Tell whether a result may hold *part*: nothing but the bytes, of few types."""
+    """Tell whether a result may hold *part*: plain bytes of a few types."""
     return part.keys() == {"inlineData"} and part["inlineData"]["mimeType"] in _WITHIN
 
 

@@ -1,8 +1,8 @@
-"""JSON schemas in the form that `parametersJsonSchema` and `responseJsonSchema` take.
+"""JSON schemas in the form that `parametersJsonSchema` and `responseJsonSchema` accept.
 
 The keywords are those of the API's own description and those that recorded requests show to be
-accepted. Others are rewritten as accepted ones where these mean exactly the same: `allOf` and what
-stands beside a `$ref` by merging. What cannot be expressed is left out and named.
+accepted. Others are rewritten as accepted ones where these mean exactly the same: `allOf` and the
+siblings of a `$ref` by merging. What cannot be expressed is left out and named.
 """
 
 from collections.abc import Iterator
@@ -17,21 +17,21 @@ from gateway.dialects.openai_chat.schema_steps import MAX_STEPS, Budget, Steps, 
 from gateway.dialects.openai_chat.shapes import MAX_DEPTH
 from gateway.exchange import Json
 
-# The most schemas of one place that are merged.
+# The maximum number of schemas merged in one place.
 MAX_MEMBERS = 64
-# After so many steps, merged schemas become definitions: what is referred to is not repeated.
+# After this many steps merged schemas become definitions: what is referenced is not repeated.
 MAX_INLINED = 20_000
 
 _STRINGS: Json = {"type": "string"}
-# Nothing meets a schema that forbids these: zod writes it for a value that may be missing.
+# Nothing matches a schema that forbids these: zod writes it for a value that may be missing.
 _ANYTHING: tuple[Any, ...] = ({}, True)
 
 
 def normalise(schema: Any, param: str, steps: Steps) -> tuple[Json, list[str]]:
-    """Return *schema* in the accepted form, and the keywords that were lost on the way.
+    """Return *schema* in the accepted form, and the keywords that were lost.
 
-    Takes from *steps*. Raises `BadRequest` naming *param* for a reference that leads nowhere, for
-    a schema nested too deeply and for one that takes too many steps.
+    Takes from *steps*. Raises `BadRequest` naming *param* for a reference that leads nowhere, for a
+    schema nested too deeply and for one that takes too many steps.
     """
     budget = Budget(param, min(MAX_STEPS, steps.left))
     normaliser = _Normaliser(schema, budget)
@@ -59,7 +59,7 @@ class _Normaliser:
         self._definitions = Definitions()
         self._open: set[Key] = set()
         self._references = References(root, budget)
-        # By identity, with the schema itself so that its identity stays its own.
+        # By identity, with the schema itself, which keeps its identity from being reused.
         self._reworded: dict[int, tuple[Json, Json, int]] = {}
         self._root = root
 
@@ -73,13 +73,13 @@ class _Normaliser:
         return {**root, "$defs": needed} if needed else root
 
     def _or_anything(self, node: Json | None) -> Json:
-        """Return *node*, or any value's schema: that nothing is allowed cannot be expressed."""
+        """Return *node*, or the schema of any value: that nothing is valid cannot be expressed."""
         if node is None:
             self.lost.add("false")
         return node or {}
 
     def _node(self, parts: Parts, depth: int) -> Json | None:
-        """Return one schema that demands what all *parts* do; None if nothing can meet them."""
+        """Return one schema that demands what all *parts* do; None if nothing can satisfy them."""
         if not parts:
             return {}
         if depth > MAX_DEPTH:
@@ -142,7 +142,7 @@ class _Normaliser:
         return cached[1]
 
     def _pointer_alone(self, parts: Parts) -> str | None:
-        """Return the reference that *parts* are, if they say nothing else."""
+        """Return the reference that *parts* consist of, if they contain nothing else."""
         part = parts[0] if len(parts) == 1 else None
         while isinstance(part, dict):
             schema = self._reword(part)
@@ -157,7 +157,7 @@ class _Normaliser:
     def _merged(self, key: Key, members: list[Json], depth: int) -> Json | None:
         """Return what *members* demand together, with all that is nested in them."""
         if len(members) > 1:
-            # Each property is looked up in each member: little work, but with all others.
+            # Each property is looked up in each member: a cheap step each.
             self._budget.spend(len(members) * sum(map(width, members)) // 8)
         merged = merge(members, self.lost)
         if merged is None:
@@ -172,7 +172,7 @@ class _Normaliser:
         return merged if possible else None
 
     def _normalise_branches(self, merged: Json, name: str, depth: int) -> bool:
-        """Make the alternatives; false if there are some, and none can be met."""
+        """Make the alternatives; False if there are some, and none can be satisfied."""
         if name not in merged:
             return True
         nodes = [self._node(parts, depth) for parts in merged[name]]
@@ -206,7 +206,7 @@ class _Normaliser:
         first = [self._node(parts, depth) for parts in merged.pop("prefixItems", ())]
         rest = self._node(merged.pop("items", ()), depth)
         if None in (*first, rest):
-            # Where nothing may stand, the array is over.
+            # Where nothing is valid, the array ends.
             most = [*first, rest].index(None)
             merged["maxItems"] = min(merged.get("maxItems", most), most)
             first, rest = first[:most], None

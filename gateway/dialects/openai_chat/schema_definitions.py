@@ -1,4 +1,4 @@
-"""The definitions of a schema: what is referred to, and what cannot be written inline."""
+"""The definitions of a schema: what is referenced, and what cannot be written inline."""
 
 import re
 from typing import Any
@@ -8,12 +8,12 @@ from gateway.exchange import Json
 
 _UNFIT = re.compile(r"[^A-Za-z0-9_.-]")
 
-# The identities of the schemas that hold together.
+# The identities of the schemas that apply together.
 Key = frozenset[int]
 
 
 class Definitions:
-    """Those of one schema, by name. *pending* are named already, and not yet made."""
+    """The definitions of one schema, by name. *pending* ones are named, but not made yet."""
 
     __slots__ = ("_by_name", "_references", "pending")
 
@@ -44,7 +44,7 @@ class Definitions:
         self._by_name[name] = schema
 
     def needed_by(self, root: Json) -> Json:
-        """Return the definitions that *root* refers to; what was dropped refers no more."""
+        """Return the definitions that *root* needs, without those of dropped schemas."""
         needed: set[str] = set()
         nodes: list[Any] = [root] if self._by_name else []
         while nodes:
@@ -61,7 +61,7 @@ class Definitions:
 
 
 def _reference_in(parts: Parts) -> str:
-    """Return a reference among *parts*, for the name of what they become."""
+    """Return a reference among *parts*, which names what they become."""
     for part in parts:
         for schema in (part, *(part.get("allOf") or ())) if isinstance(part, dict) else ():
             if isinstance(schema, dict) and isinstance(schema.get("$ref"), str):

@@ -1,7 +1,7 @@
-"""The keywords of JSON schemas: which are sent, and how two of one join.
+"""The keywords of JSON schemas: which ones are sent, and how two values of one combine.
 
-A subschema among the values is a tuple of all that must hold there, so that joining two schemas
-needs no look into what is nested in them.
+A subschema among the values is a tuple of all that must apply there, so that combining two schemas
+does not need to look at what is nested in them.
 """
 
 import json
@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 from gateway.dialects.openai_chat.shapes import is_shallow
 from gateway.exchange import Json
 
-# The most branches that two lists of alternatives may make together.
+# The maximum number of branches that two lists of alternatives may make together.
 MAX_BRANCHES = 64
 _TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
-# From here on a step of one is lost in a JSON number.
+# From here on a JSON number cannot represent a step of one.
 _MAX_EXACT = 2**53
 
-# Left out silently: they restrict nothing, or are followed where they stand.
+# Left out silently: they restrict nothing, or are resolved where they stand.
 IGNORED = frozenset(
     [
         "$ref",
@@ -45,9 +45,9 @@ IGNORED = frozenset(
 
 
 class Keyword(NamedTuple):
-    """A keyword that is sent: *fits* says which values are valid, *prepare* gives their form.
+    """A keyword that is sent: *fits* tells which values are valid, *prepare* returns their form.
 
-    *combine* gives the value that demands what two demand, None if no single value does.
+    *combine* returns the value that demands what two demand, None if no single value does.
     """
 
     fits: Callable[[Any], bool]
@@ -56,7 +56,7 @@ class Keyword(NamedTuple):
 
 
 def settle_bounds(value: Json, lost: set[str]) -> None:
-    """Settle the exclusive bounds in *value*, the keywords of one schema, into plain ones."""
+    """Turn the exclusive bounds in *value*, the keywords of one schema, into inclusive ones."""
     for name, step, tighter in (("minimum", 1, max), ("maximum", -1, min)):
         exclusive = value.pop(f"exclusive{name.capitalize()}", None)
         if exclusive is None:
@@ -74,7 +74,7 @@ def settle_bounds(value: Json, lost: set[str]) -> None:
 
 
 def _comparable(value: Any) -> str:
-    """Return text that is equal for equal JSON values: 1 and 1.0 are, 1 and true are not."""
+    """Return text that is equal for equal JSON values, as 1 and 1.0, but not 1 and true."""
     return json.dumps(_plain_numbers(value), sort_keys=True)
 
 
@@ -89,7 +89,7 @@ def _plain_numbers(value: Any) -> Any:
 
 
 def listed(types: Any) -> list[str]:
-    """Return the value of `type`, a name or a list of some, as a list."""
+    """Return the value of `type`, a name or a list of names, as a list."""
     return [types] if isinstance(types, str) else types
 
 
@@ -102,7 +102,7 @@ def _are_texts(value: object) -> bool:
 
 
 def is_type(value: object) -> bool:
-    """Tell whether *value* is a type or a list of some, in whatever letters."""
+    """Tell whether *value* is a type or a list of types, in any case."""
     types = [value] if isinstance(value, str) else value
     return (
         isinstance(types, list)
@@ -170,7 +170,7 @@ def _branches(value: list[Any]) -> list[tuple[Any, ...]]:
 
 
 def _product(one: list[tuple[Any, ...]], other: list[tuple[Any, ...]]) -> Any:
-    """Give each pair of alternatives; exactly one pair holds where exactly one of each does."""
+    """Return each pair of alternatives; exactly one pair applies if exactly one of each does."""
     if len(one) * len(other) > MAX_BRANCHES:
         return None
     return [first + second for first in one for second in other]

@@ -1,6 +1,6 @@
-"""What several schemas demand together, expressed by one: `allOf`, and keywords beside a reference.
+"""Merges schemas that apply together into one: `allOf`, and the siblings of a reference.
 
-A subschema of the outcome is a tuple of subschemas that must all hold, to be merged in turn.
+A subschema of the result is a tuple of subschemas that must all apply, to be merged in turn.
 """
 
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ from gateway.exchange import Json
 
 Parts = tuple[Any, ...]
 
-# Keywords whose meaning lies in another one beside them.
+# Keywords whose meaning depends on a sibling.
 _PROPERTIES = ("properties", "additionalProperties")
 _ITEMS = ("prefixItems", "items")
 
 
 def merge(members: list[Json], lost: set[str]) -> Json | None:
-    """Return the keywords that demand what all *members* demand; None if nothing can meet them.
+    """Return the keywords that demand what all *members* do; None if nothing can satisfy them.
 
     What cannot be expressed goes into *lost*. Members must be free of `$ref` and `allOf`.
     """
@@ -39,7 +39,7 @@ def merge(members: list[Json], lost: set[str]) -> Json | None:
 def _add_keyword(merged: Json, name: str, value: Any, lost: set[str]) -> None:
     keyword = KEYWORDS[name]
     if not keyword.fits(value):
-        # Some mark a required property within itself; false demands nothing.
+        # Some mark a required property within the property; false demands nothing.
         if value is not False:
             lost.add(name)
         return
@@ -55,7 +55,7 @@ def _add_keyword(merged: Json, name: str, value: Any, lost: set[str]) -> None:
 
 
 def _merge_properties(merged: Json, members: list[Json], lost: set[str]) -> None:
-    """Merge the properties: of those it does not name a member demands `additionalProperties`."""
+    """Merge the properties: `additionalProperties` applies to those that a member does not name."""
     described = [m for m in members if any(name in m for name in _PROPERTIES)]
     if not described:
         return
@@ -77,7 +77,7 @@ def _merge_properties(merged: Json, members: list[Json], lost: set[str]) -> None
 
 
 def _is_forbidden(named: list[Json], others: list[Any], name: str) -> bool:
-    """Tell whether one that does not name the property *name* allows no other."""
+    """Tell whether a member that does not name the property *name* allows no others."""
     return any(
         other is False and name not in known for known, other in zip(named, others, strict=True)
     )

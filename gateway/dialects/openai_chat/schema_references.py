@@ -1,4 +1,4 @@
-"""What the references of a schema lead to: by a pointer or an anchor, within the schema itself."""
+"""Resolves the references of a schema: by a pointer or an anchor, within the schema itself."""
 
 from typing import Any
 from urllib.parse import unquote
@@ -8,7 +8,7 @@ from gateway.errors import BadRequest
 
 
 class References:
-    """The references within the schema *root*; to follow one takes from *budget*, once."""
+    """The references within the schema *root*; following one takes from *budget*, once."""
 
     __slots__ = ("_budget", "_root", "_targets")
 
@@ -26,7 +26,7 @@ class References:
     def _followed(self, pointer: str) -> Any:
         target: Any = self._root
         root_id = target.get("$id") if isinstance(target, dict) else None
-        # The rest is what identifies it within the schema that is named before.
+        # The rest identifies it within the schema that is named before.
         within = pointer.removeprefix(root_id) if isinstance(root_id, str) else pointer
         if within not in ("", "#") and not within.startswith("#/"):
             return self._anchored(within.removeprefix("#"), pointer)

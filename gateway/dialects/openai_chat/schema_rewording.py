@@ -10,7 +10,7 @@ _BESIDE_TYPE = frozenset({"enum", "const", "anyOf", "oneOf", "allOf", "$ref"})
 
 
 def reworded(schema: Json, lost: set[str]) -> Json:
-    """Return *schema* in the keywords of today's JSON schema; *schema* itself if it has no others.
+    """Return *schema* in today's keywords; *schema* itself if it has no others.
 
     What cannot be expressed goes into *lost*.
     """
@@ -54,7 +54,7 @@ def _const(schema: Json, _lost: set[str]) -> Json:
 
 
 def _draft_4_bound(name: str) -> Callable[[Json, set[str]], Json]:
-    """Make the rewording of an exclusive bound that is true or false beside the bound itself."""
+    """Return the rewording of an exclusive bound that is true or false next to the bound itself."""
     exclusive = f"exclusive{name.capitalize()}"
 
     def reword(schema: Json, _lost: set[str]) -> Json:
@@ -79,7 +79,7 @@ def _tuple_items(schema: Json, _lost: set[str]) -> Json:
 
 
 def _patterns(schema: Json, lost: set[str]) -> Json:
-    """Leave out names by pattern, and what is demanded of all others: it would forbid these."""
+    """Remove names by pattern, and the demands on all other names, which would forbid these."""
     rest = _but(schema, "patternProperties")
     if schema["patternProperties"] != {}:
         lost.add("patternProperties")
@@ -89,7 +89,7 @@ def _patterns(schema: Json, lost: set[str]) -> Json:
 
 
 def _names(schema: Json, _lost: set[str]) -> Json:
-    """Leave out a demand on names that each name fulfils."""
+    """Remove a demand on names that every name satisfies."""
     if schema["propertyNames"] not in (True, {}, {"type": "string"}):
         return schema
     return _but(schema, "propertyNames")

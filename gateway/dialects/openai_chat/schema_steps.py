@@ -1,4 +1,4 @@
-"""What schemas may cost: nothing else is served while one is worked on."""
+"""What schemas may cost: nothing else is served while one is processed."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from gateway.exchange import Json
 # `allOf` and beside other keywords can grow without bound, and nothing else is served meanwhile.
 MAX_STEPS = 40_000
 MAX_STEPS_OF_ALL = 100_000
-# So many characters of a text count as one step.
+# This many characters of a text count as one step.
 _TEXT_OF_A_STEP = 64
-# The values of these keywords are looked through; those of others are schemas, or are not sent.
+# The values of these keywords are traversed; those of others are schemas, or are not sent.
 _VALUES = frozenset({"enum", "const", "default", "required", "propertyOrdering"})
 
 
@@ -35,24 +35,24 @@ class Budget:
         self._param = param
 
     def spend(self, steps: int) -> None:
-        """Take *steps*. Raises `BadRequest` when there are not so many left."""
+        """Take *steps*. Raises `BadRequest` if fewer are left."""
         self.spent += steps
         if self.spent > self._most:
             raise self.refused("This schema is too large, or merges too much.")
 
     def refused(self, message: str) -> BadRequest:
-        """Return the refusal of the schema."""
+        """Return the error that refuses the schema."""
         return BadRequest(message, param=self._param, code="invalid_schema")
 
 
 def width(member: Json) -> int:
-    """Count the properties and the items that *member* describes by themselves."""
+    """Count the properties and the items that *member* itself describes."""
     values = (member.get(name) for name in ("properties", "prefixItems"))
     return sum(len(value) for value in values if isinstance(value, dict | list))
 
 
 def steps_of(name: str, value: Any) -> int:
-    """Count the steps that the keyword *name* takes; those of schemas in it are not among them."""
+    """Count the steps that the keyword *name* takes, without those of schemas in it."""
     if name in _VALUES:
         return _size(value)
     if isinstance(value, str):
@@ -61,7 +61,7 @@ def steps_of(name: str, value: Any) -> int:
 
 
 def _size(value: Any) -> int:
-    """Count the values in *value*, long texts as several; beyond `MAX_STEPS` not to the end."""
+    """Count the values in *value*, long texts as several; stops beyond `MAX_STEPS`."""
     size, level = 1, [value]
     while level:
         nested: list[Any] = []

@@ -1,7 +1,7 @@
-"""Small checkers of JSON shapes, put together into tables.
+"""Small checkers of JSON shapes, composed into tables.
 
-A checker takes a value and raises `BadRequest`. Paths are only made when something is wrong: the
-checker of a field or an item puts its own name in front while the error passes through it.
+A checker takes a value and raises `BadRequest`. Paths are only built when something is wrong: the
+checker of a field or an item prepends its own name while the error passes through it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -26,7 +26,7 @@ _WORDS = {
 
 
 def prefixed(error: BadRequest, name: str) -> BadRequest:
-    """Return *error* with *name* in front of its path."""
+    """Return *error* with *name* prepended to its path."""
     rest = error.param or ""
     dot = "" if not rest or rest.startswith("[") else "."
     error.param = f"{name}{dot}{rest}"
@@ -34,13 +34,13 @@ def prefixed(error: BadRequest, name: str) -> BadRequest:
 
 
 def wrong(value: object, wanted: str) -> BadRequest:
-    """Return the error of a *value* that is not what was *wanted*."""
+    """Return the error for a *value* that is not what was *wanted*."""
     kind = _WORDS.get(type(value), type(value).__name__)
     return BadRequest(f"Expected {wanted}, got {kind}.", code="invalid_type")
 
 
 def of_type(kind: type, *, blank: bool = True) -> Check:
-    """Make the checker of one JSON type; without *blank* a string must have characters."""
+    """Return the checker of one JSON type; without *blank* a string must not be empty."""
     name = _WORDS[kind]
 
     def check(value: Any) -> None:
@@ -59,13 +59,13 @@ def number(value: Any) -> None:
 
 
 def integer(value: Any) -> None:
-    """Check a whole number; some languages write it as 100.0."""
+    """Check an integer; some languages write it as 100.0."""
     if type(value) is not int and not (type(value) is float and value.is_integer()):
         raise wrong(value, "an integer")
 
 
 def by_type(checks: Mapping[type, Check], wanted: str) -> Check:
-    """Make the checker of a value that may be of several JSON types, each with its own check."""
+    """Return the checker of a value of several JSON types, each with its own check."""
 
     def check(value: Any) -> None:
         inner = checks.get(type(value))
@@ -77,7 +77,7 @@ def by_type(checks: Mapping[type, Check], wanted: str) -> Check:
 
 
 def anything(_value: Any) -> None:
-    """Take any value."""
+    """Accept any value."""
 
 
 def _passing(check: Check, types: Iterable[type]) -> Check:
@@ -87,7 +87,7 @@ def _passing(check: Check, types: Iterable[type]) -> Check:
 
 
 def one_of(*words: str) -> Check:
-    """Make the checker of a string that is one of *words*."""
+    """Return the checker of a string that is one of *words*."""
     known = frozenset(words)
 
     def check(value: Any) -> None:
@@ -102,7 +102,7 @@ def one_of(*words: str) -> Check:
 
 
 def items(item: Check, *, most: int | None = None, least: int = 0) -> Check:
-    """Make the checker of an array with *least* to *most* items."""
+    """Return the checker of an array with *least* to *most* items."""
 
     def check(value: Any) -> None:
         if type(value) is not list:
@@ -124,7 +124,7 @@ def items(item: Check, *, most: int | None = None, least: int = 0) -> Check:
 
 
 def fields(known: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> Check:
-    """Make the checker of an object. Null is unset; unknown fields pass."""
+    """Return the checker of an object. Null means unset; unknown fields pass."""
     passing = {
         name: (getattr(inner, "passes", frozenset()) | {type(None)}, inner)
         for name, inner in known.items()
@@ -150,7 +150,7 @@ def fields(known: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> Che
 
 
 def tagged(tag: str, variants: Mapping[str, Check], other: Check | None = None) -> Check:
-    """Make the checker of an object whose field *tag* says what else it holds.
+    """Return the checker of an object whose field *tag* determines its other fields.
 
     *other* checks those with a tag that is not among *variants*; without it they are refused.
     """
@@ -175,7 +175,7 @@ def tagged(tag: str, variants: Mapping[str, Check], other: Check | None = None) 
 
 
 def is_shallow(value: Any, limit: int = MAX_DEPTH) -> bool:
-    """Tell whether *value* is nested at most *limit* deep."""
+    """Tell whether *value* is nested at most *limit* levels deep."""
     level = [value]
     while level and limit >= 0:
         limit -= 1

@@ -1,7 +1,7 @@
 """Thinking: OpenAI's effort, Anthropic's budget, Gemini's own settings and the name's suffix.
 
-All are turned into one request, and that into what the model takes. Native settings count before
-`thinking`, that before `reasoning_effort` and `reasoning`, those before the suffix.
+All are turned into one request, and that into what the model accepts. Native settings take
+precedence over `thinking`, that over `reasoning_effort` and `reasoning`, those over the suffix.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ _FIELDS = frozenset({"thinking", "reasoning_effort", "reasoning"})
 
 @dataclass(frozen=True, slots=True)
 class _ThinkingRequest:
-    """What *field* of the client asks for: *budget* in tokens (-1 automatic, 0 off) or *level*."""
+    """What the client's *field* requests: *budget* in tokens (-1 automatic, 0 off) or *level*."""
 
     field: str
     budget: int | None = None
@@ -38,12 +38,12 @@ class _ThinkingRequest:
 
     @property
     def amount(self) -> int | str | None:
-        """Return how much thinking is asked for, in either way."""
+        """Return how much thinking is requested, in either form."""
         return self.level if self.budget is None else self.budget
 
 
 def translate(translation: Translation) -> Json | None:
-    """Return Gemini's `thinkingConfig`; None where nothing is asked for, or nothing can be."""
+    """Return Gemini's `thinkingConfig`; None if nothing is requested, or nothing is possible."""
     name = translation.name
     if name.level is None and name.budget is None and not translation.has_any(_FIELDS):
         return None
@@ -61,13 +61,13 @@ def translate(translation: Translation) -> Json | None:
         to_config = _budget if translation.can.thinking == "budget" else _level
         config.update(to_config(translation, requested))
     if config.get("thinkingBudget") == 0 and config.get("includeThoughts"):
-        # Refused: "only enabled when thinking is enabled".
+        # Refused otherwise: "only enabled when thinking is enabled".
         config["includeThoughts"] = False
     return config or None
 
 
 def _requested_thinking(translation: Translation) -> _ThinkingRequest | None:
-    """Return the first amount that is asked for and the first word on thoughts; others are noted."""
+    """Return the first amount requested and the first word on thoughts; others are noted."""
     requests = [
         request
         for request in (
@@ -169,7 +169,7 @@ def _from_suffix(translation: Translation) -> _ThinkingRequest | None:
 
 
 def _budget(translation: Translation, requested: _ThinkingRequest) -> Json:
-    """Return the budget within the model's range; what had to be changed is noted."""
+    """Return the budget within the model's range; a change is noted."""
     can = translation.can
     if requested.level is not None:
         least, most = can.budgets
@@ -185,7 +185,7 @@ def _budget(translation: Translation, requested: _ThinkingRequest) -> Json:
 
 
 def _level(translation: Translation, requested: _ThinkingRequest) -> Json:
-    """Return the nearest level that the model has; what had to be changed is noted."""
+    """Return the nearest level that the model has; a change is noted."""
     levels = translation.can.levels
     if requested.level is not None:
         wanted = requested.level

@@ -14,9 +14,9 @@ _MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY", "any": "ANY", "vali
 
 
 def choose(tools: Tools, translation: Translation) -> None:
-    """Settle the choice: the first of its three forms counts, the others are noted.
+    """Decide the choice: the first of its three forms counts, the others are noted.
 
-    Raises `BadRequest` for a choice of a tool that is not there.
+    Raises `BadRequest` for a choice of a tool that does not exist.
     """
     choices = {
         "tool_choice": translation.payload.get("tool_choice"),
@@ -34,7 +34,7 @@ def choose(tools: Tools, translation: Translation) -> None:
     elif field:
         _choose_openai(tools, translation, choice, field)
     if not tools.declarations and (tools.choice or {}).get("mode") == "ANY":
-        # A built-in tool cannot be demanded, and none at all even less.
+        # A built-in tool cannot be demanded, and a missing one even less.
         translation.notes.adjust(field, "auto", "builtin" if tools.builtins else "no_functions")
 
 
@@ -59,7 +59,7 @@ def _choose_openai(tools: Tools, translation: Translation, choice: Any, field: s
     if unknown or not names:
         raise BadRequest(f"There is no tool named {(unknown or [''])[0][:64]!r}.", param=field)
     if others:
-        # A built-in tool cannot be demanded; it is there to be used.
+        # A built-in tool cannot be demanded, only offered.
         translation.notes.adjust(field, "auto", "builtin")
     if functions:
         tools.choice = {"mode": mode, "allowedFunctionNames": [wire_name(n) for n in functions]}
@@ -82,7 +82,7 @@ def _choose_natively(tools: Tools, translation: Translation, setting: Any) -> No
 
 def _choose_mode(tools: Tools, mode: str) -> None:
     if mode == "NONE":
-        # The declarations stay: the history may hold calls.
+        # The declarations stay: the history may contain calls.
         tools.builtins.clear()
     tools.choice = {"mode": mode}
 

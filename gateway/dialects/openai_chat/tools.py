@@ -14,9 +14,9 @@ _ONE_AT_A_TIME = "Call at most one function at a time, and wait for its result."
 
 
 def translate(translation: Translation) -> Tools:
-    """Return all tools of the payload. Raises `BadRequest` for a choice of a tool that is not there.
+    """Return all tools of the payload. Raises `BadRequest` for a choice of a missing tool.
 
-    `functions` and `function_call` count where there are no `tools`.
+    `functions` and `function_call` count if there are no `tools`.
     """
     if not translation.has_any(_FIELDS):
         return NO_TOOLS
@@ -37,7 +37,7 @@ def translate(translation: Translation) -> Tools:
 
 
 def one_at_a_time(translation: Translation, tools: Tools) -> str | None:
-    """Return the instruction that stands for `parallel_tool_calls: false`, if it is needed."""
+    """Return the instruction that replaces `parallel_tool_calls: false`, if it is needed."""
     if translation.payload.get("parallel_tool_calls") is not False or not tools.declarations:
         return None
     translation.notes.adjust("parallel_tool_calls", "instruction", "no_counterpart")
@@ -68,7 +68,7 @@ def _take(tools: Tools, translation: Translation, tool: Json, path: str) -> None
 def _take_function(
     tools: Tools, translation: Translation, function: Json, path: str, described: str
 ) -> None:
-    """Take the *function* that is *described* there; some names without parameters are built in."""
+    """Add the *function* *described* there; some names without parameters are built in."""
     builtin = BUILTIN_NAMES.get(function["name"])
     if (
         builtin is not None

@@ -1,4 +1,4 @@
-"""What all parts of one translation share."""
+"""The state that all parts of one translation share."""
 
 from dataclasses import dataclass, field
 
@@ -12,8 +12,8 @@ from gateway.models import Capabilities, ModelName
 class Translation:
     """One request being translated.
 
-    *google* holds the client's native fields as they came; *details* are the media resolutions
-    that were asked for where they cannot be set for one part; *steps* are what is left for schemas.
+    *google* holds the client's native fields as they came; *details* are the media resolutions that
+    were requested where they cannot be set for one part; *steps* is what is left for schemas.
     """
 
     payload: Json
@@ -39,5 +39,5 @@ class Translation:
         return bool(self.google) or not fields.isdisjoint(self.payload)
 
     def note_drop(self, name: str) -> None:
-        """Note that the model cannot do what field *name* asks for."""
+        """Note that the model cannot do what field *name* requests."""
         self.notes.adjust(name, "dropped", "model")

@@ -26,13 +26,13 @@ from gateway.exchange import Json
 
 _THOUGHT_ID = "__thought__"
 _INSTRUCTIONS = frozenset({"system", "developer"})
-# A text of so many characters answers one question only; a shorter one may answer many.
+# A text of at least this length answers one question only; a shorter one may answer many.
 _DISTINCTIVE_LENGTH = 100
 _END_OF_QUESTION = 200
 
 
 class Origin(NamedTuple):
-    """Which *model* was asked, without suffixes, and the end of the *question*."""
+    """The *model* that was asked, without suffixes, and the end of the *question*."""
 
     model: str = ""
     question: str = ""
@@ -60,8 +60,8 @@ def image_key(data: str) -> str:
 def text_key(text: str, images: Sequence[str] = (), question: str = "") -> str | None:
     """Return the key of the answer that showed *text* and the *images* of these keys.
 
-    None for an empty one. A short text is known by its *question*, too. Beside images blanks do
-    not count: how they stand apart from the text is up to the client.
+    None for an empty one. A short text is identified by its *question*, too. Next to images blanks
+    do not count: how they are separated from the text is up to the client.
     """
     if images:
         return "text/" + _digest("\n".join(("".join(text.split()), *images)))
@@ -84,7 +84,7 @@ def question(messages: Sequence[Json], index: int) -> str:
         texts = (part.get("text") for part in reversed(body))
         body = next((text for text in texts if isinstance(text, str)), None)
     end = body[-_END_OF_QUESTION:] if isinstance(body, str) else ""
-    # Many a call has the same result.
+    # Many calls have the same result.
     return f"{message['tool_call_id']}\n{end}" if message.get("tool_call_id") else end
 
 
@@ -97,9 +97,9 @@ def memory_entries(
 ) -> list[tuple[str, bytes]]:
     """Return the entries of one finished choice.
 
-    *parts* are Gemini's own in order, without thoughts; *content* is all of the visible text that
-    the client got, without images; *calls* are its tool calls in the order of the `functionCall`
-    parts; *images* are the keys of the images in the order of their parts.
+    *parts* are Gemini's own in order, without thoughts; *content* is all the visible text that the
+    client got, without images; *calls* are its tool calls in the order of the `functionCall` parts;
+    *images* are the keys of the images in the order of their parts.
     """
     model_entry = {"m": origin.model} if origin.model else {}
     drawn = [part for part in parts if _is_image(part)]
@@ -132,7 +132,7 @@ def _is_more_than_text(part: Json) -> bool:
 
 
 def _has_text_after_call(parts: Sequence[Json]) -> bool:
-    """Tell whether the order is another than that of a message: its text, then its calls."""
+    """Tell whether the order differs from that of a message: its text, then its calls."""
     return any(
         "functionCall" in part and "functionCall" not in following
         for part, following in pairwise(parts)
@@ -163,7 +163,7 @@ def restore(
 ) -> list[Json] | None:
     """Return the parts of the turn that *entry* remembers; None if the client changed it.
 
-    *calls* and *images* are the parts made of what the client sent, signed.
+    *calls* and *images* are the parts made from what the client sent, signed.
     """
     parts: list[Json] = []
     used = 0
@@ -187,7 +187,7 @@ def _is_place(value: object) -> bool:
 
 
 def read_entry(memories: Mapping[str, bytes], key: str | None) -> Json | None:
-    """Return the entry of *key*; None when it is not known or cannot be read."""
+    """Return the entry of *key*; None if it is unknown or unreadable."""
     value = memories.get(key) if key else None
     try:
         known = orjson.loads(value) if value is not None else None
@@ -197,12 +197,12 @@ def read_entry(memories: Mapping[str, bytes], key: str | None) -> Json | None:
 
 
 def is_from_model(entry: Json, model: str) -> bool:
-    """Tell whether *entry* is of an answer of *model*."""
+    """Tell whether *entry* belongs to an answer of *model*."""
     return bool(entry.get("m", model) == model)
 
 
 def split_id(call_id: str) -> tuple[str, str | None]:
-    """Return the id proper and the signature that some clients carry behind it."""
+    """Return the actual id and the signature that some clients append to it."""
     head, mark, signature = call_id.partition(_THOUGHT_ID)
     return head, signature if mark else None
 
@@ -223,7 +223,7 @@ def carried_signature(call: Json) -> str | None:
 def carried_signatures(message: Json) -> tuple[dict[str, str], str | None]:
     """Return the signatures an assistant *message* carries: by call id, and of its text.
 
-    Read are OpenRouter's `reasoning_details` and Anthropic's `thinking_blocks`.
+    OpenRouter's `reasoning_details` and Anthropic's `thinking_blocks` are read.
     """
     by_call: dict[str, str] = {}
     last: str | None = None

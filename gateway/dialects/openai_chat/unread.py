@@ -1,6 +1,6 @@
-"""Fields inside messages, parts and functions that nothing here reads: each is named once.
+"""Fields inside messages, parts and functions that are ignored: each is reported once.
 
-Those of assistant messages are not looked at: they record an answer, and ask for nothing.
+Those of assistant messages are not examined: they record an answer, and request nothing.
 """
 
 from collections.abc import Iterator
@@ -11,19 +11,19 @@ from gateway.exchange import Json
 from gateway.media.parts import SOURCES
 
 _MESSAGE = frozenset({"role", "content", "name", "tool_call_id"})
-# Media parts may hold the fields of a source, too.
+# Media parts may also hold the fields of a source.
 _SOURCE = frozenset({"filename", "format", "mime_type"})
 _PARTS = {
     kind: frozenset({"type", *known}) | (_SOURCE if "detail" in known else frozenset())
     for kind, known in PARTS.items()
 }
-# What is read of the object that holds a medium's source.
+# The fields that are read of the object with a medium's source.
 _HOLDER = _SOURCE | frozenset({*SOURCES, "detail", "video_metadata"})
 _TOOL = frozenset({"type", "function"})
 _FUNCTION = frozenset(FUNCTION)
 _CUSTOM_TOOL = frozenset({"type", "custom"})
 _CUSTOM = frozenset({"name", "description", "format"})
-# What is read of the objects that stand right in the payload.
+# The fields that are read of objects at the top of the payload.
 _OBJECTS = {
     "reasoning": frozenset({"effort", "max_tokens", "enabled", "exclude"}),
     "thinking": frozenset({"type", "budget_tokens"}),
@@ -40,7 +40,7 @@ _FIELDS = frozenset({"tools", "functions", *_OBJECTS})
 
 
 def note(translation: Translation) -> None:
-    """Note the first of each field that is not read: a long history holds the same many times."""
+    """Note the first of each ignored field: a long history repeats the same one many times."""
     named: set[str] = set()
     for path, holder, known in _places(translation.payload):
         for name in sorted(holder.keys() - known - named):
@@ -50,7 +50,7 @@ def note(translation: Translation) -> None:
 
 
 def _places(payload: Json) -> Iterator[tuple[str, Json, frozenset[str]]]:
-    """Give each object that may hold more than is read: path, object, and fields that are read."""
+    """Yield each object that may hold ignored fields: path, object, and fields that are read."""
     for index, message in enumerate(payload["messages"]):
         if message["role"] == "assistant":
             continue
@@ -82,7 +82,7 @@ def _parts(content: list[Json], path: str) -> Iterator[tuple[str, Json, frozense
 
 
 def _with_one_source(holder: Json, known: frozenset[str]) -> frozenset[str]:
-    """Return *known* without the sources of *holder* that stand behind the one that is read."""
+    """Return *known* without those sources of *holder* that come after the one that is read."""
     present = [name for name in SOURCES if holder.get(name) is not None]
     return known.difference(present[1:])
 

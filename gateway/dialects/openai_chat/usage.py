@@ -5,7 +5,7 @@ from typing import Any
 from gateway.dialects.openai_chat.lookups import Lookups
 from gateway.exchange import CALLS, Json, Usage
 
-# What a list in `usageMetadata` counts the modalities of: prompt, cached part or completion.
+# The index of what each list in `usageMetadata` counts: prompt, cached part or completion.
 _DETAILS = {
     "promptTokensDetails": 0,
     "toolUsePromptTokensDetails": 0,
@@ -13,9 +13,9 @@ _DETAILS = {
     "candidatesTokensDetails": 2,
 }
 _TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
-# VIDEO and DOCUMENT have no word of OpenAI's; they stay in the sum only.
+# VIDEO and DOCUMENT have no counterpart in OpenAI's API; they are only part of the sum.
 _MODALITIES = {"TEXT": "text_tokens", "IMAGE": "image_tokens", "AUDIO": "audio_tokens"}
-# Numbers of tokens by OpenAI's words for modalities.
+# Numbers of tokens by OpenAI's names of modalities.
 Tokens = dict[str, int]
 
 _INT = frozenset({int})
@@ -27,7 +27,7 @@ def count(metadata: Json) -> Usage:
 
 
 def count_of(event: Json) -> Usage | None:
-    """Return what an answer that ends with *event* used; None where it does not say."""
+    """Return the usage of an answer that ends with *event*; None if it does not say."""
     metadata = event.get("usageMetadata")
     if type(metadata) is not dict:
         return None
@@ -41,10 +41,10 @@ def count_of(event: Json) -> Usage | None:
 
 
 def tally(metadata: Json) -> tuple[Usage, Tokens, Tokens]:
-    """Return the counts of one reply, and what modalities its prompt and its completion are of.
+    """Return the counts of one reply, and the tokens of its prompt and completion by modality.
 
-    The tokens that built-in tools put into the prompt are beside `promptTokenCount`, thoughts are
-    beside `candidatesTokenCount`; cached ones are within the prompt.
+    The tokens that built-in tools add to the prompt are not part of `promptTokenCount`, thoughts
+    are not part of `candidatesTokenCount`; cached ones are part of the prompt.
     """
     get = metadata.get
     counts: tuple[Any, ...] = (
@@ -60,7 +60,7 @@ def tally(metadata: Json) -> tuple[Usage, Tokens, Tokens]:
         counts = tuple(count if type(count) is int else 0 for count in counts)
     prompt, tools, completion, thoughts, total, cached, calls = counts
     prompt_modalities, cached_modalities, completion_modalities = _modalities(metadata)
-    # Filled one by one: as arguments by name they would take three times as long.
+    # Filled one by one: keyword arguments would take three times as long.
     usage = Usage()
     usage.prompt = prompt + tools
     usage.completion = completion + thoughts
@@ -81,7 +81,7 @@ def tally(metadata: Json) -> tuple[Usage, Tokens, Tokens]:
 
 
 def wire(usage: Usage, prompt: Tokens, completion: Tokens) -> Json:
-    """Return *usage* as OpenAI's object, with the modalities of the prompt and of the completion."""
+    """Return *usage* as OpenAI's object, with the modalities of prompt and completion."""
     return {
         "prompt_tokens": usage.prompt,
         "completion_tokens": usage.completion,
@@ -92,7 +92,7 @@ def wire(usage: Usage, prompt: Tokens, completion: Tokens) -> Json:
 
 
 def service_tier(usage: Usage) -> Json:
-    """Return the tier that served the request as OpenAI's field; nothing where Gemini did not say."""
+    """Return the service tier of the reply as OpenAI's field; nothing if Gemini did not say."""
     tier = _TIERS.get(usage.tier)
     return {"service_tier": tier} if tier else {}
 
@@ -108,7 +108,7 @@ def _videos(details: Any) -> int:
 
 
 def _modalities(metadata: Json) -> tuple[Tokens, Tokens, Tokens]:
-    """Return the tokens of prompt, cached part and completion."""
+    """Return the tokens of prompt, cached part and completion, by modality."""
     counts: tuple[Tokens, Tokens, Tokens] = ({}, {}, {})
     for name, details in metadata.items():
         place = _DETAILS.get(name)

@@ -10,7 +10,7 @@ from gateway.exchange import Blob, Dialect, Exchange, Json, Known, Notes, Reply,
 
 
 class OpenAIEmbeddings:
-    """The dialect of `/v1/embeddings`; nothing of it is streamed."""
+    """The dialect of `/v1/embeddings`; nothing is streamed."""
 
     __slots__ = ("end", "has_messages", "keepalive", "name")
 
@@ -21,11 +21,11 @@ class OpenAIEmbeddings:
         self.keepalive: Json = {}
 
     def check(self, payload: Json) -> None:
-        """Refuse with `BadRequest` and *param* what is missing or of a wrong type."""
+        """Raise `BadRequest` with *param* for what is missing or of a wrong type."""
         request.check(payload)
 
     def cached_content(self, payload: Json) -> None:
-        """Give nothing: no media are uploaded beside it."""
+        """Return None: no media are uploaded."""
         del payload
 
     def memory_keys(self, payload: Json, media: Mapping[tuple[int, int], Blob]) -> list[str]:
@@ -38,7 +38,7 @@ class OpenAIEmbeddings:
         return request.call(payload, known, notes)
 
     def reply(self, call: UpstreamCall, payload: Json, known: Known) -> Reply:
-        """Make the translator for what comes back."""
+        """Return the translator of the reply."""
         del known
         return EmbeddingsReply(call, payload)
 

@@ -1,4 +1,4 @@
-"""Gemini's vectors as OpenAI's."""
+"""Gemini's embeddings as OpenAI's."""
 
 import math
 import struct
@@ -14,7 +14,7 @@ _STRANGE = "Gemini sent vectors that cannot be understood."
 
 
 class EmbeddingsReply:
-    """Put the vectors of all calls together, in the order of the texts.
+    """Joins the vectors of all calls, in the order of the texts.
 
     *usage* is an estimate unless Gemini counts, which none of 16 recorded answers does.
     """
@@ -36,7 +36,7 @@ class EmbeddingsReply:
         self._shortened = "outputDimensionality" in call.body["requests"][0]
         self._sizes = [len(body["requests"]) for body in (call.body, *call.further)]
         self._texts = inputs(payload)
-        # By the number of the call, for the calls end in any order.
+        # By the number of the call, as the calls end in any order.
         self._vectors: dict[int, list[list[float]]] = {}
         self._counted = 0
         self.sunset: str | None = None
@@ -51,15 +51,15 @@ class EmbeddingsReply:
 
     @property
     def finish_reason(self) -> str | None:
-        """None: vectors do not end for a reason."""
+        """None: embeddings have no finish reason."""
         return None
 
     def open(self) -> list[Json]:
-        """Return nothing: nothing goes out before the vectors."""
+        """Return nothing: nothing is sent before the vectors."""
         return []
 
     def feed(self, *events: Json) -> list[Json]:
-        """Take the answers to calls. Raises `UpstreamError` for what holds no vectors."""
+        """Take the answers to calls. Raises `UpstreamError` for one without vectors."""
         for event in events:
             self._take(event)
         return []
@@ -125,7 +125,7 @@ class EmbeddingsReply:
 
 
 def _normalised(vector: list[float]) -> list[float]:
-    """Return *vector* with the length of 1, which shortened ones of gemini-embedding-001 lack."""
+    """Return *vector* scaled to length 1, which shortened ones of gemini-embedding-001 lack."""
     length = math.hypot(*vector)
     if length == 0 or math.isclose(length, 1, rel_tol=1e-6):
         return vector

@@ -1,6 +1,6 @@
-"""Texts as calls of `:batchEmbedContents`, at most 100 of them each.
+"""Texts as calls of `:batchEmbedContents`, at most 100 in each.
 
-Google refuses more in one batch (MAPPING of the wire: "at most 100 requests can be in one batch").
+Google refuses more in one batch ("at most 100 requests can be in one batch").
 """
 
 import re
@@ -14,7 +14,7 @@ from gateway.errors import BadRequest
 from gateway.exchange import Json, Known, Notes, UpstreamCall
 
 MOST_IN_BATCH = 100
-# As many as OpenAI takes.
+# OpenAI's limit.
 MOST_INPUTS = 2_048
 
 
@@ -63,7 +63,7 @@ _TOKENS = (
 def check(payload: Json) -> None:
     """Refuse what is missing or of a wrong type.
 
-    Raises `BadRequest` whose *param* is the path to the culprit.
+    Raises `BadRequest` whose *param* is the path of the fault.
     """
     _payload(payload)
     models.parse(payload["model"])
@@ -130,13 +130,13 @@ def call(payload: Json, known: Known, notes: Notes) -> UpstreamCall:
 
 
 def client_field(payload: Json, field: str) -> str:
-    """Return what Gemini calls *field* as that of *payload* which became it."""
+    """Return the client's field that became Gemini's *field*."""
     match = _TEXT.match(field)
     if match is None:
         return field
     name = native.camel(match["name"])
     if name == "content":
-        # Of the first hundred: Gemini does not say which batch failed.
+        # Within the first hundred: Gemini does not say which batch failed.
         several = isinstance(payload["input"], list) and len(payload["input"]) <= MOST_IN_BATCH
         return f"input[{match['at']}]" if several else "input"
     if name == "outputDimensionality" and payload.get("dimensions") is not None:
