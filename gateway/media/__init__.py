@@ -1,1 +1,1 @@
-"""Media parts: which formats Gemini takes, and how their bytes are got."""
+"""Media parts: which formats Gemini accepts, and how their bytes are obtained."""

@@ -1,7 +1,7 @@
-"""Which addresses media may be fetched from: global unicast ones, and those the operator allows.
+"""The addresses that media may be fetched from: public ones, and those the operator allows.
 
-`ipaddress.is_global` alone is not the rule. It takes multicast for global, and addresses that carry
-a private one inside (NAT64, 6to4); so these are unwrapped first. A few metadata services live at
+`ipaddress.is_global` alone is not the rule. It counts multicast as global, and addresses that carry
+a private one inside (NAT64, 6to4); so these are unwrapped first. A few metadata services have
 addresses that look public.
 """
 
@@ -17,14 +17,15 @@ from ipaddress import (
 )
 
 _DENIED_V4 = (
-    # IETF protocol assignments; Oracle's metadata service is in it.
+    # IETF protocol assignments, which include Oracle's metadata service.
     IPv4Network("192.0.0.0/24"),
     # Relays of 6to4, withdrawn by RFC 7526.
     IPv4Network("192.88.99.0/24"),
     # Azure's wire server.
     IPv4Network("168.63.129.16/32"),
 )
-# Everything assigned as global unicast, and the documentation prefix that Python 3.11 calls global.
+# All addresses assigned as global unicast, and the documentation prefix that Python 3.11 calls
+# global.
 _UNICAST_V6 = IPv6Network("2000::/3")
 _DOCUMENTATION_V6 = IPv6Network("3fff::/20")
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -54,8 +55,8 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 class Policy:
     """The rule with the operator's exceptions, the entries of `[media] allow_hosts`.
 
-    A host's own addresses and port are allowed with it; a network lifts the ban for its addresses,
-    whatever name leads there.
+    A host is allowed with its own addresses and port; a network allows its addresses, whatever name
+    resolves to them.
     """
 
     hosts: frozenset[str]
@@ -65,9 +66,9 @@ class Policy:
 
     @classmethod
     def of(cls, entries: Iterable[str], ports: Iterable[int] = (80, 443)) -> "Policy":
-        """Read entries of the forms `host`, `host:port`, `[IPv6]:port` and CIDR.
+        """Parse entries of the forms `host`, `host:port`, `[IPv6]:port` and CIDR.
 
-        Raises `ValueError` for a port or a network that is none.
+        Raises `ValueError` for an invalid port or network.
         """
         hosts, origins, networks = set(), set(), []
         for entry in entries:
@@ -84,7 +85,7 @@ class Policy:
         return cls(frozenset(hosts), frozenset(origins), tuple(networks), frozenset(ports))
 
     def admits_port(self, host: str, port: int) -> bool:
-        """Tell whether *port* of *host* may be asked at all."""
+        """Tell whether *port* of *host* may be requested at all."""
         return port in self.ports or (host, port) in self.origins
 
     def admits(self, host: str, port: int, address: str) -> bool:

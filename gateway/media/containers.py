@@ -1,7 +1,7 @@
-"""Look into containers whose first bytes do not say what they hold.
+"""Examines containers whose first bytes do not show what they hold.
 
-A window is anything that gives its length and slices of bytes: bytes, mmap, or base64 text decoded
-slice by slice. Each function takes a window whose magic has matched and gives a format's name, or
+A window is anything with a length and slices of bytes: bytes, mmap, or base64 text decoded slice by
+slice. Each function takes a window whose magic has matched and returns the name of a format, or
 None. Every walk is bounded: the bytes are hostile.
 """
 
@@ -18,7 +18,7 @@ class Window(Protocol):
     def __getitem__(self, part: slice, /) -> bytes: ...
 
 
-# Each takes microseconds of the event loop; a film of thirty tracks has 300.
+# Each takes microseconds of the event loop; a film with thirty tracks has 300.
 _MAX_BOXES = 512
 _MAX_TAGS = 8
 _MAX_HEADER = 262_144
@@ -53,7 +53,7 @@ def isobmff(window: Window) -> str | None:
 
 
 def quicktime(window: Window) -> str | None:
-    """Recognise a QuickTime file older than the ftyp box by the boxes it starts with."""
+    """Recognise a QuickTime file older than the ftyp box by its first boxes."""
     kinds = {kind for kind, _ in _Walk(window).boxes((0, len(window)))}
     return "mov" if kinds & {b"moov", b"mdat"} else None
 
@@ -70,7 +70,7 @@ def _tracks(window: Window) -> set[bytes]:
 
 
 class _Walk:
-    """A walk over the boxes of *window*: a bounded number in all, however they nest."""
+    """A walk over the boxes of *window*: a limited number in all, however they nest."""
 
     __slots__ = ("_boxes_left", "_window")
 
@@ -79,7 +79,7 @@ class _Walk:
         self._boxes_left = _MAX_BOXES
 
     def find(self, kind: bytes, span: tuple[int, int]) -> Iterator[tuple[int, int]]:
-        """Return start and end of the bodies of the boxes of *kind* in *span*."""
+        """Yield start and end of the bodies of the boxes of *kind* in *span*."""
         return (body for box_kind, body in self.boxes(span) if box_kind == kind)
 
     def boxes(self, span: tuple[int, int]) -> Iterator[tuple[bytes, tuple[int, int]]]:
@@ -117,13 +117,13 @@ def ogg(window: Window) -> str | None:
 
 
 def asf(window: Window) -> str | None:
-    """Tell WMV from WMA: a stream properties object with the video media type."""
+    """Tell WMV from WMA: it has a stream properties object with the video media type."""
     size = int.from_bytes(window[16:24], "little")
     return "wmv" if _ASF_VIDEO in window[: min(size, _MAX_HEADER)] else "wma"
 
 
 def tagged(window: Window) -> str | None:
-    """Look behind ID3 tags: MP3 has them, but so may AAC and FLAC."""
+    """Look after ID3 tags: MP3 has them, but AAC and FLAC may, too."""
     at = 0
     for _ in range(_MAX_TAGS):
         head = window[at : at + 10]
@@ -151,5 +151,5 @@ def mpeg_audio(window: Window) -> str | None:
 
 
 def mpeg_transport(window: Window) -> str | None:
-    """Recognise a transport stream by its sync bytes, 188 apart."""
+    """Recognise a transport stream by its sync bytes, 188 bytes apart."""
     return "mpegts" if window[188:189] == b"G" and window[376:377] in {b"G", b""} else None

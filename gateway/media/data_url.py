@@ -1,8 +1,8 @@
-"""Media inside the payload: data URLs and bare base64, checked without decoding them whole.
+"""Media inside the payload: data URLs and bare base64, checked without decoding all of it.
 
-Right base64 (standard alphabet, padded, no line breaks) is passed on as the very same string.
-The rest is repaired: URL alphabet, percent signs, white space, missing padding. All work goes in
-steps of `STEP` characters: a caller's thread gives the interpreter lock back between two steps.
+Valid base64 (standard alphabet, padded, no line breaks) is passed on as the very same string. The
+rest is repaired: URL alphabet, percent signs, white space, missing padding. All work goes in steps
+of `STEP` characters: a thread releases the interpreter lock between two steps.
 """
 
 import binascii
@@ -23,7 +23,7 @@ STEP = 1_048_576
 
 _HEAD_CHARACTERS = 1024
 _MAX_PLAIN = 1_048_576
-# No image needs more to be known, and no walk through boxes is longer.
+# No image needs more bytes to be recognised, and no walk through boxes is longer.
 _IMAGE_HEAD = 684
 _BROKEN = "invalid_base64"
 _NOT_BASE64 = "This is neither an address with its scheme, as https://..., nor valid base64."
@@ -34,7 +34,7 @@ _ESCAPES = {"%2B": "+", "%2F": "/", "%3D": "=", "%0A": "", "%0D": "", "%20": ""}
 
 
 class Base64Window:
-    """The bytes of right base64 *text*, decoded slice by slice."""
+    """The bytes of valid base64 *text*, decoded slice by slice."""
 
     __slots__ = ("_length", "_text")
 
@@ -53,7 +53,7 @@ class Base64Window:
 
 
 def head(text: str) -> tuple[str, int, bool]:
-    """Read the head of a data URL: its media type, where the data begin, whether they are base64.
+    """Parse the head of a data URL: its media type, the start of the data, whether it is base64.
 
     Bare base64 has no head. Raises `InvalidMedia` when the URL has no comma.
     """
@@ -71,7 +71,7 @@ def head(text: str) -> tuple[str, int, bool]:
 
 
 def standard(text: str, start: int = 0) -> str:
-    """Return *text* from *start* on as standard base64: the same string when it is already.
+    """Return *text* from *start* on as standard base64: the same string if it already is.
 
     Raises `InvalidMedia`: code `empty_media` or `invalid_base64`.
     """
@@ -85,20 +85,20 @@ def standard(text: str, start: int = 0) -> str:
 
 
 def to_blob(text: str, claim: Claim, max_bytes: int) -> Blob:
-    """Check a data URL or bare base64 and give it in Gemini's form.
+    """Check a data URL or bare base64 and return it in Gemini's form.
 
-    The type in a data URL goes before *claim.declared*. Raises `InvalidMedia` and
+    The type in a data URL takes precedence over *claim.declared*. Raises `InvalidMedia` and
     `UnsupportedMedia`, both with *claim.param*.
     """
     try:
         declared, start, is_base64 = head(text)
         if not is_base64:
-            # Unquoting takes fifty times its size in memory: enough for any text.
+            # Unquoting takes fifty times the size in memory: this limit is enough for any text.
             check_size(len(text) - start, _MAX_PLAIN)
             text, start = b64encode(unquote_to_bytes(text[start:])).decode(), 0
         data = standard(text, start)
         window = Base64Window(data)
-        # Of the bytes themselves: line breaks and padding do not count.
+        # The limit is on the bytes themselves: line breaks and padding do not count.
         check_size(len(window), max_bytes)
     except InvalidMedia as error:
         error.param = claim.param
@@ -114,8 +114,8 @@ def to_blob(text: str, claim: Claim, max_bytes: int) -> Blob:
 def image(url: str) -> Blob | None:
     """Return the image of a data URL that this gateway sent in an answer; None for all else.
 
-    Only its first bytes are looked at; where they have no signature, the declared type holds. All
-    of it must be standard base64: models write `data:image/png;base64,...` when they explain.
+    Only its first bytes are examined; without a signature the declared type counts. All of it must
+    be standard base64: models write `data:image/png;base64,...` in explanations.
     """
     try:
         declared, start, is_base64 = head(url)
@@ -141,7 +141,7 @@ def _is_standard(text: str, start: int) -> bool:
     if (len(text) - start) % 4 or not text.isascii():
         return False
     last = len(text) - text.count("=", max(len(text) - 2, start))
-    # Looking for what is none of the alphabet takes a fifth of the time of decoding.
+    # Searching for characters outside the alphabet takes a fifth of the time of decoding.
     return not any(
         text[at : min(at + STEP, last)].encode().translate(None, _ALPHABET)
         for at in range(start, last, STEP)
@@ -160,7 +160,7 @@ def _repair(text: str, start: int) -> str:
 
 
 def _steps(text: str, start: int) -> Iterator[str]:
-    """Yield *text* from *start* on in pieces of about `STEP`, none of which ends in an escape."""
+    """Yield *text* from *start* on in pieces of about `STEP`; none ends within an escape."""
     while start < len(text):
         end = start + STEP
         escape = text.rfind("%", end - 2, end)

@@ -1,9 +1,9 @@
 """Bounded download of media that clients name by URL.
 
 Every hop has a connector of its own, guarded by `resolver.Guard`: no connection, cookie or name
-lookup is shared with another host, and the address that was checked is the address connected to.
-Redirects are followed by hand and read anew. Limits hold while reading, nothing is decompressed,
-and cancelling the fetch closes the connection at once.
+look-up is shared with another host, and the address that was checked is the address connected to.
+Redirects are followed here, and every target is checked again. Limits apply while reading, nothing
+is decompressed, and cancelling the fetch closes the connection at once.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ from gateway.media.web_url import UNREACHABLE, Target, parse
 from gateway.outgoing import OutgoingConnection
 from gateway.settings import Media
 
-# How many fetches of full length a fetch waits for: 20 items, four at once, need five turns.
+# The number of full-length fetches a fetch waits for: 20 items, four at a time, need five rounds.
 _ROUNDS = 6
 _RETRY_AFTER_S = 5.0
 # Heads on one connection: the answer's own, and interim ones (102, 103) before it.
 _MAX_HEADS = 16
-# Chunks of a body so small that handling them keeps the loop busy, and how many may come.
+# Chunks of a body so small that handling them keeps the loop busy, and their maximum number.
 _CRUMB_BYTES = 16
 _MAX_CRUMBS = 1_000
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -60,7 +60,7 @@ class Budget:
 
 
 class Slots:
-    """Fetches at once: so many for all, fewer of them for one license."""
+    """Concurrent fetches: a limit for all licenses, and a lower one for each."""
 
     __slots__ = ("_all", "_of_license", "_per_license", "_waiting")
 
@@ -74,9 +74,9 @@ class Slots:
     async def take(
         self, license_id: str, timeout_s: float
     ) -> AsyncIterator[list["asyncio.Future[Any]"]]:
-        """Hold one slot; raise `RateLimited` when none comes free in time.
+        """Hold one slot; raise `RateLimited` when none becomes free in time.
 
-        It stays taken until all futures that are put into the given list are done.
+        It stays taken until all futures that are put into the yielded list are done.
         """
         own = self._of_license.setdefault(license_id, asyncio.Semaphore(self._per_license))
         self._waiting[license_id] += 1
@@ -84,7 +84,7 @@ class Slots:
         to_release = ExitStack()
         to_release.callback(self._stop_waiting, license_id)
         try:
-            # The license's slot first: who waits for it must not keep others out.
+            # The license's slot first: a fetch that waits for it must not keep others out.
             for semaphore in (own, self._all):
                 await _acquire(semaphore, timeout_s)
                 to_release.callback(semaphore.release)
@@ -116,7 +116,7 @@ async def _acquire(semaphore: asyncio.Semaphore, timeout_s: float) -> None:
 class _Protocol(OutgoingConnection):
     """One connection, which is cut when its server sends head after head.
 
-    aiohttp passes over interim ones without end; at 20 bytes each they keep the loop busy.
+    aiohttp skips interim heads without limit; at 20 bytes each they keep the loop busy.
     """
 
     _heads = 0
@@ -140,21 +140,21 @@ class Fetcher:
         self._slots = Slots(settings.max_fetches, settings.max_fetches_per_license)
 
     def check(self, url: str) -> None:
-        """Refuse with `InvalidMedia` what `fetch` would refuse without asking any server."""
+        """Raise `InvalidMedia` for what `fetch` would refuse without contacting any server."""
         parse(url, self._policy)
 
     async def fetch(self, url: str, license_id: str, budget: Budget, spool: Spool) -> str:
-        """Download *url* into *spool* and give the content type that its server names.
+        """Download *url* into *spool* and return the content type that its server names.
 
-        Raises `InvalidMedia`, and `RateLimited` when no slot comes free.
+        Raises `InvalidMedia`, and `RateLimited` when no slot becomes free.
         """
         target = parse(url, self._policy)
         timeout_s = self._settings.timeout_s
         async with self._slots.take(license_id, timeout_s * _ROUNDS) as unfinished:
 
             async def look_up(host: str, port: int) -> list[str]:
-                # The thread of a lookup cannot be stopped: while it runs, the slot is not free, or
-                # one license would come to hold all threads.
+                # The thread of a look-up cannot be stopped: the slot is held while it runs, or one
+                # license could occupy all threads.
                 task = asyncio.ensure_future(self._lookup(host, port))
                 unfinished.append(task)
                 return await asyncio.shield(task)
@@ -165,7 +165,7 @@ class Fetcher:
             except TimeoutError:
                 raise InvalidMedia("The server of this URL was too slow.") from None
             except (aiohttp.ClientError, OSError, ValueError):
-                # The cause may name an address or a host inside; it stays here.
+                # The cause may name an internal address or host, so it is not reported.
                 raise InvalidMedia(UNREACHABLE) from None
 
     async def _follow(self, target: Target, budget: Budget, spool: Spool, look_up: Lookup) -> str:

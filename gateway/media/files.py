@@ -1,4 +1,4 @@
-"""Large media for the Files API: each content goes up once, whoever asks for it."""
+"""Large media for the Files API: each content is uploaded once, whoever asks for it."""
 
 import asyncio
 import hashlib
@@ -20,7 +20,7 @@ _HASH_STEP = 1_048_576
 
 @dataclass(slots=True)
 class _PendingUpload:
-    """Requests that want the same content at once: an error of one holds for the others, too."""
+    """Concurrent requests for the same content: an error of one applies to the others, too."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiters: int = 0
@@ -36,7 +36,7 @@ class FilesClient:
         self._pending: dict[tuple[Content, str | None], _PendingUpload] = {}
 
     def owner(self, uri: str) -> str | None:
-        """Return the project of the file at *uri*, None if it is not known."""
+        """Return the project of the file at *uri*, None if unknown."""
         return self.shelf.owner(uri) or self._upstream.owner(uri)
 
     async def find(self, name: str) -> str | None:
@@ -44,7 +44,7 @@ class FilesClient:
         return self.shelf.owner(name) or await self._upstream.find(name)
 
     def forget(self, message: str, blobs: Iterable[Blob]) -> bool:
-        """Forget those of *blobs*, uploaded here, that are gone; False if none is.
+        """Forget those of *blobs* that were uploaded here and are gone; False if there are none.
 
         *message* is upstream's, which names the file by its id.
         """
@@ -55,7 +55,7 @@ class FilesClient:
             if is_uploaded(blob) and blob.uri and blob.uri.rpartition("/")[2] in words
         }
         for uri in lost_uris:
-            # Another request, or another process, may have found it out before.
+            # Another request, or another process, may have noticed it before.
             self.shelf.forget(uri)
         return bool(lost_uris)
 
@@ -64,17 +64,17 @@ class FilesClient:
         return self._upstream.choose((project,), model) is not None
 
     async def store(self, window: Window, mime: str, model: str, project: str | None) -> StoredFile:
-        """Return the file upstream with the bytes of *window*, uploading them if need be.
+        """Return the uploaded file with the bytes of *window*, uploading it if necessary.
 
-        *project* is the one that the request is bound to already; without it one is preferred
-        whose keys can serve *model*. Raises `GatewayError`.
+        *project* is the one that the request is bound to already; without it one is preferred whose
+        keys can serve *model*. Raises `GatewayError`.
         """
         content = (await asyncio.to_thread(_digest, window), mime)
         key = content, project
         pending = self._pending.setdefault(key, _PendingUpload())
         pending.waiters += 1
         try:
-            # The same content for the same project waits for the first upload of it.
+            # Requests for the same content in the same project wait for its first upload.
             async with pending.lock:
                 stored = self._find_stored(content, model, project)
                 return stored or await self._upload(window, content, model, project, pending)
@@ -102,7 +102,7 @@ class FilesClient:
         try:
             file = await self._upstream.upload(window, content[1], model=model, project=project)
         except GatewayError as error:
-            # Whoever raises it may write into it.
+            # The handlers of an error may modify it.
             pending.error = copy(error).bare()
             raise
         return self.shelf.add(content, file.project, file.uri)

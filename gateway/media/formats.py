@@ -1,7 +1,7 @@
-"""Which format a media part has. Its bytes decide.
+"""Determines the format of a media part from its bytes.
 
-What the client declares is only a hint: it names text formats and raw PCM, which have no signature,
-and it may not contradict the bytes in kind.
+The client's declaration is only a hint: it names text formats and raw PCM, which have no signature,
+and must not contradict the bytes in kind.
 """
 
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from gateway.media.signatures import identify, is_text, textual
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What the client says of one media part, and what such a part may hold.
+    """What the client declares about a media part, and what such a part may hold.
 
     *param* names the part in errors. *declared* is a MIME type, a bare format name, or empty.
-    *served_as* is the type that the server of a URL named; it only tells one text from another.
+    *served_as* is the type that the server of a URL named; it only distinguishes texts.
     """
 
     param: str
@@ -28,9 +28,9 @@ class Claim:
 
 
 def decide_format(window: Window, claim: Claim) -> Format:
-    """Decide the format of a part; its *mime* is never None.
+    """Return the format of a part; its *mime* is never None.
 
-    Raises `UnsupportedMedia` for a format that Gemini or this part does not take, `InvalidMedia`
+    Raises `UnsupportedMedia` for a format that Gemini or this part does not accept, `InvalidMedia`
     (code `media_type_mismatch`) when the declared kind contradicts the bytes.
     """
     hint = format_named(claim.declared)
@@ -53,7 +53,7 @@ def decide_format(window: Window, claim: Claim) -> Format:
 
 
 def _is_document(format_: Format | None) -> bool:
-    """Tell whether *format_* is of a kind that may be text, as no sound, image or video is."""
+    """Tell whether *format_* is of a kind that may be text, unlike sound, images and video."""
     return format_ is not None and format_.mime is not None and format_.kind in {"document", "text"}
 
 

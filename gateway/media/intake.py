@@ -1,7 +1,8 @@
-"""Take in the media of one request: check, fetch, inline or upload them.
+"""Takes in the media of one request: checks, fetches, inlines or uploads them.
 
-Addresses that Gemini reads by itself pass as they are. All other URLs are checked before the first
-of them is requested, then fetched concurrently, each URL once. Large items are left to `Uploads`.
+Addresses that Gemini reads by itself are passed on unchanged. All other URLs are checked before the
+first of them is requested, then fetched concurrently, each URL once. Large items are left to
+`Uploads`.
 """
 
 import asyncio
@@ -29,20 +30,20 @@ from gateway.media.web_url import MAX_CHARACTERS, UNREACHABLE
 from gateway.models import base_name
 from gateway.settings import Media
 
-# Up to so many bytes are checked and encoded on the loop: a thread would cost more. Of a data URL
-# that is no base64 so few: each percent sign takes hundreds of times as long.
+# Up to this size items are checked and encoded on the loop, where a thread would cost more. The
+# limit is lower for a data URL without base64, whose percent signs take hundreds of times as long.
 _SMALL = 131_072
 _SMALL_PLAIN = 4_096
-# A scheme stands within so many characters, blanks before it included.
+# A scheme is found within this many characters, leading blanks included.
 _HEAD = 256
 _SCHEME = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]{1,20}:", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Fills `exchange.media`; without *files* everything goes inline.
+    """Fills `exchange.media`; without *files* all media are inlined.
 
-    *model_of* gives the model that a name in a payload leads to.
+    *model_of* resolves a model name of a payload.
     """
 
     settings: Media
@@ -58,7 +59,7 @@ class Intake:
         return limit if self.files is None else min(limit, self.settings.upload_above_bytes)
 
     async def fill(self, exchange: Exchange, parts: list[MediaPart]) -> None:
-        """Give every one of *parts* its blob.
+        """Store the blob of each of *parts*.
 
         Raises `GatewayError`; its *param* names the part.
         """
@@ -79,7 +80,7 @@ class Intake:
         return self.files.forget(error.message, exchange.media.values())
 
     def can_move(self, exchange: Exchange, error: GatewayError) -> bool:
-        """Tell whether, after *error*, another project would take the uploads and serve them."""
+        """Tell whether, after *error*, another project could take the uploads and serve them."""
         if (
             self.files is None
             or exchange.media_project is None
@@ -93,12 +94,12 @@ class Intake:
         return not self.files.serves(exchange.media_project, self.model(exchange))
 
     def model(self, exchange: Exchange) -> str:
-        """Return the model that *exchange* asks for, aliases followed."""
+        """Return the model that *exchange* requests, with aliases resolved."""
         return self.model_of(base_name(exchange.payload["model"]))
 
 
 class _RequestMedia:
-    """The media of one request being taken in."""
+    """Takes in the media of one request."""
 
     __slots__ = ("_budget", "_exchange", "_intake", "_spools", "_uploads")
 
@@ -129,7 +130,7 @@ class _RequestMedia:
     def _sort(
         self, part: MediaPart, inline: list[MediaPart], urls: dict[str, list[MediaPart]]
     ) -> None:
-        """Settle *part* if it goes up as an address, else put it with its like."""
+        """Store *part* if it is passed on as an address, else add it to *inline* or *urls*."""
         blob = self._pass_address(part)
         if blob is not None:
             self._exchange.media[part.at] = blob
@@ -141,7 +142,7 @@ class _RequestMedia:
             inline.append(part)
 
     def _pass_address(self, part: MediaPart) -> Blob | None:
-        """Return the blob of an address that goes up unread, None for all other sources."""
+        """Return the blob of an address that is passed on unread, None for all other sources."""
         base_url, source = self._intake.base_url, part.source
         if not _SCHEME.match(source[:_HEAD].lstrip()):
             if part.key != "file_id":
@@ -149,7 +150,7 @@ class _RequestMedia:
             return self._note_named_file(part, file_reference(source, base_url))
         source = source.strip()
         if len(source) > MAX_CHARACTERS:
-            # Before anything reads it whole.
+            # Before anything reads all of it.
             raise InvalidMedia(UNREACHABLE)
         blob = reference(source, base_url)
         if blob is not None:
@@ -185,7 +186,7 @@ class _RequestMedia:
             self._exchange.media[part.at] = blob
 
     async def _fetch_all(self, urls: dict[str, list[MediaPart]]) -> None:
-        """Take in all *urls* side by side; the first fault ends the others."""
+        """Take in all *urls* concurrently; the first fault ends the others."""
         try:
             async with asyncio.TaskGroup() as group:
                 for url, parts in urls.items():
@@ -205,7 +206,7 @@ class _RequestMedia:
         data = None
         for number, part in enumerate(parts):
             if number and not spool.is_large:
-                # It goes up once for each part.
+                # It is sent once for each part.
                 with naming_part(part.claim):
                     self._budget.take(spool.size)
             item, mime = _presented(window, _with_hints_of_url(part.claim, url, served_as))
@@ -219,7 +220,7 @@ class _RequestMedia:
 
 
 def _presented(window: Window, claim: Claim) -> tuple[Window, str]:
-    """Return what goes up for *window*, bare samples behind a header, and its type."""
+    """Return what is sent for *window*, raw samples with a header, and its type."""
     format_ = decide_format(window, claim)
     assert format_.mime is not None
     if format_.name == "pcm":
@@ -228,7 +229,7 @@ def _presented(window: Window, claim: Claim) -> tuple[Window, str]:
 
 
 def _with_hints_of_url(claim: Claim, url: str, served_as: str) -> Claim:
-    """Add the hints of a URL: the file's name in its path, the type named by its server."""
+    """Add the hints of a URL: the file name in its path, the type named by its server."""
     filename = claim.filename or urlsplit(url).path.rpartition("/")[2]
     return replace(claim, filename=filename, served_as=served_as)
 

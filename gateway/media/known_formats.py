@@ -1,4 +1,4 @@
-"""The media formats that Gemini takes, the ones that it does not, and their names among clients.
+"""The media formats that Gemini accepts, those it does not, and the names clients use for them.
 
 Types and aliases: ai.google.dev, pages image-, audio-, video- and document-understanding.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format; *mime* is the type that Gemini takes, None when it does not take the format."""
+    """A format; *mime* is the type for Gemini, None if Gemini does not accept the format."""
 
     name: str
     kind: str
@@ -35,7 +35,7 @@ FORMATS = {
         Format("mp3", "audio", "audio/mp3"),
         Format("aiff", "audio", "audio/aiff"),
         Format("aac", "audio", "audio/aac"),
-        # AAC in an MP4 container: the nearest of the six types.
+        # AAC in an MP4 container: the closest of the six types.
         Format("m4a", "audio", "audio/aac"),
         Format("ogg", "audio", "audio/ogg"),
         Format("flac", "audio", "audio/flac"),
@@ -68,7 +68,7 @@ FORMATS = {
     )
 }
 
-# Names under which clients send formats: subtypes, file extensions, and the oddities of both.
+# Names under which clients send formats: subtypes, file extensions, and oddities of both.
 _NAMES = {
     **{name: name for name in FORMATS},
     **dict.fromkeys(("jpg", "pjpeg", "jpe", "jfif"), "jpeg"),
@@ -101,6 +101,6 @@ _MIMES = {"audio/mpeg": "mp3", "audio/mp4": "m4a", "video/x-mpeg": "mpeg", "vide
 
 
 def format_named(declared: str) -> Format | None:
-    """Return the format meant by a MIME type, a bare name or a file extension; None if unknown."""
+    """Return the format of a MIME type, a bare name or a file extension; None if unknown."""
     mime = declared.partition(";")[0].strip().lower()
     return FORMATS.get(_MIMES.get(mime) or _NAMES.get(mime.rpartition("/")[2].lstrip("."), ""))

@@ -18,13 +18,13 @@ from gateway.errors import BadRequest, GatewayError, InvalidMedia
 from gateway.exchange import Json
 from gateway.media.formats import Claim
 
-# Sound recorded by browsers comes in video containers: no part may refuse the one for the other.
+# Sound recorded by browsers comes in video containers: no part may refuse one for the other.
 _IMAGE = ("image", "audio", "video", "document")
 _AUDIO = ("audio", "video")
 _VIDEO = ("video", "audio")
 _FILE = ("document", "text", "image", "audio", "video")
 
-# Type of the part: the field that holds the media, and what it may hold.
+# Type of the part: the field that holds the media, and the kinds it may hold.
 _FIELDS = {
     "image_url": ("image_url", _IMAGE),
     "input_image": ("image_url", _IMAGE),
@@ -35,13 +35,13 @@ _FIELDS = {
     "file": ("file", _FILE),
     "input_file": ("input_file", _FILE),
 }
-# Where a source may stand; the first that is given is read.
+# The fields of a source; the first one given is read.
 SOURCES = ("url", "data", "file_data", "file_url", "file_id")
 
 
 @dataclass(frozen=True, slots=True)
 class MediaPart:
-    """One media part: where it stands, what it claims, and where its source is found.
+    """One media part: its position, its claim, and where its source is found.
 
     *at* is (message index, part index). The source, an address or base64, is *holder[key]*.
     """
@@ -80,7 +80,7 @@ def find(payload: Json) -> list[MediaPart]:
 
 @contextmanager
 def naming_part(claim: Claim, *, url_fault: bool = False) -> Iterator[None]:
-    """Make errors name the part that *claim* is about; those of a URL get a code of their own."""
+    """Make errors name the part of *claim*; those of a URL get a code of their own."""
     try:
         yield
     except GatewayError as error:

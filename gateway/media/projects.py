@@ -1,7 +1,7 @@
-"""Which project a request is bound to by what it names: cached content, files of Gemini's.
+"""The project that a request is bound to by the cached content and the files it names.
 
-Both belong to the project of one key, and a call goes up with one key. What is uploaded beside them
-has to go to that project, or nobody could use both.
+Both belong to the project of one key, and a call is sent with one key. Media uploaded for the same
+request have to go to that project, or no key could use both.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from gateway.media.files import FilesClient
 
 
 async def project_of(names: Sequence[tuple[str, str]], files: FilesClient) -> str | None:
-    """Return the project that has all *names*, each with its field in front; None if unknown.
+    """Return the project that has all *names*, pairs of field and name; None if unknown.
 
-    Raises `BadRequest` (code `different_projects`) naming two that have none in common, `NotFound`
-    for what no project has, and `GatewayError`.
+    Raises `BadRequest` (code `different_projects`) naming two that have no project in common,
+    `NotFound` for what no project has, and `GatewayError`.
     """
     first: tuple[str, str] | None = None
     for field, name in names:

@@ -10,13 +10,13 @@ from gateway.media.known_formats import format_named
 _GOOGLE = "https://generativelanguage.googleapis.com"
 _FILE_NAME = re.compile(r"(?:files/)?([a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?)")
 _FILE_URI = re.compile(r"/v1(?:beta|alpha)?/files/([a-z0-9-]{1,64})/?(?:\?.*)?")
-# Whatever the host is: behind a proxy Gemini names its own.
+# Whatever the host: behind a proxy Gemini names its own.
 _HOME = re.compile(r"https?://[^/?#]+/(?:[^?#]+/)?v1beta/files/[^/?#]+")
 _STORAGE = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}/[^\x00-\x1f]+")
 _YOUTUBE_HOSTS = frozenset(
     {"youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com", "youtu.be"}
 )
-# What stands in no address; `urlsplit` passes over some of it.
+# Characters that no address contains; `urlsplit` ignores some of them.
 _UNSENDABLE = re.compile(r"[\x00-\x20\x7f]")
 _YOUTUBE_PATH = re.compile(r"/(?:watch|(?:shorts|live|embed|v)/[\w-]+|[\w-]{11})/?")
 
@@ -24,7 +24,7 @@ _YOUTUBE_PATH = re.compile(r"/(?:watch|(?:shorts|live|embed|v)/[\w-]+|[\w-]{11})
 def reference(text: str, base_url: str) -> Blob | None:
     """Return the blob for an address that Gemini reads itself, None for any other.
 
-    YouTube goes up without a type (application/octet-stream is a 400 there), a file has its own.
+    YouTube is sent without a type (application/octet-stream is a 400 there), a file has its own.
     """
     if text.startswith("gs://"):
         return _storage(text)

@@ -1,4 +1,4 @@
-"""The guard of one connection: it looks the host up and lets through checked addresses only.
+"""The guard of one connection: it resolves the host and admits only checked addresses.
 
 aiohttp asks a resolver for names but not for address literals, and connects through the socket
 factory for both. So the guard is both: it refuses a host when any of its addresses is forbidden,
@@ -21,13 +21,13 @@ Lookup = Callable[[str, int], Awaitable[list[str]]]
 
 
 class AddressRefusedError(OSError):
-    """A host leads to an address that may not be connected to."""
+    """A host resolves to an address that must not be connected to."""
 
 
 async def system_lookup(host: str, port: int) -> list[str]:
     """Return all addresses of *host* by the system's resolver; IPv6 ones with their zone, if any.
 
-    A hanging name server blocks nobody else, and not the end of the process: it would wait for the
+    A hanging name server blocks nobody else, nor the end of the process, which would wait for the
     threads of a pool.
     """
     answer: Future[list[str]] = Future()
@@ -62,7 +62,7 @@ class Guard(AbstractResolver):
         port: int = 0,
         family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 - aiohttp's signature
     ) -> list[ResolveResult]:
-        """Return the addresses of *host*; raise `AddressRefusedError` if any of them is forbidden."""
+        """Return the addresses of *host*; raise `AddressRefusedError` if any is forbidden."""
         addresses = await self._lookup(host, port)
         if not addresses or not all(map(self._admits, addresses)):
             raise AddressRefusedError
@@ -76,14 +76,14 @@ class Guard(AbstractResolver):
         return socket.socket(family, kind, protocol)
 
     async def close(self) -> None:
-        """Hold nothing."""
+        """Do nothing: there is nothing to close."""
 
     def _admits(self, address: str) -> bool:
         return self._policy.admits(self._target.host, self._target.port, address)
 
 
 def _address(socket_address: tuple[Any, ...]) -> str:
-    """Return the address of a socket address, with the zone that IPv6 keeps apart."""
+    """Return the address of a socket address, with the zone that IPv6 keeps separately."""
     host = str(socket_address[0])
     zone = socket_address[3] if len(socket_address) == 4 else 0
     return f"{host}%{zone}" if zone and "%" not in host else host

@@ -1,8 +1,8 @@
-"""What has been uploaded to the Files API: each content once in 47 hours per project.
+"""The uploads to the Files API: each content once in 47 hours per project.
 
 A file belongs to the project of the key that uploaded it, and is deleted after 48 hours. Projects
-are named by the `scope` of their credentials: the file of a key that was taken away, or replaced by
-another one of the same name, is found no more.
+are named by the `scope` of their credentials: the file of a key that was removed, or replaced by
+another one of the same name, is no longer found.
 """
 
 import time
@@ -13,7 +13,7 @@ from typing import Final
 
 from gateway.exchange import Blob
 
-# SHA-256 of the bytes, and the type they go up with.
+# SHA-256 of the bytes, and the type they are uploaded with.
 Content = tuple[bytes, str]
 # Publishes key, value and seconds to the other processes.
 Publish = Callable[[str, bytes, float], None]
@@ -32,7 +32,7 @@ class StoredFile:
 
 
 class Shelf:
-    """What has been uploaded, by content hash and type; the oldest go first."""
+    """The uploaded files, by content hash and type; the oldest are evicted first."""
 
     __slots__ = ("_clock", "_files", "_publish")
 
@@ -53,11 +53,11 @@ class Shelf:
         return self._store(content, project, uri, KEEP_S)
 
     def share(self, publish: Publish) -> None:
-        """Tell the other processes from now on what has been uploaded, by *publish*."""
+        """From now on tell the other processes by *publish* what has been uploaded."""
         self._publish = publish
 
     def hear(self, key: str, value: bytes, left_s: float) -> None:
-        """Note what another process uploaded; an empty *value* says that it is gone."""
+        """Note what another process uploaded; an empty *value* means that the file is gone."""
         digest, mime, project = key.split("|", 2)
         content = bytes.fromhex(digest), mime
         if value:
@@ -66,7 +66,7 @@ class Shelf:
             self._drop(content, project)
 
     def forget(self, uri: str) -> bool:
-        """Have the file at *uri*, which is gone, uploaded anew, by all; False if none is there."""
+        """Forget the lost file at *uri* in all processes; False if it is unknown."""
         for content, files in self._files.items():
             for project, stored in files.items():
                 if stored.blob.uri == uri:
@@ -76,7 +76,7 @@ class Shelf:
         return False
 
     def owner(self, uri: str) -> str | None:
-        """Return the project of the file at *uri*, None if it did not come from here."""
+        """Return the project of the file at *uri*, None if it was not uploaded here."""
         return next(
             (
                 project

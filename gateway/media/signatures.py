@@ -1,4 +1,4 @@
-"""Formats recognised by their bytes: the first ones, and what containers say of themselves."""
+"""Recognises formats by their first bytes, and by what containers reveal."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from gateway.media.known_formats import FORMATS, Format
 
 HEAD_BYTES = 4096
 
-# Formats by the types that the library gives them.
+# Formats by the types that the library returns.
 _LIBRARY = {
     "image/png": "png",
     "image/jpeg": "jpeg",
@@ -24,7 +24,7 @@ _LIBRARY = {
     "application/rtf": "rtf",
 }
 
-# Where the first bytes stand, what they are, and who looks further (or what they already say).
+# The offset of the first bytes, their value, and the function that looks further (or the format).
 _MAGICS: tuple[tuple[int, bytes, Callable[[Window], str | None] | str], ...] = (
     (4, b"ftyp", containers.isobmff),
     *((4, kind, containers.quicktime) for kind in (b"moov", b"mdat", b"wide", b"free", b"skip")),
@@ -41,7 +41,7 @@ _MAGICS: tuple[tuple[int, bytes, Callable[[Window], str | None] | str], ...] = (
 
 
 def identify(window: Window) -> Format | None:
-    """Tell the format of the bytes in *window*; None if they carry no known signature."""
+    """Return the format of the bytes in *window*; None if they have no known signature."""
     head = window[:HEAD_BYTES]
     for at, magic, look in _MAGICS:
         if head[at : at + len(magic)] == magic:
@@ -50,7 +50,7 @@ def identify(window: Window) -> Format | None:
                 return FORMATS[name]
     guess = filetype.guess(head)
     if guess is None or guess.mime in {"video/mpeg", "audio/mpeg", "audio/aac"}:
-        # Two bytes are too little for these: the checks above have looked closer.
+        # Two bytes are too few for these: the checks above have looked closer.
         return None
     name = _LIBRARY.get(guess.mime)
     return FORMATS[name] if name else Format(guess.extension, _kind(guess.mime))
@@ -64,13 +64,13 @@ def is_text(window: Window) -> bool:
     try:
         head.decode()
     except UnicodeDecodeError as error:
-        # A character cut by the end of the head is no fault.
+        # A character cut by the end of the head is no error.
         return bool(head) and error.start > len(head) - 4 and len(window) > len(head)
     return bool(head)
 
 
 def textual(window: Window) -> Format | None:
-    """Name the text formats that are sent in place of media: error pages and vector images."""
+    """Return the text format that is sent in place of media: an error page or a vector image."""
     head = bytes(window[:512]).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if b"<svg" in head:
         return Format("svg", "image")

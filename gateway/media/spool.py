@@ -1,4 +1,4 @@
-"""Where the bytes of one fetched item go: memory while it is small, a file once it is large."""
+"""Holds the bytes of one fetched item: in memory while it is small, in a file once it is large."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 class FileWindow:
-    """The bytes of an open file, read slice by slice; nothing of it is held in memory."""
+    """The bytes of an open file, read slice by slice; none of it is held in memory."""
 
     __slots__ = ("_descriptor", "_size")
 
@@ -34,7 +34,7 @@ class FileWindow:
 
 
 class Spool:
-    """Takes bytes as they come; above *memory_bytes* they go to an unnamed temporary file."""
+    """Takes bytes as they arrive; above *memory_bytes* they go to an unnamed temporary file."""
 
     __slots__ = ("_buffer", "_file", "_is_closed", "_memory_bytes", "size")
 
@@ -47,13 +47,13 @@ class Spool:
 
     @property
     def is_large(self) -> bool:
-        """Tell whether the item is above what is held in memory."""
+        """Tell whether the item is larger than what is held in memory."""
         return self.size > self._memory_bytes
 
     async def write(self, data: bytes) -> None:
-        """Take *data*, in a thread when it goes to the disk.
+        """Take *data*, in a thread when it goes to disk.
 
-        Raises `Unavailable` when the disk takes nothing.
+        Raises `Unavailable` when the disk does not accept it.
         """
         self._buffer += data
         self.size += len(data)
@@ -61,7 +61,7 @@ class Spool:
             await self._to_disk()
 
     async def window(self) -> bytes | FileWindow:
-        """End the writing and give access to all bytes. Raises `Unavailable` as `write` does."""
+        """End the writing; return a window on all bytes. Raises `Unavailable` as `write` does."""
         if self._file is None:
             data, self._buffer = bytes(self._buffer), bytearray()
             return data
@@ -69,11 +69,11 @@ class Spool:
         return FileWindow(self._file, self.size)
 
     def close(self) -> None:
-        """Forget the bytes."""
+        """Discard the bytes."""
         self._is_closed = True
         self._buffer = bytearray()
         if self._file is not None:
-            # What could not be written is tried once more here, in vain.
+            # Closing tries once more to write what could not be written.
             with suppress(OSError):
                 self._file.close()
 
@@ -81,7 +81,7 @@ class Spool:
         try:
             await asyncio.to_thread(self._flush)
         except OSError as error:
-            # A full disk is the operator's, while what comes from a URL is the client's.
+            # A full disk is the operator's problem; what comes from a URL is the client's.
             log.warning("media_not_spooled", reason=error.strerror or type(error).__name__)
             message = "The gateway has no room on its disk for this media item now."
             raise Unavailable(message, retry_after=_RETRY_AFTER_S) from None
@@ -93,5 +93,5 @@ class Spool:
         self._file.flush()
         self._buffer.clear()
         if self._is_closed:
-            # Whoever wrote has left meanwhile; a thread cannot be cancelled.
+            # The writer has left meanwhile; a thread cannot be cancelled.
             self._file.close()

@@ -1,7 +1,7 @@
 """The large items of one request: stored by the Files API, all of them in one project.
 
-A call goes up with one key and can use the files of that key's project only. So the items are
-stored one after the other, the first of them deciding where nothing else does.
+A call is sent with one key and can use only the files of that key's project. So the items are
+stored one after the other, and the first decides on the project if nothing else does.
 """
 
 from collections import deque
@@ -14,13 +14,13 @@ from gateway.media.files import FilesClient
 from gateway.media.parts import MediaPart, naming_part
 from gateway.media.projects import project_of
 
-# Raised when the keys of a project can serve no more.
+# Raised when the keys of a project cannot serve any more.
 KEY_ERRORS = (UpstreamAuth, RateLimited, QuotaSpent)
 
 
 @dataclass(frozen=True, slots=True)
 class _Large:
-    """An item that goes through the Files API, and the part that shows it."""
+    """An item that goes through the Files API, and the part it belongs to."""
 
     part: MediaPart
     window: Window
@@ -28,25 +28,25 @@ class _Large:
 
 
 class Uploads:
-    """What of *exchange* goes through the Files API; true if that is anything."""
+    """The items of *exchange* that go through the Files API; true if there are any."""
 
     __slots__ = ("_exchange", "_items", "_named_files")
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._items: deque[_Large] = deque()
-        # The field and the URI of each of Gemini's files that the client names.
+        # The field and the URI of each file of Gemini's that the client names.
         self._named_files: list[tuple[str, str]] = []
 
     def __bool__(self) -> bool:
         return bool(self._items)
 
     def add(self, part: MediaPart, window: Window, mime: str) -> None:
-        """Add the bytes of *window*, which stand for *part*."""
+        """Add the bytes of *window* as the content of *part*."""
         self._items.append(_Large(part, window, mime))
 
     def note_named_file(self, param: str, uri: str) -> None:
-        """Note that the client's field *param* names the file at *uri*, of one project."""
+        """Note that the client's field *param* names the file at *uri*, which one project owns."""
         self._named_files.append((param, uri))
 
     async def store(self, files: FilesClient, model: str) -> None:
@@ -62,7 +62,7 @@ class Uploads:
         except KEY_ERRORS:
             if project is not None or len(self._items) == 1:
                 raise
-            # The keys of the project became useless half way: all items are stored once more in
+            # The keys of the project became unusable half way: all items are stored again in
             # another one, beginning with the item that failed.
             await self._store(files, model, None)
 

@@ -1,4 +1,4 @@
-"""A WAV header for raw PCM, which Gemini does not take without one."""
+"""A WAV header for raw PCM, which Gemini does not accept without one."""
 
 import struct
 
@@ -8,22 +8,22 @@ _RATE = 24_000
 
 
 def pcm_header(size: int, declared: str) -> bytes:
-    """Return a header for *size* bytes of 16 bit samples, a multiple of 3 bytes long.
+    """Return a header for *size* bytes of 16 bit samples; its length is a multiple of 3.
 
-    So its base64 can stand before the base64 of the samples. Rate and channels come from a type
-    such as `audio/L16;rate=16000;channels=2`; without them it is OpenAI's pcm16: 24 kHz, mono.
+    So its base64 can be put in front of the base64 of the samples. Rate and channels come from a
+    type such as `audio/L16;rate=16000;channels=2`; the default is OpenAI's pcm16: 24 kHz, mono.
     """
     rate = _parameter(declared, "rate", _RATE, 768_000)
     channels = _parameter(declared, "channels", 1, 8)
     layout = struct.pack("<HHIIHH", 1, channels, rate, rate * channels * 2, channels * 2, 16)
-    # The JUNK chunk's two bytes bring the header from 44 to 54.
+    # The two bytes of the JUNK chunk extend the header from 44 to 54 bytes.
     body = b"WAVEfmt " + struct.pack("<I", 16) + layout + b"JUNK\x02\0\0\0\0\0"
     whole, samples = struct.pack("<I", len(body) + 8 + size), struct.pack("<I", size)
     return b"RIFF" + whole + body + b"data" + samples
 
 
 class Headed:
-    """The bytes of *samples* behind their *header*."""
+    """The bytes of *samples* after their *header*."""
 
     __slots__ = ("_header", "_samples")
 

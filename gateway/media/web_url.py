@@ -1,4 +1,4 @@
-"""One reading of a media URL, refused wherever two readers could see two hosts."""
+"""A strict reading of media URLs, refused wherever two parsers could see two hosts."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from gateway.media.addresses import Policy
 
 MAX_CHARACTERS = 8192
 
-# One message for every fault of address, so that no answer tells what there is inside.
+# One message for every fault of an address, so that answers reveal nothing about the network.
 UNREACHABLE = "This URL cannot be fetched: it does not lead to a public http or https server."
 
 _CLEAN = re.compile(r"[^\x00-\x20\x7f-\xa0\\\u2028\u2029\ud800-\udfff]+")
@@ -25,7 +25,7 @@ _NUMERIC_LABEL = re.compile(r"(?:0x[0-9a-f]*|\d+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A URL that may be asked: *host* is a lower-case name or a canonical address."""
+    """A URL that may be requested: *host* is a lower-case name or a canonical address."""
 
     url: URL
     host: str
@@ -33,11 +33,11 @@ class Target:
 
 
 def parse(text: str, policy: Policy) -> Target:
-    """Read *text*, the client's URL or a redirect's, strictly.
+    """Parse *text*, the client's URL or a redirect's, strictly.
 
     Refused are other schemes, ports beyond 80 and 443, user names, and hosts that are empty, not
-    ASCII, percent-encoded, numeric without being a canonical IPv4 address, or forbidden ones.
-    Raises `InvalidMedia`.
+    ASCII, percent-encoded, numeric without being a canonical IPv4 address, or forbidden. Raises
+    `InvalidMedia`.
     """
     origin = _ORIGIN.match(text)
     if origin is None or len(text) > MAX_CHARACTERS or not _CLEAN.fullmatch(text):
@@ -56,9 +56,9 @@ def parse(text: str, policy: Policy) -> Target:
 
 
 def _read_twice(text: str, host: str, port: int) -> URL:
-    """Return *text* as yarl reads it, if yarl and urllib read the same host and port."""
+    """Return *text* as parsed by yarl, if yarl and urllib see the same host and port."""
     try:
-        # Signed URLs must go out as they came; only what is not ASCII has to be quoted.
+        # Signed URLs must be sent unchanged; only characters beyond ASCII have to be quoted.
         url = URL(text, encoded=text.isascii())
         parts = urlsplit(text)
         readings = {

@@ -52,7 +52,7 @@ class Tools:
                 body["toolConfig"] = config
 
     def _combine(self, config: Json, translation: Translation) -> None:
-        """Add to *config* what is needed to combine both kinds of tools, or to show built-in ones."""
+        """Add to *config* what it takes to combine both kinds of tools, or show built-in ones."""
         shows_invocations = translation.google.get("includeServerSideToolInvocations")
         if not self.builtins or "builtins_with_functions" in translation.can.refuses:
             if shows_invocations:
