@@ -1,4 +1,4 @@
-"""The commands, one a module, each imported only when it is asked for."""
+"""The commands, one per module, each imported only when it is used."""
 
 import errno
 import io
@@ -26,13 +26,13 @@ COMMANDS = {
     "usage": "gateway.commands.usage:usage",
 }
 DEFAULT = "serve"
-# Those that handle signals by themselves.
+# Those that handle signals themselves.
 SERVING = {"serve", "demo"}
 OWN_OPTIONS = {"--help", "-h", "--version"}
 
 
 class Commands(click.Group):
-    """The group of `COMMANDS`; without a command's name its arguments are those of `serve`."""
+    """The group of `COMMANDS`; without a command its arguments are those of `serve`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names in the order of the table."""
@@ -51,7 +51,7 @@ class Commands(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default command before options that are not the group's own."""
         for number, arg in enumerate(args, 1):
-            # Names of files may be of any bytes. It is not quoted, as it may be a key.
+            # File names may be of any bytes. The argument is not quoted, as it may be a key.
             if not _is_text(arg) and not Path(arg).exists():
                 raise click.UsageError(f"Argument {number} is not UTF-8 text.", ctx)
         if not args or (args[0].startswith("-") and args[0] not in OWN_OPTIONS):
@@ -59,7 +59,7 @@ class Commands(click.Group):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; what its output cannot say in the terminal's charset is escaped."""
+        """Run the command; output beyond the terminal's charset is escaped."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
@@ -73,7 +73,7 @@ class Commands(click.Group):
 
 
 def _discard_unwritten() -> None:
-    """Let what found no room not be tried again at the exit, which would fail in Python's words."""
+    """Discard output that found no room: retrying at exit would fail with a Python traceback."""
     with suppress(io.UnsupportedOperation), Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
@@ -101,6 +101,6 @@ def exiting_on_error() -> Iterator[None]:
         click.echo(f"gateway: {error}", err=True)
         sys.exit(FATAL_STATUS)
     except MiddlewareFault as error:
-        # What it could not be set up with may be there at the next start.
+        # What was missing may be available at the next start.
         click.echo(f"gateway: {error}", err=True)
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""What the commands on licenses and usage share: the database of the configuration, and tables."""
+"""What the commands on licenses and usage share: the configured database, and tables."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -35,7 +35,7 @@ def settings_of(path: Path | None) -> Settings:
 
 
 def with_database(settings: Settings, work: Callable[[Database], Awaitable[Result]]) -> Result:
-    """Return what *work* makes of the database, which is made if need be; exit where it fails."""
+    """Return the result of *work* on the database, created if necessary; exit if it fails."""
 
     async def run() -> Result:
         database = Database(settings.database.url)
@@ -55,24 +55,24 @@ def with_database(settings: Settings, work: Callable[[Database], Awaitable[Resul
 
 
 def with_licenses(settings: Settings, work: Callable[[LicenseStore], Awaitable[Result]]) -> Result:
-    """Return what *work* makes of the licenses in the database; exit where it fails."""
+    """Return the result of *work* on the licenses in the database; exit if it fails."""
     return with_database(
         settings, lambda database: work(LicenseStore(database, settings.database.pepper))
     )
 
 
 def show_json(value: Any) -> None:
-    """Print *value* for programs, in UTF-8 whatever the terminal has."""
+    """Print *value* for programs, in UTF-8 whatever the terminal uses."""
     click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2))
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print *rows* for people; a column of numbers is set to the right."""
+    """Print *rows* for people; numbers are right-aligned."""
     table = Table(*columns, box=None, header_style="bold")
     for row in rows:
-        # As it stands: a name in brackets is no markup.
+        # Literally: a name in brackets is no markup.
         table.add_row(*(Text(_cell(value)) for value in row))
-    # What reads from a pipe has no width.
+    # A reader of a pipe has no width.
     console = Console()
     Console(width=None if console.is_terminal else WIDTH).print(table)
 
@@ -83,7 +83,7 @@ def _cell(value: object) -> str:
     if isinstance(value, (list, tuple)):
         value = ", ".join(map(str, value))
     text = f"{value:.4f}" if isinstance(value, float) else str(value)
-    # Names come from files of others, too, and a terminal obeys what it is sent.
+    # Names may come from others' files, and a terminal obeys what it is sent.
     return text if text.isprintable() else "".join(map(_escape, text))
 
 

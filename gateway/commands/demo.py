@@ -87,7 +87,7 @@ def demo_settings(base_url: str, folder: Path) -> Settings:
 
 
 class _Simulated:
-    """Runs the simulator for as long as the gateway, and says so once it is there."""
+    """Runs the simulator as long as the gateway, and announces it."""
 
     def __init__(self, sockets: list[socket.socket], guide: str) -> None:
         self._sockets = sockets

@@ -1,4 +1,4 @@
-"""`doctor`: look at everything a start depends on, and say what is not well."""
+"""`doctor`: checks everything that a start depends on, and reports what is wrong."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ _NO_PROXY = "; the proxy in the environment is not used, only the one in upstrea
 
 
 class Finding(NamedTuple):
-    """What one check found: its subject, whether that is well, and a remark."""
+    """The result of one check: its subject, whether that is well, and a remark."""
 
     subject: str
     well: bool
@@ -76,7 +76,7 @@ async def _examine(settings: Settings) -> list[Finding]:
 
 
 async def _finding(subject: str, check: Callable[[], Awaitable[str]], secrets: Secrets) -> Finding:
-    """Make a finding of what *check* says or raises; a library's words may hold a password."""
+    """Return the finding of *check*; a library's message may hold a password."""
     try:
         async with asyncio.timeout(TIMEOUT_S):
             return Finding(subject, well=True, remark=await check())
@@ -103,7 +103,7 @@ async def _state(settings: Settings) -> str:
     store = ValkeyStore(url, settings.state.namespace, timeout_s=TIMEOUT_S)
     try:
         await store.probe()
-        # A take of nothing, to see that the server runs scripts.
+        # An empty take, which shows that the server runs scripts.
         await store.take(Plan("doctor", (), Calendar("UTC")), Demand())
     finally:
         await store.close()
@@ -111,7 +111,7 @@ async def _state(settings: Settings) -> str:
 
 
 async def _database(settings: Settings) -> str:
-    """Read from the database, and see that its licenses are of this pepper; change nothing."""
+    """Read from the database, and check that its licenses use this pepper; change nothing."""
     from sqlalchemy import select, text
 
     from gateway.database.engine import Database

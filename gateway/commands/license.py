@@ -1,4 +1,4 @@
-"""`license`: the life of the licenses in the database. A key is shown once, when it is made."""
+"""`license`: manages the licenses in the database. A key is shown once, when it is made."""
 
 import secrets
 from collections.abc import Callable
@@ -167,7 +167,7 @@ def rotate(path: Path | None, id_: str, overlap: str, key: str | None, *, as_jso
 @json_option
 def revoke(path: Path | None, id_: str, *, as_json: bool) -> None:
     """End a license; what it used stays known."""
-    # Whatever else is wrong with it.
+    # Even if it is invalid otherwise.
     stored = _change_stored(settings_of(path), id_, lambda old: replace(old, disabled=True))
     _show_done(stored, "revoked", as_json=as_json)
 
@@ -175,7 +175,7 @@ def revoke(path: Path | None, id_: str, *, as_json: bool) -> None:
 def _change_stored(
     settings: Settings, id_: str, make: Callable[[License], License]
 ) -> StoredLicense:
-    """Change license *id_* and give it as it is then."""
+    """Change license *id_* and return it as it is then."""
 
     async def change(store: LicenseStore) -> StoredLicense:
         await store.change(id_, make)
@@ -200,7 +200,7 @@ def _checked(make: Callable[[dict[str, Any]], License], fields: dict[str, Any]) 
 
 
 def _key(chosen: str | None, id_: str) -> str:
-    """Return the key as it will be looked for. A chosen one may be any text."""
+    """Return the key in the form of look-ups. A chosen one may be any text."""
     key = new_key(id_) if chosen is None else normalised(chosen)
     if not key:
         raise click.BadParameter("is empty", param_hint="--key")

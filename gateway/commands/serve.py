@@ -1,4 +1,4 @@
-"""`serve`: run the gateway, or with `--check` only see whether it would run."""
+"""`serve`: runs the gateway; with `--check` only checks whether it would run."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ from gateway.supervisor import Supervisor, worker_command
 def serve(path: Path | None, worker: int, descriptors: tuple[int, ...], *, check: bool) -> None:
     """Run the gateway."""
     if worker:
-        # It has nothing to clear away yet, and whoever ends it waits.
+        # There is nothing to clean up yet, and whoever ends it waits.
         signals.let_through(signals.ENDING)
     with exiting_on_error():
         check_machine()
@@ -66,7 +66,7 @@ def _run(path: Path | None, settings: Settings, sockets: list[socket.socket], wo
 
 
 def checked(path: Path | None) -> Settings:
-    """Read and check everything that can be wrong before anything listens.
+    """Read and check everything that can be wrong, before anything listens.
 
     Raises `ConfigError`, and nothing else whatever the file at *path* holds.
     """

@@ -1,4 +1,4 @@
-"""`usage`: who used what, by license, model and day."""
+"""`usage`: reports usage by license, model and day."""
 
 import time
 from pathlib import Path

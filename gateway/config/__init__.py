@@ -1,8 +1,8 @@
-"""Reads `config.toml` and the environment into `Settings`, or says exactly what is wrong.
+"""Reads `config.toml` and the environment into `Settings`, or reports exactly what is wrong.
 
-The raw tree is walked along the types of `gateway.settings`, so that every complaint names the path
+The raw tree is checked along the types of `gateway.settings`, so that every message names the path
 (`upstream.credentials[1].weight`) and, for an unknown name, the nearest known one. Secrets are
-looked up last; no message ever holds one.
+resolved last; no message ever holds one.
 """
 
 import os
@@ -33,7 +33,7 @@ NO_CREDENTIAL = (
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; the text says where, why, and what was perhaps meant."""
+    """The configuration is invalid; the text says where, why, and what was perhaps meant."""
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -52,7 +52,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
 
 
 def read(path: Path | None, environ: Mapping[str, str]) -> Settings:
-    """Return the checked settings without looking at any secret, for commands that need none."""
+    """Return the checked settings without resolving secrets, for commands that need none."""
     tree = _dated(_merged(_defaults(), _tree(path, environ)))
     _check_section(tree, Settings, "")
     for name, place, text in _overrides(environ):
@@ -66,13 +66,13 @@ def read(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 
 def require_credentials(settings: Settings) -> None:
-    """Raise `ConfigError` unless there is a key to call upstream with."""
+    """Raise `ConfigError` unless there is a key for upstream."""
     if not settings.upstream.credentials:
         raise ConfigError(NO_CREDENTIAL)
 
 
 def nearest(name: str, known_names: list[str]) -> str:
-    """Return the complaint about an unknown *name*, with the nearest of *known_names*."""
+    """Return the message about an unknown *name*, with the nearest of *known_names*."""
     matches = get_close_matches(name, known_names, n=1, cutoff=0.5)
     return (
         f"did you mean {matches[0]!r}?" if matches else f"known: {', '.join(sorted(known_names))}"
@@ -99,7 +99,7 @@ def _defaults() -> dict[str, Any]:
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Lay the file over the shipped tables: `models.replacements` and `models.prices` by name."""
+    """Merge the file into the shipped tables: `models.replacements` and `models.prices` by name."""
     models = above.get("models")
     if models is not None and not isinstance(models, dict):
         return above
@@ -111,7 +111,7 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def _dated(tree: dict[str, Any]) -> dict[str, Any]:
-    """Make each `expires` a moment: a day means its beginning, in the license's time zone."""
+    """Turn each `expires` into a moment: a day means its beginning, in the license's time zone."""
     licenses = tree.get("licenses")
     for table in licenses if isinstance(licenses, list) else ():
         expires = table.get("expires") if isinstance(table, dict) else None
@@ -141,7 +141,7 @@ def _check_section(value: Any, kind: type[Section], path: str) -> None:
 
 
 def _check(value: Any, kind: Any, path: str) -> None:
-    """Check *value* against the type *kind*; tables go deeper, everything else msgspec judges."""
+    """Check *value* against the type *kind*; tables recurse, msgspec checks everything else."""
     origin, arguments = get_origin(kind), get_args(kind)
     if _is_section(kind):
         _check_section(value, kind, path)
@@ -165,7 +165,7 @@ def _convert(value: Any, kind: Any, path: str, *, strict: bool) -> Any:
     try:
         return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:
-        # msgspec appends " - at `$[0]`" for places inside of a list.
+        # msgspec appends " - at `$[0]`" for places inside a list.
         reason, _, place = str(error).partition(" - at `$")
         if reason.startswith("Invalid enum value"):
             reason += f"; one of: {', '.join(map(str, get_args(kind)))}"

@@ -1,4 +1,4 @@
-"""What settings must hold together, beyond the type of each."""
+"""Rules for settings beyond the type of each."""
 
 import re
 from ipaddress import ip_network
@@ -11,12 +11,12 @@ from gateway.safety import CATEGORIES, THRESHOLDS, category_of
 from gateway.settings import Settings, Upstream
 from gateway.zones import zone_of
 
-# As browsers write it: a scheme, a host, and a port that is not the scheme's own.
+# As browsers write it: a scheme, a host, and a port unless it is the scheme's default.
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^A-Z/\s]+|null")
 
 
 def check(settings: Settings) -> None:
-    """Raise `ValueError`, whose text names the option, unless all of *settings* goes together."""
+    """Raise `ValueError`, whose text names the option, unless *settings* are consistent."""
     _check_names(settings)
     _check_replacements(settings)
     _check_places(settings)
@@ -50,7 +50,7 @@ def _check_names(settings: Settings) -> None:
 
 
 def _is_plain_model(name: str) -> bool:
-    """Tell whether a request for *name* is one for just this model."""
+    """Tell whether *name* requests exactly this model."""
     try:
         return models.parse(name).base == name
     except BadRequest:
@@ -58,7 +58,7 @@ def _is_plain_model(name: str) -> bool:
 
 
 def _check_replacements(settings: Settings) -> None:
-    """Refuse replacements that lead in a circle; a name that leads to itself has none."""
+    """Refuse replacements that form a cycle; a name that leads to itself has no replacement."""
     table = settings.models.replacements
     targets = {name: new.model for name, new in table.items() if new.model != name}
     for name in targets:
@@ -128,7 +128,7 @@ def _check_scopes(settings: Settings) -> None:
 
 
 def _check_origins(settings: Settings) -> None:
-    """Refuse what no browser calls itself: origins are compared as they stand."""
+    """Refuse origins that no browser sends: they are compared literally."""
     for index, origin in enumerate(settings.cors.origins):
         if origin != "*" and not _ORIGIN.fullmatch(origin):
             raise ValueError(
@@ -138,7 +138,7 @@ def _check_origins(settings: Settings) -> None:
 
 
 def _check_safety(settings: Settings) -> None:
-    """Refuse words that Gemini does not know: it would refuse each request for them."""
+    """Refuse words that Gemini does not know, because of which it would refuse each request."""
     for name, threshold in (settings.chat.safety or {}).items():
         if category_of(name) not in CATEGORIES:
             raise ValueError(f"chat.safety: {name!r} is none of {', '.join(sorted(CATEGORIES))}")
@@ -148,7 +148,7 @@ def _check_safety(settings: Settings) -> None:
 
 
 def _check_bounds(settings: Settings) -> None:
-    """Refuse limits under which the largest bodies would always be told to come back later."""
+    """Refuse limits under which the largest bodies could never be accepted."""
     server = settings.server
     if server.max_body_bytes > server.max_buffered_bytes:
         raise ValueError("server.max_body_bytes: is larger than server.max_buffered_bytes")

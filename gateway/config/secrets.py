@@ -1,4 +1,4 @@
-"""Where secrets of the configuration are kept: in itself, in the environment, or in files."""
+"""The secrets of the configuration: given in it, in the environment, or in files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,7 +54,7 @@ def _check_keys(licenses: tuple[License, ...]) -> None:
 
 
 def _resolved(item: Item, path: str, environ: Mapping[str, str]) -> Item:
-    """Return *item* with its secret in `key`; one that has only `key_sha256` stays as it is."""
+    """Return *item* with its secret in `key`; one that has only `key_sha256` is unchanged."""
     options = [name for name in SECRET_OPTIONS if getattr(item, name, None) is not None]
     allowed = SECRET_OPTIONS if isinstance(item, License) else SECRET_OPTIONS[:3]
     if len(options) != 1:
@@ -104,6 +104,6 @@ def _secret(option: str, value: str, place: str, environ: Mapping[str, str]) -> 
         except UnicodeDecodeError:
             raise ValueError(f"{place}: {value} is not UTF-8 text") from None
         except ValueError as error:
-            # No path of a file can be so.
+            # No path of a file can look like this.
             raise ValueError(f"{place}: {value!r} cannot be read: {error}") from None
     return value.strip()

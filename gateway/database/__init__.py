@@ -1,1 +1,1 @@
-"""Licenses and the usage ledger in SQLite or PostgreSQL; never on the way of a request."""
+"""Licenses and the usage ledger in SQLite or PostgreSQL; never in the path of a request."""

@@ -21,17 +21,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from gateway.config import ConfigError
 from gateway.database.migrating import migrate
 
-# What a library raises when the database does not answer or does not do what it should.
+# Raised by the libraries when the database does not answer or misbehaves.
 DatabaseDown = (SQLAlchemyError, sqlite3.Error, OSError, TimeoutError)
 
 BUSY_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
-# A server that hangs does not say goodbye either, and would hold up the end of the gateway.
+# A hanging server does not close connections either, and would delay the end of the gateway.
 CLOSE_TIMEOUT_S = 2.0
 _TURN_S = 0.02
-# The time of a change is as coarse as the kernel's clock: another one may bear the same.
+# Modification times are as coarse as the kernel's clock: two changes may share one.
 _COARSE_S = 0.1
-# Of one transaction, the wait for its connection included.
+# Of one transaction, including the wait for its connection.
 TRANSACTION_TIMEOUT_S = 30.0
 
 _NOT_UNDERSTOOD = (
@@ -41,13 +41,13 @@ _NOT_UNDERSTOOD = (
 
 
 class Database:
-    """Gives transactions on the database at *url*. Raises `ConfigError` for an unusable *url*."""
+    """Provides transactions on the database at *url*. Raises `ConfigError` for an unusable one."""
 
     def __init__(self, url: str) -> None:
         try:
             parsed = make_url(url)
             if parsed.drivername in {"postgres", "postgresql"}:
-                # As hosts of databases write it, without the driver.
+                # As database hosts write it, without the driver.
                 raise ConfigError("database.url: must begin with postgresql+asyncpg://")
             self.is_sqlite = parsed.get_backend_name() == "sqlite"
             options = _SQLITE if self.is_sqlite else _POSTGRES
@@ -58,7 +58,7 @@ class Database:
                 "gateway[postgres]"
             ) from None
         except ValueError:
-            # Its text may quote a part of the password.
+            # The text may quote a part of the password.
             raise ConfigError(_NOT_UNDERSTOOD) from None
         except (ArgumentError, InvalidRequestError, NoSuchModuleError) as error:
             raise ConfigError(f"database.url: {error}") from None
@@ -68,11 +68,12 @@ class Database:
         if self.is_sqlite:
             _prepare_sqlite(self._engine.sync_engine)
         name = parsed.database if self.is_sqlite else None
-        # The second is what is written ahead.
+        # The second is the write-ahead log.
         self._files = (Path(name), Path(f"{name}-wal")) if name else None
-        # SQLite has one writer at a time; a second one of this process waits here and not in it.
+        # SQLite has one writer at a time; a second one of this process waits here instead.
         self._turn = asyncio.Lock()
-        # Who reads a file written ahead holds up no writer; one in memory has one connection.
+        # With a write-ahead log readers do not block writers; a database in memory has one
+        # connection.
         self._reading_turn = asyncio.Lock() if name and name != ":memory:" else self._turn
 
     @property
@@ -81,7 +82,7 @@ class Database:
         return self._engine.dialect
 
     async def migrate(self) -> None:
-        """Bring the tables up to date, one process at a time. Raises one of `DatabaseDown`."""
+        """Upgrade the tables, one process at a time. Raises one of `DatabaseDown`."""
         async with asyncio.timeout(TRANSACTION_TIMEOUT_S), self._turn:
             await migrate(self._engine)
 
@@ -110,7 +111,7 @@ class Database:
             yield connection
 
     async def run_alone(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
-        """Run one *statement* of SQLite as a transaction of its own; give its rows.
+        """Run one *statement* of SQLite as its own transaction; return its rows.
 
         The driver changes threads for each step, and a busy event loop pays for each change: here
         there are two, where `reading` and `writing` take a dozen. Raises one of `DatabaseDown`.
@@ -124,7 +125,7 @@ class Database:
             return list(await pooled.driver_connection.execute_fetchall(statement, values))
 
     def stamp(self) -> tuple[int, ...] | None:
-        """Return what is another after each change by anybody; None where files do not tell.
+        """Return a value that changes with every change by anybody; None if files do not show it.
 
         It takes microseconds, where asking SQLite takes a thread and milliseconds.
         """
@@ -135,7 +136,7 @@ class Database:
         return None if time.time() - changed_at < _COARSE_S else stamp
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._engine.dispose()
@@ -145,7 +146,7 @@ class Database:
 
 
 def _stat(file: Path) -> tuple[int, ...]:
-    """Return number, size and time of change of *file*; nothing where it is not there."""
+    """Return inode, size and modification time of *file*; nothing if it does not exist."""
     try:
         status = file.stat()
     except OSError:
@@ -154,7 +155,7 @@ def _stat(file: Path) -> tuple[int, ...]:
 
 
 def error_text(error: BaseException) -> str:
-    """Return what *error* of the database says, without the statement and its values."""
+    """Return the message of the database *error*, without the statement and its values."""
     if isinstance(error, DBAPIError) and error.orig is not None:
         error = error.orig
     return f"{type(error).__name__}: {str(error)[:200]}".removesuffix(": ")
@@ -170,10 +171,10 @@ _POSTGRES: dict[str, Any] = {
 
 
 async def _prepare_connection(connection: Any) -> None:
-    """Have *connection* (aiosqlite's) write ahead, with what goes with it.
+    """Enable the write-ahead log, and what goes with it, on *connection* (aiosqlite's).
 
-    The change to it is refused at once, in spite of the busy timeout, while another process makes
-    it or writes: those that start together take turns.
+    Enabling it is refused at once, in spite of the busy timeout, while another process does so or
+    writes: processes that start together take turns.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + BUSY_TIMEOUT_S
@@ -189,12 +190,12 @@ async def _prepare_connection(connection: Any) -> None:
 
 
 def _prepare_sqlite(engine: Any) -> None:
-    """Have SQLite begin transactions when told to, tables included, and write ahead."""
+    """Make SQLite begin transactions when told to, also for tables, and use a write-ahead log."""
 
     @event.listens_for(engine, "do_connect")
     def probe(_: Any, __: Any, arguments: list[Any], options: dict[str, Any]) -> None:
-        # A failing open leaves a thread of aiosqlite that may outlive the event loop and complain;
-        # what cannot be opened is better noticed without a thread.
+        # A failed open leaves a thread of aiosqlite that may outlive the event loop and complain; a
+        # database that cannot be opened is better noticed without a thread.
         sqlite3.connect(arguments[0], uri=options.get("uri", False)).close()
 
     @event.listens_for(engine, "connect")

@@ -1,7 +1,6 @@
-"""Brings the tables up to date at start, one process at a time.
+"""Upgrades the tables at start, one process at a time.
 
-Alembic costs half a second and 36 MB to import, so it is asked only when the revision is not
-`HEAD`.
+Alembic costs half a second and 36 MB to import, so it is only used when the revision is not `HEAD`.
 """
 
 from pathlib import Path
@@ -16,7 +15,7 @@ LOCK = 7_215_304
 
 
 async def migrate(engine: AsyncEngine) -> None:
-    """Upgrade the database of *engine* to `HEAD`, unless it is there or further."""
+    """Upgrade the database of *engine* to `HEAD`, unless it is there already or newer."""
     async with engine.connect() as connection:
         if _is_current(await connection.run_sync(revision)):
             return
@@ -30,7 +29,7 @@ async def migrate(engine: AsyncEngine) -> None:
 
 
 def revision(connection: Connection) -> str | None:
-    """Return the revision that the database is at; None for an empty one."""
+    """Return the revision of the database; None for an empty one."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -38,12 +37,12 @@ def revision(connection: Connection) -> str | None:
 
 
 def _is_current(version: str | None) -> bool:
-    """Tell whether *version* is `HEAD` or newer: what newer versions add hinders no older one."""
+    """Tell whether *version* is `HEAD` or newer: newer versions only add to the tables."""
     return version is not None and version >= HEAD
 
 
 def _upgrade(connection: Connection) -> None:
-    # Somebody else may have done it while this one waited for the lock.
+    # Another process may have done it while this one waited for the lock.
     if _is_current(revision(connection)):
         return
     from alembic import command

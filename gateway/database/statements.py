@@ -1,9 +1,9 @@
-"""The statements that SQLAlchemy has no common words for, or takes long to make.
+"""Statements that SQLAlchemy cannot express portably, or compiles slowly.
 
-SQLite's driver gives the interpreter's lock up for each step of a statement, a row read or written,
-and has a thread of its own, asked for each of them. A busy event loop takes up to milliseconds to
-give the lock back, and both pay for the change of threads; so many rows are written and read in few
-steps, and what is asked often is one statement without a transaction around it.
+SQLite's driver releases the interpreter's lock for each step of a statement, a row read or written,
+and uses a thread of its own for each of them. A busy event loop takes up to milliseconds to return
+the lock, and both pay for the change of threads; so many rows are written and read in few steps,
+and frequent queries are one statement without a transaction around it.
 """
 
 import asyncio
@@ -24,23 +24,23 @@ from sqlalchemy.sql import Executable
 from gateway.database.engine import Database
 from gateway.database.tables import REVISIONS
 
-# So many rows are written at once; a statement is compiled for each of these numbers and no other.
+# The numbers of rows written at once; a statement is compiled for each of them only.
 _SIZES: Final = (1, 2, 5, 10, 25, 50, 100, 250, 500)
 # Of one statement: https://www.sqlite.org/limits.html, 9.
 _MOST_VALUES: Final = 32_766 if sqlite3.sqlite_version_info >= (3, 32) else 999
 
 
 def insert_new(connection: AsyncConnection, table: Table) -> Executable:
-    """Return an INSERT into *table* that passes over rows whose key is there already."""
+    """Return an INSERT into *table* that skips rows whose key exists already."""
     statement: Executable = _insert(connection, table).on_conflict_do_nothing()
     return statement
 
 
 async def insert_many(database: Database, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert *rows*, the same columns each, as `insert_new` would; an error may leave some of them.
+    """Insert *rows*, all with the same columns, as `insert_new` would, perhaps only a part.
 
-    The statement is compiled once, and the rows go to the driver as they are. Raises one of
-    `DatabaseDown`.
+    The statement is compiled once, and the rows go to the driver as they are. An error may leave
+    some of them inserted. Raises one of `DatabaseDown`.
     """
     if not rows:
         return
@@ -56,7 +56,7 @@ async def insert_many(database: Database, table: Table, rows: Sequence[Mapping[s
 
 
 async def all_rows(connection: AsyncConnection, table: Table) -> Sequence[Any]:
-    """Return the rows of *table*, their columns as attributes."""
+    """Return the rows of *table*, with their columns as attributes."""
     if connection.dialect.name != "sqlite":
         return (await connection.execute(select(table))).all()
     columns = func.json_array(*map(_as_json, table.c))
@@ -76,10 +76,10 @@ def _compiled(
 
 
 def _pieces(rows: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:
-    """Yield *rows* in pieces as long as one of `_SIZES`, of at most *most*.
+    """Yield *rows* in pieces as long as one of `_SIZES`, at most *most* each.
 
-    The last piece is filled with its last row, which the database passes over: quicker than
-    another statement.
+    The last piece is filled up with its last row, which the database skips: faster than another
+    statement.
     """
     sizes = [size for size in _SIZES if size <= most]
     for at in range(0, len(rows), sizes[-1]):
@@ -90,7 +90,7 @@ def _pieces(rows: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:
 
 @lru_cache(maxsize=16)
 def _repeated(sql: str, columns: int, rows: int) -> str:
-    """Return *sql*, the INSERT of one row, for so many *rows*."""
+    """Return *sql*, the INSERT of one row, extended to *rows* rows."""
     row = f"({', '.join('?' * columns)})"
     assert row in sql, "SQLite's parameters are question marks"
     return sql.replace(row, ", ".join([row] * rows))
@@ -101,7 +101,7 @@ def _as_json(column: Column[Any]) -> Any:
 
 
 def _rows(table: Table, text: str) -> list[SimpleNamespace]:
-    """Return the rows that *text* holds, as the driver would."""
+    """Return the rows in *text*, as the driver would."""
     names = table.c.keys()
     values = orjson.loads(text)
     for index, column in enumerate(table.c):
@@ -112,7 +112,7 @@ def _rows(table: Table, text: str) -> list[SimpleNamespace]:
     return [SimpleNamespace(**dict(zip(names, row, strict=True))) for row in values]
 
 
-# Types that JSON has no form for.
+# Types that have no form in JSON.
 _FROM_JSON: Final[Mapping[type, Callable[[Any], Any]]] = {LargeBinary: bytes.fromhex, Boolean: bool}
 
 

@@ -40,7 +40,7 @@ LICENSES = Table(
     Column("created", BigInteger, nullable=False),
 )
 
-# A license has several keys while one takes over from another: the old one has an end.
+# A license has several keys while one replaces another: the old one has an end.
 LICENSE_KEYS = Table(
     "license_keys",
     METADATA,
@@ -50,7 +50,7 @@ LICENSE_KEYS = Table(
     Column("created", BigInteger, nullable=False),
 )
 
-# One number per kind of thing that processes keep in memory; it grows with each change.
+# One number per kind of data that processes keep in memory; it grows with each change.
 REVISIONS = Table(
     "revisions",
     METADATA,
@@ -66,12 +66,12 @@ FACTS = Table(
     Column("value", Text, nullable=False),
 )
 
-# What is counted apart because it is not text, some of it within the other counts.
+# What is counted separately because it is not text, some of it within the other counts.
 KINDS = ("audio_input", "image_input", "audio_output", "image_output", "video_output", "searches")
 
 # `key` is made by the gateway: the request's id comes from the client and may repeat. `at` and
 # `milliseconds` are milliseconds, `cost_nanos` billionths of a USD. The kinds of tokens and the
-# searches are null where there are none but of text, as nearly always.
+# searches are null if there is only text, as in nearly all rows.
 USAGE = Table(
     "usage",
     METADATA,

@@ -1,1 +1,1 @@
-"""The ledger: one row for each request, written behind its back."""
+"""The ledger: one row for each request, written in the background."""

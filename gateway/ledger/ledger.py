@@ -30,18 +30,19 @@ if TYPE_CHECKING:
 
 BATCH_ROWS: Final = 500
 INTERVAL_S: Final = 1.0
-# With database and disk both gone, rows wait in memory up to this many; then the oldest go.
+# With database and disk both unavailable, up to this many rows wait in memory; then the oldest are
+# dropped.
 MOST_WAITING: Final = 100_000
 
 log = structlog.get_logger("gateway")
 
 
 def _nothing() -> None:
-    """Have nothing left to book."""
+    """Do nothing: there is nothing left to book."""
 
 
 class Ledger:
-    """Books rows for *database*; *stream* is there when nodes share a state server.
+    """Books rows for *database*; *stream* is given when nodes share a state server.
 
     *catch_up* books the rows that somebody else still holds back.
     """
@@ -52,7 +53,7 @@ class Ledger:
         self.catch_up: Callable[[], None] = _nothing
         self._writer = RowWriter(database)
         self._spill = spill
-        # Writing to the spill file and closing it are work of threads.
+        # Writing and closing the spill file happen in threads.
         self._spill_turn = asyncio.Lock()
         self._replay_turn = asyncio.Lock()
         self._stream = stream
@@ -70,20 +71,20 @@ class Ledger:
         return len(self._queue) + len(self._waiting)
 
     def book(self, row: LedgerRow) -> None:
-        """Take *row*; never waits, never raises."""
+        """Queue *row*; never waits, never raises."""
         self._queue.append(row)
         if len(self._queue) >= BATCH_ROWS:
             self._wake.set()
 
     async def start(self) -> None:
-        """Begin to write."""
+        """Start the writing tasks."""
         steps: list[Callable[[], Awaitable[object]]] = [self.flush, self.replay]
         if self._stream is not None:
             steps.append(self._drain_stream)
         self._tasks += [asyncio.create_task(self._run(step)) for step in steps]
 
     async def close(self) -> None:
-        """Write what is left, to the spill file if it must be."""
+        """Write what is left, to the spill file if necessary."""
         self._closing = True
         self._wake.set()
         await asyncio.gather(*self._tasks)
@@ -95,9 +96,10 @@ class Ledger:
         self._spill.seal()
 
     async def flush(self) -> None:
-        """Write what is booked by now; what comes meanwhile waits for company.
+        """Write what is booked so far; later rows wait for the next batch.
 
-        A busy gateway would else write row by row: some have always come since the last write.
+        Otherwise a busy gateway would write row by row, as some have always arrived since the last
+        write.
         """
         self.catch_up()
         remaining = len(self._queue)
@@ -113,7 +115,7 @@ class Ledger:
         await self._store_waiting()
 
     async def replay(self) -> bool:
-        """Write what waits on disk, if anything does; False while the database takes no rows."""
+        """Write the rows that wait on disk, if any; False while the database accepts none."""
         async with self._replay_turn:
             await self._replay()
         return not self._writer.outage
@@ -132,8 +134,8 @@ class Ledger:
         rows, self._waiting = self._waiting, []
         if not rows:
             return
-        # An outage of the database is sat out on disk: the state server's memory is no place for
-        # it, and a database that hangs would hold rows in ours.
+        # During an outage of the database rows go to disk: the state server's memory is no place
+        # for them, and a hanging database would hold rows in ours.
         writers = (
             (self._spill_rows, self._writer.write)
             if self._writer.outage
@@ -166,11 +168,11 @@ class Ledger:
         return True
 
     async def _replay(self) -> None:
-        """Write the rows of all files that nobody holds, if there are any."""
+        """Write the rows of all files that no process holds, if there are any."""
         if not self._spilled or not self._writer.may_try():
             return
         try:
-            # The file in use comes last: a long outage makes two files and not one a second.
+            # The current file comes last: a long outage makes two files, not one per second.
             if await self._replay_left_over():
                 async with self._spill_turn:
                     self._spilled = False
@@ -181,7 +183,7 @@ class Ledger:
             log.warning("ledger_replay_failed", error=type(error).__name__)
 
     async def _replay_left_over(self) -> bool:
-        """Tell whether all went well."""
+        """Write the rows of one left-over file; tell whether all went well."""
         for path in await asyncio.to_thread(self._spill.leftover_files):
             with locked(path) as file:
                 if file is None:
@@ -194,7 +196,7 @@ class Ledger:
         return True
 
     async def _drain_stream(self) -> None:
-        """Write what any node sent, until there is nothing more or the database is down."""
+        """Write what any node sent, until there is nothing left or the database is down."""
         assert self._stream is not None
         try:
             while self._writer.may_try() and (entries := await self._stream.take()):

@@ -1,7 +1,7 @@
-"""Deletes rows that are older than the ledger is to keep, a few at a time.
+"""Deletes rows that are older than the ledger keeps, a few at a time.
 
-Of all processes on one database one does it, once an hour: the one that sets the time of the last
-pruning, which only one can.
+Of all processes on one database one does it, once an hour: the one that manages to set the time of
+the last pruning, which only one can.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from gateway.settings import Settings
 EVERY_S: Final = 3_600
 # Less than `EVERY_S`, so that a long pruning is over before another process may begin.
 LONGEST_S: Final = 1_800
-# Few enough that whoever wants to write meanwhile hardly waits.
+# So few that others who want to write meanwhile hardly wait.
 BATCH_ROWS: Final = 1_000
 PAUSE_S: Final = 0.05
 _DAY_MS: Final = 86_400_000
@@ -30,7 +30,7 @@ log = structlog.get_logger("gateway")
 
 
 class Pruner:
-    """Keeps *keep_days* days of rows in *database*; 0 keeps all of them."""
+    """Keeps *keep_days* days of rows in *database*; 0 keeps all rows."""
 
     __slots__ = ("_database", "_keep_days", "_task")
 
@@ -40,21 +40,21 @@ class Pruner:
         self._task: asyncio.Task[None] | None = None
 
     async def reload(self, settings: Settings) -> None:
-        """Take over how long rows are kept."""
+        """Apply how long rows are kept."""
         self._keep_days = settings.ledger.keep_days
 
     def start(self) -> None:
-        """Begin to prune in the background."""
+        """Start to prune in the background."""
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Stop, between two batches or in one, which then did not happen."""
+        """Stop, between two batches or within one, which is rolled back."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def prune(self) -> int:
-        """Delete what is too old, if it is this process's turn; give how many rows."""
+        """Delete old rows if it is this process's turn; return their number."""
         if not self._keep_days or not await self._claim():
             return 0
         before = int(time.time() * 1000) - self._keep_days * _DAY_MS
@@ -82,7 +82,7 @@ class Pruner:
         async with self._database.writing() as connection:
             last = await _last(connection)
             if last is None:
-                # A transaction that loses the race against another one's row adds nothing.
+                # A transaction that loses the race for the row adds nothing.
                 row = {"name": _PRUNED, "value": str(now)}
                 added = await connection.execute(insert_new(connection, FACTS), [row])
                 return bool(added.rowcount)

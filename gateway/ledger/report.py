@@ -1,4 +1,4 @@
-"""Who used what: sums over the ledger."""
+"""Usage reports: sums over the ledger."""
 
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, tzinfo
@@ -12,7 +12,7 @@ from gateway.errors import RateLimited
 
 GROUPS: Final = ("license", "model", "day")
 NANOS_PER_USD: Final = 1_000_000_000
-# Every time zone's days begin with one of these, so that databases need to know no zones.
+# The days of every time zone begin at one of these, so that databases need to know no zones.
 _QUARTER_MS: Final = 900_000
 _COUNTS: Final = ("prompt", "completion", "cached", "thoughts", "total", *KINDS, "cost_nanos")
 
@@ -23,7 +23,7 @@ _Group = tuple[str | None, str | None, str | None]
 class Span(NamedTuple):
     """The requests from *since* (included) to *until* (excluded), Unix seconds, of *license*.
 
-    With *admitted* those are left out that limits refused.
+    With *admitted* those that limits refused are left out.
     """
 
     since: float
@@ -33,7 +33,7 @@ class Span(NamedTuple):
 
 
 class Sum(NamedTuple):
-    """What the requests of one group used; what they were not grouped by is None."""
+    """The usage of the requests of one group; fields they are not grouped by are None."""
 
     license: str | None
     model: str | None
@@ -81,14 +81,15 @@ def _query(span: Span, by: Collection[str]) -> Select[Any]:
     if span.until is not None:
         query = query.where(USAGE.c.at < int(span.until * 1000))
     if span.admitted:
-        # Upstream refuses so, too, but only what was admitted here and sent with a credential.
+        # Upstream refuses this way, too, but only requests admitted here and sent with a
+        # credential.
         was_sent = USAGE.c.credential.is_not(None)
         query = query.where(or_(USAGE.c.status != RateLimited.status, was_sent))
     return query if span.license is None else query.where(USAGE.c.license == span.license)
 
 
 def _merge_quarters(rows: Iterable[Row[Any]], by: Collection[str], zone: tzinfo) -> list[Sum]:
-    """Add up the quarters of each day."""
+    """Add up the quarter hours of each day."""
     added: dict[_Group, list[int]] = {}
     for row in rows:
         names = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it

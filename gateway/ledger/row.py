@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from gateway.database.tables import KINDS, USAGE
 from gateway.exchange import Exchange, Usage
 
-# A row as it is written: the columns of the table `usage`, mostly without `KINDS`.
+# A row to be written: the columns of the table `usage`, mostly without `KINDS`.
 Row = dict[str, Any]
 
 _NO_USAGE: Final = Usage()
@@ -38,7 +38,7 @@ class LedgerRow(NamedTuple):
 def row_of(exchange: Exchange, at: float, seconds: float) -> LedgerRow | None:
     """Return the row of a finished *exchange* that ended *at* (Unix seconds) and took *seconds*.
 
-    None for one that asked for nothing to be generated, or came without a license.
+    None for one that did not ask for anything to be generated, or came without a license.
     """
     if not exchange.carries_payload or not hasattr(exchange, "license"):
         return None
@@ -61,8 +61,8 @@ def row_of(exchange: Exchange, at: float, seconds: float) -> LedgerRow | None:
 
 
 def to_row(key: str, row: LedgerRow) -> Row:
-    """Return the columns of *row*, which no database refuses; *key* makes writing it idempotent."""
-    # By place: fields of a named tuple take ten times as long to read by name.
+    """Return the columns of *row*, acceptable to any database; *key* makes writing idempotent."""
+    # By index: reading the fields of a named tuple by name takes ten times as long.
     at, id_, license_, requested_model, model, credential, usage, cost, milliseconds, status = row[
         :10
     ]
@@ -113,7 +113,7 @@ def to_row(key: str, row: LedgerRow) -> Row:
 
 
 def by_columns(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """Yield *rows* in parts of the same columns each; `KINDS` are missing where there was text."""
+    """Yield *rows* in groups with the same columns; rows of plain text lack `KINDS`."""
     with_kinds = [row for row in rows if KINDS[0] in row]
     if with_kinds:
         yield with_kinds
@@ -128,9 +128,9 @@ def _kinds(usage: Usage) -> Row:
 
 
 def from_stored(row: object) -> Row | None:
-    """Return *row*, read from a file or a stream, as the table takes it; None for what is no row.
+    """Return *row*, read from a file or a stream, in the form of the table; None if it is no row.
 
-    Another version of the gateway may have written it: columns unknown here are left out.
+    Another version of the gateway may have written it: unknown columns are left out.
     """
     if not isinstance(row, dict) or not _NEEDED.issubset(row):
         return None
@@ -139,7 +139,7 @@ def from_stored(row: object) -> Row | None:
 
 
 def _text(text: str | None) -> str | None:
-    """Return *text* without what PostgreSQL refuses (NUL) or cannot be encoded, and not too long."""
+    """Return *text* without what PostgreSQL refuses (NUL) or cannot encode, and cut to size."""
     if text is None or _is_plain(text):
         return text
     return text[:_LONGEST_TEXT].replace("\0", "").encode("utf-8", "replace").decode()

@@ -29,10 +29,10 @@ async def _nothing_waits() -> bool:
 
 
 class QuotaSeeder:
-    """Tells the store what licenses have used of their quotas; called at start and never raises.
+    """Tells the store what licenses have used of their quotas; called at start, never raises.
 
-    *licenses* gives those known now, *wall* Unix seconds. *prepare* writes the rows that wait, and
-    says whether it could; *knows_all* says whether those of the database are among the known.
+    *licenses* returns those known now, *wall* Unix seconds. *prepare* writes the rows that wait,
+    and tells whether that worked; *knows_all* tells whether the database's licenses are known.
     """
 
     __slots__ = (
@@ -57,7 +57,7 @@ class QuotaSeeder:
         self.retry_s = RETRY_S
 
     async def __call__(self) -> None:
-        """Seed every license that has a quota; go on in the background with what must wait."""
+        """Seed every license with a quota; continue in the background with what must wait."""
         knows_all = self.knows_all()
         waiting = "" if await self.prepare() else "rows wait that the database does not take"
         reason = await self._seed_all() or waiting
@@ -67,13 +67,13 @@ class QuotaSeeder:
             self._retry = asyncio.create_task(self._seed_later(is_seeded=not reason))
 
     async def close(self) -> None:
-        """Seed no more."""
+        """Stop seeding."""
         if self._retry is not None:
             self._retry.cancel()
             await asyncio.gather(self._retry, return_exceptions=True)
 
     async def _seed_later(self, *, is_seeded: bool) -> None:
-        """Seed as soon as the database answers, and once more when it has told all licenses."""
+        """Seed as soon as the database answers, and once more when all licenses are known."""
         is_over = False
         while not is_over:
             await asyncio.sleep(self.retry_s)
@@ -84,7 +84,7 @@ class QuotaSeeder:
         _log.info("quotas_seeded")
 
     async def _seed_all(self) -> str:
-        """Seed, and give the reason why that cannot be done now."""
+        """Seed, and return the reason if that is impossible now."""
         try:
             for license_ in list(self._licenses()):
                 plan = Plan.of(license_)
@@ -96,7 +96,7 @@ class QuotaSeeder:
         return ""
 
     async def _used_of_quotas(self, plan: Plan) -> dict[str, int]:
-        """Return what was used of each quota of *plan*, by the rule's name; USD in billionths."""
+        """Return the use of each quota of *plan*, by the rule's name; USD in billionths."""
         windows = plan.calendar.at(self._wall())
         starts = {"day": windows.day_start, "month": windows.month_start}
         used: dict[str, list[Sum]] = {}

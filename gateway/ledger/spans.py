@@ -10,7 +10,7 @@ _LENGTH: Final = re.compile(r"([0-9]{1,6})([smhdw])")
 
 
 def seconds(text: str) -> int:
-    """Return the seconds of a length such as `90s`, `30m`, `24h`, `7d`, `2w`. Raises `ValueError`."""
+    """Return the seconds of a length such as `90s`, `30m`, `24h`, `7d`. Raises `ValueError`."""
     match = _LENGTH.fullmatch(text.strip().lower())
     if match is None:
         raise ValueError(f"{text[:40]!r} is no length of time such as 90s, 30m, 24h, 7d or 2w")
@@ -18,7 +18,7 @@ def seconds(text: str) -> int:
 
 
 def midnight(text: str, zone: ZoneInfo) -> float:
-    """Return the beginning of the day *text* (2026-11-30) in *zone*, Unix seconds.
+    """Return the beginning of the day *text* (2026-11-30) in *zone*, in Unix seconds.
 
     Raises `ValueError`.
     """
@@ -27,7 +27,7 @@ def midnight(text: str, zone: ZoneInfo) -> float:
 
 
 def since(text: str, zone: ZoneInfo, now: float) -> float:
-    """Return the moment that *text* means, a length before *now* or a day. Raises `ValueError`."""
+    """Return the moment *text*: a length before *now*, or a day. Raises `ValueError`."""
     try:
         return now - seconds(text)
     except ValueError as error:

@@ -1,8 +1,8 @@
-"""Batches of rows on their way over the state server: any node may write for a dead one.
+"""Batches of rows sent over the state server: any node may write those of a dead one.
 
-One stream, one consumer group. An entry is a batch; it is taken by one node, and is gone once that
-node has written it. What a node took and did not write, another takes over after a while; nodes
-that were not seen for longer, and left nothing, are struck off the group.
+One stream, one consumer group. An entry is a batch; one node takes it, and it is gone once that
+node has written it. An entry that a node took but did not write is taken over by another after a
+while; nodes that were not seen for longer, and left nothing, are removed from the group.
 """
 
 import asyncio
@@ -22,16 +22,16 @@ from gateway.state.store import StoreDown
 GROUP: Final = "writers"
 FIELD: Final = "rows"
 TIMEOUT_S: Final = 2.0
-# A server that gave no answer in time is left alone for so long: a stop asks several things of it,
-# and waits once.
+# A server that did not answer in time is left alone this long: a stop asks it several things, and
+# waits once.
 RETRY_S: Final = 1.0
 MOST_ENTRIES: Final = 4
-# A node that has not written an entry for so long is taken for dead.
+# A node that has not written an entry for this long is taken for dead.
 TAKE_OVER_MS: Final = 10_000
-# Every process is a consumer of its own name, so those of dead ones would pile up.
+# Every process is a consumer with its own name, so those of dead ones would pile up.
 STRIKE_OFF_MS: Final = 60_000
 STRIKE_OFF_EVERY_S: Final = 30.0
-# In one step, because striking off a consumer forgets what it holds.
+# In one step, because removing a consumer forgets what it holds.
 STRIKE_OFF: Final = """
 for _, words in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
   local consumer = {}
@@ -55,7 +55,7 @@ class Entry(NamedTuple):
 
 
 class LedgerStream:
-    """The stream *key* on *client*'s server, as consumer *name*."""
+    """The stream *key* on the server of *client*, as consumer *name*."""
 
     __slots__ = (
         *("_client", "_cursor", "_key", "_name", "_has_group", "_retry_at", "_strike_off_at"),
@@ -79,12 +79,12 @@ class LedgerStream:
         await self._execute(("XADD", self._key, "*", FIELD, orjson.dumps(rows)))
 
     async def take(self) -> list[Entry]:
-        """Return some entries to be written, also those left by the dead. Raises `StoreDown`."""
+        """Return some entries to be written, also those left by dead nodes. Raises `StoreDown`."""
         if not self._has_group:
             await self._make_group()
         if time.monotonic() >= self._strike_off_at:
             await self._strike_off()
-        # After a failure the own entries are still held: those first.
+        # After a failure this node still holds entries: those come first.
         start = "0" if self._has_unwritten else ">"
         [reply] = await self._execute(
             (
@@ -98,19 +98,19 @@ class LedgerStream:
         return entries
 
     async def acknowledge(self, entries: list[Entry]) -> None:
-        """Forget *entries*, which are written. Raises `StoreDown`."""
+        """Delete *entries*, which are written. Raises `StoreDown`."""
         ids = [entry.id for entry in entries]
         await self._execute(("XACK", self._key, GROUP, *ids), ("XDEL", self._key, *ids))
         self._has_unwritten = False
 
     async def close(self) -> None:
-        """Leave the group, unless something is still held, and disconnect."""
+        """Leave the group, unless entries are still held, and disconnect."""
         with suppress(StoreDown):
             await self._execute(("EVAL", STRIKE_OFF, 1, self._key, GROUP, self._name, 0))
         await self._client.close()
 
     async def _claim_abandoned(self) -> list[Entry]:
-        """Take over what others hold for too long; a call looks at a part of what is held."""
+        """Take over entries that others hold for too long; one call examines a part of them."""
         [(self._cursor, claimed, *_)] = await self._execute(
             (
                 *("XAUTOCLAIM", self._key, GROUP, self._name, self.take_over_ms, self._cursor),
@@ -132,7 +132,7 @@ class LedgerStream:
         self._has_group = True
 
     async def _execute(self, *commands: Command) -> list[Any]:
-        """Return the replies to *commands*. Raises `StoreDown`, also for one that is refused."""
+        """Return the replies to *commands*. Raises `StoreDown`, also if one is refused."""
         if time.monotonic() < self._retry_at:
             raise StoreDown("no answer a moment ago")
         try:
@@ -143,14 +143,14 @@ class LedgerStream:
             raise StoreDown("no answer in time") from None
         for reply in replies:
             if isinstance(reply, Exception):
-                # A server that was emptied: the group has to be made again.
+                # The server was emptied: the group has to be made again.
                 self._has_group = self._has_group and "NOGROUP" not in str(reply)
                 raise StoreDown(f"{type(reply).__name__}: {reply}")
         return replies
 
 
 def _of_stream(reply: Any) -> Iterable[Any]:
-    """Return the entries of the one stream asked for; the reply's form depends on the protocol."""
+    """Return the entries of the requested stream; the reply's form depends on the protocol."""
     if not reply:
         return ()
     entries: Iterable[Any] = (
@@ -164,7 +164,7 @@ def _entries(entries: Iterable[Any]) -> list[Entry]:
 
 
 def _rows(fields: Any) -> list[Row]:
-    """Return the rows of one entry; none of one that is gone or that another program wrote."""
+    """Return the rows of one entry; none if it is gone or another program wrote it."""
     if not fields:
         return []
     pairs = (

@@ -1,4 +1,4 @@
-"""Writes rows to the database, and remembers whether it takes any."""
+"""Writes rows to the database, and remembers whether that is possible."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from gateway.database.statements import insert_many
 from gateway.database.tables import USAGE
 from gateway.ledger.row import Row, by_columns
 
-# After a failure the database is left alone for so long.
+# After a failure the database is left alone this long.
 RETRY_S: Final = 1.0
 WRITE_TIMEOUT_S: Final = 5.0
 
@@ -19,7 +19,7 @@ log = structlog.get_logger("gateway")
 
 
 class RowWriter:
-    """Writes to *database*; `outage` is set from a failure until something is written again."""
+    """Writes to *database*; `outage` is set from a failure until the next success."""
 
     __slots__ = ("_database", "_retry_at", "outage")
 
@@ -33,7 +33,7 @@ class RowWriter:
         return time.monotonic() >= self._retry_at
 
     async def write(self, rows: list[Row]) -> bool:
-        """Write *rows*, pass over those that are there already; False while it cannot be done."""
+        """Write *rows*, skipping those that exist already; False if that is impossible now."""
         if not self.may_try():
             return False
         try:

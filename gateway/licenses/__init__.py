@@ -1,1 +1,1 @@
-"""Who may ask: license keys by their digests, in memory, wherever they come from."""
+"""Licenses: keys by their digests, in memory, wherever they come from."""

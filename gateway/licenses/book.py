@@ -1,8 +1,7 @@
-"""All licenses in memory, found by the digest of their key. Looking one up never waits.
+"""All licenses in memory, found by the digest of their key. A look-up never waits.
 
 The book is made of sources (the fixed ones of `config.toml` by SHA-256, the ones of the database by
-HMAC); each is replaced as a whole, so a reader sees the old set or the new one and nothing in
-between.
+HMAC); each is replaced as a whole, so a reader sees either the old set or the new one.
 """
 
 import hmac
@@ -17,20 +16,20 @@ from gateway.exchange import License, Limits
 from gateway.licenses.digest import digest, keyed_digest, normalised
 from gateway.settings import License as FixedLicense
 
-# The database is looked into more often than this.
+# The database is checked more often than this.
 RETRY_AFTER_S = 5.0
 _LIMITS = tuple(Limits.__dataclass_fields__)
 
 
 class Book:
-    """Licenses by digest, from several sources; an earlier source wins over a later one."""
+    """Licenses by digest, from several sources; earlier sources take precedence."""
 
     __slots__ = ("_by_digest", "_keyed", "_pepper", "_recent", "_salt", "_sources", "_suspended")
 
     def __init__(self) -> None:
         self._sources: dict[str, Mapping[bytes, License]] = {}
         self._by_digest: dict[bytes, tuple[bytes, License]] = {}
-        # Those found before, by a digest at a fraction of the cost: OpenSSL's takes microseconds.
+        # Recent results, by a much cheaper digest: OpenSSL's takes microseconds.
         self._recent: dict[bytes, License] = {}
         self._salt = secrets.token_bytes(16)
         self._keyed: Mapping[bytes, License] = {}
@@ -38,27 +37,27 @@ class Book:
         self._suspended = False
 
     def replace(self, source: str, licenses: Mapping[bytes, License]) -> None:
-        """Take *licenses*, by `digest`, for all that *source* gave before."""
+        """Replace the licenses of *source* by *licenses*, keyed by `digest`."""
         self._sources[source] = licenses
         self._forget()
 
     def replace_keyed(self, pepper: bytes, licenses: Mapping[bytes, License]) -> None:
-        """Take *licenses*, by `keyed_digest` with *pepper*, for those before; they come last."""
+        """Replace the licenses keyed by `keyed_digest` with *pepper*; they take precedence last."""
         self._pepper, self._keyed = pepper, licenses
         self._suspended = False
         self._forget()
 
     def suspend(self) -> None:
-        """Judge keyed licenses no more, until they are replaced."""
+        """Make keyed licenses unavailable until they are replaced."""
         self._suspended = True
         self._forget()
 
     def find(self, key: str) -> License | None:
-        """Return the license whose secret is *key*, disabled and expired ones too.
+        """Return the license whose secret is *key*, even if disabled or expired.
 
         Raises `Unavailable` for one that cannot be judged now, since it may have been revoked.
         """
-        # Nobody outside knows the salt: how long a look-up takes tells nothing about a key.
+        # Nobody outside knows the salt: the time of a look-up reveals nothing about a key.
         quick_digest = blake2b(
             key.encode("utf-8", "replace"), digest_size=16, key=self._salt
         ).digest()
@@ -70,7 +69,7 @@ class Book:
     def _find(self, key: str) -> License | None:
         key_digest = digest(key)
         # The table is searched by digest, of which a guesser controls no byte; the comparison in
-        # constant time is for the entry it gives.
+        # constant time is for the entry found.
         entry = self._by_digest.get(key_digest)
         if entry is None:
             return self._find_keyed(key)
@@ -78,7 +77,7 @@ class Book:
 
     def _find_keyed(self, key: str) -> License | None:
         license_ = self._keyed.get(keyed_digest(key, self._pepper)) if self._keyed else None
-        # Before the first look into the database any key may be one of its licenses.
+        # Before the first read of the database any key may be one of its licenses.
         if self._suspended and (license_ or not self._pepper):
             raise Unavailable(
                 "Licenses cannot be checked now, because their database does not answer.",
@@ -94,7 +93,7 @@ class Book:
         self._recent.clear()
 
     def licenses(self) -> list[License]:
-        """Give every license once, however many keys it has."""
+        """Return every license once, however many keys it has."""
         sources = (*self._sources.values(), self._keyed)
         return list({one.id: one for source in sources for one in source.values()}.values())
 
@@ -130,7 +129,7 @@ def license_of(fixed_license: FixedLicense) -> License:
 
 
 def _moment(expires: date | datetime | None, zone: ZoneInfo) -> datetime | None:
-    """Return *expires* as a moment, in *zone* where it names none; a day is its first second."""
+    """Return *expires* as a moment, in *zone* if it names none; a day is its first second."""
     if expires is None:
         return None
     if not isinstance(expires, datetime):

@@ -1,4 +1,4 @@
-"""License keys: how they are read from a header, made, and kept as digests only.
+"""License keys: how they are read from a header, made, and stored as digests only.
 
 A key is random, 128 bits or more, so a plain SHA-256 is enough at rest; a password hash would cost
 every request milliseconds and protect nothing more.
@@ -12,7 +12,7 @@ _SCHEME = "bearer "
 
 
 def normalised(header: str) -> str:
-    """Return the key in *header*, raw or behind `Bearer` in any case, without blanks around it."""
+    """Return the key in *header*, bare or after `Bearer` in any case, without blanks around it."""
     text = header.strip()
     if text[:7].lower() == _SCHEME:
         text = text[7:].strip()
@@ -20,7 +20,7 @@ def normalised(header: str) -> str:
 
 
 def digest(key: str) -> bytes:
-    """Return what is kept of *key*; letters that cannot be encoded all count as one."""
+    """Return the digest of *key*; all characters that cannot be encoded count as the same."""
     return hashlib.sha256(key.encode("utf-8", "replace")).digest()
 
 
@@ -30,5 +30,5 @@ def new_key(public_id: str) -> str:
 
 
 def keyed_digest(key: str, pepper: bytes) -> bytes:
-    """Return what the database keeps of *key*: worth nothing without *pepper*."""
+    """Return the digest of *key* in the database: useless without *pepper*."""
     return hmac.digest(pepper, key.encode("utf-8", "replace"), "sha256")

@@ -1,8 +1,8 @@
-"""Licenses on file, in the gateway's own form: a list of flat rows, as JSON or CSV, and back.
+"""License files in the gateway's own form: a list of flat rows, as JSON or CSV, and back.
 
-Nothing is lost on the way, so that what was exported can be imported into another database. Of the
-keys there are digests only, which need the pepper they were made with: each row holds a check of
-it, and the pepper itself if that was asked for.
+Nothing is lost, so that an export can be imported into another database. Keys are present as
+digests only, which need the pepper they were made with: each row holds a check value of it, and the
+pepper itself if requested.
 """
 
 import csv
@@ -17,14 +17,14 @@ from gateway.licenses.making import fields_of, make_license
 from gateway.licenses.pepper import check_value
 from gateway.licenses.records import NewLicense, StoredKey, StoredLicense
 
-# The lists among the fields; in a cell of CSV they are JSON.
+# The fields that are lists; in a cell of CSV they are JSON.
 _LISTS: Final = ("models", "networks", "keys")
 _MADE_BESIDE: Final = {"created", "keys", "pepper", "pepper_check"}
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def is_own(row: dict[str, Any]) -> bool:
-    """Tell whether *row* is one of this form."""
+    """Tell whether *row* has this form."""
     return "keys" in row
 
 
@@ -45,10 +45,10 @@ def to_rows(
 
 
 def as_csv(rows: list[dict[str, Any]]) -> str:
-    """Return *rows* as CSV, with a head even when there are none."""
+    """Return *rows* as CSV, with a header line even when there are none."""
     text = io.StringIO()
     names = list(rows[0]) if rows else ["id", "keys"]
-    # A bare carriage return is left unquoted otherwise, and read back as the end of a row.
+    # Unquoted, a bare carriage return would be read back as the end of a row.
     writer = csv.DictWriter(text, names, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writeheader()
     for row in rows:

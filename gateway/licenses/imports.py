@@ -1,7 +1,7 @@
 """Reads licenses from files, JSON or CSV: own exports, and those of new-api and one-api.
 
-Clients of those gateways present `sk-` and the exported text; the license is known by the same.
-What has no counterpart here (a remaining quota, a group) is named in the report and not carried.
+Clients of those gateways present `sk-` and the exported text; the license keeps that key. What has
+no counterpart here (a remaining quota, a group) is named in the report and not imported.
 """
 
 import csv
@@ -22,13 +22,13 @@ PREFIX: Final = "sk-"
 ENABLED: Final = 1
 _NEVER: Final = {"", "0", "-1"}
 _LISTS: Final = ("data", "items", "tokens", "licenses")
-# A group changes prices and models over there; quotas there are spent for good, ours come again.
+# A group changes prices and models over there; their quotas are spent for good, ours reset.
 _NOT_CARRIED: Final = ("remain_quota", "used_quota", "group", "cross_group_retry")
 _TRUE: Final = {"1", "true", "t", "yes"}
 
 
 class Candidate(NamedTuple):
-    """One row of a file: a license with its key, or the reason why it is none."""
+    """One row of a file: a license with its key, or the reason why it is invalid."""
 
     row: int
     name: str
@@ -38,12 +38,12 @@ class Candidate(NamedTuple):
 
     @property
     def id(self) -> str:
-        """Return the license's id, empty where there is none."""
+        """Return the license's id, empty if there is none."""
         return "" if self.new is None else self.new.license.id
 
 
 def candidates(text: str, is_taken: Callable[[str], bool]) -> Iterator[Candidate]:
-    """Give each row of *text*; *is_taken* says whether an id is in use. Raises `ValueError`."""
+    """Yield each row of *text*; *is_taken* tells whether an id is in use. Raises `ValueError`."""
     new_ids: set[str] = set()
     for number, row in enumerate(_rows(text), 1):
         name = str(row.get("name") or row.get("id") or "") if isinstance(row, dict) else ""
@@ -109,7 +109,7 @@ def _rows(text: str) -> list[Any]:
 
 
 def _id(name: str, key: str, is_taken: Callable[[str], bool]) -> str:
-    """Return an id made of *name*; two of one name are told apart by the end of their key."""
+    """Return an id made from *name*; equal names are distinguished by the end of their key."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:48]
     if plain and not is_taken(plain):
         return plain

@@ -19,12 +19,12 @@ FIELDS: Final = (
     *("owner", "note", "models", "networks", *_LIMITS),
     *("timezone", "expires", "disabled"),
 )
-# The id is a part of the key, of log lines and of file names.
+# The id is part of the key, of log lines and of file names.
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def make_license(fields: Mapping[str, Any]) -> License:
-    """Make a license of *fields*, `id` among them. Raises `ValueError` naming the field."""
+    """Make a license from *fields*, `id` among them. Raises `ValueError` naming the field."""
     id_ = fields.get("id", "")
     if not isinstance(id_, str) or not _ID.fullmatch(id_):
         raise ValueError(f"id: {str(id_)[:80]!r} must be letters, digits, '.', '_' or '-'")
@@ -43,7 +43,7 @@ def change_license(license_: License, fields: Mapping[str, Any]) -> License:
 
 
 def fields_of(license_: License) -> dict[str, Any]:
-    """Return the fields of *license_* as `make_license` takes them."""
+    """Return the fields of *license_* in the form of `make_license`."""
     plain = {name: getattr(license_, name) for name in ("id", *FIELDS) if name not in _LIMITS}
     return plain | {name: getattr(license_.limits, name) for name in _LIMITS}
 

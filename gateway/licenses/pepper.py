@@ -1,7 +1,7 @@
-"""The pepper of the keyed digests: configured, or made once and kept in the database.
+"""The pepper of the keyed digests: configured, or generated once and kept in the database.
 
-A configured one is worth more, because who steals the database then has nothing to guess with; of
-it the database keeps only a check, so that a wrong one is noticed before it refuses everybody.
+A configured one protects more, because a thief of the database cannot even guess keys with it. The
+database keeps only a check value of it, so that a wrong one is noticed before it refuses everybody.
 """
 
 import hmac
@@ -22,7 +22,7 @@ class WrongPepper(Exception):
 
 
 async def ensure_pepper(connection: AsyncConnection, configured: str) -> bytes:
-    """Return the pepper in force, in a writing transaction. Raises `WrongPepper`."""
+    """Return the current pepper, in a writing transaction. Raises `WrongPepper`."""
     facts = await _facts(connection)
     if not facts:
         generated = {"name": _GENERATED, "value": secrets.token_hex(32)}
@@ -33,7 +33,7 @@ async def ensure_pepper(connection: AsyncConnection, configured: str) -> bytes:
 
 
 async def adopt_pepper(connection: AsyncConnection, pepper: str) -> None:
-    """Keep *pepper* instead of the made one, in a database that holds no digests yet."""
+    """Keep *pepper* instead of the generated one, in a database that holds no digests yet."""
     await connection.execute(delete(FACTS).where(FACTS.c.name == _GENERATED))
     await connection.execute(insert_new(connection, FACTS), [{"name": _GENERATED, "value": pepper}])
 
@@ -60,7 +60,7 @@ async def _facts(connection: AsyncConnection) -> dict[str, str]:
 
 
 def check_value(pepper: bytes) -> str:
-    """Return what tells *pepper* from another one, and does not give it away."""
+    """Return a value that identifies *pepper* without revealing it."""
     return hmac.digest(pepper, b"gateway license keys", "sha256").hex()
 
 

@@ -1,4 +1,4 @@
-"""Licenses with all that the database knows of them, as they come out of it and go in."""
+"""Licenses with all their data in the database, as they are read from it and written to it."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from gateway.exchange import License
 
 
 class StoredKey(NamedTuple):
-    """What the database keeps of a key: its digest in hex, and the end of its life if it has one.
+    """A key in the database: its digest in hex, and the end of its validity, if any.
 
     Moments are Unix seconds.
     """
@@ -19,7 +19,7 @@ class StoredKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoredLicense:
-    """A license with what else the database knows of it."""
+    """A license with its other data in the database."""
 
     license: License
     created: int
@@ -30,7 +30,7 @@ class StoredLicense:
 class NewLicense:
     """A license to be added: with its *key*, or with *keys* of which only the digests are known.
 
-    Those were made with the pepper that *pepper_check* belongs to, and that *pepper* may hold.
+    Those were made with the pepper that *pepper_check* identifies and that *pepper* may hold.
     """
 
     license: License

@@ -11,7 +11,7 @@ from sqlalchemy import Row
 from gateway.exchange import License, Limits
 
 _LIMITS = tuple(Limits.__dataclass_fields__)
-# The end of what a moment can be; what ends later never does.
+# The latest possible moment; what ends later never ends.
 _LAST = 253_402_300_799
 _NO_LIMITS = Limits()
 
@@ -25,7 +25,7 @@ def license_of_row(row: Row[Any]) -> License:
         note=row.note,
         models=tuple(orjson.loads(row.models)),
         networks=tuple(orjson.loads(row.networks)),
-        # Most licenses have the same few limits; one object for all without any.
+        # Most licenses have the same few limits; those without any share one object.
         limits=_NO_LIMITS if limits == _NO_LIMITS else limits,
         timezone=row.timezone,
         expires=None
@@ -36,7 +36,7 @@ def license_of_row(row: Row[Any]) -> License:
 
 
 def row_of(license_: License) -> dict[str, Any]:
-    """Return the columns that hold *license_*."""
+    """Return the columns of *license_*."""
     expires = license_.expires
     return asdict(license_.limits) | {
         "id": license_.id,
@@ -51,13 +51,13 @@ def row_of(license_: License) -> dict[str, Any]:
 
 
 def by_digest(rows: Sequence[Row[Any]], keys: Sequence[Row[Any]]) -> dict[bytes, License]:
-    """Return the licenses of *rows* by the digests of their *keys*, none longer than its key."""
+    """Return the licenses of *rows* by the digests of their *keys*; none outlives its key."""
     licenses = {row.id: license_of_row(row) for row in rows}
     return {bytes(key.digest): _until(licenses[key.license], key.expires) for key in keys}
 
 
 def _until(license_: License, end: int | None) -> License:
-    """Return *license_* as a key sees it that ends at *end*."""
+    """Return *license_* for a key that ends at *end*."""
     if end is None or end > _LAST:
         return license_
     moment = datetime.fromtimestamp(end, UTC)

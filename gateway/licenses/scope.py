@@ -1,4 +1,4 @@
-"""Which models a license covers."""
+"""The models that a license covers."""
 
 from fnmatch import fnmatchcase
 
@@ -7,7 +7,7 @@ from gateway.exchange import License
 
 
 def require_model(license_: License, model: str) -> None:
-    """Raise `Forbidden` unless one of the license's globs, if it has any, fits *model*."""
+    """Raise `Forbidden` unless one of the license's globs, if it has any, matches *model*."""
     patterns = license_.models
     if patterns and not any(fnmatchcase(model, pattern) for pattern in patterns):
         raise Forbidden(

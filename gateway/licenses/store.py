@@ -1,6 +1,6 @@
 """The licenses of the database: read as a whole, changed one by one.
 
-Each change raises the revision in its own transaction; processes that watch it read anew.
+Each change raises the revision in its own transaction; processes that watch it read again.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class LicenseStore:
         async with self._database.writing() as connection:
             pepper = await ensure_pepper(connection, self._pepper)
             number = await revision_of(connection, REVISION)
-            # In this order: no license is ever deleted, so that of each key is there.
+            # In this order: licenses are never deleted, so the one of each key is found.
             keys = await all_rows(connection, LICENSE_KEYS)
             rows = await all_rows(connection, LICENSES)
         # Thousands take a fifth of a second, in which others want to be served.
@@ -65,7 +65,7 @@ class LicenseStore:
         return Loaded(number, pepper, licenses)
 
     async def stored(self, ids: Collection[str] = ()) -> list[StoredLicense]:
-        """Return the licenses named *ids*, all without, in the order of their creation.
+        """Return the licenses named *ids*, by default all, in the order of their creation.
 
         Raises `LicenseError` for an unknown one.
         """
@@ -88,7 +88,7 @@ class LicenseStore:
         ]
 
     async def create(self, license_: License, key: str) -> None:
-        """Add *license_* with *key*. Raises `LicenseError` when its id or *key* is taken."""
+        """Add *license_* with *key*. Raises `LicenseError` if its id or *key* is taken."""
         async with self._database.writing() as connection:
             pepper = await ensure_pepper(connection, self._pepper)
             if refused := await _add(connection, NewLicense(license_, key), pepper):
@@ -96,13 +96,13 @@ class LicenseStore:
             await raise_revision(connection, REVISION)
 
     async def update(self, license_: License) -> None:
-        """Write *license_* over the one with its id. Raises `LicenseError`."""
+        """Overwrite the license with the id of *license_*. Raises `LicenseError`."""
         await self.change(license_.id, lambda _: license_)
 
     async def change(self, id_: str, make: Callable[[License], License]) -> None:
-        """Write what *make* gives for license *id_* over it; nobody changes it in between.
+        """Overwrite license *id_* by the result of *make*; nobody changes it in between.
 
-        Raises `LicenseError`, and whatever *make* does.
+        Raises `LicenseError`, and whatever *make* raises.
         """
         has_id = LICENSES.c.id == id_
         async with self._database.writing() as connection:
@@ -118,7 +118,7 @@ class LicenseStore:
             await raise_revision(connection, REVISION)
 
     async def rotate(self, id_: str, key: str, overlap_s: int) -> None:
-        """Give license *id_* another *key*; those it has live *overlap_s* more seconds at most.
+        """Give license *id_* a new *key*; its current ones stay valid for at most *overlap_s*.
 
         Raises `LicenseError`.
         """
@@ -139,9 +139,9 @@ class LicenseStore:
             await raise_revision(connection, REVISION)
 
     async def add_all(self, licenses: Sequence[NewLicense]) -> list[Refused | None]:
-        """Add licenses in one transaction; give for each why not, or None.
+        """Add licenses in one transaction; return the reason of each refusal, or None.
 
-        A database without any keys takes over the pepper that came along.
+        A database without any keys adopts the pepper that came along.
         """
         async with self._database.writing() as connection:
             pepper = await ensure_pepper(connection, self._pepper)
@@ -155,13 +155,13 @@ class LicenseStore:
         return refused
 
     async def pepper(self) -> bytes:
-        """Return the pepper in force. Raises `WrongPepper`."""
+        """Return the current pepper. Raises `WrongPepper`."""
         async with self._database.writing() as connection:
             return await ensure_pepper(connection, self._pepper)
 
 
 async def _add(connection: AsyncConnection, new: NewLicense, pepper: bytes) -> Refused | None:
-    """Add the license and its keys or nothing; give the reason why not."""
+    """Add the license with its keys, or nothing; return the reason if it is refused."""
     if new.keys and new.pepper_check != check_value(pepper):
         return Refused("invalid", "its keys were made with another pepper")
     now = int(time.time())

@@ -1,9 +1,8 @@
-"""Keeps the book in step with the database: reads its revision, and everything when that changed.
+"""Keeps the book in step with the database, by its revision.
 
-The revision of a file that nobody wrote to since the last time is not even read.
-
-While the database is down the book stays as it is, up to `license_max_stale_s`; then the licenses
-of the database cannot be judged, because a revoked one among them could not be told apart.
+The revision in a file that nobody has written to since the last time is not even read. While the
+database is down the book stays as it is, up to `license_max_stale_s`; then the licenses of the
+database cannot be judged, as a revoked one could not be recognised.
 """
 
 import asyncio
@@ -16,7 +15,7 @@ from gateway.licenses.book import Book
 from gateway.licenses.pepper import WrongPepper
 from gateway.licenses.store import LicenseStore
 
-# A file on this machine is asked more often: what is revoked is to be refused at once.
+# A local file is checked more often: a revoked license must be refused at once.
 FILE_INTERVAL_S = 0.25
 SERVER_INTERVAL_S = 1.0
 LOOK_TIMEOUT_S = 10.0
@@ -25,7 +24,7 @@ log = structlog.get_logger("gateway")
 
 
 class LicenseWatch:
-    """Fills *book* from *store* for as long as `run` runs."""
+    """Fills *book* from *store* while it is started."""
 
     def __init__(
         self, database: Database, store: LicenseStore, book: Book, max_stale_s: float
@@ -53,7 +52,7 @@ class LicenseWatch:
         return "the licenses cannot be read from the database"
 
     async def start(self) -> None:
-        """Read for the first time and go on in the background; a dead database is no error."""
+        """Read for the first time and continue in the background; a dead database is no error."""
         await self.refresh()
         self._task = asyncio.create_task(self._run())
 
@@ -64,8 +63,8 @@ class LicenseWatch:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def refresh(self) -> None:
-        """Take over what changed since the last time."""
-        # Taken before reading: what is written meanwhile is seen the next time.
+        """Apply what changed since the last time."""
+        # Taken before reading, so that changes made meanwhile are seen the next time.
         stamp = self._database.stamp()
         if stamp is not None and stamp == self._stamp:
             self._seen_at = time.monotonic()
@@ -79,7 +78,7 @@ class LicenseWatch:
         except WrongPepper as error:
             self._note_failure(str(error))
         except Exception as error:
-            # If it ended the watch, revocations would go unseen.
+            # If this ended the watch, revocations would go unseen.
             reason = f"the licenses cannot be read: {type(error).__name__}"
             if reason != self._logged_reason:
                 log.exception("licenses_unreadable", exc_info=error)
@@ -113,7 +112,7 @@ class LicenseWatch:
             if self._revision != -1:
                 log.error("licenses_stale", after_s=self.max_stale_s)
             self._book.suspend()
-            # Whatever it is by then, it is read anew.
+            # Whatever it is by then, everything is read again.
             self._revision = -1
 
     def _age(self) -> float:

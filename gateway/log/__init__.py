@@ -1,9 +1,9 @@
-"""The log: one line per event, at most 2 KB, without secrets, never in anybody's way.
+"""The log: one line per event, at most 2 KB, without secrets, and never blocking.
 
-`structlog` gathers the values, `Line` makes the bytes, `Sink` writes them. A line costs the one who
-logs a few microseconds: it is put into a bounded queue, and a thread of its own does the writing,
-so that neither a full disk nor a pipe that nobody reads holds a request up. Lines that cannot be
-written are dropped and counted, and the next line that can be written says how many.
+`structlog` gathers the values, `Line` makes the bytes, `Sink` writes them. A line costs its author
+a few microseconds: it is put into a bounded queue, and a separate thread does the writing, so that
+neither a full disk nor a pipe that nobody reads delays a request. Lines that cannot be written are
+dropped and counted, and the next line that can be written says how many.
 """
 
 import atexit
@@ -21,14 +21,14 @@ from gateway.log.redaction import Secrets
 from gateway.log.sink import Sink
 from gateway.settings import Log, Settings
 
-# A password ends for some libraries at the first `@`, for others at the last one before the path.
+# For some libraries a password ends at the first `@`, for others at the last one before the path.
 _PASSWORDS = (re.compile("://[^:/@]*:([^@]*)@"), re.compile("://[^:/@]*:([^/?#]*)@"))
 
 
 def put(level: int, values: dict[str, Any]) -> None:
-    """Log the event of *values*, plain ones, as structlog would.
+    """Log the event with *values*, plain ones, as structlog would.
 
-    What is logged for every request comes this way: structlog's costs as much as the line itself.
+    Used for what is logged for every request: structlog costs as much as the line itself.
     """
     processor = structlog.get_config()["processors"][-1]
     if type(processor) is Line:
@@ -47,7 +47,7 @@ class Output:
         atexit.register(self.sink.flush)
 
     def configure(self, settings: Log, secrets: Iterable[str]) -> None:
-        """Take over form, level and *secrets*; again after each reload."""
+        """Apply form, level and *secrets*; again after each reload."""
         self.secrets.know(secrets)
         terminal = os.isatty(self._fd)
         console = settings.format == "console" or (settings.format == "auto" and terminal)
@@ -58,14 +58,14 @@ class Output:
             processors=[Line(self.secrets, renderer, self.sink, least)],
             logger_factory=lambda *_: logger,
             wrapper_class=structlog.make_filtering_bound_logger(least),
-            # A cached logger would keep its level over a reload.
+            # A cached logger would keep its level after a reload.
             cache_logger_on_first_use=False,
         )
         _adopt_standard_logging()
 
 
 def secrets_of(settings: Settings) -> list[str]:
-    """Give every secret of *settings* whose text is known."""
+    """Return every secret of *settings* whose text is known."""
     keys = [credential.key for credential in settings.upstream.credentials]
     keys += [license_.key for license_ in settings.licenses]
     for url in (settings.upstream.proxy, settings.state.url, settings.database.url):
@@ -74,7 +74,7 @@ def secrets_of(settings: Settings) -> list[str]:
 
 
 def _passwords(url: str) -> list[str]:
-    """Return the passwords in *url*, as they stand there and as they are sent."""
+    """Return the passwords in *url*, as written and as sent."""
     passwords = [match[1] for pattern in _PASSWORDS if (match := pattern.search(url))]
     for name, _, value in (field.partition("=") for field in url.partition("?")[2].split("&")):
         if "password" in name:
@@ -83,17 +83,17 @@ def _passwords(url: str) -> list[str]:
 
 
 class SinkLogger:
-    """What structlog hands finished lines to."""
+    """The logger that structlog passes finished lines to."""
 
     def __init__(self, sink: Sink) -> None:
         self.debug = self.info = self.warning = self.error = self.critical = self.msg = sink.put
 
 
 class StandardHandler(logging.Handler):
-    """Brings what libraries log through `logging` into the same log."""
+    """Redirects what libraries log through `logging` to the same log."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log the message and the kind of exception; never a traceback, it may hold values."""
+        """Log the message and the kind of exception; never a traceback, as it may hold values."""
         values = {"logger": record.name, "message": _message(record)}
         if record.exc_info and record.exc_info[0]:
             values["error"] = record.exc_info[0].__name__
@@ -108,9 +108,9 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _adopt_standard_logging() -> None:
-    """Bring warnings of libraries into the log, but for loggers that quote requests."""
+    """Log the warnings of libraries, except of loggers that quote requests."""
     logging.basicConfig(level=logging.WARNING, handlers=[StandardHandler()], force=True)
-    # aiohttp.server quotes the bytes of a malformed request, its licenses and prompts too; what
-    # matters of it is logged by gateway.connection and by the loop's exception handler.
+    # aiohttp.server quotes the bytes of a malformed request, with its licenses and prompts; the
+    # relevant part is logged by gateway.connection and by the loop's exception handler.
     for name in ("aiohttp.server", "aiohttp.access", "asyncio"):
         logging.getLogger(name).disabled = True

@@ -1,4 +1,4 @@
-"""One line of the log: its time, its length, and nothing in it that a reader must not see."""
+"""One line of the log: its time, its length limit, and nothing that a reader must not see."""
 
 import logging
 import re
@@ -21,7 +21,7 @@ MAX_VALUE_CHARS = 256
 MAIN = ("event", "level", "time", "id")
 MAX_FRAMES = 5
 
-# DEL, C1 controls, line separators and direction overrides: orjson leaves them as they are.
+# DEL, C1 controls, line separators and direction overrides, which orjson does not escape.
 INVISIBLE = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 LEVELS = {level: logging.getLevelName(level).lower() for level in range(10, 60, 10)}
 
@@ -29,7 +29,7 @@ EventDict = MutableMapping[str, Any]
 
 
 class Clock:
-    """Writes the time of day; the part that changes once a second is kept."""
+    """Formats the time of day; the part that changes once a second is cached."""
 
     __slots__ = ("_second", "_text")
 
@@ -47,9 +47,9 @@ class Clock:
 
 
 class Line:
-    """The last processor: makes one line of bytes from the values of an event.
+    """The last processor: turns the values of an event into one line of bytes.
 
-    *sink* takes what is of level *least* or above and comes without structlog's ways, by `put`.
+    *sink* takes lines of level *least* or above, also those that bypass structlog by `put`.
     """
 
     def __init__(
@@ -66,16 +66,16 @@ class Line:
         self._clock = Clock()
 
     def __call__(self, _: Any, name: str, values: EventDict) -> bytes:
-        """Return the finished line; gives up long values first, then all but the four main ones."""
+        """Return the finished line; drops long values first, then all but the four main ones."""
         values.setdefault("level", name)
         if isinstance(error := values.pop("exc_info", None), BaseException):
             values.update(error=type(error).__name__, at=place(error))
         values["time"] = self._clock.now()
-        # Redacting comes first: what is cut afterwards may be the middle of a secret.
+        # Redacting comes first: a later cut may leave a part of a secret.
         return self._finish(self._secrets.redact(_dumps(values)))
 
     def put(self, level: int, values: dict[str, Any]) -> None:
-        """Log plain *values*, which are the line's own from now on."""
+        """Log plain *values*, which belong to the line from now on."""
         if level >= self._least:
             values["level"] = LEVELS[level]
             values["time"] = self._clock.now()
@@ -108,7 +108,7 @@ def place(error: BaseException) -> str:
 
 
 def stack(frame: FrameType) -> str:
-    """Return where *frame* is at work, as `place` does for errors."""
+    """Return where *frame* is executing, as `place` does for errors."""
     return _calls(traceback.extract_stack(frame))
 
 
@@ -135,7 +135,7 @@ def _short(value: Any) -> Any:
 
 
 def _clean(value: Any) -> Any:
-    """Return *value* as a terminal may see it: no control characters, not too long."""
+    """Return *value* safe for a terminal: no control characters, not too long."""
     if isinstance(value, (int, float)) or value is None:
         return value
     characters = (

@@ -1,4 +1,4 @@
-"""Lines are written by a thread of its own: whoever logs waits neither for a disk nor a pipe."""
+"""Writes lines in a separate thread: nobody who logs waits for a disk or a pipe."""
 
 import os
 import threading
@@ -6,14 +6,14 @@ import time
 from collections import deque
 
 MAX_QUEUED_LINES = 10_000
-# Lines wait this long for company, so that a busy second costs few writes.
+# Lines wait this long for others, so that a busy second costs few writes.
 BATCH_S = 0.1
-# After so many times without a line the writer sleeps until one comes.
+# After this many turns without a line the writer sleeps until one comes.
 TURNS_BEFORE_SLEEP = 20
 
 
 class Sink:
-    """Writes lines to a file descriptor from a thread of its own; never raises, never waits."""
+    """Writes lines to a file descriptor in a separate thread; never raises, never waits."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -43,8 +43,8 @@ class Sink:
                 self._writing.release()
 
     def _run(self) -> None:
-        # A thread that wakes takes the interpreter from whoever logs: while lines come now and
-        # then, this one looks for them at its own time.
+        # A thread that wakes takes the interpreter from the caller: while lines come now and then,
+        # this one looks for them at its own pace.
         turns = 0
         while True:
             time.sleep(BATCH_S)
