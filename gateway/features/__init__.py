@@ -1,4 +1,4 @@
-"""What a body looks like without a feature that the model refuses: one change for each feature.
+"""The changes that remove from a body what the model refuses: one for each feature.
 
 The same changes serve the models that are known to refuse (`gateway.models`), those seen to refuse
 (`LearnedRefusals`) and the answer to a refusal (`gateway.healing`). A body is never changed in
@@ -30,9 +30,9 @@ _JSON_ONLY = (
 
 
 def without(call: UpstreamCall, features: Iterable[str], notes: Notes) -> UpstreamCall:
-    """Return *call* without *features*, names of `CHANGES`; unknown ones are passed over.
+    """Return *call* without *features*, names of `CHANGES`; unknown ones are ignored.
 
-    A feature of `LIMITS` has the values that the model takes behind it: `max_tokens=0..8192`.
+    A feature of `LIMITS` is followed by the values that the model accepts: `max_tokens=0..8192`.
     """
     for feature in features:
         change = CHANGES.get(feature)
@@ -44,15 +44,15 @@ def without(call: UpstreamCall, features: Iterable[str], notes: Notes) -> Upstre
 
 
 def limit(name: str, least: int, most: int) -> str:
-    """Return the name of the feature: values of *name*, one of `LIMITS`, beyond *least* to *most*."""
+    """Return the name of the feature: values of *name*, one of `LIMITS`, outside the range."""
     return f"{name}={least}..{most}"
 
 
 def instruct(body: Json, text: str) -> Json:
     """Return *body* with *text* at the end of the system instruction.
 
-    Cached content has an instruction of its own, beside which none may be sent: then *text* is
-    at the beginning of the first turn.
+    Cached content has an instruction of its own, and no other may be sent: then *text* is put at
+    the beginning of the first turn.
     """
     if "cachedContent" in body:
         first, *rest = body["contents"]
@@ -65,7 +65,7 @@ def _candidates(call: UpstreamCall, _notes: Notes) -> UpstreamCall:
     # Nothing is lost for the client: as many calls are made.
     config = config_of(call)
     count = config.get("candidateCount")
-    # No client may have the gateway make any number of calls.
+    # No client may make the gateway send any number of calls.
     if not isinstance(count, int) or count not in range(1, MAX_CANDIDATES + 1):
         return call
     kept = {name: value for name, value in config.items() if name != "candidateCount"}
@@ -94,7 +94,7 @@ def _system(call: UpstreamCall, notes: Notes) -> UpstreamCall:
 
 
 def _json(call: UpstreamCall, notes: Notes) -> UpstreamCall:
-    """Ask for JSON in words, where it cannot be asked for in the settings."""
+    """Ask for JSON in words, where the settings cannot ask for it."""
     config = dict(config_of(call))
     if "responseFormat" in config:
         schema = config.pop("responseFormat")["text"].get("schema")
@@ -160,7 +160,7 @@ def _service_tier(call: UpstreamCall, notes: Notes) -> UpstreamCall:
 
 
 def map_parts(call: UpstreamCall, change: Callable[[Json], Json]) -> UpstreamCall:
-    """Return *call* with *change* made to each part of each turn; *call* itself if none changed."""
+    """Return *call* with *change* applied to all parts of all turns, or *call* if none changed."""
     contents = []
     changed = False
     for content in call.body["contents"]:
@@ -206,12 +206,12 @@ LIMITS: dict[str, Limit] = {
     "max_tokens": generation.at_most("maxOutputTokens"),
     "top_k": generation.at_most("topK"),
     "top_logprobs": generation.at_most("logprobs"),
-    # Three refusals: a model may take 0 (no thinking) or -1 (its own choice) beside its range.
+    # Three refusals: a model may accept 0 (no thinking) or -1 (its own choice) besides its range.
     "thinking_budget": generation.budget_to(
         lambda n: n > 0, lambda n, least, most: min(max(n, least), most)
     ),
     "no_thinking": generation.budget_to(lambda n: n == 0, lambda _n, least, _most: least),
-    # The model need not use up the most.
+    # The model need not use up the maximum.
     "automatic_thinking": generation.budget_to(lambda n: n < 0, lambda _n, _least, most: most),
 }
 _LIMIT = re.compile(rf"(?P<name>{'|'.join(LIMITS)})=(?P<least>\d{{1,9}})\.\.(?P<most>\d{{1,9}})")

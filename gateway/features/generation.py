@@ -1,4 +1,4 @@
-"""Generation settings that the model refuses: left out, or brought to what it takes."""
+"""Generation settings that the model refuses: removed, or changed to what it accepts."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ _CLIENT_NAMES = {
 
 
 def without_settings(*names: str) -> Change:
-    """Make the change that leaves these settings out."""
+    """Return the change that removes these settings."""
 
     def change(call: UpstreamCall, notes: Notes) -> UpstreamCall:
         config = config_of(call)
@@ -39,7 +39,7 @@ def without_settings(*names: str) -> Change:
 
 
 def without_image_size(call: UpstreamCall, notes: Notes) -> UpstreamCall:
-    """Leave the size of images out, and keep what else is said of them."""
+    """Remove the size of images, and keep their other settings."""
     config = config_of(call)
     image = config.get("imageConfig") or {}
     if "imageSize" not in image:
@@ -50,7 +50,7 @@ def without_image_size(call: UpstreamCall, notes: Notes) -> UpstreamCall:
 
 
 def at_most(name: str) -> Limit:
-    """Make the change that lowers one setting to the most that the model takes."""
+    """Return the change that lowers one setting to the most that the model accepts."""
 
     def change(call: UpstreamCall, notes: Notes, _least: int, most: int) -> UpstreamCall:
         config = config_of(call)
@@ -63,9 +63,9 @@ def at_most(name: str) -> Limit:
 
 
 def budget_to(applies: Callable[[int], bool], replace: Callable[[int, int, int], int]) -> Limit:
-    """Make the change of a thinking budget for which *applies* is true.
+    """Return the change of a thinking budget for which *applies* is true.
 
-    *replace* gives the new one from the old one, the least and the most.
+    *replace* returns the new one from the old one, the least and the most.
     """
 
     def change(call: UpstreamCall, notes: Notes, least: int, most: int) -> UpstreamCall:
@@ -81,7 +81,7 @@ def budget_to(applies: Callable[[int], bool], replace: Callable[[int, int, int],
 
 
 def _changing_thinking(change: Callable[[Json], Json], to: str) -> Change:
-    """Make a change of the settings for thinking, noted as adjusted *to* that."""
+    """Return a change of the settings for thinking, noted as adjusted *to* that."""
 
     def changed(call: UpstreamCall, notes: Notes) -> UpstreamCall:
         config = config_of(call)
@@ -100,7 +100,7 @@ def _raise_minimal(thinking: Json) -> Json:
 
 
 def _turn_on(thinking: Json) -> Json:
-    # The least budget of any model that cannot do without thinking.
+    # The least budget of any model that cannot turn thinking off.
     off = thinking.get("thinkingBudget") == 0
     return {**thinking, "thinkingBudget": 512} if off else thinking
 

@@ -1,4 +1,4 @@
-"""Bodies without tools that the model refuses, with a tool configuration that fits the others."""
+"""Removes tools that the model refuses, and adapts the tool configuration to the others."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from gateway.features.change import REASON, Change
 
 
 def without_functions(call: UpstreamCall, notes: Notes) -> UpstreamCall:
-    """Leave the client's functions out."""
+    """Remove the client's functions."""
     tools = call.body.get("tools") or []
     kept = [tool for tool in tools if "functionDeclarations" not in tool]
     if len(kept) == len(tools):
@@ -17,19 +17,19 @@ def without_functions(call: UpstreamCall, notes: Notes) -> UpstreamCall:
 
 
 def without_builtins(call: UpstreamCall, notes: Notes) -> UpstreamCall:
-    """Leave all of Gemini's built-in tools out."""
+    """Remove all of Gemini's built-in tools."""
     tools = call.body.get("tools") or []
     names = {name for tool in tools for name in tool} - {"functionDeclarations"}
     return _without_tools(call, names, notes)
 
 
 def without_builtin(name: str) -> Change:
-    """Make the change that leaves one built-in tool out."""
+    """Return the change that removes one built-in tool."""
     return lambda call, notes: _without_tools(call, {name}, notes)
 
 
 def without_builtins_beside_functions(call: UpstreamCall, notes: Notes) -> UpstreamCall:
-    """Leave the built-in tools out where there are functions, too."""
+    """Remove the built-in tools if there are functions, too."""
     tools = call.body.get("tools") or []
     declared = sum("functionDeclarations" in tool for tool in tools)
     return without_builtins(call, notes) if 0 < declared < len(tools) else call
@@ -56,7 +56,7 @@ def _with_tools(body: Json, tools: list[Json]) -> Json:
     if not functions:
         config.pop("functionCallingConfig", None)
     if not functions or len(tools) == 1:
-        # What only goes with both kinds of tools.
+        # Settings that need both kinds of tools.
         config.pop("includeServerSideToolInvocations", None)
         if config.get("functionCallingConfig") == {"mode": "VALIDATED"}:
             config["functionCallingConfig"] = {"mode": "AUTO"}

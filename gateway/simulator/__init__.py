@@ -1,8 +1,8 @@
-"""A server that speaks Gemini's wire: for the demo, the tests and the benchmarks.
+"""A server that speaks Gemini's protocol: for the demo, the tests and the benchmarks.
 
 Its answers are deterministic and fit the question (`answers`), its strictness is Google's
-(`strict`), what each model can do stands in one table (`models`), and what shall go wrong is
-scripted (`faults`). It shares no code with the gateway: an error made in both would not be seen.
+(`strict`), one table lists what each model can do (`models`), and failures are scripted (`faults`).
+It shares no code with the gateway: an error made in both would go unnoticed.
 """
 
 from gateway.simulator.faults import HTML, Fault

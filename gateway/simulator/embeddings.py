@@ -1,4 +1,4 @@
-"""Vectors from the digest of a text: equal texts, equal vectors."""
+"""Embeddings from the digest of a text: equal texts give equal vectors."""
 
 import hashlib
 import math
@@ -20,7 +20,7 @@ def embed(body: object, model: Model) -> Json:
 
 
 def batch(body: object, model: Model) -> Json:
-    """Answer batchEmbedContents: no usage, as the real one."""
+    """Answer batchEmbedContents: without usage, as the real API."""
     requests = normalise(body, "BatchEmbedContentsRequest").get("requests", [])
     if not requests:
         raise Refusal("* BatchEmbedContentsRequest.requests: requests is not specified\n")

@@ -1,4 +1,4 @@
-"""Scripted faults: what goes wrong with the next requests, and when within the answer."""
+"""Scripted faults: what goes wrong with the next requests, and at which point of the answer."""
 
 import asyncio
 import socket
@@ -22,8 +22,8 @@ class Fault:
     """What goes wrong with one request. Times in seconds.
 
     With *status* or *body* the answer is just that: *body* as JSON, text or bytes. Otherwise the
-    ordinary answer goes out until *after* events (or *cut_at* bytes) are written, and *then*:
-    silence until the peer leaves ("stall"), the connection closed in the midst of the body
+    ordinary answer is sent until *after* events (or *cut_at* bytes) are written, and *then*:
+    silence until the peer leaves ("stall"), the connection closed in the middle of the body
     ("close") or by RST ("reset"), an error event ("error") or bare JSON ("tail") with *error* and
     the end, or a clean end ("end"). *piece* is the number of bytes per write.
     """
@@ -80,7 +80,7 @@ class _Line:
 
 
 class Script:
-    """The faults to come, in order; each is for so many requests that fit it."""
+    """The faults to come, in order; each applies to a number of requests that match it."""
 
     __slots__ = ("_lines",)
 
@@ -96,7 +96,7 @@ class Script:
         model: str | None = None,
         action: str | None = None,
     ) -> None:
-        """Let *fault* befall the next *times* requests (None: all) with this key, model, action."""
+        """Apply *fault* to the next *times* requests (None: all) with this key, model, action."""
         self._lines.append(_Line(fault, times, key, model, action))
 
     def clear(self) -> None:

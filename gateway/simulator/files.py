@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gateway.simulator.refusal import Json, Refusal
 from gateway.simulator.strict import normalise
 
-# Kinds of media that Google looks into before they can be used.
+# Kinds of media that Google processes before they can be used.
 _SLOW = ("video/", "audio/")
 _TIME = "2026-11-23T00:00:00.000000Z"
 _EXPIRY = "2026-11-25T00:00:00.000000Z"
@@ -23,7 +23,7 @@ class _File:
 
 
 class Files:
-    """Uploaded files. *polls* is how often a video or sound is seen as PROCESSING."""
+    """Uploaded files. *polls* is how often a video or sound is reported as PROCESSING."""
 
     __slots__ = ("_files", "_polls", "_uploads")
 
@@ -33,7 +33,7 @@ class Files:
         self._files: dict[str, _File] = {}
 
     def begin(self, body: object, mime: str, key: str) -> str:
-        """Start an upload; give its id."""
+        """Start an upload; return its id."""
         about = normalise(body, "CreateFileRequest").get("file") or {} if body is not None else {}
         upload = secrets.token_hex(8)
         name = about.get("name") or f"files/{upload}"
@@ -49,11 +49,11 @@ class Files:
         file.data += data
 
     def arrived(self, upload: str) -> int:
-        """Tell how many bytes of an upload are here."""
+        """Return how many bytes of an upload have arrived."""
         return len(self._upload(upload).data)
 
     def finalize(self, upload: str, base: str) -> Json:
-        """End an upload; give the file, whose address begins with *base*."""
+        """End an upload; return the file, whose address begins with *base*."""
         file = self._upload(upload)
         del self._uploads[upload]
         file.polls_left = self._polls if file.card["mimeType"].startswith(_SLOW) else 0
@@ -87,7 +87,7 @@ class Files:
         del self._files[name]
 
     def check_use(self, uri: str, key: str) -> None:
-        """Refuse the use of a file that is not there, not of this *key* or not ACTIVE."""
+        """Refuse the use of a file that does not exist, is not of this *key* or not ACTIVE."""
         _, is_file, name = uri.partition("/v1beta/files/")
         if is_file and self._owned(f"files/{name}", key).polls_left:
             raise Refusal(

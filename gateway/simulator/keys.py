@@ -8,7 +8,7 @@ Standing = Literal["good", "bad", "expired", "suspended", "minute", "day", "regi
 
 
 def check(key: str, model: str, standing: Standing) -> None:
-    """Raise the refusal that a *key* of this *standing* gets."""
+    """Raise the refusal for a *key* of this *standing*."""
     if not key:
         raise Refusal(
             "Method doesn't allow unregistered callers (callers without established identity)."

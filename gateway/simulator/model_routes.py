@@ -35,7 +35,7 @@ async def model(request: web.Request) -> web.StreamResponse:
 
 
 async def act(request: web.Request) -> web.StreamResponse:
-    """Do what the address names after the colon."""
+    """Carry out the action that the address names after the colon."""
     action = request.match_info["action"]
     if action not in _ACTIONS:
         raise web.HTTPNotFound
@@ -83,7 +83,7 @@ async def _generate(request: web.Request, model: Model) -> web.StreamResponse:
 
 async def _stream(request: web.Request, model: Model) -> web.StreamResponse:
     events: Iterator[Json] = answers.stream(_checked(request, model))
-    # Whatever can be refused is refused before the head goes out.
+    # Everything that can be refused is refused before the head is sent.
     return await send_stream(request, chain([next(events)], events))
 
 
@@ -108,7 +108,7 @@ async def _batch(request: web.Request, model: Model) -> web.StreamResponse:
 
 
 _Action = Callable[[web.Request, Model], Awaitable[web.StreamResponse]]
-# Action: the method that a model must serve for it, and what does it.
+# Action: the method that a model must support for it, and its handler.
 _ACTIONS: dict[str, tuple[str, _Action]] = {
     "generateContent": ("generateContent", _generate),
     "streamGenerateContent": ("generateContent", _stream),

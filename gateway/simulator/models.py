@@ -1,6 +1,6 @@
 """The one table of models: which exist and what each can do. State of November 2026.
 
-Models that were shut down are simply not here: they get Google's 404.
+Models that were shut down are absent: they get Google's 404.
 """
 
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ class Model:
 
     @property
     def signs(self) -> bool:
-        """Tell whether it demands thought signatures of its function calls."""
+        """Tell whether it requires thought signatures for its function calls."""
         return self.version >= (3, 0) and self.kind in {"chat", "image"}
 
     @property

@@ -11,7 +11,7 @@ from aiohttp import web
 class Received:
     """One request: *body* is the parsed JSON (None if there was none), *key* the credential's.
 
-    *cancelled* tells that the peer left before the answer was whole; *done* is set at the end.
+    *cancelled* means that the peer left before the answer was complete; *done* is set at the end.
     """
 
     method: str

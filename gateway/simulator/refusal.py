@@ -1,4 +1,4 @@
-"""What Google answers when it refuses: one exception and its envelope."""
+"""Google's refusals: one exception and its envelope."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ _TYPE = "type.googleapis.com/google.rpc."
 
 
 class Refusal(Exception):
-    """A request that the simulator does not carry out, with Google's status and details."""
+    """A request that the simulator refuses, with Google's status and details."""
 
     def __init__(
         self, message: str, *, status: int = 400, name: str | None = None, details: Any = ()

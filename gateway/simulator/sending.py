@@ -1,4 +1,4 @@
-"""Send answers on Gemini's wire: pretty JSON, event streams with CRLF, JSON arrays."""
+"""Sends answers in Gemini's formats: pretty JSON, event streams with CRLF, JSON arrays."""
 
 import asyncio
 from collections.abc import Iterator
@@ -74,5 +74,5 @@ async def _write(response: web.StreamResponse, data: bytes, piece: int | None) -
     for start in range(0, len(data), size):
         await response.write(data[start : start + size])
         if piece:
-            # Let each piece leave by itself.
+            # Let each piece be sent separately.
             await asyncio.sleep(0)

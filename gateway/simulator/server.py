@@ -1,4 +1,4 @@
-"""The running simulator: its routes, and each request's way through them."""
+"""The running simulator: its routes, and the way of each request through them."""
 
 import asyncio
 from collections import deque
@@ -23,11 +23,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Simulator:
-    """Gemini on a socket of one's own: `async with Simulator() as simulator: simulator.url`.
+    """Gemini on a socket of its own: `async with Simulator() as simulator: simulator.url`.
 
     *keys* gives the standing of keys that are not good; every other key is accepted. *models* may
     replace the table. *caches* gives the key that each cached content belongs to, None for any.
-    *received* holds the latest requests; `script` lets the next ones go wrong.
+    *received* holds the latest requests; `script` makes the next ones fail.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Simulator:
 
     @web.middleware
     async def _receive(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Note the request, let its fault befall it, and put refusals into Google's envelope."""
+        """Record the request, apply its fault, and put refusals into Google's envelope."""
         received = request[RECEIVED] = _received(request)
         self.received.append(received)
         try:
@@ -127,12 +127,12 @@ class Simulator:
                 await asyncio.sleep(fault.delay_s)
             if fault.replaces:
                 return fault.response()
-            # The address of an upload that was begun needs no key.
+            # The address of an upload in progress needs no key.
             if "upload_id" not in request.query:
                 keys.check(received.key, received.model, self.keys.get(received.key, "good"))
             return await handler(request)
         except Refusal as refusal:
-            # A stream that is no event stream is one JSON array, its errors too.
+            # A stream that is no event stream is one JSON array, including its errors.
             listed = (
                 received.action == "streamGenerateContent" and request.query.get("alt") != "sse"
             )
@@ -168,7 +168,7 @@ def _received(request: web.Request) -> Received:
 
 
 async def _json(request: web.Request) -> Any:
-    """Return the parsed body, None where it is empty or an upload; refuse what is not JSON."""
+    """Return the parsed body, None if it is empty or an upload; refuse what is not JSON."""
     if request.method != "POST" or "upload_id" in request.query:
         return None
     raw = await request.read()

@@ -20,7 +20,7 @@ _MESSAGE = "Model generated function call(s)."
 
 
 def wants_call(request: Request) -> bool:
-    """Tell whether the answer shall be a function call."""
+    """Tell whether the answer must be a function call."""
     mode, _ = choice(request.body)
     if mode == "NONE" or not declarations(request.body):
         return False
@@ -39,14 +39,14 @@ def call(request: Request) -> list[Chunk]:
             function_call = {"id": call_id(request, at), **function_call}
         parts.append({"functionCall": function_call})
     parts[0].update(request.signature())
-    # 2.5 models finish in the chunk of the call, later ones in a chunk of their own.
+    # 2.5 models finish in the chunk of the call, later ones in a chunk of its own.
     if request.model.version < (3, 0):
         return [Chunk(parts, "STOP", {"finishMessage": _MESSAGE})]
     return [Chunk(parts), Chunk([{"text": ""}], "STOP")]
 
 
 def results(request: Request) -> str:
-    """Return a text that repeats what the functions answered."""
+    """Return a text that repeats what the functions returned."""
     sentences = [
         f"{response['name']} answered {orjson.dumps(response.get('response')).decode()}."
         for response in latest_results(request)
@@ -121,6 +121,6 @@ def _arguments(declaration: Json, question: str, at: int) -> Json:
 
 
 def call_id(request: Request, at: int) -> str:
-    """Return the id of the call that stands at *at* in the answer."""
+    """Return the id of the call at position *at* in the answer."""
     seed = f"{len(request.body['contents'])} {at} {request.question}"
     return hashlib.sha256(seed.encode("utf-8", "replace")).hexdigest()[:8]

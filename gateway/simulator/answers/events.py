@@ -1,4 +1,4 @@
-"""Put chunks on the wire: events of a stream, or one whole answer."""
+"""Puts chunks on the wire: as events of a stream, or as one whole answer."""
 
 import hashlib
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def whole(request: Request) -> Json:
 
 
 def _folded(states: list[Json]) -> Json:
-    """Return the candidate that the *states* of one over all events add up to."""
+    """Return the candidate that results from its *states* over all events."""
     parts: list[Json] = []
     result: Json = {}
     for state in states:
@@ -52,7 +52,7 @@ def _folded(states: list[Json]) -> Json:
 
 
 def _append(parts: list[Json], part: Json) -> None:
-    """Add *part*, as one with the last where a whole answer holds both as one."""
+    """Add *part*, joined with the last one where a whole answer would hold both as one."""
     previous = parts[-1] if parts else {}
     if _is_text(part, previous):
         parts[-1] = {**previous, **part, "text": previous["text"] + part["text"]}

@@ -1,4 +1,4 @@
-"""Values that fit a schema, JSON Schema or Google's own: the shortest that is valid."""
+"""Values that match a schema, JSON Schema or Google's own: the shortest valid ones."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from gateway.simulator.refusal import Json
 from gateway.simulator.strict.schemas import resolve
 
-# A reference inside a reference inside ... ends here: optional fields are then left out.
+# Nested references end at this depth, where optional fields are left out.
 _DEEPEST = 3
 _FORMATS = {
     "date": "2026-11-23",
@@ -19,7 +19,7 @@ _FORMATS = {
 
 
 class Filler:
-    """Fills one schema; *words* are texts for properties of a name."""
+    """Fills one schema; *words* are texts for properties by name."""
 
     __slots__ = ("_root", "_words")
 

@@ -25,7 +25,7 @@ def logprobs(parts: list[Json], alternatives: int) -> Json:
 
 
 def join(before: Json, after: Json) -> Json:
-    """Return the logprobsResult of two stretches of one answer."""
+    """Return the logprobsResult of two parts of one answer."""
     return {name: before.get(name, []) + after.get(name, []) for name in before | after}
 
 

@@ -1,4 +1,4 @@
-"""Pictures and sound made by code, small and valid."""
+"""Generated pictures and sound, small and valid."""
 
 import base64
 import math
@@ -39,10 +39,9 @@ def inline(mime: str, data: bytes) -> Json:
 
 
 def picture(request: Request) -> list[Chunk]:
-    """Return images, with a text before them and a draft before that where they were asked for.
+    """Return images, preceded by a text, and by a draft if requested.
 
-    No two images of an answer are the same, nor are their signatures. A caption that is asked for
-    comes last.
+    No two images of an answer are equal, nor are their signatures. A requested caption comes last.
     """
     chunks = []
     if request.shows_thoughts:

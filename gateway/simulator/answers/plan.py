@@ -1,4 +1,4 @@
-"""Decide what the answer is: the first rule of a table that fits."""
+"""Decides what the answer is: the first matching rule of a table."""
 
 import re
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def _text(request: Request, pieces: list[str]) -> list[Chunk]:
 
 
 def _limited(request: Request, pieces: list[str]) -> tuple[list[str], str]:
-    """Cut *pieces* at a stop sequence or at maxOutputTokens, of which thoughts take their part."""
+    """Cut *pieces* at a stop sequence or at maxOutputTokens, of which thoughts use a part."""
     stops, limit = request.config.get("stopSequences"), request.config.get("maxOutputTokens")
     if not stops and not limit:
         return pieces, "STOP"
@@ -63,7 +63,7 @@ def _has_results(request: Request) -> bool:
 
 
 def _results(request: Request) -> list[Chunk]:
-    """Repeat the results of functions, with the sources that were found beside them."""
+    """Repeat the results of functions, with the sources that were found besides."""
     pieces = texts.cut(calls.results(request))
     return (
         tools.sourced(request, pieces) if sources.source_tools(request) else _text(request, pieces)

@@ -77,7 +77,7 @@ class Request:
 
     @property
     def shows_thoughts(self) -> bool:
-        """Tell whether thoughts were asked for."""
+        """Tell whether thoughts were requested."""
         return self.thinks and bool(
             (self.config.get("thinkingConfig") or {}).get("includeThoughts")
         )
@@ -87,7 +87,7 @@ class Request:
         return any(name in tool for tool in self.body.get("tools") or ())
 
     def tool(self, name: str) -> Json:
-        """Return the settings of the built-in tool called *name*, none where it is off."""
+        """Return the settings of the built-in tool called *name*, none if it is off."""
         for tool in self.body.get("tools") or ():
             if tool.get(name):
                 settings: Json = tool[name]
@@ -102,7 +102,7 @@ class Request:
         return {"thoughtSignature": sign(self.model, int(size[1])) if size else sign(self.model)}
 
     def own_signature(self, at: int) -> Json:
-        """Return a signature that no image of this answer has but that at place *at*."""
+        """Return a signature that only the image at position *at* has."""
         if not self.model.signs:
             return {}
         size = _SIGNATURE_SIZE.search(self.question)

@@ -39,7 +39,7 @@ def source_tools(request: Request) -> list[str]:
 
 
 def recites(request: Request) -> bool:
-    """Tell whether the answer shall repeat what others wrote."""
+    """Tell whether the answer must recite existing texts."""
     return "recite" in request.question.lower()
 
 
@@ -102,7 +102,7 @@ def _segments(sentences: list[str]) -> list[Json]:
 
 
 def _citations(sentences: list[str]) -> list[Json]:
-    """Return the last sentence with where it was taken from, the first without, as happens."""
+    """Return the citation of the last sentence, and the first one without a source, as happens."""
     places = _segments(sentences)
     for place in places:
         del place["text"]

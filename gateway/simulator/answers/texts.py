@@ -31,7 +31,7 @@ def pieces(request: Request) -> list[str]:
 
 
 def directed(request: Request) -> bool:
-    """Tell whether the question itself says what the answer shall be."""
+    """Tell whether the question itself dictates the answer."""
     return bool(_ECHO.match(request.question) or _STORY.search(request.question))
 
 
@@ -41,7 +41,7 @@ def cut(text: str) -> list[str]:
 
 
 def json_text(request: Request) -> str:
-    """Return JSON that fits the schema asked for, or an object that repeats the question."""
+    """Return JSON that matches the requested schema, or an object that repeats the question."""
     config = request.config
     text_format = (config.get("responseFormat") or {}).get("text") or {}
     schema = (
@@ -72,7 +72,7 @@ def _schema_in_words(request: Request) -> Json | None:
 
 
 def enum_text(request: Request) -> str:
-    """Return the first word of the enum asked for, bare."""
+    """Return the first value of the requested enum, bare."""
     schema = request.config.get("responseJsonSchema") or request.config.get("responseSchema") or {}
     return str(Filler(schema).fill())
 

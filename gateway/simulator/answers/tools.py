@@ -11,7 +11,7 @@ _SENTENCES = ["Das Café schließt um 18 Uhr.", " 巴黎是法国的首都。", 
 
 
 def code(request: Request) -> list[Chunk]:
-    """Return code, its output and a text about it; the STOP beside the code is as real ones have."""
+    """Return code, its output and a text about it; as in real answers, the code has a STOP."""
     return [
         Chunk([{"text": "I will run some code.\n"}]),
         *_executed(request),
@@ -22,7 +22,7 @@ def code(request: Request) -> list[Chunk]:
 def sourced(request: Request, sentences: list[str] | None = None) -> list[Chunk]:
     """Return *sentences* with their sources, the metadata in the last chunk.
 
-    Where code execution is on, code stands behind the first sentence.
+    If code execution is on, code follows the first sentence.
     """
     first, *rest = sentences or _SENTENCES
     metadata = sources.metadata(request, [first, *rest])
@@ -38,7 +38,7 @@ def sourced(request: Request, sentences: list[str] | None = None) -> list[Chunk]
 
 
 def action(request: Request) -> list[Chunk]:
-    """Return an action on the screen that the client shall carry out."""
+    """Return an action on the screen that the client must carry out."""
     function_call: Json = {"name": "click_at", "args": {"x": 500, "y": 120}}
     if request.model.ids:
         function_call = {"id": call_id(request, 0), **function_call}
@@ -62,7 +62,7 @@ def _executed(request: Request) -> list[Chunk]:
 
 
 def _invocations(request: Request) -> list[Chunk]:
-    """Return the invocations of tools on Google's side, where the request wants to see them."""
+    """Return the invocations of tools on Google's side, if the request wants to see them."""
     if not (request.body.get("toolConfig") or {}).get("includeServerSideToolInvocations"):
         return []
     chunks = []

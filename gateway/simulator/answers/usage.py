@@ -1,4 +1,4 @@
-"""Token counts: four characters are a token, media cost a fixed sum."""
+"""Token counts: four characters are a token, media cost a fixed amount."""
 
 from gateway.simulator.answers.request import Request
 from gateway.simulator.refusal import Json
@@ -7,7 +7,7 @@ _MEDIA_TOKENS = {"IMAGE": 258, "AUDIO": 64, "VIDEO": 516, "DOCUMENT": 258}
 _MODALITIES = {"image": "IMAGE", "audio": "AUDIO", "video": "VIDEO", "text": "DOCUMENT"}
 THOUGHT_TOKENS = 12
 _SEARCH_TOKENS = 20
-# What these tools read counts as a part of the prompt.
+# What these tools read counts as part of the prompt.
 _READERS = ("urlContext", "googleMaps", "fileSearch")
 
 
@@ -42,7 +42,7 @@ def _part_tokens(part: Json) -> tuple[str, int]:
 
 
 class Usage:
-    """Counts what an answer cost so far."""
+    """Counts the cost of an answer so far."""
 
     __slots__ = ("_candidates", "_copies", "_prompt", "_thoughts", "_tier", "_tool_use")
 
@@ -63,7 +63,7 @@ class Usage:
             self._candidates[modality] = total
 
     def metadata(self) -> Json:
-        """Return usageMetadata as of now; counts of nothing are absent."""
+        """Return usageMetadata as of now; zero counts are absent."""
         prompt, completion = sum(self._prompt.values()), sum(self._candidates.values())
         counts = {
             "promptTokenCount": prompt,

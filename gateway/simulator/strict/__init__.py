@@ -1,7 +1,7 @@
-"""Google's strictness: what the real API refuses with a 400, refused here alike.
+"""Google's strictness: what the real API refuses with a 400 is refused here, too.
 
-`shape` checks JSON against the message types in `types` and gives it in one spelling; the other
-modules check what the types cannot say: turns, signatures, options of the model, tools, media.
+`shape` checks JSON against the message types in `types` and returns it in one spelling; the other
+modules check what types cannot express: turns, signatures, options of the model, tools, media.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ _CHECKS: tuple[Callable[[Json, Model], None], ...] = (
 
 
 def generate(body: object, model: Model) -> Json:
-    """Return *body* as a GenerateContentRequest in one spelling; raise `Refusal` as Google would."""
+    """Return *body* as a GenerateContentRequest in one spelling. Raises `Refusal` as Google."""
     request: Json = normalise(body, "GenerateContentRequest")
     for check in _CHECKS:
         check(request, model)

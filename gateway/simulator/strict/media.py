@@ -1,4 +1,4 @@
-"""Media parts: the mime types that Gemini takes, and where they may stand."""
+"""Media parts: the mime types that Gemini accepts, and where they may occur."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _YOUTUBE = re.compile(r"https?://((www|m)\.)?(youtube\.com/|youtu\.be/)", re.IGN
 
 
 def check(request: Json, model: Model) -> None:
-    """Refuse media of a type that Gemini does not take, or that *model* does not."""
+    """Refuse media of a type that Gemini, or *model*, does not accept."""
     for content in request["contents"]:
         for part in _media_parts(content):
             _check_part(part, model)

@@ -7,7 +7,7 @@ from gateway.simulator.refusal import Json, Refusal, bad_request
 from gateway.simulator.strict import output, thinking
 from gateway.simulator.strict.shape import snake
 
-# Field: least, greatest value, both allowed.
+# Field: least and greatest value, both allowed.
 _RANGES: dict[str, tuple[float, float]] = {
     "temperature": (0, 2),
     "topP": (0, 1),
@@ -22,7 +22,7 @@ _PENALTIES = ("presencePenalty", "frequencyPenalty")
 
 
 def check(request: Json, model: Model) -> None:
-    """Refuse options that are out of range or that *model* does not take."""
+    """Refuse options that are out of range or that *model* does not accept."""
     config = request.get("generationConfig") or {}
     for check_option in _CHECKS:
         check_option(config, model)

@@ -1,4 +1,4 @@
-"""What an answer may be: its mime type, modalities, images and voices."""
+"""The forms of an answer: its mime type, modalities, images and voices."""
 
 from gateway.simulator.models import Model
 from gateway.simulator.refusal import Json, Refusal
@@ -44,7 +44,7 @@ _SIZES = frozenset({"512", "1K", "2K", "4K"})
 
 
 def check(request: Json, model: Model) -> None:
-    """Refuse a form of answer that *model* cannot give."""
+    """Refuse a form of answer that *model* cannot produce."""
     config = request.get("generationConfig") or {}
     _check_mime(config, model)
     _check_modalities(config, model)
@@ -53,7 +53,7 @@ def check(request: Json, model: Model) -> None:
 
 
 def wants_json(request: Json) -> bool:
-    """Tell whether JSON was asked for."""
+    """Tell whether JSON was requested."""
     config = request.get("generationConfig") or {}
     text = (config.get("responseFormat") or {}).get("text") or {}
     return (

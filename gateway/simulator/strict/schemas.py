@@ -1,4 +1,4 @@
-"""Schemas: what Google demands of them beyond their fields.
+"""Schemas: what Google requires of them beyond their fields.
 
 `parameters`, `response` and `responseSchema` are of Google's own Schema type; the `...JsonSchema`
 fields hold JSON Schema.
@@ -10,7 +10,7 @@ from gateway.simulator.models import Model
 from gateway.simulator.refusal import Json, Refusal, bad_request
 from gateway.simulator.strict.tools import declarations
 
-# Fields that may stand beside any_of.
+# Fields that may accompany any_of.
 _BESIDE_ANY_OF = frozenset({"anyOf", "description", "title", "nullable", "default"})
 _JSON_TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
 
@@ -99,7 +99,7 @@ def _check_json_node(node: Json, root: Json) -> None:
         reference = node["$ref"]
         if not isinstance(reference, str) or resolve(reference, root) is None:
             raise Refusal(f"Unresolvable reference in the JSON schema: {reference}")
-        # Pydantic puts a title beside the reference at the root, and the API takes it.
+        # Pydantic puts a title beside the reference at the root, and the API accepts it.
         if siblings := [name for name in node if not name.startswith("$") and name != "title"]:
             raise Refusal(f"A $ref may have no fields beside it in a JSON schema: {siblings[0]}")
     types = node.get("type", ())

@@ -1,6 +1,6 @@
-"""Check JSON against the message types, give it in camelCase with upper-case enum values.
+"""Checks JSON against the message types, returns it in camelCase with upper-case enum values.
 
-As the real API does, it takes snake_case names, enum values in any case, a single value where a
+As the real API does, it accepts snake_case names, enum values in any case, a single value where a
 list is expected and null for an unset field; one 400 names all faults of a body.
 """
 
@@ -142,7 +142,7 @@ def _bool(value: object) -> bool:
 
 
 def _number(value: object) -> float:
-    # Proto JSON takes numbers as strings too.
+    # Proto JSON accepts numbers as strings, too.
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise TypeError
     number = float(value)

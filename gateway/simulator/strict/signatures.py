@@ -1,4 +1,4 @@
-"""Thought signatures: made so that those of a later request can be told from invented ones.
+"""Thought signatures, made so that later requests with invented ones can be recognised.
 
 A signature names the kind of model that made it, so one from another model is not valid.
 """
@@ -28,7 +28,7 @@ def sign(model: Model, size: int = _SIZE) -> str:
 
 
 def check(request: Json, model: Model) -> None:
-    """Refuse signatures that *model* did not make, and their absence where they must be."""
+    """Refuse signatures that *model* did not make, and missing ones where they are required."""
     contents = request["contents"]
     for content in contents:
         for part in content["parts"]:

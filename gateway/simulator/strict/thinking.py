@@ -5,7 +5,7 @@ from gateway.simulator.refusal import Json, Refusal
 
 
 def check(config: Json | None, model: Model) -> None:
-    """Refuse a thinkingConfig that *model* does not take."""
+    """Refuse a thinkingConfig that *model* does not accept."""
     if config is None:
         return
     budget, level = config.get("thinkingBudget"), config.get("thinkingLevel")
@@ -28,7 +28,7 @@ def _check_level(level: str, model: Model) -> None:
 
 def _check_budget(budget: int, model: Model) -> None:
     if model.budget is None:
-        # Models with levels take budgets of old, but they cannot be silenced.
+        # Models with levels accept the older budgets, but they cannot be turned off.
         if budget == 0 and "MINIMAL" not in model.levels:
             raise Refusal("Budget 0 is invalid. This model only works in thinking mode.")
         return

@@ -1,4 +1,4 @@
-"""Roles, parts and the order of turns: what Google demands of `contents`."""
+"""Roles, parts and the order of turns: what Google requires of `contents`."""
 
 from itertools import pairwise
 
@@ -20,7 +20,7 @@ def check(request: Json, model: Model) -> None:
         raise _violation("contents", "contents is not specified")
     for at, content in enumerate(contents):
         _check_role(content, model)
-        # Google's SDKs send each event of a stream back as a turn of its own, the empty ones too.
+        # Google's SDKs send each event of a stream back as a turn of its own, even empty ones.
         goes_on = at > 0 and content.get("role") == contents[at - 1].get("role") == "model"
         _check_parts(content, f"contents[{at}]", goes_on=goes_on)
     if system := request.get("systemInstruction"):
@@ -61,7 +61,7 @@ def _check_parts(content: Json, path: str, *, goes_on: bool = False) -> None:
     )
     for at, part in enumerate(content["parts"]):
         place = f"{path}.parts[{at}]"
-        # An empty text is taken beside something said, or as the carrier of a signature.
+        # An empty text is accepted next to content, or as the carrier of a signature.
         if not (has_content and part.keys() - _META):
             raise _violation(
                 f"{place}.data", "required oneof field 'data' must have one initialized field"
@@ -91,7 +91,7 @@ def _check_system(system: Json, model: Model) -> None:
 
 
 def merged(contents: list[Json]) -> list[Json]:
-    """Return *contents* with neighbours of one role as one, as the API reads them."""
+    """Return *contents* with neighbours of one role joined, as the API reads them."""
     result: list[Json] = []
     for content in contents:
         role = "model" if content.get("role") == "model" else "user"

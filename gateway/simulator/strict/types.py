@@ -1,4 +1,4 @@
-"""The message types of requests: each field by its camelCase name, with what it may hold.
+"""The message types of requests: each field by its camelCase name, with its type.
 
 A scalar is one of "string", "bytes", "duration", "time", "int32", "int64", "float", "bool", "any",
 "object"; a capitalised name is another message; `many`, `mapping` and `enum` build the rest.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What one field holds: *type* once, in a list (*many*) or as values of a map (*keyed*)."""
+    """The type of one field: *type* once, in a list (*many*) or as values of a map (*keyed*)."""
 
     type: str
     many: bool = False
@@ -33,7 +33,7 @@ def mapping(type_: str) -> Field:
 
 
 def enum(type_: str, values: str) -> Field:
-    """Return a field that holds one of *values*, words; *type_* is what error messages call it."""
+    """Return a field that holds one of *values*, words; *type_* is its name in error messages."""
     return Field(type_, values=frozenset(values.split()))
 
 
