@@ -142,7 +142,7 @@ async def test_native_fields_that_are_named_go_up(running, simulator):
         "service_tier": "flex",
     }
     page = (ROOT / "docs" / "chat.md").read_text()
-    [named] = re.findall(r"left out\), and\s(.+?)\. They count", page, re.DOTALL)
+    [named] = re.findall(r"omitted\), and\s(.+?)\. They take", page, re.DOTALL)
     assert set(re.findall(r"`(\w+)`", named)) == set(values)
     async with running(settings_for(simulator.url)) as gateway:
         for name, value in values.items():
