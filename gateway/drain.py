@@ -15,7 +15,7 @@ RETRY_AFTER_S = 0.25
 
 def restarting() -> Unavailable:
     """Return the error for clients whose requests a stop cuts off."""
-    return Unavailable("The gateway is restarting; ask again.", retry_after=RETRY_AFTER_S)
+    return Unavailable("The gateway is restarting; try again.", retry_after=RETRY_AFTER_S)
 
 
 class Drain:

@@ -50,7 +50,7 @@ _BY_STATUS: Final[Mapping[int, type[GatewayError]]] = {
     503: Unavailable,
 }
 _REFUSALS: Final = frozenset({*range(400, 500), 503})
-_FAILED: Final = "The gateway failed; its log holds the reason under this request's id."
+_FAILED: Final = "The gateway failed; its log has the reason under this request's id."
 # A longer wait is only mentioned in the message: SDKs would sleep it out, up to an hour.
 LONGEST_RETRY_AFTER_S: Final = 60.0
 

@@ -78,7 +78,7 @@ def guarded(middleware: Middleware, name: str) -> Middleware:
             if task is not None and task.cancelling():
                 _log.warning("middleware_cut", id=request[EXCHANGE].id, middleware=name)
                 raise
-            raise MiddlewareFault(f"{name} let a CancelledError of its own pass") from error
+            raise MiddlewareFault(f"{name} raised a CancelledError of its own") from error
         # Whatever it is, `SystemExit` included: one request must not end all others.
         except BaseException as error:
             if error is inner.raised:
@@ -97,12 +97,14 @@ async def _answer(
     awaitable: Any = middleware(request, inner)
     if not isawaitable(awaitable):
         raise MiddlewareFault(
-            f"{name} gave nothing that can be awaited; is it `async`, or a `def` that ends with "
+            f"{name} returned nothing that can be awaited; is it `async`, or a `def` ending with "
             "`return handler(request)`?"
         )
     response: Any = await awaitable
     if not isinstance(response, web.StreamResponse):
-        raise MiddlewareFault(f"{name} gave no response; does it `return await handler(request)`?")
+        raise MiddlewareFault(
+            f"{name} returned no response; does it `return await handler(request)`?"
+        )
     if not response.prepared:
         _check_headers(response.headers, f"{name} answered with")
     return response
@@ -118,7 +120,7 @@ def _check_headers(headers: MutableMapping[str, str], source: str) -> None:
         names = [name for name, value in headers.items() if not _is_sendable(name, value)]
         for name in names:
             del headers[name]
-        raise MiddlewareFault(f"{source} the header {names[0]!r}, which is no text of one line")
+        raise MiddlewareFault(f"{source} the header {names[0]!r}, which is not a single-line text")
 
 
 def _is_sendable(*texts: object) -> bool:
@@ -138,7 +140,7 @@ def bounded(lifespan: Lifespan, name: str) -> Lifespan:
                 await context.__aenter__()
         except TimeoutError:
             raise MiddlewareFault(
-                f"{name}: its lifespan did not come to its yield within {SET_UP_S:g} s"
+                f"{name}: its lifespan did not reach its yield within {SET_UP_S:g} s"
             ) from None
         except Exception as error:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -24,7 +24,9 @@ def check_machine() -> None:
     installed = version("aiohttp")
     if tuple(int(part) for part in installed.split(".")[:3] if part.isdigit()) < MIN_AIOHTTP:
         minimum = ".".join(map(str, MIN_AIOHTTP))
-        raise StartError(f"aiohttp {installed} has known holes; install aiohttp>={minimum}")
+        raise StartError(
+            f"aiohttp {installed} has known vulnerabilities; install aiohttp>={minimum}"
+        )
     if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
         raise StartError(
             "aiohttp runs without its C extensions, whose parser is the safe one; "

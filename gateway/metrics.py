@@ -57,7 +57,7 @@ class Metrics:
         self._tokens = Tally("gateway_tokens", "Tokens used, by kind.", ("model", "type"))
         self._attempts = Tally(
             "gateway_upstream_attempts",
-            "Calls made upstream, by what became of them.",
+            "Calls made upstream, by outcome.",
             ("outcome",),
         )
         for collector in (

@@ -121,9 +121,11 @@ def _make(table: dict[str, Any], place: str) -> Middleware:
     try:
         instance: Any = target(*arguments)
     except (Exception, SystemExit) as error:
-        raise PluginError(f"{place}: {name} cannot be made: {_reason(error)}") from error
+        raise PluginError(f"{place}: {name} cannot be created: {_reason(error)}") from error
     if not _takes_two(instance):
-        raise PluginError(f"{place}: {name} is no middleware: it has no __call__(request, handler)")
+        raise PluginError(
+            f"{place}: {name} is not a middleware: it has no __call__(request, handler)"
+        )
     middleware: Middleware = instance
     return middleware
 
@@ -182,7 +184,7 @@ def _options(class_: Any, options: dict[str, Any], place: str) -> tuple[Any, ...
             raise PluginError(f"{place}: unknown option {key!r}; it takes none")
         return ()
     if not dataclasses.is_dataclass(options_class):
-        raise PluginError(f"{place}: its Options are no dataclass")
+        raise PluginError(f"{place}: its Options are not a dataclass")
     names = [field.name for field in dataclasses.fields(options_class)]
     for key in options:
         if key not in names:
@@ -194,7 +196,7 @@ def _options(class_: Any, options: dict[str, Any], place: str) -> tuple[Any, ...
         reason, _, where = str(error).partition(" - at `$")
         raise PluginError(f"{place}{where.rstrip('`')}: {reason}") from None
     except Exception as error:
-        raise PluginError(f"{place}: its Options cannot be made: {_reason(error)}") from error
+        raise PluginError(f"{place}: its Options cannot be created: {_reason(error)}") from error
 
 
 def _lifespan(middleware: Middleware, place: str) -> Lifespan | None:

@@ -88,7 +88,7 @@ async def _sums(request: web.Request, span: Span, by: Collection[str]) -> list[S
     try:
         return await sums(request.app[DATABASE], span, by, zone)
     except DatabaseDown:
-        raise Unavailable("Usage cannot be read now; ask again later.", retry_after=5.0) from None
+        raise Unavailable("Usage cannot be read now; try again later.", retry_after=5.0) from None
 
 
 def _row(total: Sum) -> dict[str, object]:

@@ -68,7 +68,7 @@ class LicenseAuth:
         keys = presented(request)
         if len(keys) > 1:
             raise BadRequest(
-                "The request holds two different license keys; send one.", param="authorization"
+                "The request contains two different license keys; send one.", param="authorization"
             )
         assert self._licenses is not None
         license_ = self._licenses.find(*keys) if keys and "" not in keys else None

@@ -15,8 +15,8 @@ from gateway.media.parts import MediaPart
 from gateway.media.resolver import system_lookup
 
 RETRY_AFTER_S = 1.0
-_MOVES = "The credential that has the files of this request cannot serve it now; ask again."
-_GONE = "Gemini has lost a file that was uploaded for an earlier request; ask again."
+_MOVES = "The credential that has the files of this request cannot serve it now; try again."
+_GONE = "Gemini has lost a file that was uploaded for an earlier request; try again."
 
 
 class MediaFormats:

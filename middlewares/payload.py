@@ -127,7 +127,7 @@ def _merge_address(payload: Json, address: Mapping[str, str]) -> None:
     """
     for name, value in address.items():
         if payload.get(name) not in (None, value, f"models/{value}"):
-            raise BadRequest("This is not what the address says.", param=name)
+            raise BadRequest("This differs from the value in the address.", param=name)
         payload[name] = value
 
 
@@ -146,7 +146,9 @@ def parse(body: bytes | bytearray) -> Json:
         raise BadRequest("The body is empty; send a JSON object.")
     large = len(body) >= THREAD_FROM_BYTES
     if large and len(body.translate(None, _NO_STRUCTURE)) > MOST_VALUES:
-        raise BadRequest("The body holds too many values, or texts with too many commas, braces.")
+        raise BadRequest(
+            "The body contains too many values, or texts with too many commas or braces."
+        )
     try:
         payload = _loads_large(body) if large else orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -157,7 +159,7 @@ def parse(body: bytes | bytearray) -> Json:
     # Few brackets cannot nest deeply, so small bodies are not walked. In large ones, which are
     # mostly media, counting would take longer than walking.
     if (large or body.count(b"{") + body.count(b"[") > MAX_DEPTH) and too_deep(payload):
-        raise BadRequest(f"The body nests deeper than {MAX_DEPTH} levels.")
+        raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
     return payload
 
 

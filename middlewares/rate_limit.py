@@ -319,5 +319,5 @@ def _refusal(license_: License, rule: Rule, wait_s: float) -> GatewayError:
     if wait_s <= LONGEST_RETRY_S:
         return RateLimited(f"{limit_text}; try again in {duration(wait_s)}.", retry_after=wait_s)
     return QuotaSpent(
-        f"{limit_text}, and they are spent; there is room again in {duration(wait_s)}."
+        f"{limit_text}, and they are used up; more are available in {duration(wait_s)}."
     )

@@ -30,9 +30,9 @@ LISTED = ("id", "owner", "models", "requests_per_minute", "tokens_per_minute", "
 LONGEST_OVERLAP_S = 100 * 366 * 86_400
 CLEARABLE = tuple(name for name in FIELDS if name not in {"disabled", "timezone"})
 _HELP = {
-    "models": "Models it may use, as globs; may be given several times. All without.",
-    "networks": "Addresses it may be used from; may be given several times. All without.",
-    "timezone": "Where its days and months begin. UTC without.",
+    "models": "Models it may use, as globs; may be given several times. All if omitted.",
+    "networks": "Addresses it may be used from; may be given several times. All if omitted.",
+    "timezone": "Where its days and months begin. UTC if omitted.",
     "expires": "The day or moment of its end: 2027-01-01",
 }
 
@@ -63,14 +63,14 @@ license_.add_command(export)
 
 @license_.command()
 @config_option
-@click.option("--id", "id_", help="Its name in logs; made up without.")
-@click.option("--key", help="The key to be presented, a random one without.")
+@click.option("--id", "id_", help="Its name in logs; generated if omitted.")
+@click.option("--key", help="The key that clients present; random if omitted.")
 @_fields
 @json_option
 def create(
     path: Path | None, id_: str | None, key: str | None, *, as_json: bool, **fields: Any
 ) -> None:
-    """Make a license and show its key, this once."""
+    """Make a license and show its key once."""
     settings = settings_of(path)
     new_license = _checked(
         make_license, {"id": id_ or secrets.token_hex(4), **_given_fields(fields)}
@@ -118,7 +118,7 @@ def show(path: Path | None, id_: str, *, as_json: bool) -> None:
 @license_.command()
 @config_option
 @click.argument("id_", metavar="ID")
-@click.option("--clear", multiple=True, type=click.Choice(CLEARABLE), help="Take a field away.")
+@click.option("--clear", multiple=True, type=click.Choice(CLEARABLE), help="Remove a field.")
 @_fields
 @json_option
 def update(
@@ -134,9 +134,9 @@ def update(
     defaults = fields_of(License(id_))
     new_values = _given_fields(fields)
     for name in set(clear) & set(new_values):
-        raise click.UsageError(f"{name} is both cleared and given.")
+        raise click.UsageError(f"{name} is both cleared and set.")
     if not clear and not new_values:
-        raise click.UsageError("Nothing to change is given.")
+        raise click.UsageError("There is nothing to change.")
     changes = {name: defaults[name] for name in clear} | new_values
     stored = _change_stored(settings, id_, lambda old: change_license(old, changes))
     _show_done(stored, "changed", as_json=as_json)
@@ -145,11 +145,13 @@ def update(
 @license_.command()
 @config_option
 @click.argument("id_", metavar="ID")
-@click.option("--overlap", default="0s", show_default=True, help="The old key lives on: 24h, 7d")
-@click.option("--key", help="The new key, a random one without.")
+@click.option(
+    "--overlap", default="0s", show_default=True, help="How long the old key stays valid: 24h, 7d"
+)
+@click.option("--key", help="The new key; random if omitted.")
 @json_option
 def rotate(path: Path | None, id_: str, overlap: str, key: str | None, *, as_json: bool) -> None:
-    """Give a license a new key and show it, this once."""
+    """Give a license a new key and show it once."""
     try:
         overlap_s = spans.seconds(overlap)
     except ValueError as error:

@@ -49,7 +49,9 @@ def import_(path: Path | None, file: Path, *, as_json: bool) -> None:
 @click.command()
 @config_option
 @click.option("--csv", "csv_", is_flag=True, help="Print CSV instead of JSON.")
-@click.option("--with-pepper", is_flag=True, help="Add the secret that the digests need elsewhere.")
+@click.option(
+    "--with-pepper", is_flag=True, help="Include the secret without which the digests are useless."
+)
 def export(path: Path | None, *, csv_: bool, with_pepper: bool) -> None:
     """Print all licenses, with the digests of their keys; `import` reads it back."""
     settings = settings_of(path)
@@ -67,7 +69,7 @@ def _candidates(file: Path, taken_ids: set[str]) -> list[Candidate]:
         with file.open(encoding="utf-8-sig", newline="") as opened:
             return list(candidates(opened.read(), taken_ids.__contains__))
     except UnicodeDecodeError:
-        raise click.ClickException(f"{file}: is not UTF-8 text; save it as that") from None
+        raise click.ClickException(f"{file}: is not UTF-8 text; save it as UTF-8") from None
     except (ValueError, OSError, csv.Error) as error:
         raise click.ClickException(f"{file}: {error}") from None
 

@@ -80,7 +80,7 @@ def checked(path: Path | None) -> Settings:
 
 def _summary(settings: Settings) -> str:
     return (
-        f"The configuration is good: {len(settings.upstream.credentials)} credentials, "
+        f"The configuration is valid: {len(settings.upstream.credentials)} credentials, "
         f"{len(settings.licenses)} fixed licenses, {len(settings.middlewares)} middlewares."
     )
 

@@ -22,13 +22,13 @@ from gateway.zones import zone_of
 
 @click.command()
 @config_option
-@click.option("--license", "license_id", help="Of this license only.")
+@click.option("--license", "license_id", help="Only of this license.")
 @click.option("--since", default="7d", show_default=True, help="24h, 7d, or a day: 2026-11-01")
 @click.option("--by", multiple=True, type=click.Choice(GROUPS), help="Default: all three.")
 @click.option("--timezone", default="UTC", show_default=True, help="Whose days.")
 @json_option
 def usage(path: Path | None, license_id: str | None, *, as_json: bool, **options: object) -> None:
-    """Say who used what."""
+    """Report usage by license, model and day."""
     by = options["by"] or GROUPS
     zone, since = _zone(str(options["timezone"])), str(options["since"])
     try:
@@ -51,5 +51,5 @@ def usage(path: Path | None, license_id: str | None, *, as_json: bool, **options
 def _zone(name: str) -> ZoneInfo:
     zone = zone_of(name)
     if zone is None:
-        raise click.BadParameter(f"{name!r} is no time zone", param_hint="--timezone")
+        raise click.BadParameter(f"{name!r} is not a time zone", param_hint="--timezone")
     return zone

@@ -26,9 +26,9 @@ DEFAULT_PATH = Path("config.toml")
 DEFAULTS = Path(__file__).parents[1] / "defaults.toml"
 
 NO_CREDENTIAL = (
-    "No Gemini key is given. Either set the environment variable GEMINI_API_KEY, or name keys "
+    "There is no Gemini key. Either set the environment variable GEMINI_API_KEY, or name keys "
     "under [[upstream.credentials]] in the configuration (key_env, key_file or key). "
-    "To look around without a key: python -m gateway demo"
+    "To try the gateway without a key: python -m gateway demo"
 )
 
 

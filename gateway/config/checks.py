@@ -44,7 +44,7 @@ def _check_names(settings: Settings) -> None:
         for name in (alias, target):
             if not _is_plain_model(name):
                 raise ValueError(
-                    f"models.aliases.{alias}: {name!r} is no name of a model: it may have letters, "
+                    f"models.aliases.{alias}: {name!r} is not a model name: it may have letters, "
                     "digits, '.', '_' and '-', and no suffix that asks for thinking"
                 )
 
@@ -67,7 +67,7 @@ def _check_replacements(settings: Settings) -> None:
             path.append(targets[path[-1]])
             if path[-1] in path[:-1]:
                 circle = " -> ".join(path)
-                raise ValueError(f"models.replacements.{name}: leads in a circle: {circle}")
+                raise ValueError(f"models.replacements.{name}: forms a cycle: {circle}")
 
 
 def _check_places(settings: Settings) -> None:
@@ -132,7 +132,7 @@ def _check_origins(settings: Settings) -> None:
     for index, origin in enumerate(settings.cors.origins):
         if origin != "*" and not _ORIGIN.fullmatch(origin):
             raise ValueError(
-                f"cors.origins[{index}]: {origin!r} is no origin such as 'https://example.org' "
+                f"cors.origins[{index}]: {origin!r} is not an origin such as 'https://example.org' "
                 "(in small letters, without a path), and not '*'"
             )
 

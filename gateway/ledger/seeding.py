@@ -59,7 +59,7 @@ class QuotaSeeder:
     async def __call__(self) -> None:
         """Seed every license with a quota; continue in the background with what must wait."""
         knows_all = self.knows_all()
-        waiting = "" if await self.prepare() else "rows wait that the database does not take"
+        waiting = "" if await self.prepare() else "the database does not accept the rows that wait"
         reason = await self._seed_all() or waiting
         if reason:
             _log.warning("quotas_not_seeded", reason=reason)

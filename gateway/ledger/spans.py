@@ -13,7 +13,7 @@ def seconds(text: str) -> int:
     """Return the seconds of a length such as `90s`, `30m`, `24h`, `7d`. Raises `ValueError`."""
     match = _LENGTH.fullmatch(text.strip().lower())
     if match is None:
-        raise ValueError(f"{text[:40]!r} is no length of time such as 90s, 30m, 24h, 7d or 2w")
+        raise ValueError(f"{text[:40]!r} is not a length of time such as 90s, 30m, 24h, 7d or 2w")
     return int(match[1]) * _UNITS[match[2]]
 
 
@@ -34,4 +34,4 @@ def since(text: str, zone: ZoneInfo, now: float) -> float:
         try:
             return midnight(text, zone)
         except ValueError:
-            raise ValueError(f"{error}, and no day such as 2026-11-30") from None
+            raise ValueError(f"{error}, nor a day such as 2026-11-30") from None

@@ -40,7 +40,7 @@ class Spill:
         if size_written != len(lines):
             # The disk may be full: either all rows are written, or none.
             self._file.truncate(size)
-            raise OSError("the spill file takes no more")
+            raise OSError("the spill file cannot be written")
 
     def _open_locked(self) -> BinaryIO:
         """Return a new, locked file."""

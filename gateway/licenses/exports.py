@@ -88,17 +88,17 @@ def _listed(name: str, value: Any) -> list[Any]:
         try:
             value = orjson.loads(value)
         except orjson.JSONDecodeError:
-            raise ValueError(f"{name}: is no list in JSON") from None
+            raise ValueError(f"{name}: is not a list in JSON") from None
     value = value or []
     if not isinstance(value, list):
-        raise ValueError(f"{name}: is no list")  # noqa: TRY004 - a fault of the file
+        raise ValueError(f"{name}: is not a list")  # noqa: TRY004 - a fault of the file
     return value
 
 
 def _key(value: Any) -> StoredKey:
     digest = value.get("digest") if isinstance(value, dict) else None
     if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-        raise ValueError("keys: a digest is no SHA-256 in hex")
+        raise ValueError("keys: a digest is not a SHA-256 in hex")
     expires, created = value.get("expires"), value.get("created")
     return StoredKey(
         digest,
@@ -111,7 +111,7 @@ def _moment(name: str, value: Any) -> int:
     try:
         moment = int(value)
     except (TypeError, ValueError):
-        raise ValueError(f"{name}: {str(value)[:40]!r} is no moment in seconds") from None
+        raise ValueError(f"{name}: {str(value)[:40]!r} is not a time in seconds") from None
     if not 0 <= moment < 250_000_000_000:
-        raise ValueError(f"{name}: {moment} is no moment in seconds")
+        raise ValueError(f"{name}: {moment} is not a time in seconds")
     return moment

@@ -141,7 +141,7 @@ def _expires(value: Any) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"expired_time: {text[:40]!r} is no moment") from None
+        raise ValueError(f"expired_time: {text[:40]!r} is not a time") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -56,7 +56,7 @@ def _dated(fields: Mapping[str, Any]) -> dict[str, Any]:
     try:
         moment = datetime.fromisoformat(expires)
     except ValueError:
-        raise ValueError(f"expires: {expires[:40]!r} is no day such as 2027-01-01") from None
+        raise ValueError(f"expires: {expires[:40]!r} is not a day such as 2027-01-01") from None
     zone = _zone(str(fields.get("timezone", "UTC")))
     return {**fields, "expires": moment if moment.tzinfo else moment.replace(tzinfo=zone)}
 
@@ -64,13 +64,13 @@ def _dated(fields: Mapping[str, Any]) -> dict[str, Any]:
 def _zone(name: str) -> ZoneInfo:
     zone = zone_of(name)
     if zone is None:
-        raise ValueError(f"timezone: {name[:80]!r} is no time zone")
+        raise ValueError(f"timezone: {name[:80]!r} is not a time zone")
     return zone
 
 
 def _check_places(table: FixedLicense) -> None:
     if "" in table.models:
-        raise ValueError("models: an empty text covers no model; leave it out for all of them")
+        raise ValueError("models: an empty text covers no model; omit it for all models")
     for network in table.networks:
         try:
             ip_network(network, strict=False)
@@ -78,4 +78,4 @@ def _check_places(table: FixedLicense) -> None:
             raise ValueError(f"networks: {error}") from None
     _zone(table.timezone)
     if table.expires is not None and not 1 < table.expires.year < 9999:
-        raise ValueError("expires: is too far away; leave it out for a license without an end")
+        raise ValueError("expires: is too far away; omit it for a license without an end")

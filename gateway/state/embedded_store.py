@@ -25,7 +25,7 @@ RETRY_S: Final = 0.001
 
 Operation = Callable[[], object]
 
-_STUCK: Final = "a worker that holds the counters does not go on"
+_STUCK: Final = "a worker that holds the counters hangs"
 
 
 class EmbeddedStore(ValkeyStore):

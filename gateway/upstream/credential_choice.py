@@ -65,7 +65,7 @@ class CredentialChoice:
         if len(self._missing) > 1:
             # The client cannot use both in one request.
             reasons = " ".join(self._missing)
-            error = NotFound(f"No one project has all that this request names. {reasons}")
+            error = NotFound(f"No single project has everything that this request names. {reasons}")
             fault = replace(fault, error=error)
         same_project = {member.name for member in self._pool.members(credential.scope)}
         self._avoided |= same_project

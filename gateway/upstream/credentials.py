@@ -200,7 +200,7 @@ class CredentialPool:
             return UpstreamAuth("No upstream credential is usable now.")
         wait, first = min(waiting, key=lambda pair: pair[0])
         if first.out_until - now >= wait:
-            state = "are refused" if self._all_out(members, now) else "are refused or rest"
+            state = "are refused" if self._all_out(members, now) else "are refused or cooling down"
             return UpstreamAuth(
                 f"All upstream credentials {state} now.",
                 retry_after=wait if wait < inf else None,

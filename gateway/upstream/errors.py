@@ -94,7 +94,7 @@ def fault_of_error(error: object, redact: Redact, status: int | None = None) -> 
 def fault_of_exception(error: BaseException) -> Fault:
     """Return the fault of an exception that aiohttp raised before the first event."""
     if isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR:
-        message = "The gateway has no descriptor left for a connection to upstream."
+        message = "The gateway has no file descriptor left for a connection to upstream."
         return Fault(Kind.CRAMPED, Unavailable(message, retry_after=1.0))
     if isinstance(error, aiohttp.SocketTimeoutError | aiohttp.ConnectionTimeoutError):
         client_error: GatewayError = UpstreamTimeout("The upstream could not be reached in time.")
@@ -226,8 +226,8 @@ def _fault_of_page(status: int, delay: float | None = None) -> Fault:
 
 def empty_answer() -> Fault:
     """Return the fault of a 200 that held nothing, HTML or truncated JSON."""
-    return Fault(Kind.GARBAGE, UpstreamEmpty("The upstream's answer held nothing to relay."))
+    return Fault(Kind.GARBAGE, UpstreamEmpty("The upstream's answer contained nothing to relay."))
 
 
 def _no_usable_key() -> GatewayError:
-    return UpstreamAuth("No upstream credential is accepted; the operator has to look after it.")
+    return UpstreamAuth("The upstream accepts no credential; the operator has to fix this.")

@@ -173,7 +173,7 @@ class Upload:
             if isinstance(name, str) and _NAME.fullmatch(name):
                 return file
         self._begin_anew()
-        raise Failed(_api_fault("gave an answer that names no file"))
+        raise Failed(_api_fault("returned an answer that names no file"))
 
     def _start_over_if_lost(self, refused: Refused) -> Failed:
         """Start over if *refused* says that the upload, or the file, no longer exists.
@@ -220,7 +220,7 @@ def _start_refused(refused: Refused) -> Failed:
     if _is_of_the_file(refused):
         return Failed(_file_refused(refused))
     if refused.status == 403:
-        error = UpstreamAuth("Gemini's Files API admits no credential of this gateway.")
+        error = UpstreamAuth("Gemini's Files API accepts no credential of this gateway.")
         return Failed(Fault(Kind.NOT_HERE, error))
     return Failed(_api_fault(f"answered with status {refused.status}"))
 

@@ -187,16 +187,19 @@ async def booked(gateway):
     [
         ("raise_deep", "raised ZeroDivisionError"),
         ("raise_afterwards", "raised RuntimeError"),
-        ("give_nothing", "gave no response; does it `return await handler(request)`?"),
-        ("give_at_once", "gave nothing that can be awaited"),
+        ("give_nothing", "returned no response; does it `return await handler(request)`?"),
+        ("give_at_once", "returned nothing that can be awaited"),
         ("end_the_process", "raised SystemExit"),
         ("interrupt", "raised KeyboardInterrupt"),
-        ("cancel_itself", "let a CancelledError of its own pass"),
+        ("cancel_itself", "raised a CancelledError of its own"),
         ("ask_twice", "called its handler again after the answer"),
-        ("put_two_lines", "asked for the header 'x-own', which is no text of one line"),
-        ("put_a_number", "asked for the header 'x-own', which is no text of one line"),
-        ("forbid_in_two_lines", "asked for the header 'x-own', which is no text of one line"),
-        ("answer_in_two_lines", "answered with the header 'x-own', which is no text of one line"),
+        ("put_two_lines", "asked for the header 'x-own', which is not a single-line text"),
+        ("put_a_number", "asked for the header 'x-own', which is not a single-line text"),
+        ("forbid_in_two_lines", "asked for the header 'x-own', which is not a single-line text"),
+        (
+            "answer_in_two_lines",
+            "answered with the header 'x-own', which is not a single-line text",
+        ),
     ],
 )
 async def test_a_fault_is_a_plain_500_and_the_log_names_whose_it_is(gateway, what, complaint):
@@ -324,7 +327,7 @@ async def yielding_nothing(app):
     ("lifespan", "complaint"),
     [
         (rising, "acme: its lifespan failed: OSError: no disk"),
-        (waiting, "acme: its lifespan did not come to its yield within 0.01 s"),
+        (waiting, "acme: its lifespan did not reach its yield within 0.01 s"),
         (yielding_nothing, "acme: its lifespan failed: RuntimeError: generator didn't yield"),
     ],
 )

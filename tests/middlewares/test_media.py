@@ -425,7 +425,7 @@ async def test_an_upload_that_upstream_lost_is_made_anew_by_the_next_try(gateway
         api.lost.add("file-1")
         status, answer_body = await gateway_client.ask(*sent)
         assert (status, answer_body["code"]) == (503, "unavailable")
-        assert "ask again" in answer_body["message"]
+        assert "try again" in answer_body["message"]
         status, answer_body = await gateway_client.ask(*sent)
         assert status == 200
         names = [blob[4].rpartition("/")[2] for blob in answer_body["blobs"]]

@@ -136,7 +136,7 @@ def _limit(translation: Translation, config: Json) -> None:
 def _n(_translation: Translation, config: Json, value: float) -> None:
     if not 1 <= value <= MAX_CANDIDATES:
         raise BadRequest(
-            f"Between 1 and {MAX_CANDIDATES} answers can be asked for.",
+            f"Between 1 and {MAX_CANDIDATES} answers can be requested.",
             param="n",
             code="invalid_value",
         )

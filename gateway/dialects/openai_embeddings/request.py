@@ -22,7 +22,7 @@ def _size(value: Any) -> None:
     integer(value)
     if not 1 <= value <= native.MAX_INT32:
         raise BadRequest(
-            f"This must be 1 at least, and at most {native.MAX_INT32}.", code="invalid_value"
+            f"This must be at least 1 and at most {native.MAX_INT32}.", code="invalid_value"
         )
 
 

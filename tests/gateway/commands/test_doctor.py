@@ -98,7 +98,7 @@ async def test_a_proxy_is_gone_through_and_a_missing_one_is_hinted_at(tmp_path, 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "No Gemini key"),
+        ("", "There is no Gemini key"),
         ("[x]", "unknown option"),
         *WRONG,
     ],

@@ -106,7 +106,7 @@ def test_what_cannot_be_done_is_said_with_its_name(run_license, words, complaint
 
 def test_an_overlap_that_is_no_length_is_refused(run_license):
     run_license("create", "--id", "a")
-    assert "no length of time" in run_license("rotate", "a", "--overlap", "soon", status=2)
+    assert "not a length of time" in run_license("rotate", "a", "--overlap", "soon", status=2)
     assert "over a hundred years" in run_license("rotate", "a", "--overlap", "999999w", status=2)
 
 
@@ -123,9 +123,9 @@ def test_a_database_that_cannot_be_reached_is_one_line(run_license, tmp_path):
 
 def test_an_update_that_says_nothing_or_two_things_is_refused(run_license):
     run_license("create", "--id", "bob")
-    assert "Nothing to change is given." in run_license("update", "bob", status=2)
+    assert "There is nothing to change." in run_license("update", "bob", status=2)
     output = run_license("update", "bob", "--clear", "owner", "--owner", "Bob", status=2)
-    assert "owner is both cleared and given." in output
+    assert "owner is both cleared and set." in output
 
 
 def test_a_list_of_models_that_covers_none_is_refused(run_license):

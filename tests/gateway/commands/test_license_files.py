@@ -97,10 +97,10 @@ def test_digests_of_another_pepper_are_no_licenses_here(run_license, filled, tmp
     [
         ({"id": "a b"}, "id: "),
         ({"keys": []}, "keys: there are none"),
-        ({"keys": "x"}, "keys: is no list in JSON"),
+        ({"keys": "x"}, "keys: is not a list in JSON"),
         ({"keys": {}}, "keys: there are none"),
-        ({"keys": [{"digest": "ab"}]}, "keys: a digest is no SHA-256"),
-        ({"keys": [{"digest": "a" * 64, "created": "x"}]}, "keys: 'x' is no moment"),
+        ({"keys": [{"digest": "ab"}]}, "keys: a digest is not a SHA-256"),
+        ({"keys": [{"digest": "a" * 64, "created": "x"}]}, "keys: 'x' is not a time"),
         ({"created": None}, "created: "),
         ({"created": 10**30}, "created: "),
         ({"created": 2**40 - 1}, "created: "),
@@ -149,7 +149,7 @@ def test_a_file_that_is_no_export_is_refused(run_license, tmp_path):
 def test_a_file_in_another_charset_is_told_how_to_be_saved(run_license, tmp_path):
     (tmp_path / "tokens.csv").write_bytes("name,key\n张三,sk-a\n".encode("gbk"))
     output = run_license("import", "tokens.csv", status=1)
-    assert output == "Error: tokens.csv: is not UTF-8 text; save it as that\n"
+    assert output == "Error: tokens.csv: is not UTF-8 text; save it as UTF-8\n"
 
 
 def test_no_name_of_a_file_says_anything_to_the_terminal(run_license, tmp_path):

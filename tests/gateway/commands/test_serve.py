@@ -89,7 +89,7 @@ async def ended(process: asyncio.subprocess.Process) -> tuple[int, str, str]:
 async def test_a_good_configuration_is_told_so(gateway, arguments):
     status, out, err = await ended(await gateway(COMPLETE, *arguments))
     assert (status, err) == (0, "")
-    assert out.startswith("The configuration is good: 1 credentials, 1 fixed licenses")
+    assert out.startswith("The configuration is valid: 1 credentials, 1 fixed licenses")
 
 
 ALL_WRONG = [

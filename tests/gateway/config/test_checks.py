@@ -43,15 +43,15 @@ from tests.gateway.config.tables import CREDENTIAL, LICENSE
         ),
         (
             "[models.replacements]\nz = {model='a'}\na = {model='b'}\nb = {model='a'}",
-            "models.replacements.z: leads in a circle: z -> a -> b -> a",
+            "models.replacements.z: forms a cycle: z -> a -> b -> a",
         ),
         (
             "[models.replacements]\n'gemini-2.5-flash' = {model='gemini-2.5-flash-preview-05-20'}",
             "gemini-2.5-flash-preview-05-20 -> gemini-2.5-flash -> gemini-2.5-flash-preview-05-20",
         ),
-        ('[models.aliases]\n"a/b" = "c"', "models.aliases.a/b: 'a/b' is no name of a model"),
-        ('[models.aliases]\nsmart-thinking = "c"', "'smart-thinking' is no name of a model"),
-        ('[models.aliases]\nfast = "c-nothinking"', "fast: 'c-nothinking' is no name of a model"),
+        ('[models.aliases]\n"a/b" = "c"', "models.aliases.a/b: 'a/b' is not a model name"),
+        ('[models.aliases]\nsmart-thinking = "c"', "'smart-thinking' is not a model name"),
+        ('[models.aliases]\nfast = "c-nothinking"', "fast: 'c-nothinking' is not a model name"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(load, text, complaint):
@@ -69,10 +69,13 @@ def test_settings_that_do_not_go_together_are_refused(load, text, complaint):
         ('[upstream]\nbase_url = "https://u:p@h"', "upstream.base_url: must look like"),
         (
             '[cors]\norigins = ["example.org"]',
-            "cors.origins[0]: 'example.org' is no origin such as",
+            "cors.origins[0]: 'example.org' is not an origin such as",
         ),
-        ('[cors]\norigins = ["*", "https://a.b/"]', "cors.origins[1]: 'https://a.b/' is no origin"),
-        ('[cors]\norigins = ["https://A.b"]', "cors.origins[0]: 'https://A.b' is no origin"),
+        (
+            '[cors]\norigins = ["*", "https://a.b/"]',
+            "cors.origins[1]: 'https://a.b/' is not an origin",
+        ),
+        ('[cors]\norigins = ["https://A.b"]', "cors.origins[0]: 'https://A.b' is not an origin"),
         (
             "[server]\nmax_buffered_bytes = 1_000",
             "server.max_body_bytes: is larger than server.max_b",

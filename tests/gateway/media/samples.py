@@ -168,7 +168,7 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "zip": _zip,
     "exe": lambda: b"MZ\x90\0\x03" + bytes(200),
     "elf": lambda: b"\x7fELF\x02\x01\x01" + bytes(200),
-    "no known": lambda: bytes(range(1, 250)),
+    "an unknown": lambda: bytes(range(1, 250)),
     "text": lambda: b"Just words.",
 }
 

@@ -100,7 +100,7 @@ def test_a_file_part_takes_documents_and_text(data, declared, filename, mime):
     assert decide_format(data, Claim(PARAM, FILE, declared, filename)).mime == mime
 
 
-@pytest.mark.parametrize("name", ["zip", "exe", "gif", "no known", "mkv"])
+@pytest.mark.parametrize("name", ["zip", "exe", "gif", "an unknown", "mkv"])
 def test_a_file_part_takes_nothing_else(name: str):
     with pytest.raises(UnsupportedMedia):
         decide_format(sample(name), Claim(PARAM, FILE, "text/plain", "a.txt"))

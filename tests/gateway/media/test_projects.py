@@ -34,7 +34,7 @@ async def test_two_owners_are_told_by_the_fields_that_name_them():
     files = Files(a="one", b="one", c="two")
     with pytest.raises(BadRequest) as caught:
         await project_of([("cached", "a"), ("part 1", "b"), ("part 2", "c")], files)
-    assert caught.value.message.startswith("cached and part 2 name things of different")
+    assert caught.value.message.startswith("cached and part 2 refer to different")
     assert (caught.value.param, caught.value.code) == ("part 2", "different_projects")
 
 

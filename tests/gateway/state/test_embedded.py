@@ -55,7 +55,7 @@ async def test_it_runs_while_inside_and_workers_find_it_in_the_environment():
     assert not await answers(url)
     assert with_running_server(EMBEDDED) is EMBEDDED
     assert not Path(url.removeprefix(STARTED)).exists()
-    with pytest.raises(ConfigError, match="is no running server; write 'embedded://'"):
+    with pytest.raises(ConfigError, match="is not a running server; write 'embedded://'"):
         is_embedded(url)
 
 

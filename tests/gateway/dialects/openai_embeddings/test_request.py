@@ -80,7 +80,7 @@ def test_what_has_no_counterpart_is_named():
         ({"input": [1, 2]}, "input", "check_embedding_ctx_length"),
         ({"input": ["a", 2]}, "input[1]", "check_embedding_ctx_length"),
         ({"input": [True]}, "input[0]", "string"),
-        ({"dimensions": 0}, "dimensions", "1 at least"),
+        ({"dimensions": 0}, "dimensions", "at least 1"),
         ({"dimensions": 1e300}, "dimensions", "at most 2147483647"),
         ({"google": {"output_dimensionality": 1e300}}, "google.outputDimensionality", "range"),
         ({"input": [[1], [2]]}, "input[0]", "check_embedding_ctx_length"),
