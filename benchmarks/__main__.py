@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure, print the table and the bars, write the JSON."""
+"""`python -m benchmarks`: measures, prints the table and the bars, writes the JSON."""
 
 import argparse
 import json
@@ -17,7 +17,7 @@ from benchmarks import measure, process, report, scenarios, targets
 from benchmarks.native import Unfit
 from benchmarks.report import Rounds
 
-# What others use above this spoils caches and delays.
+# More use by other programs spoils caches and delays.
 QUIET_CORES = 0.2
 GROUPS = ("short", "stream", "held", "body", "workers")
 
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one short round, for a first look")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args()
-    # Who ends this ends what it has started, too.
+    # Stopping this must stop what it has started, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     try:
         result = run(options)
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def status(rounds: Rounds, other_cores: float) -> int:
-    """Return the exit status: 1 when a bar was missed, 2 when the noise lets nothing be said."""
+    """Return the exit status: 1 when a bar was missed, 2 when noise prevents a verdict."""
     if other_cores > QUIET_CORES:
         print("That is too much to decide anything. Measure again on a quiet machine.")
         return 2
@@ -60,7 +60,7 @@ def status(rounds: Rounds, other_cores: float) -> int:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure what *options* choose; give the rounds and what is known of the machine."""
+    """Measure what *options* select; return the rounds and data on the machine."""
     groups = options.only.split(",")
     chosen = [scenario for scenario in scenarios.ALL if scenario.group in groups]
     tested = _tested(options.targets, groups)

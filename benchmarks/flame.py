@@ -1,7 +1,7 @@
-"""Draw where the gateway spends its CPU time: `python -m benchmarks.flame SCENARIO FILE.svg`.
+"""Draws where the gateway spends CPU time: `python -m benchmarks.flame SCENARIO FILE.svg`.
 
-The gateway runs with a timer of CPU time inside; at each tick the Python stack is counted. Time
-spent in C code counts for the Python function that called it.
+The gateway runs with a timer of CPU time inside; at each tick the Python stack is counted. Time in
+C code counts for the Python function that called it.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def sample_into(file: Path) -> None:
 
 
 def stack_of(frame: FrameType | None) -> Stack:
-    """Return the names of the functions the event loop runs, down to *frame*; none before it runs."""
+    """Return the names of the functions run by the event loop, down to *frame*."""
     names: list[str] = []
     while frame:
         module = str(frame.f_globals.get("__name__", "?"))
@@ -62,7 +62,7 @@ def stack_of(frame: FrameType | None) -> Stack:
 
 @dataclass(slots=True)
 class Node:
-    """A function where it was called from: *total* ticks in it and below, *own* ticks in itself."""
+    """A function at its place in the stack: *total* ticks in it and below, *own* ones in it."""
 
     name: str
     total: int
@@ -70,7 +70,7 @@ class Node:
 
 
 def tree(counts: Counter[Stack]) -> Node:
-    """Merge stacks that begin alike."""
+    """Merge stacks with the same beginning."""
     root = Node("all", counts.total(), {})
     for stack, n in counts.items():
         node = root
@@ -137,7 +137,7 @@ def read(file: Path) -> Counter[Stack]:
 
 
 def own_times(counts: Counter[Stack]) -> list[tuple[str, float]]:
-    """Give each function's own share of the time, biggest first."""
+    """Return each function's own share of the time, biggest first."""
     own: Counter[str] = Counter()
     for stack, n in counts.items():
         own[stack[-1] if stack else "?"] += n
@@ -145,7 +145,7 @@ def own_times(counts: Counter[Stack]) -> list[tuple[str, float]]:
 
 
 def sampled(scenario: scenarios.Scenario) -> tuple[Counter[Stack], float]:
-    """Run *scenario* on the gateway; give its stacks and the CPU microseconds a unit."""
+    """Run *scenario* on the gateway; return its stacks and the CPU microseconds per unit."""
     with tempfile.TemporaryDirectory() as name, measure.upstream() as upstream:
         folder = Path(name)
         stacks = folder / "stacks"

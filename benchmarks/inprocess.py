@@ -1,8 +1,8 @@
-"""The gateway in one process without sockets: real requests in, real answers out, nothing waits.
+"""The gateway in one process without sockets: real requests and answers, no waiting.
 
-Both aiohttp's server and its client talk to transports that live in memory, so the same bytes take
-the same way in every run and only the gateway's own work is counted. What the gateway does from
-time to time, however many requests there were, is left out (looking for new licenses) or done in
+Both aiohttp's server and its client use transports in memory, so the same bytes take the same way
+in every run and only the gateway's own work is counted. What the gateway does periodically,
+independent of the number of requests, is left out (looking for new licenses) or done in
 `Client.settle` (writing log lines and rows of the ledger).
 """
 
@@ -96,7 +96,7 @@ class Wire(asyncio.Transport):
             asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
 
     def pause_reading(self) -> None:
-        """Do nothing: each read is small and was asked for."""
+        """Do nothing: each read is small and was requested."""
 
     def resume_reading(self) -> None:
         """Do nothing, see `pause_reading`."""
@@ -129,11 +129,11 @@ class Canned(aiohttp.TCPConnector):
 
 
 async def nothing() -> None:
-    """Have nothing left to do."""
+    """Do nothing: there is nothing left to do."""
 
 
 class Client:
-    """One kept connection to a server; *settle* lets that finish what it put off."""
+    """One persistent connection to a server; *settle* makes it finish deferred work."""
 
     __slots__ = ("_answered", "_protocol", "_received", "settle")
 
@@ -150,7 +150,7 @@ class Client:
             self._answered.set()
 
     async def ask(self, request: bytes) -> bytes:
-        """Send *request*; give the bytes of the answer."""
+        """Send *request*; return the bytes of the answer."""
         self._answered.clear()
         self._received.clear()
         self._protocol.data_received(request)
@@ -172,7 +172,7 @@ def request_bytes(scenario: Scenario, path: str = targets.GATEWAY_PATH) -> bytes
 
 @asynccontextmanager
 async def gateway() -> AsyncIterator[Client]:
-    """Run the gateway with its full default chain; give a connection to it."""
+    """Run the gateway with its full default chain; yield a connection to it."""
     with (
         tempfile.TemporaryDirectory() as name,
         Path(os.devnull).open("w") as nowhere,
@@ -196,7 +196,7 @@ async def gateway() -> AsyncIterator[Client]:
 
 @asynccontextmanager
 async def relay() -> AsyncIterator[Client]:
-    """Run the minimal relay; give a connection to it."""
+    """Run the minimal relay; yield a connection to it."""
     app = minimal.build_app("http://127.0.0.1:8081", write_per_chunk=False)
     async with connected(web.AppRunner(app, access_log=None)) as server:
         yield Client(server)
@@ -204,7 +204,7 @@ async def relay() -> AsyncIterator[Client]:
 
 @asynccontextmanager
 async def connected(runner: web.AppRunner) -> AsyncIterator[web.Server]:
-    """Run the application of *runner*, whose upstream is `Canned.script`; give its server."""
+    """Run the application of *runner*, whose upstream is `Canned.script`; yield its server."""
     with mock.patch.object(aiohttp, "TCPConnector", Canned):
         try:
             await runner.setup()

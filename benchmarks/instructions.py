@@ -1,12 +1,12 @@
-"""Guard against slow changes: count the instructions of a request and of a chunk.
+"""Guards against slow changes: counts the instructions of a request and of a chunk.
 
 `python -m benchmarks.instructions` counts them for the gateway and for the minimal relay, the
-yardstick. The ratio of both hardly depends on the machine or on what else that does; it fails when
-a ratio is more than 15 % above the one in `baseline.json`. `--store` takes the present ratios as
-the baseline. `perf stat` counts where the machine lets it, else valgrind's callgrind; where there
-is neither, the exit status is 77.
+yardstick. Their ratio hardly depends on the machine or its load; the command fails when a ratio is
+more than 15 % above the one in `baseline.json`. `--store` makes the current ratios the baseline.
+`perf stat` counts if the machine permits it, else valgrind's callgrind; with neither, the exit
+status is 77.
 
-So that two runs count alike: connections in memory, a fixed hash seed, a warm interpreter, no
+So that runs are comparable: connections in memory, a fixed hash seed, a warm interpreter, no
 garbage collection, log and ledger written once at the end of each window, and the median of a few
 windows.
 """
@@ -33,7 +33,7 @@ from benchmarks.scenarios import Scenario
 
 BASELINE = Path(__file__).parent / "baseline.json"
 TOLERANCE = 0.15
-# The exit status where nothing can be counted, as test programs use it.
+# The exit status if nothing can be counted, a convention of test programs.
 UNFIT = 77
 WINDOWS = 3
 WARM = 10
@@ -44,7 +44,7 @@ Counts = dict[str, dict[str, float]]
 class Part:
     """What is counted: a window of *repeats* answers of *events* each, *per_read* in one read.
 
-    No *events*: whole answers, and the request is the unit instead of the chunk.
+    Without *events*: whole answers, and the unit is the request instead of the chunk.
     """
 
     name: str
@@ -71,14 +71,14 @@ SERVERS = {
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Where a window begins and ends, for whoever counts."""
+    """The begin and end of a window, for the counter."""
 
     begin: Callable[[], object]
     end: Callable[[], object]
 
 
 async def run(server: str, part: Part, windows: int, marks: Marks) -> None:
-    """Do the work of *windows* windows of *part* on *server*, after enough of it to be warm."""
+    """Do the work of *windows* windows of *part* on *server*, after a warm-up."""
     connected, path = SERVERS[server]
     inprocess.Canned.script = (
         inprocess.streamed_reply(part.events, part.per_read)
@@ -88,7 +88,7 @@ async def run(server: str, part: Part, windows: int, marks: Marks) -> None:
     load = Scenario(part.name, "instructions", 1, events=part.events)
     request = inprocess.request_bytes(load, path)
     async with connected() as client:
-        # The interpreter specialises what it has run a few times.
+        # The interpreter specialises code that has run a few times.
         for _ in range(WARM):
             for _ in range(max(1, part.repeats // WARM)):
                 answer = await client.ask(request)
@@ -108,7 +108,7 @@ async def run(server: str, part: Part, windows: int, marks: Marks) -> None:
 
 
 def count(parts: Iterable[Part]) -> Counts:
-    """Count the instructions a unit of each of *parts* on each server. Raises `Unfit`."""
+    """Count the instructions per unit of *parts* on each server. Raises `Unfit`."""
     if perf_counts():
         return with_perf(parts)
     if shutil.which("valgrind"):
@@ -160,7 +160,7 @@ def _perf(server: str, part: Part, windows: int) -> int:
 
 
 def perf_counts() -> bool:
-    """Tell whether `perf` is installed and the machine lets it count."""
+    """Tell whether `perf` is installed and the machine permits counting."""
     if not shutil.which("perf"):
         return False
     command = ["perf", "stat", "-x,", "-e", "instructions:u", "true"]
@@ -187,7 +187,7 @@ def _work_command(jobs: list[tuple[str, Part]], windows: int, marks: Path | None
 
 
 def work(options: argparse.Namespace) -> None:
-    """Do the work in processes forked from this one, and tell their ids."""
+    """Do the work in processes forked from this one, and print their ids."""
     marks = Marks(int, int)
     if options.marks:
         library = ctypes.CDLL(options.marks)
@@ -208,12 +208,12 @@ def work(options: argparse.Namespace) -> None:
 
 
 def ratios(counts: Counts) -> dict[str, float]:
-    """Return how many times the relay's instructions the gateway needs, for each part."""
+    """Return the ratio of the gateway's instructions to the relay's, for each part."""
     return {name: own["gateway"] / own["relay"] for name, own in counts.items()}
 
 
 def report(counts: Counts, baseline: dict[str, float]) -> int:
-    """Print *counts* beside the ratios in *baseline*; give the exit status."""
+    """Print *counts* next to the ratios in *baseline*; return the exit status."""
     print(f"{'':8}{'gateway':>12}{'relay':>12}{'ratio':>8}{'baseline':>10}{'growth':>9}")
     slower = []
     for name, ratio in ratios(counts).items():

@@ -1,4 +1,4 @@
-"""What 10,000 licenses cost: time to load, time to look up, memory; and what booking a row costs.
+"""What 10,000 licenses cost: time to load and to look up, memory; and the cost of booking a row.
 
 Run with `python -m benchmarks.licenses`.
 """
@@ -23,7 +23,7 @@ LOOKUPS = 200_000
 
 
 class Measured(NamedTuple):
-    """Seconds to load all, seconds a look-up, bytes that stay."""
+    """Seconds to load all, seconds per look-up, bytes that stay."""
 
     load_s: float
     lookup_s: float

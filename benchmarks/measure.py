@@ -1,4 +1,4 @@
-"""Run the scenarios against the targets, in turns."""
+"""Runs the scenarios against the targets, in turns."""
 
 import http.client
 import json
@@ -17,9 +17,9 @@ from benchmarks.native import Unfit, compiled
 from benchmarks.scenarios import Cost, Figures, Scenario
 from benchmarks.targets import Running, Target, ask, started
 
-# So often a target gets its turn on a scenario, in each round.
+# The number of turns of each target on a scenario, in each round.
 TURNS = 3
-# What was measured on each target, turn by turn.
+# The measurements of each target, turn by turn.
 Measurements = dict[str, list[Figures]]
 
 SHORT = Scenario("probe", "short", 1)
@@ -37,7 +37,7 @@ class Upstream:
     pid: int
 
     def stats(self, *, awake: bool = False) -> dict[str, int]:
-        """Return what has arrived there; from now on it never sleeps, if *awake*."""
+        """Return what has arrived there; with *awake* it never sleeps from now on."""
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             client.request("GET", "/stats?awake" if awake else "/stats")
@@ -62,7 +62,7 @@ def upstream() -> Iterator[Upstream]:
 
 @contextmanager
 def valkey(folder: Path, targets: list[Target]) -> Iterator[list[int]]:
-    """Run a Valkey on the load's core when one of *targets* wants it; give its processes."""
+    """Run a Valkey on the load's core if one of *targets* needs it; yield its processes."""
     if not any("valkey" in target.name for target in targets):
         yield []
         return
@@ -111,17 +111,17 @@ class Bench:
 
     @contextmanager
     def start(self, target: Target) -> Iterator[Running]:
-        """Run *target*, and check once that text comes through unharmed in both forms."""
+        """Run *target*, and check once that it passes text on unchanged in both forms."""
         probe = scenarios.body(SHORT)
         with started(target, self._folder, self._upstream.port, probe) as running:
             _check_text(running)
             yield running
 
     def round(self, targets: list[Target], chosen: list[Scenario]) -> Measurements:
-        """Measure each of *chosen* on each of *targets*; several times, if that needs no new start.
+        """Measure each of *chosen* on each of *targets*; several times if that needs no restart.
 
-        The targets take short turns on each scenario, in this order and back: what else the machine
-        does meets all of them alike.
+        The targets take short turns on each scenario, in this order and back, so that other load on
+        the machine affects all of them alike.
         """
         measurements: Measurements = {target.name: [{} for _ in range(TURNS)] for target in targets}
         with ExitStack() as stack:
@@ -149,7 +149,7 @@ class Bench:
                 measurements[running.target.name][turn] |= _prefixed(scenario, figures)
 
     def held(self, targets: list[Target], levels: tuple[int, ...]) -> dict[str, Figures]:
-        """Find for each of *targets* the most streams it serves, on a new process a level."""
+        """Find the most streams that each of *targets* serves, with a new process per level."""
         still_able = [target for target in targets if takes_part(target, "held")]
         figures_of: dict[str, Figures] = {
             target.name: {"held.streams": 0.0} for target in still_able
@@ -192,7 +192,7 @@ class Bench:
     def _run_load(
         self, running: Running, scenario: Scenario, flags: list[str]
     ) -> tuple[dict[str, Any], Cost]:
-        """Put one load on *running*; give what the load generator tells, and what it cost."""
+        """Put one load on *running*; return the output of the load generator, and the cost."""
         base, idle_rss = process.pss_kib(running.pids), process.rss_kib(running.pids)
         process.reset_peak(running.pids)
         with subprocess.Popen(
@@ -252,12 +252,12 @@ class Bench:
 
 
 def takes_part(target: Target, group: str) -> bool:
-    """Tell whether *target* takes part in *group*; the spread ones only where they are named."""
+    """Tell whether *target* takes part in *group*; spread ones only if they are named."""
     return group in target.groups if target.groups else group != "workers"
 
 
 def settle(running: Running, patience_s: float = 10.0) -> None:
-    """Wait until the server has worked off what the last load left behind."""
+    """Wait until the server has finished the work left from the last load."""
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         before = process.cpu_s(running.pids)
@@ -277,7 +277,7 @@ def _prefixed(scenario: Scenario, figures: Figures) -> Figures:
 
 
 def _check_text(running: Running) -> None:
-    """Refuse a target that changes the text on its way."""
+    """Refuse a target that changes the text."""
     if "{model}" in running.target.path:
         return
     _, whole = ask(running, scenarios.body(SHORT), "generateContent")

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.media`: what large pictures inside the body cost, next to a plain relay.
+"""`python -m benchmarks.media`: the cost of large pictures in the body, next to a plain relay.
 
 For bodies of 5, 15 and 60 MB: the time of a request, the CPU time, the peak of memory above the
-idle process (also as copies of the body), and how long another request had to wait meanwhile.
+idle process (also in copies of the body), and how long another request had to wait meanwhile.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from benchmarks.targets import MODEL, Place, Running, Target, ask
 
 SIZES_MB = (5, 15, 60)
 MB = 1_000_000
-# A PNG's first bytes: the gateway looks at them, the rest may be anything.
+# A PNG's first bytes: the gateway examines them, the rest may be anything.
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452") + bytes(17)
 BOUNDS = """
 [media]
@@ -42,7 +42,7 @@ class Cost:
 
 
 def gateway(place: Place) -> list[str]:
-    """Return the command of the gateway with bounds that let the largest body through."""
+    """Return the command of the gateway with limits that admit the largest body."""
     command = targets.gateway()(place)
     with (place.folder / "config.toml").open("a") as file:
         file.write(BOUNDS)
@@ -64,7 +64,7 @@ def body(size: int) -> bytes:
 
 
 def once(running: Running, request_body: bytes) -> Cost:
-    """Send *request_body* while small requests ask how long they have to wait."""
+    """Send *request_body* while small requests measure how long they have to wait."""
     process.reset_peak(running.pids)
     idle_kib = process.rss_kib(running.pids)
     waits = [0.0]
@@ -118,7 +118,7 @@ def main() -> None:
         for megabytes in SIZES_MB:
             request_body = body(megabytes * MB)
             for target in TARGETS:
-                # A process of its own for each figure: freed memory is not always given back.
+                # A new process for each figure: freed memory is not always returned.
                 with targets.started(target, folder, port, probe) as running:
                     cost = median([once(running, request_body) for _ in range(options.rounds)])
                 print(_line(f"{megabytes} MB", target.name, cost, len(request_body)), flush=True)

@@ -1,4 +1,4 @@
-"""Compile the fake upstream and the load generator, once per source."""
+"""Compiles the fake upstream and the load generator, once per source."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ class Unfit(Exception):
 
 
 def compiled(name: str, *flags: str) -> Path:
-    """Return what `cc` with *flags* makes of `<name>.c`, compiled when it or `wire.h` has changed.
+    """Return the program compiled from `<name>.c` with *flags*, if that or `wire.h` has changed.
 
     Raises `Unfit` without a C compiler: a generator in Python would measure itself.
     """

@@ -1,4 +1,4 @@
-"""Read what processes cost from /proc, and choose their cores. Linux only."""
+"""Reads the cost of processes from /proc, and chooses their cores. Linux only."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ def parent(pid: int) -> int:
 
 
 def tree(root: int) -> list[int]:
-    """Return *root* and all that descend from it."""
+    """Return *root* and all its descendants."""
     children: dict[int, list[int]] = {}
     for entry in PROC.iterdir():
         if entry.name.isdigit():
@@ -33,7 +33,7 @@ def cpu_s(pids: list[int]) -> float:
     """Return the CPU seconds of all threads of *pids*, to the nanosecond.
 
     The clock of `stat` ticks a hundred times a second, too coarse for a server that idles between
-    chunks; the scheduler's own account is exact.
+    chunks; the scheduler's own accounting is exact.
     """
     return sum(_thread_ns(task) for pid in pids for task in _tasks(pid)) / 1e9
 
@@ -69,7 +69,7 @@ def _kib(pids: list[int], file: str, field: str) -> int:
 
 
 def pss_kib(pids: list[int]) -> int:
-    """Return the memory of *pids*, what they share divided among the sharers."""
+    """Return the memory of *pids*, with shared memory divided among its users."""
     return _kib(pids, "smaps_rollup", "Pss:")
 
 
@@ -84,12 +84,12 @@ def peak_kib(pids: list[int]) -> int:
 
 
 def reset_peak(pids: list[int]) -> None:
-    """Start a new highest mark of resident memory."""
+    """Restart the peak of resident memory."""
     for pid in pids:
         (PROC / str(pid) / "clear_refs").write_text("5")
 
 
 def cores() -> tuple[set[int], set[int]]:
-    """Return the cores for the server under test and for the load: one each where there are two."""
+    """Return the cores for the server under test and for the load: one each if there are two."""
     usable = sorted(os.sched_getaffinity(0))
     return {usable[0]}, {usable[-1]}

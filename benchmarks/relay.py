@@ -1,8 +1,8 @@
 """The yardstick: a relay on aiohttp that translates and does nothing else.
 
-No licenses, no limits, no checks, no retries, no log, no errors worth the name: what is left is
-the least that any gateway on aiohttp must do, done well. `--write read` encodes all events of one
-read into one write, `--write chunk` writes each chunk alone.
+No licenses, no limits, no checks, no retries, no log, hardly any errors: what is left is the least
+that any gateway on aiohttp must do, done well. `--write read` encodes all events of one read into
+one write, `--write chunk` writes each chunk separately.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def to_usage(event: dict[str, Any]) -> dict[str, int]:
 
 
 def to_frames(events: list[dict[str, Any]], head: dict[str, Any]) -> Iterator[bytes]:
-    """Give each event as a frame of the client's stream."""
+    """Yield each event as a frame of the client's stream."""
     for event in events:
         candidate = event["candidates"][0]
         choice = {

@@ -1,4 +1,4 @@
-"""Medians, ratios and bars of what was measured."""
+"""Medians, ratios and bars of the measurements."""
 
 import statistics
 from collections.abc import Callable, Iterable
@@ -10,7 +10,7 @@ Medians = dict[str, dict[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar to keep: *figure* of *target*, set against that of *base* by *how*."""
+    """A bar to meet: *figure* of *target*, compared with that of *base* by *how*."""
 
     what: str
     figure: str
@@ -45,9 +45,9 @@ BARS = (
     Bar("with Valkey", "workers-64.bound_us", "/", 1.5, 2.0, "workers-2-valkey", "workers-1"),
 )
 
-# Fewer values have no quartiles worth the name.
+# Fewer values have no meaningful quartiles.
 FEW = 6
-# Load and upstream share one core; what they take of it is what is left for nobody.
+# Load and upstream share one core; beyond this they limit the rates.
 BUSY_CORES = 0.9
 HOW: dict[str, Callable[[float, float], float]] = {
     "x": lambda own, base: own / base if base else float("nan"),
@@ -71,7 +71,7 @@ def _medians(rounds: list[dict[str, float]]) -> dict[str, float]:
 
 
 def compared(rounds: Rounds, bar: Bar) -> list[float]:
-    """Return what *bar* compares, each turn with itself; none where it was not measured."""
+    """Return what *bar* compares, turn by turn; nothing where it was not measured."""
     pairs = zip(rounds.get(bar.target, ()), rounds.get(bar.base, ()), strict=False)
     return [
         HOW[bar.how](own[bar.figure], base[bar.figure])
@@ -81,13 +81,13 @@ def compared(rounds: Rounds, bar: Bar) -> list[float]:
 
 
 def bars(rounds: Rounds) -> list[tuple[Bar, list[float]]]:
-    """Return the bars that these rounds can answer, with what each round measured."""
+    """Return the bars that these rounds can answer, with the measurements of each round."""
     compared_bars = ((bar, compared(rounds, bar)) for bar in BARS)
     return [(bar, values) for bar, values in compared_bars if values]
 
 
 def spread(values: list[float]) -> tuple[float, float]:
-    """Return between which two the middle half of *values* lies; all of them where they are few."""
+    """Return the bounds of the middle half of *values*; of all of them if they are few."""
     if len(values) < FEW:
         return min(values), max(values)
     low, _, high = statistics.quantiles(values, n=4)
@@ -95,7 +95,7 @@ def spread(values: list[float]) -> tuple[float, float]:
 
 
 def verdict(bar: Bar, values: list[float]) -> str:
-    """Say in one word how *values* stand to *bar*; where it lies in their `spread`, undecided."""
+    """Return the verdict on *values* in one word; undecided if the bar is within their `spread`."""
     sign = -1 if bar.at_least else 1
     met = [sign * value <= sign * bar.bar for value in spread(values)]
     if not any(met):
@@ -106,7 +106,7 @@ def verdict(bar: Bar, values: list[float]) -> str:
 
 
 def saturated(rounds: Rounds) -> list[str]:
-    """Name the loads in which the load's own core was busy: their rates are not the server's."""
+    """Return the loads whose own core was busy: their rates are not the server's."""
     return [
         f"{name.removesuffix('.load_cores')} ({target})"
         for target, figures in medians(rounds).items()
@@ -116,7 +116,7 @@ def saturated(rounds: Rounds) -> list[str]:
 
 
 def table(rounds: Rounds) -> str:
-    """Return the figures as text: medians a target, and in brackets the ratio to the first target."""
+    """Return the figures as text: medians, and in brackets the ratio to the first target."""
     medians_of = medians(rounds)
     targets = list(medians_of)
     figures = dict.fromkeys(name for own in medians_of.values() for name in own)

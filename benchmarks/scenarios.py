@@ -1,4 +1,4 @@
-"""What is done to each target, and the figures taken from it."""
+"""The loads put on each target, and the figures taken from them."""
 
 import base64
 import functools
@@ -20,8 +20,8 @@ Figures = dict[str, float]
 class Scenario:
     """One kind of load. *events* and *gap_ms* are what the upstream streams; 0 events: no stream.
 
-    *image_mb* adds a picture of so many megabytes as a data URI. A *fresh* scenario starts on a new
-    process, so that its memory is its own. *held* streams outlast the measurement.
+    *image_mb* adds a picture of this many megabytes as a data URI. A *fresh* scenario starts with a
+    new process, so that its memory is its own. *held* streams outlast the measurement.
     """
 
     name: str
@@ -116,7 +116,7 @@ def body(scenario: Scenario) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a load cost: CPU seconds, and KiB before, at its height, in the middle.
+    """The cost of a load: CPU seconds, and KiB before, at the peak, in the middle.
 
     *busiest_s* is the part of *cpu_s* that the busiest process of the server took, *valkey_s* what
     the Valkey took if this server uses one.
@@ -132,9 +132,10 @@ class Cost:
 
 
 def figures(scenario: Scenario, load: dict[str, Any], cost: Cost) -> Figures:
-    """Reduce one run to named figures: CPU microseconds a unit first, then times and rates.
+    """Reduce one run to named figures: CPU microseconds per unit first, then times and rates.
 
-    *load* is what the load generator told, and how busy it and the upstream were (`load_cores`).
+    *load* is the output of the load generator, with how busy it and the upstream were
+    (`load_cores`).
     """
     seconds, units = load["seconds"], load["stamps"] if scenario.events else load["ok"]
     per_unit = 1e6 / max(units, 1)
@@ -174,7 +175,7 @@ def _memory(scenario: Scenario, cost: Cost) -> Figures:
 
 
 def is_held(results: Figures) -> bool:
-    """Tell whether all streams were served: nearly every chunk came, and came within 250 ms."""
+    """Tell whether all streams were served: nearly every chunk came, within 250 ms."""
     return (
         not results["errors"]
         and results["delivered"] >= 0.97

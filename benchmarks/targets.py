@@ -31,10 +31,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One server under test. *command* gives its start command, after writing what it reads.
+    """One server under test. *command* returns its start command, after writing its files.
 
     *path* may hold {model} and {action}. *done* is how its streams end. *groups* are the groups of
-    scenarios it takes part in, all when empty. *spread* lets it run on every core.
+    scenarios it takes part in, all if empty. *spread* lets it run on every core.
     """
 
     name: str
@@ -57,7 +57,7 @@ def relay(write: str) -> Callable[[Place], list[str]]:
     return command
 
 
-# Every limit is set and none is reached, so that all of them are reckoned with.
+# Every limit is set but never reached, so that all of them are computed.
 CONFIG = """
 [server]
 port = {port}
@@ -87,7 +87,7 @@ def gateway(workers: int = 1, *, valkey: bool = False) -> Callable[[Place], list
     """Return the command of the gateway with its full default chain."""
 
     def command(place: Place) -> list[str]:
-        # Several processes share their counters, in memory where no server is given.
+        # Several processes share their counters, in memory if no server is given.
         state = "embedded://" if workers > 1 else "memory://"
         if valkey:
             state = f"unix://{place.folder.parent}/valkey.sock"
@@ -208,7 +208,7 @@ def installed(target: Target) -> bool:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now."""
+    """Return a port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -228,12 +228,12 @@ class Running:
 
 
 class NoStart(Exception):
-    """A target ended, or did not answer in time; the message shows the end of what it said."""
+    """A target ended, or did not answer in time; the message shows the end of its output."""
 
 
 @contextmanager
 def started(target: Target, folder: Path, upstream: int, probe: bytes) -> Iterator[Running]:
-    """Run *target* until left; entered once it has answered *probe*, a request body, with 200."""
+    """Run *target* inside the context, which begins when it has answered *probe* with 200."""
     home = folder / target.name
     home.mkdir(exist_ok=True)
     place = Place(free_port(), home, upstream)
@@ -263,7 +263,7 @@ def started(target: Target, folder: Path, upstream: int, probe: bytes) -> Iterat
 
 
 def ask(running: Running, body: bytes, action: str) -> tuple[int, bytes]:
-    """Send one request; give the status and the whole answer."""
+    """Send one request; return the status and the whole answer."""
     headers = dict(header.split(": ", 1) for header in running.target.headers)
     client = http.client.HTTPConnection("127.0.0.1", running.place.port, timeout=30)
     try:
