@@ -1,14 +1,24 @@
 """Adds accounting to the app: licenses, prices, the usage ledger, and their database."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from gateway.database.engine import Database
-from gateway.keys import DATABASE, LEDGER, LICENSES, METRICS, PRICES, READINESS, RELOADERS, STATE
+from gateway.keys import (
+    DATABASE,
+    LEDGER,
+    LICENSES,
+    METRICS,
+    PRICES,
+    READINESS,
+    RELOADERS,
+    STATE,
+    Reloader,
+)
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.pruning import Pruner
 from gateway.ledger.seeding import QuotaSeeder
@@ -45,12 +55,27 @@ def add_accounts(app: web.Application, settings: Settings) -> None:
     seeder = QuotaSeeder(database, book.licenses, app[STATE])
     seeder.prepare, seeder.knows_all = ledger.replay, watch.has_read
 
+    app[RELOADERS].extend((_reloader(book, prices, watch), pruner.reload))
+    app.cleanup_ctx.append(_lifespan(database, watch, seeder, ledger, pruner))
+
+
+def _reloader(book: Book, prices: Prices, watch: LicenseWatch) -> Reloader:
+    """Return the function that applies changed licenses, prices and limits."""
+
     async def reload(settings: Settings) -> None:
         book.replace("config", fixed(settings.licenses))
         prices.configure(settings.models.prices, settings.models.tiers)
         watch.max_stale_s = settings.limits.license_max_stale_s
 
-    async def running(_: web.Application) -> AsyncIterator[None]:
+    return reload
+
+
+def _lifespan(
+    database: Database, watch: LicenseWatch, seeder: QuotaSeeder, ledger: Ledger, pruner: Pruner
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Return the generator that starts and closes these with the app."""
+
+    async def running(app: web.Application) -> AsyncIterator[None]:
         await watch.start()
         # The store opens before the database does; from now on it may call the seeder itself.
         await seeder()
@@ -65,8 +90,7 @@ def add_accounts(app: web.Application, settings: Settings) -> None:
         await watch.close()
         await database.close()
 
-    app[RELOADERS].extend((reload, pruner.reload))
-    app.cleanup_ctx.append(running)
+    return running
 
 
 def _stream(settings: Settings, node: str) -> "LedgerStream | None":

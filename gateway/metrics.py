@@ -60,14 +60,14 @@ class Metrics:
             "Calls made upstream, by outcome.",
             ("outcome",),
         )
-        for collector in (
+        for tally in (
             self._requests,
             self._seconds,
             self._first_byte,
             self._tokens,
             self._attempts,
         ):
-            registry.register(collector)
+            registry.register(tally)
         self.rate_limited = Counter(
             "gateway_rate_limited", "Requests refused by a limit.", ("limit",), registry=registry
         )

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Dialect, event, make_url
+from sqlalchemy import URL, Dialect, event, make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
@@ -16,7 +16,7 @@ from sqlalchemy.exc import (
     NoSuchModuleError,
     SQLAlchemyError,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.config import ConfigError
 from gateway.database.migrating import migrate
@@ -44,27 +44,8 @@ class Database:
     """Provides transactions on the database at *url*. Raises `ConfigError` for an unusable one."""
 
     def __init__(self, url: str) -> None:
-        try:
-            parsed = make_url(url)
-            if parsed.drivername in {"postgres", "postgresql"}:
-                # As database hosts write it, without the driver.
-                raise ConfigError("database.url: must begin with postgresql+asyncpg://")
-            self.is_sqlite = parsed.get_backend_name() == "sqlite"
-            options = _SQLITE if self.is_sqlite else _POSTGRES
-            self._engine = create_async_engine(parsed, **options)
-        except ModuleNotFoundError as error:
-            raise ConfigError(
-                f"database.url: needs the package {error.name!r}; PostgreSQL comes with the extra "
-                "gateway[postgres]"
-            ) from None
-        except ValueError:
-            # The text may quote a part of the password.
-            raise ConfigError(_NOT_UNDERSTOOD) from None
-        except (ArgumentError, InvalidRequestError, NoSuchModuleError) as error:
-            raise ConfigError(f"database.url: {error}") from None
-        if "@" in (parsed.host or ""):
-            # The end of a password, which errors of the connection would quote.
-            raise ConfigError(_NOT_UNDERSTOOD)
+        parsed, self._engine = _make_engine(url)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite:
             _prepare_sqlite(self._engine.sync_engine)
         name = parsed.database if self.is_sqlite else None
@@ -143,6 +124,31 @@ class Database:
 
     def _turn_if_sqlite(self) -> AbstractAsyncContextManager[Any]:
         return self._turn if self.is_sqlite else nullcontext()
+
+
+def _make_engine(url: str) -> tuple[URL, AsyncEngine]:
+    """Return *url* parsed, and its engine. Raises `ConfigError` for an unusable one."""
+    try:
+        parsed = make_url(url)
+        if parsed.drivername in {"postgres", "postgresql"}:
+            # As database hosts write it, without the driver.
+            raise ConfigError("database.url: must begin with postgresql+asyncpg://")
+        options = _SQLITE if parsed.get_backend_name() == "sqlite" else _POSTGRES
+        engine = create_async_engine(parsed, **options)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"database.url: needs the package {error.name!r}; PostgreSQL comes with the extra "
+            "gateway[postgres]"
+        ) from None
+    except ValueError:
+        # The text may quote a part of the password.
+        raise ConfigError(_NOT_UNDERSTOOD) from None
+    except (ArgumentError, InvalidRequestError, NoSuchModuleError) as error:
+        raise ConfigError(f"database.url: {error}") from None
+    if "@" in (parsed.host or ""):
+        # The end of a password, which errors of the connection would quote.
+        raise ConfigError(_NOT_UNDERSTOOD)
+    return parsed, engine
 
 
 def _stat(file: Path) -> tuple[int, ...]:

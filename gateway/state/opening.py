@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -10,12 +11,16 @@ from gateway.config import ConfigError
 from gateway.healing import LearnedRefusals
 from gateway.keys import MEMORIES, METRICS, READINESS, REFUSALS, RELOADERS, STATE
 from gateway.memories import LocalMemories
-from gateway.settings import Settings
+from gateway.settings import Settings, State
 from gateway.state.embedded import STARTED, is_embedded, server_binary
 from gateway.state.memories import SharedMemories
 from gateway.state.memory import MemoryStore
 from gateway.state.refusals import SharedRefusals
 from gateway.state.store import StateStore
+
+if TYPE_CHECKING:
+    # Needs the extra [redis].
+    from gateway.state.valkey import ValkeyStore
 
 # Errors of addresses that quote nothing of them; the library's may contain a part of the password.
 _HARMLESS = ("must begin with ", "a Sentinel's address ")
@@ -46,34 +51,36 @@ def make_store(settings: Settings) -> StateStore:
 
     Raises `ConfigError` for an invalid address or a missing extra.
     """
-    url = settings.state.url
-    if url.startswith("memory:"):
+    if settings.state.url.startswith("memory:"):
         return MemoryStore()
     try:
-        from gateway.state.client import WrongOption
-        from gateway.state.embedded_store import EmbeddedStore
         from gateway.state.guarded import GuardedStore
-        from gateway.state.valkey import ValkeyStore
+
+        shared = _make_shared_store(settings.state)
     except ImportError as error:
         raise ConfigError(
             f"state.url: a state server needs the extra gateway[redis] ({error.name} is missing)"
         ) from None
+    return GuardedStore(shared, settings.limits.on_store_failure)
+
+
+def _make_shared_store(state: State) -> "ValkeyStore":
+    """Make the store that processes share. Raises `ConfigError` and `ImportError`."""
+    from gateway.state.client import WrongOption
+    from gateway.state.embedded_store import EmbeddedStore
+    from gateway.state.valkey import ValkeyStore
+
     try:
-        state = settings.state
-        shared = (
-            EmbeddedStore(
-                Path(url.removeprefix(STARTED)), state.namespace, timeout_s=state.timeout_s
-            )
-            if url.startswith(STARTED)
-            else ValkeyStore(url, state.namespace, timeout_s=state.timeout_s)
-        )
+        if state.url.startswith(STARTED):
+            folder = Path(state.url.removeprefix(STARTED))
+            return EmbeddedStore(folder, state.namespace, timeout_s=state.timeout_s)
+        return ValkeyStore(state.url, state.namespace, timeout_s=state.timeout_s)
     except WrongOption as error:
         raise ConfigError(f"state.url: {error}") from None
     except ValueError as error:
         message = str(error)
         reason = message if message.startswith(_HARMLESS) else _NOT_UNDERSTOOD
         raise ConfigError(f"state.url: {reason}") from None
-    return GuardedStore(shared, settings.limits.on_store_failure)
 
 
 def check_state(settings: Settings) -> None:
