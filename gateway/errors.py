@@ -22,8 +22,8 @@
         ├── UpstreamOverloaded        503 server_error           overloaded
         └── UpstreamAuth              503 server_error           upstream_auth_error
 
-Whoever finds the fault raises; `edge` answers before the first byte, `relay` in-band after it. The
-message tells the client what to change, *param* points at the culprit
+Errors are raised where they are found; `edge` answers before the first byte, `relay` in-band after
+it. The message tells the client what to change, *param* names the field at fault
 (`messages[2].content[1].image_url`).
 """
 

@@ -51,10 +51,10 @@ def give_back_memory() -> bool:
 
 
 def shrink_tls_buffers() -> None:
-    """Let a connection over TLS hold 64 KB for what it reads, with asyncio's own event loop.
+    """Limit the read buffer of a TLS connection to 64 KB, with asyncio's own event loop.
 
-    It would fill 256 KB with zeros for each one, for idle ones too. uvloop's buffers take no memory
-    until they are used.
+    It would fill 256 KB with zeros for each connection, even idle ones. uvloop's buffers take no
+    memory until they are used.
     """
     sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
 

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,27 @@ def test_functions_take_few_parameters(path):
         if len([name for name in names if name not in {"self", "cls"}]) > MAX_PARAMETERS:
             many.append(function.name)
     assert many == []
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the names that *path* imports, those for type checkers only included."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            for name in node.names:
+                module = f"{node.module}.{name.name}"
+                yield module if module in MODULES else str(node.module)
+
+
+MODULES = {module_of(path): path for path in SOURCES}
+
+
+def test_no_imports_form_a_cycle():
+    graph = {name: set(imported(path)) - {name} for name, path in MODULES.items()}
+    TopologicalSorter(graph).prepare()
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)

@@ -5,7 +5,7 @@
                   -> spill file, if the database is down -> database, when it is back
 
 Every row gets a key before the first attempt, so that writing it twice changes nothing. Three tasks
-run side by side, so that none waits for what another one does: one empties the queue, one the
+run concurrently, so that none waits for another: one empties the queue, one the
 stream, one the spill files.
 """
 
