@@ -95,6 +95,9 @@ class Wire(asyncio.Transport):
             self._closing = True
             asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
 
+    def abort(self) -> None:
+        self.close()
+
     def pause_reading(self) -> None:
         """Do nothing: each read is small and was requested."""
 
