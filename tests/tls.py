@@ -8,7 +8,7 @@ import trustme
 
 @cache
 def server_context() -> ssl.SSLContext:
-    """Give what servers on 127.0.0.1 show."""
+    """Return what servers on 127.0.0.1 show."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _authority().issue_cert("127.0.0.1").configure_cert(context)
     return context
@@ -16,7 +16,7 @@ def server_context() -> ssl.SSLContext:
 
 @cache
 def client_context() -> ssl.SSLContext:
-    """Give what believes it, and nobody else."""
+    """Return what believes it, and nobody else."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     _authority().configure_trust(context)
     return context

@@ -32,19 +32,19 @@ def variables() -> dict[str, str]:
 
 
 def copied() -> list[str]:
-    """Give what of the project goes into the image."""
+    """Return what of the project goes into the image."""
     lines = re.findall(r"^COPY (?!--)(.+) \S+$", DOCKERFILE, re.MULTILINE)
     return [name for line in lines for name in line.split()]
 
 
 def command(instruction: str) -> list[str]:
-    """Give the arguments behind *instruction*, which end its line."""
+    """Return the arguments behind *instruction*, which end its line."""
     return json.loads(re.search(rf"^{instruction} (\[.*\])$", DOCKERFILE, re.MULTILINE)[1])
 
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory) -> Path:
-    """Give a folder with the packages as the image has them, made of the same files alone."""
+    """Return a folder with the packages as the image has them, made of the same files alone."""
     context, built = tmp_path_factory.mktemp("context"), tmp_path_factory.mktemp("built")
     for name in copied():
         if (ROOT / name).is_dir():

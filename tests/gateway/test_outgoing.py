@@ -22,14 +22,14 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n"
     params=[uvloop.new_event_loop, asyncio.SelectorEventLoop], ids=["uvloop", "asyncio"]
 )
 def run(request):
-    """Give what runs a coroutine on each event loop."""
+    """Yield what runs a coroutine on each event loop."""
     with asyncio.Runner(loop_factory=request.param) as runner:
         yield runner.run
 
 
 @contextmanager
 def serving(handle):
-    """Give the URL of a server whose one connection goes to *handle*, in a thread.
+    """Yield the URL of a server whose one connection goes to *handle*, in a thread.
 
     A thread, because no event loop lets TLS be broken so.
     """
@@ -51,7 +51,7 @@ def serving(handle):
 
 @asynccontextmanager
 async def asking(url):
-    """Give a session and the beginning of its answer from *url*."""
+    """Yield a session and the beginning of its answer from *url*."""
     connector = aiohttp.TCPConnector(ssl=client_context())
     connector._factory = partial(OutgoingConnection, loop=asyncio.get_running_loop())
     async with (
@@ -62,7 +62,7 @@ async def asking(url):
 
 
 def bare(secure: ssl.SSLSocket) -> socket.socket:
-    """Give the connection without TLS, which goes on as far as the other side knows."""
+    """Return the connection without TLS, which goes on as far as the other side knows."""
     connection = socket.socket(fileno=secure.detach())
     connection.settimeout(10)
     return connection

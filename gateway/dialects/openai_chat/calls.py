@@ -72,10 +72,10 @@ def _free_text(arguments: Json) -> str:
 
 
 def _call_id(choice: Choice, native: str | None) -> str:
-    """Give *native* in OpenAI's form if no other call of the conversation has it, else one of ours.
+    """Return *native* in OpenAI's form if no other call of the conversation has it, else a new id.
 
-    Clients such as Agno replace other ids; the call that comes back would be a stranger. Ours
-    is made from the exchange, not from chance: the same events always give the same answer. The
+    Clients such as Agno replace other ids, so that the returned call would be unknown. A new id
+    is made from the exchange, not at random: the same events always give the same answer. The
     number of earlier calls counts, because a client may send one request id again and again.
     """
     used = {call.get("id") for call in choice.calls}

@@ -55,7 +55,7 @@ def results(request: Request) -> str:
 
 
 def latest_results(request: Request) -> list[Json]:
-    """Give what the functions of the last round answered, if nothing was said since."""
+    """Return what the functions of the last round answered, if nothing was said since."""
     found: list[Json] = []
     for content in reversed(request.turn):
         if content.get("role") == "model":
@@ -65,7 +65,7 @@ def latest_results(request: Request) -> list[Json]:
 
 
 def _called(request: Request) -> list[str]:
-    """Give the names of the functions called since the question."""
+    """Return the names of the functions called since the question."""
     return [call["name"] for content in request.turn for call in calls(content)]
 
 
@@ -77,7 +77,7 @@ def _has_called(request: Request) -> bool:
 
 
 def _chosen(request: Request) -> list[Json]:
-    """Give the functions to call.
+    """Return the functions to call.
 
     Who forces calls without end waits for the one that gives the answer: they take turns then.
     """
@@ -88,7 +88,7 @@ def _chosen(request: Request) -> list[Json]:
 
 
 def _callable(request: Request) -> list[Json]:
-    """Give the functions to choose from; those that hand over to another agent only if named."""
+    """Return the functions to choose from; those that hand over to another agent only if named."""
     mode, allowed = choice(request.body)
     return [
         declaration
@@ -103,7 +103,7 @@ def _callable(request: Request) -> list[Json]:
 
 
 def _round(request: Request) -> list[Json]:
-    """Give the functions that each step calls."""
+    """Return the functions that each step calls."""
     declared = _callable(request)
     if "parallel" in request.question.lower():
         return declared if len(declared) > 1 else declared * 2
@@ -112,7 +112,7 @@ def _round(request: Request) -> list[Json]:
 
 
 def _arguments(declaration: Json, question: str, at: int) -> Json:
-    """Give arguments for the call at *at*; each takes the next place that the question names."""
+    """Return arguments for the call at *at*; each takes the next place that the question names."""
     schema = declaration.get("parametersJsonSchema") or declaration.get("parameters")
     places = _PLACE.findall(question) or ["Paris"]
     words = dict.fromkeys(("city", "location", "place"), places[at % len(places)])

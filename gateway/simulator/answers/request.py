@@ -43,7 +43,7 @@ class Request:
 
     @property
     def turn(self) -> list[Json]:
-        """Give the contents since the question, oldest first: calls, results, media beside them."""
+        """Return the contents since the question, oldest first: calls, results, their media."""
         turn: list[Json] = []
         for content in reversed(self.body["contents"]):
             if content.get("role") != "model" and any(
@@ -55,7 +55,7 @@ class Request:
 
     @property
     def instructions(self) -> str:
-        """Give what the client, or the gateway for it, says before all else."""
+        """Return what the client, or the gateway for it, says before all else."""
         system = self.body.get("systemInstruction") or {"parts": ()}
         parts = (*system["parts"], *self.body["contents"][0]["parts"])
         return "\n".join(part["text"] for part in parts if part.get("text"))

@@ -67,7 +67,7 @@ async def _pass(reader, writer):
 
 @pytest.fixture
 async def google(monkeypatch):
-    """Give the port of Gemini, which speaks TLS, and the context that trusts it."""
+    """Yield the port of Gemini, which speaks TLS, and the context that trusts it."""
     authority = trustme.CA()
     server, client = map(ssl.SSLContext, (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT))
     authority.issue_cert("gemini.example").configure_cert(server)

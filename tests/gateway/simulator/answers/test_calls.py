@@ -51,7 +51,7 @@ def test_the_choice_of_tools_is_followed():
 
 
 def then(question, *more, calls=1, **fields):
-    """Give what a model says to the results of *calls* calls that it made, and to *more*."""
+    """Return what a model says to the results of *calls* calls that it made, and to *more*."""
     call = parts_of(answer(question, NEW, tools=TOOLS))
     function_call = call[0]["functionCall"]
     result = {"id": function_call["id"], "name": function_call["name"], "response": {"sky": "blue"}}
