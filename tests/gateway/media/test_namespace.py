@@ -1,34 +1,20 @@
 """No packet goes to a forbidden address, however it is named: real resolver, real sockets."""
 
 import json
-import shutil
-import subprocess
-import sys
 
 import pytest
 
 from gateway.media.web_url import UNREACHABLE
 from tests.gateway.media.test_addresses import FORBIDDEN
+from tests.namespaces import run_unshared
 
 REACHABLE = ["93.184.216.34", "2606:2800:220:1::1"]
-UNSHARE = ["unshare", "--map-root-user", "--net", "--mount"]
 
 
 @pytest.fixture(scope="module")
 def fetches():
-    if shutil.which("ip") is None or shutil.which("unshare") is None:
-        pytest.skip("needs unshare and ip")
-    if subprocess.run([*UNSHARE, "true"], capture_output=True).returncode:
-        pytest.skip("network namespaces are not permitted here")
-    run = subprocess.run(
-        [*UNSHARE, sys.executable, "-m", "tests.gateway.media.namespace"],
-        input=json.dumps([REACHABLE, list(FORBIDDEN.values())]),
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)
+    given = json.dumps([REACHABLE, list(FORBIDDEN.values())])
+    return json.loads(run_unshared("tests.gateway.media.namespace", given))
 
 
 def test_public_addresses_are_reached_and_most_forbidden_ones_would_be(fetches):
