@@ -14,14 +14,31 @@ SEND_BUFFER_BYTES = 65_536
 # The event loop reads whatever has arrived, up to 256 KB, and holds it for an answer whose client
 # is slow. Doubled, too: 16 Mbit/s over the 50 ms to Gemini's nearest end.
 RECEIVE_BUFFER_BYTES = 49_152
+# A path that is dead says nothing: the kernel would wait for two hours where nothing is sent, and
+# for a quarter of one where that is not acknowledged. A model may think for minutes, but its end of
+# the connection acknowledges: asked after 15 s, and every 5 s, one that has not done so for 30 s
+# (seven tries of what was sent) is gone. The questions keep a NAT from forgetting the connection.
+DEAD_AFTER_S = 30
+_LIVENESS = {
+    "TCP_KEEPIDLE": 15,
+    # The same, as macOS calls it.
+    "TCP_KEEPALIVE": 15,
+    "TCP_KEEPINTVL": 5,
+    "TCP_KEEPCNT": 3,
+}
+_LONGEST_MS = 2**31 - 1
 
 
 class StartError(Exception):
     """The gateway cannot start; the text says why and what to do."""
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Return listening sockets on all addresses of *host*; raise `StartError` if one is taken."""
+def listen(host: str, port: int, lost_after_s: float = 60.0) -> list[socket.socket]:
+    """Give the listening sockets of all addresses of *host*; raise `StartError` if one is taken.
+
+    A client that is gone without a word is cut after *lost_after_s*, or `DEAD_AFTER_S` if that is
+    longer.
+    """
     sockets: list[socket.socket] = []
     try:
         flags = socket.AI_PASSIVE
@@ -30,8 +47,9 @@ def listen(host: str, port: int) -> list[socket.socket]:
             sock = socket.socket(family, kind, proto)
             sockets.append(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            # Accepted connections inherit it.
+            # Connections inherit both.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+            watch_peer(sock, max(lost_after_s, DEAD_AFTER_S))
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             chosen = sockets[0].getsockname()[1] if len(sockets) > 1 else port
@@ -55,13 +73,31 @@ def accept_queued(sock: socket.socket) -> Iterator[socket.socket]:
             yield sock.accept()[0]
 
 
-def small_socket(address: AddrInfoType) -> socket.socket:
-    """Return the socket of a new upstream connection; its buffer holds what nobody reads yet."""
+def upstream_socket(address: AddrInfoType) -> socket.socket:
+    """Give the socket of a new connection upstream: the answer waits there while nobody reads.
+
+    It breaks once the other end has acknowledged nothing for `DEAD_AFTER_S`.
+    """
     family, kind, proto, _, _ = address
     sock = socket.socket(family, kind, proto)
     # Before connecting: TCP chooses the window it offers at that time.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+    watch_peer(sock, DEAD_AFTER_S)
     return sock
+
+
+def watch_peer(sock: socket.socket, unacknowledged_s: float) -> None:
+    """Let *sock* break when its peer, or the path to it, is gone.
+
+    What was sent may be unacknowledged, or not taken, for *unacknowledged_s*: where there is no
+    such option the system's own limit holds, of many minutes.
+    """
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    milliseconds = int(min(unacknowledged_s * 1000, _LONGEST_MS))
+    for name, value in (_LIVENESS | {"TCP_USER_TIMEOUT": milliseconds}).items():
+        # Some systems have the names without the options.
+        with suppress(OSError, AttributeError):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def base_urls(sockets: Iterable[socket.socket], prefix: str) -> list[str]:

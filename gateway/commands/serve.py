@@ -50,7 +50,8 @@ def serve(path: Path | None, worker: int, descriptors: tuple[int, ...], *, check
 def _sockets(settings: Settings, descriptors: tuple[int, ...]) -> list[socket.socket]:
     if descriptors:
         return [socket.socket(fileno=descriptor) for descriptor in descriptors]
-    return listen(settings.server.host, settings.server.port)
+    server = settings.server
+    return listen(server.host, server.port, lost_after_s=server.send_timeout_s)
 
 
 def _run(path: Path | None, settings: Settings, sockets: list[socket.socket], worker: int) -> int:

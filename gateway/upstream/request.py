@@ -17,11 +17,19 @@ from aiohttp.http import HttpProcessingError, StreamWriter
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-# As much as the transport takes without waiting.
+from gateway.upstream.pool import Pool, PooledConnection
+
+# As much as the transport takes without a wait.
 SMALL_BYTES = 49_152
 PIECE_BYTES = 65_536
 # A read is parsed and translated at once: small events take thirty times their size.
 READ_BYTES = 8_192
+# How a connection tells that it is dead.
+_BROKEN = (
+    aiohttp.ServerDisconnectedError,
+    aiohttp.ClientOSError,
+    aiohttp.ClientConnectionResetError,
+)
 
 
 class _ConnectionRequest(ClientRequest):
@@ -45,13 +53,13 @@ class Target:
     An https *url* is reached by a tunnel through *proxy*, an http one, if it is given.
     """
 
-    __slots__ = ("_connector", "_head", "_request", "_timeout")
+    __slots__ = ("_head", "_pool", "_request", "_timeout")
 
     def __init__(
         self, session: ClientSession, url: URL, timeout: ClientTimeout, proxy: URL | None = None
     ) -> None:
-        assert isinstance(session.connector, aiohttp.TCPConnector)
-        self._connector = session.connector
+        assert isinstance(session.connector, Pool)
+        self._pool = session.connector
         self._timeout = timeout
         self._request = request = _ConnectionRequest(session, url, proxy)
         # The head that aiohttp would write.
@@ -63,14 +71,16 @@ class Target:
         ]
         self._head = "\r\n".join([*lines, "x-goog-api-key: "]).encode()
 
-    async def post(self, key: str, body: bytes) -> "Response":
-        """Send *body* with *key*; return the answer once its head has arrived.
+    async def post(self, key: str, body: bytes, *, may_repeat: bool = True) -> "Response":
+        """Send *body* with *key*; give the answer once its head is here.
 
+        A connection that waited in the pool may have died there, which the first write tells: that
+        is nobody's failure, and *may_repeat* sends once more on a new one.
         Raises `aiohttp.ClientError`, `TimeoutError`, `OSError`.
         """
         connection = await self._connect()
         protocol = connection.protocol
-        assert protocol is not None
+        assert isinstance(protocol, PooledConnection)
         writing: asyncio.Task[None] | None = None
         try:
             protocol.set_response_params(read_until_eof=True, read_bufsize=READ_BYTES)
@@ -81,26 +91,19 @@ class Target:
                 # An answer may come before upstream has read the body, or instead.
                 writing = asyncio.create_task(_write_in_pieces(protocol, head, body))
             return await _read_head(connection, protocol, writing)
-        except BaseException:
+        except BaseException as error:
             _release(connection, writing, reusable=False)
-            raise
+            if not (may_repeat and protocol.is_reused and isinstance(error, _BROKEN)):
+                raise
+        return await self.post(key, body, may_repeat=False)
 
     async def _connect(self) -> Connection:
         try:
-            return await self._connector.connect(self._request, [], self._timeout)
+            return await self._pool.connect(self._request, [], self._timeout)
         except TimeoutError:
-            self._forget_addresses()
             raise aiohttp.ConnectionTimeoutError(
                 "The upstream did not take a connection."
             ) from None
-        except aiohttp.ClientConnectorError:
-            self._forget_addresses()
-            raise
-
-    def _forget_addresses(self) -> None:
-        """Forget the resolved addresses of the host: where nobody answers they may be outdated."""
-        url = self._request.proxy or self._request.url
-        self._connector.clear_dns_cache(url.raw_host, url.port)
 
 
 class Response:

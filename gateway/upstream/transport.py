@@ -6,7 +6,6 @@ header or proxy. Redirects are never followed, as the key would go along.
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 
 import aiohttp
 import orjson
@@ -16,10 +15,9 @@ from yarl import URL
 from gateway import __version__
 from gateway.errors import UpstreamOverloaded
 from gateway.exchange import UpstreamCall
-from gateway.outgoing import OutgoingConnection
 from gateway.protocols import Refusals
 from gateway.settings import Upstream as UpstreamSettings
-from gateway.sockets import small_socket
+from gateway.sockets import upstream_socket
 from gateway.upstream.answer import Answer, Failed
 from gateway.upstream.breaker import HOST, Breakers
 from gateway.upstream.credential import Credential
@@ -28,6 +26,7 @@ from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.names import ModelNames
 from gateway.upstream.outage import Outage
 from gateway.upstream.owners import Owners
+from gateway.upstream.pool import Pool
 from gateway.upstream.request import Target
 from gateway.upstream.retry import RetryBudget
 
@@ -63,13 +62,8 @@ class GeminiTransport:
         """Make the connection pool; connections are opened as calls need them."""
         # Asking for it each time costs a system call in Python 3.11.
         self.loop = asyncio.get_running_loop()
-        # No limit: the gateway has caps of its own, and aiohttp's 100 would queue streams.
-        connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, socket_factory=small_socket)
-        # aiohttp has no public way to set the protocol of its connections.
-        factory = partial(OutgoingConnection, loop=self.loop)
-        connector._factory = factory  # type: ignore[assignment] # noqa: SLF001
         self._session = aiohttp.ClientSession(
-            connector=connector,
+            connector=Pool(socket_factory=upstream_socket),
             timeout=self._timeout(),
             proxy=self._proxy,
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -3,12 +3,13 @@ import socket
 import pytest
 
 from gateway.sockets import (
+    DEAD_AFTER_S,
     RECEIVE_BUFFER_BYTES,
     SEND_BUFFER_BYTES,
     StartError,
     base_urls,
     listen,
-    small_socket,
+    upstream_socket,
 )
 
 
@@ -55,7 +56,7 @@ def test_all_addresses_of_a_host_share_one_port(host):
 
 
 def test_the_kernel_holds_little_for_who_does_not_read():
-    with small_socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))) as sock:
+    with upstream_socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))) as sock:
         # Linux gives twice of what it is asked for.
         given = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         assert RECEIVE_BUFFER_BYTES <= given <= 2 * RECEIVE_BUFFER_BYTES
@@ -63,3 +64,24 @@ def test_the_kernel_holds_little_for_who_does_not_read():
     with sock:
         given = sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
         assert SEND_BUFFER_BYTES <= given <= 2 * SEND_BUFFER_BYTES
+
+
+def watched_s(sock: socket.socket) -> float:
+    """Give the seconds after which *sock* breaks when its peer says nothing."""
+    assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    first_s, each_s, times = (
+        sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))
+        for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT")
+    )
+    assert first_s + each_s * times == DEAD_AFTER_S
+    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) / 1000
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")
+def test_a_peer_that_is_gone_is_noticed():
+    with upstream_socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))) as sock:
+        assert watched_s(sock) == DEAD_AFTER_S
+    for configured_s, limit_s in ((0.1, DEAD_AFTER_S), (90.0, 90.0), (1e9, 2**31 / 1000)):
+        (sock,) = listen("127.0.0.1", 0, configured_s)
+        with sock, socket.create_connection(sock.getsockname()), sock.accept()[0] as accepted:
+            assert watched_s(accepted) == pytest.approx(limit_s)

@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager, suppress
 import aiohttp
 import pytest
 import trustme
-from aiohttp import ClientSession, ClientTimeout, TCPConnector, web
+from aiohttp import ClientSession, ClientTimeout, web
 from aiohttp.http import StreamWriter
 from aiohttp.payload import BytesPayload
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
+from gateway.upstream.pool import Pool
 from gateway.upstream.request import PIECE_BYTES, SMALL_BYTES, Target, _write_in_pieces
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -43,7 +44,7 @@ async def listening(handle):
 
 def session(**options):
     headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
-    return ClientSession(headers=headers, **options)
+    return ClientSession(headers=headers, **{"connector": Pool()} | options)
 
 
 def target(client, port, path="/v1?alt=sse", user=""):
@@ -196,7 +197,7 @@ async def test_what_is_no_answer_is_an_error(answer):
 
 
 async def test_a_connection_that_upstream_closed_is_an_error():
-    class Stale(TCPConnector):
+    class Stale(Pool):
         async def connect(self, *args, **kwargs):
             connection = await super().connect(*args, **kwargs)
             connection.protocol.transport.abort()
@@ -209,7 +210,7 @@ async def test_a_connection_that_upstream_closed_is_an_error():
 
 
 async def test_a_connection_that_nobody_takes_is_an_error_of_its_own():
-    class Slow(TCPConnector):
+    class Slow(Pool):
         async def _create_connection(self, *_args, **_kwargs):
             raise TimeoutError
 
@@ -264,7 +265,7 @@ async def test_it_goes_over_tls_and_to_no_one_else(size):
     app.router.add_post("/", answer)
     serving = TestServer(app)
     await serving.start_server(ssl=server)
-    async with session(connector=TCPConnector(ssl=client)) as trusting, session() as doubting:
+    async with session(connector=Pool(ssl=client)) as trusting, session() as doubting:
         url = URL.build(scheme="https", host="localhost", port=serving.port)
         for _ in range(2):
             response = await Target(trusting, url, ClientTimeout()).post("key", b"x" * size)

@@ -1,0 +1,107 @@
+"""Connections that wait: the last one first, few of them long; dead ones are nobody's failure."""
+
+import asyncio
+
+import pytest
+
+from gateway.errors import UpstreamError
+from gateway.exchange import Notes, Outcome, UpstreamCall
+from gateway.upstream import pool
+from tests.faults.scripted import CLOSE, LAST, RESET, ScriptedUpstream, answer
+
+CALL = UpstreamCall("m", {}, stream=False)
+WARM = 30
+
+
+class Ageing(ScriptedUpstream):
+    """Answers; once it is *old* each connection made before ends, by *ending*, when it is used."""
+
+    def __init__(self, ending: str) -> None:
+        super().__init__([])
+        self.old: set = set()
+        self.ending = ending
+        self.used: list = []
+        self.together = asyncio.Barrier(WARM)
+
+    async def warm(self, upstream) -> None:
+        """Have *upstream* make so many connections, none of which ends by itself."""
+        await asyncio.gather(*(ask(upstream) for _ in range(WARM)))
+        self.old = set(self._writers)
+        assert len(self.old) == WARM
+
+    async def _play(self, _script, seen, reader, writer):
+        self.used.append(writer)
+        if not self.old:
+            await self.together.wait()
+        script = [self.ending] if writer in self.old else answer(200, {"models": [], **LAST})
+        return await super()._play(script, seen, reader, writer)
+
+
+async def ask(upstream) -> int:
+    """Make a call; give how many attempts it took."""
+    outcome = Outcome()
+    async with upstream.open(CALL, outcome, Notes()) as batches:
+        assert [event async for batch in batches for event in batch]
+    return outcome.attempts
+
+
+def waiting(upstream) -> int:
+    return sum(map(len, upstream.session.connector._conns.values()))
+
+
+@pytest.mark.parametrize("ending", [RESET, CLOSE])
+@pytest.mark.parametrize("calls", [1, WARM, WARM + 20])
+async def test_connections_that_died_while_they_waited_fail_no_call(gemini, ending, calls):
+    async with Ageing(ending) as ageing:
+        upstream = await gemini(ageing.url, max_attempts=1)
+        await ageing.warm(upstream)
+        attempts = await asyncio.gather(*(ask(upstream) for _ in range(calls)))
+        assert set(attempts) == {1}
+        assert upstream.breakers.all_closed
+        assert not sum(upstream.budget._retries)
+        # A call is sent twice at most.
+        assert len(ageing.used) <= WARM + 2 * calls
+
+
+async def test_they_fail_no_list_of_models_either(gemini):
+    async with Ageing(RESET) as ageing:
+        upstream = await gemini(ageing.url)
+        await ageing.warm(upstream)
+        assert await upstream.models() == []
+
+
+async def test_a_new_connection_that_dies_is_a_failure(gemini):
+    async with ScriptedUpstream(answer(200, LAST), [RESET]) as scripted:
+        upstream = await gemini(scripted.url, max_attempts=1)
+        await ask(upstream)
+        with pytest.raises(UpstreamError):
+            await ask(upstream)
+        # On the one that waited, and on a new one.
+        assert len(scripted.seen) == 3
+        assert not upstream.breakers.all_closed
+
+
+async def test_the_connection_that_was_used_last_is_used_next(gemini):
+    async with Ageing(RESET) as ageing:
+        upstream = await gemini(ageing.url)
+        await ageing.warm(upstream)
+        ageing.old = {None}
+        for _ in range(5):
+            await ask(upstream)
+        assert len(set(ageing.used[WARM:])) == 1
+
+
+async def test_few_connections_wait_for_long(gemini, monkeypatch):
+    for name, value in {"KEPT": 4, "SPARE_S": 0.05, "IDLE_S": 0.3}.items():
+        monkeypatch.setattr(pool, name, value)
+    async with Ageing(RESET) as ageing, asyncio.timeout(5):
+        upstream = await gemini(ageing.url)
+        await ageing.warm(upstream)
+        assert waiting(upstream) == WARM
+        began_at = asyncio.get_running_loop().time()
+        while waiting(upstream) > 4:
+            await asyncio.sleep(0.01)
+        assert waiting(upstream) == 4
+        while waiting(upstream):
+            await asyncio.sleep(0.01)
+        assert asyncio.get_running_loop().time() - began_at >= 0.3 - 0.05
