@@ -64,11 +64,12 @@ class Pool(aiohttp.TCPConnector):
         self._factory = partial(PooledConnection, self, loop=self._loop)  # type: ignore[assignment]
 
     def lost(self, protocol: PooledConnection) -> None:
-        """Cut all that wait if *protocol*, which had waited too, died on its call.
+        """Cut all that wait if *protocol*, which had waited too, died before it was answered.
 
         They may be as dead, and no call has tries enough for all of them.
         """
-        if not protocol.is_reused or protocol not in self._acquired:
+        is_answered = protocol._payload is not None  # noqa: SLF001 - aiohttp tells it nowhere else
+        if is_answered or not protocol.is_reused or protocol not in self._acquired:
             return
         for idle in self._conns.values():
             for one, _ in idle:
@@ -102,7 +103,7 @@ class Pool(aiohttp.TCPConnector):
             protocol, _ = idle.pop()
             if protocol.is_connected():
                 assert isinstance(protocol, PooledConnection)
-                protocol.is_reused = True
+                protocol.is_reused, protocol._payload = True, None  # noqa: SLF001
                 self._acquired.add(protocol)
                 return Connection(self, key, protocol, self._loop)
         return None

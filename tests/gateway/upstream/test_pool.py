@@ -7,7 +7,7 @@ import pytest
 from gateway.errors import UpstreamError
 from gateway.exchange import Notes, Outcome, UpstreamCall
 from gateway.upstream import pool
-from tests.faults.scripted import CLOSE, LAST, RESET, ScriptedUpstream, answer
+from tests.faults.scripted import CLOSE, LAST, RESET, SSE, ScriptedUpstream, answer
 
 CALL = UpstreamCall("m", {}, stream=False)
 WARM = 30
@@ -79,6 +79,21 @@ async def test_a_new_connection_that_dies_is_a_failure(gemini):
         # On the one that waited, and on a new one.
         assert len(scripted.seen) == 3
         assert not upstream.breakers.all_closed
+
+
+async def test_one_that_breaks_in_its_answer_says_nothing_of_the_others(gemini):
+    async with Ageing(SSE[:-2]) as ageing:
+        upstream = await gemini(ageing.url, max_attempts=1)
+        await ageing.warm(upstream)
+        asking = asyncio.create_task(ask(upstream))
+        while len(ageing.used) == WARM:
+            await asyncio.sleep(0.001)
+        ageing.used[-1].write(b"\r\n")
+        await asyncio.sleep(0.02)
+        ageing.used[-1].close()
+        with pytest.raises(UpstreamError):
+            await asking
+        assert waiting(upstream) == WARM - 1
 
 
 async def test_the_connection_that_was_used_last_is_used_next(gemini):
