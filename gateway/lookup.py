@@ -1,4 +1,4 @@
-"""Look-ups of names by the system's resolver, in threads of their own."""
+"""Name look-ups by the system's resolver, in threads of their own."""
 
 import asyncio
 import socket
@@ -11,11 +11,10 @@ from aiohttp.abc import ResolveResult
 
 
 async def system_lookup(host: str, port: int, flags: int = 0) -> list[str]:
-    """Give all addresses of *host* by the system's resolver; IPv6 ones with their zone, if any.
+    """Return all addresses of *host* by the system's resolver; IPv6 ones with their zone, if any.
 
-    *flags* are those of `getaddrinfo`.
-    A hanging name server blocks nobody else, and not the end of the process: it would wait for the
-    threads of a pool. Raises `OSError`.
+    *flags* are those of `getaddrinfo`. A hanging name server blocks nobody else, nor the end of the
+    process, which would wait for the threads of a pool. Raises `OSError`.
     """
     answer: Future[list[str]] = Future()
     threading.Thread(
@@ -36,14 +35,14 @@ def _ask_system(host: str, port: int, flags: int, answer: Future[list[str]]) -> 
 
 
 def address_of(socket_address: tuple[Any, ...]) -> str:
-    """Give the address of a socket address, with the zone that IPv6 keeps apart."""
+    """Return the address of a socket address, with the zone that IPv6 keeps separately."""
     host = str(socket_address[0])
     zone = socket_address[3] if len(socket_address) == 4 else 0
     return f"{host}%{zone}" if zone and "%" not in host else host
 
 
 def resolved(hostname: str, port: int, addresses: Iterable[str]) -> list[ResolveResult]:
-    """Give *addresses* as aiohttp's resolvers do."""
+    """Return *addresses* in the form of aiohttp's resolvers."""
     return [
         ResolveResult(
             hostname=hostname,

@@ -14,14 +14,14 @@ SEND_BUFFER_BYTES = 65_536
 # The event loop reads whatever has arrived, up to 256 KB, and holds it for an answer whose client
 # is slow. Doubled, too: 16 Mbit/s over the 50 ms to Gemini's nearest end.
 RECEIVE_BUFFER_BYTES = 49_152
-# A path that is dead says nothing: the kernel would wait for two hours where nothing is sent, and
-# for a quarter of one where that is not acknowledged. A model may think for minutes, but its end of
-# the connection acknowledges: asked after 15 s, and every 5 s, one that has not done so for 30 s
-# (seven tries of what was sent) is gone. The questions keep a NAT from forgetting the connection.
+# A dead network path is silent: by default the kernel waits two hours while nothing is sent, and a
+# quarter of an hour for acknowledgements. A model may think for minutes, but its host acknowledges
+# probes: with one after 15 s, then one every 5 s, a peer that has acknowledged nothing for 30 s
+# (seven transmissions) is gone. The probes also keep NAT entries alive.
 DEAD_AFTER_S = 30
 _LIVENESS = {
     "TCP_KEEPIDLE": 15,
-    # The same, as macOS calls it.
+    # Its name on macOS.
     "TCP_KEEPALIVE": 15,
     "TCP_KEEPINTVL": 5,
     "TCP_KEEPCNT": 3,
@@ -34,10 +34,9 @@ class StartError(Exception):
 
 
 def listen(host: str, port: int, lost_after_s: float = 60.0) -> list[socket.socket]:
-    """Give the listening sockets of all addresses of *host*; raise `StartError` if one is taken.
+    """Return listening sockets on all addresses of *host*; raise `StartError` if one is taken.
 
-    A client that is gone without a word is cut after *lost_after_s*, or `DEAD_AFTER_S` if that is
-    longer.
+    Clients that disappear silently are cut after *lost_after_s*, at least `DEAD_AFTER_S`.
     """
     sockets: list[socket.socket] = []
     try:
@@ -47,7 +46,7 @@ def listen(host: str, port: int, lost_after_s: float = 60.0) -> list[socket.sock
             sock = socket.socket(family, kind, proto)
             sockets.append(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            # Connections inherit both.
+            # Accepted connections inherit both.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
             watch_peer(sock, max(lost_after_s, DEAD_AFTER_S))
             if family == socket.AF_INET6:
@@ -74,7 +73,7 @@ def accept_queued(sock: socket.socket) -> Iterator[socket.socket]:
 
 
 def upstream_socket(address: AddrInfoType) -> socket.socket:
-    """Give the socket of a new connection upstream: the answer waits there while nobody reads.
+    """Return the socket of a new upstream connection; its buffer holds what nobody reads yet.
 
     It breaks once the other end has acknowledged nothing for `DEAD_AFTER_S`.
     """
@@ -87,15 +86,15 @@ def upstream_socket(address: AddrInfoType) -> socket.socket:
 
 
 def watch_peer(sock: socket.socket, unacknowledged_s: float) -> None:
-    """Let *sock* break when its peer, or the path to it, is gone.
+    """Make *sock* fail when its peer, or the path to it, is gone.
 
-    What was sent may be unacknowledged, or not taken, for *unacknowledged_s*: where there is no
-    such option the system's own limit holds, of many minutes.
+    Sent data may remain unacknowledged, or not accepted, for *unacknowledged_s*; systems without
+    that option apply their own limit of many minutes.
     """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     milliseconds = int(min(unacknowledged_s * 1000, _LONGEST_MS))
     for name, value in (_LIVENESS | {"TCP_USER_TIMEOUT": milliseconds}).items():
-        # Some systems have the names without the options.
+        # Some systems define the names without supporting the options.
         with suppress(OSError, AttributeError):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 

@@ -10,7 +10,7 @@ UNSHARE = ["unshare", "--map-root-user", "--net", "--mount"]
 
 
 def run_unshared(module: str, given: str = "") -> str:
-    """Give what *module* prints when it is *given* this; skip where there are no namespaces."""
+    """Return what *module* prints when it is *given* this; skip where there are no namespaces."""
     if shutil.which("ip") is None or shutil.which("unshare") is None:
         pytest.skip("needs unshare and ip")
     if subprocess.run([*UNSHARE, "true"], capture_output=True).returncode:

@@ -1,8 +1,8 @@
-"""The connections to upstream, and which of them wait for a next call.
+"""The pool of connections to upstream.
 
-aiohttp's own pool gives the connection that has been idle longest, which keeps all of a burst's
-alive and is the one most likely to be dead, and forgets each after 15 s: whoever asks every 20 s
-pays for names, TCP and TLS every time.
+aiohttp's own pool hands out the connection that has been idle longest, which is the one most likely
+to be dead, and so keeps all connections of a burst alive. It also closes them after 15 s: with one
+request every 20 s each of them would pay for name resolution, TCP and TLS.
 """
 
 import asyncio
@@ -22,16 +22,16 @@ from gateway.lookup import address_of
 from gateway.outgoing import OutgoingConnection
 from gateway.upstream.resolver import Resolver
 
-# One request a minute finds its connection. Google's front ends keep an idle one for 610 s
-# (https://cloud.google.com/load-balancing/docs/https/request-distribution), a NAT for minutes.
+# Enough for one request a minute. Google's front ends keep idle connections for 610 s
+# (https://cloud.google.com/load-balancing/docs/https/request-distribution), NATs for minutes.
 IDLE_S = 90.0
-# So many are kept so long; the others of a burst go after what aiohttp would give all of them.
+# This many are kept for `IDLE_S`; further ones, left by a burst, as long as aiohttp would.
 KEPT = 16
 SPARE_S = 15.0
 
 
 class PooledConnection(OutgoingConnection):
-    """One connection of *pool*. *is_reused* tells that it has waited for its present call."""
+    """One connection of *pool*; *is_reused* is true if it was idle before its present call."""
 
     is_reused = False
 
@@ -40,19 +40,19 @@ class PooledConnection(OutgoingConnection):
         self._pool = pool
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Tell the pool, before whoever waits for an answer hears of it."""
+        """Tell the pool before the waiting call learns of it."""
         self._pool.lost(self)
         super().connection_lost(exc)
 
 
 class Pool(aiohttp.TCPConnector):
-    """Any number of connections; *options* are those of aiohttp's connector."""
+    """An unlimited connection pool; *options* are those of aiohttp's connector."""
 
     _resolver: Resolver
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
-            # The gateway's own caps hold, aiohttp's 100 would queue streams.
+            # The gateway has caps of its own, and aiohttp's 100 would queue streams.
             limit=0,
             keepalive_timeout=SPARE_S,
             resolver=Resolver(),
@@ -64,11 +64,11 @@ class Pool(aiohttp.TCPConnector):
         self._factory = partial(PooledConnection, self, loop=self._loop)  # type: ignore[assignment]
 
     def lost(self, protocol: PooledConnection) -> None:
-        """Cut all that wait if *protocol*, which had waited too, died before it was answered.
+        """Close all idle connections if *protocol*, idle before its call, died without an answer.
 
-        They may be as dead, and no call has tries enough for all of them.
+        They are probably dead as well, and no call has enough attempts for all of them.
         """
-        is_answered = protocol._payload is not None  # noqa: SLF001 - aiohttp tells it nowhere else
+        is_answered = protocol._payload is not None  # noqa: SLF001 - not public in aiohttp
         if is_answered or not protocol.is_reused or protocol not in self._acquired:
             return
         for idle in self._conns.values():
@@ -82,7 +82,7 @@ class Pool(aiohttp.TCPConnector):
         traces: list[Trace],
         timeout: ClientTimeout,  # noqa: ASYNC109 - aiohttp's
     ) -> ResponseHandler:
-        """Connect, and learn which addresses are of use."""
+        """Connect, and report to the resolver which address worked."""
         began_at = self._loop.time()
         url = request.proxy or request.url
         host, port = url.raw_host or "", url.port or 0
@@ -91,13 +91,13 @@ class Pool(aiohttp.TCPConnector):
         except BaseException:
             self._resolver.failed(host, port, began_at)
             raise
-        # One that broke at once has none.
+        # A connection that broke at once has no peer.
         if protocol.transport and (peer := protocol.transport.get_extra_info("peername")):
             self._resolver.reached(host, port, address_of(peer))
         return protocol
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:  # noqa: ARG002 - aiohttp's
-        """Give the connection that was used last, None where no live one waits."""
+        """Return the most recently used idle connection, or None if there is no live one."""
         idle = self._conns.get(key)
         while idle:
             protocol, _ = idle.pop()
@@ -109,7 +109,7 @@ class Pool(aiohttp.TCPConnector):
         return None
 
     def _cleanup(self) -> None:
-        """Close what has waited too long; aiohttp calls this `SPARE_S` after one began to wait."""
+        """Close connections that were idle too long; runs every `SPARE_S` while there are any."""
         now = monotonic()
         for key, idle in [*self._conns.items()]:
             kept: deque[tuple[ResponseHandler, float]] = deque()

@@ -19,12 +19,12 @@ from yarl import URL
 
 from gateway.upstream.pool import Pool, PooledConnection
 
-# As much as the transport takes without a wait.
+# As much as the transport takes without waiting.
 SMALL_BYTES = 49_152
 PIECE_BYTES = 65_536
 # A read is parsed and translated at once: small events take thirty times their size.
 READ_BYTES = 8_192
-# How a connection tells that it is dead.
+# Raised by a connection that turns out to be dead.
 _BROKEN = (
     aiohttp.ServerDisconnectedError,
     aiohttp.ClientOSError,
@@ -72,10 +72,10 @@ class Target:
         self._head = "\r\n".join([*lines, "x-goog-api-key: "]).encode()
 
     async def post(self, key: str, body: bytes, *, may_repeat: bool = True) -> "Response":
-        """Send *body* with *key*; give the answer once its head is here.
+        """Send *body* with *key*; return the answer once its head has arrived.
 
-        A connection that waited in the pool may have died there, which the first write tells: that
-        is nobody's failure, and *may_repeat* sends once more on a new one.
+        A pooled connection may have died while idle, which only the first write shows. This is no
+        failure of upstream: with *may_repeat* the request is sent once more on a new connection.
         Raises `aiohttp.ClientError`, `TimeoutError`, `OSError`.
         """
         connection = await self._connect()

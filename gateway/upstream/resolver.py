@@ -1,7 +1,7 @@
-"""Where upstream is: asked anew each minute, and known from before while the name server fails.
+"""The addresses of upstream: refreshed every minute, stale ones in use while the name server fails.
 
-aiohttp's own cache has nothing to give once a name server is silent, and begins with another
-address each time, a dead one among them.
+aiohttp's own cache serves nothing once a name server is silent, and rotates through the addresses,
+dead ones included.
 """
 
 import asyncio
@@ -16,9 +16,9 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from gateway.lookup import resolved, system_lookup
 
 FRESH_S = 60.0
-# While a name server fails it is asked this often.
+# While the name server fails, it is asked this often.
 AGAIN_S = 10.0
-# As long as RFC 8767, section 5, lets a client wait for news before it is served what is stale.
+# How long to wait for a fresh answer before stale data is served (RFC 8767, section 5).
 PATIENCE_S = 1.8
 
 log = structlog.get_logger()
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class _Name:
-    """What is known of one name: its addresses, the one to begin with first."""
+    """The addresses of one name, in the order in which to try them."""
 
     addresses: list[str] = field(default_factory=list)
     fresh_until: float = 0.0
@@ -35,7 +35,7 @@ class _Name:
 
 
 class Resolver(AbstractResolver):
-    """The system's resolver, with a memory of the addresses and of which of them was reached."""
+    """The system's resolver, which remembers the addresses and which of them worked."""
 
     def __init__(self) -> None:
         self._names: dict[tuple[str, int], _Name] = {}
@@ -46,7 +46,7 @@ class Resolver(AbstractResolver):
         port: int = 0,
         family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 - aiohttp's signature
     ) -> list[ResolveResult]:
-        """Give the addresses of *host*; raise `OSError` where it has none, and never had."""
+        """Return the addresses of *host*; raise `OSError` if none were ever found."""
         name = self._names.setdefault((host, port), _Name())
         loop = asyncio.get_running_loop()
         if loop.time() >= name.fresh_until:
@@ -55,27 +55,28 @@ class Resolver(AbstractResolver):
             if not name.addresses:
                 asking.result()
             if not asking.done() or asking.exception() is not None:
-                # An answer that comes later is taken, too.
+                # A late answer is still used.
                 name.fresh_until = loop.time() + AGAIN_S
-                log.warning("look_up_failed", host=host, using="the addresses of before")
+                log.warning("look_up_failed", host=host, using="previous addresses")
         return resolved(host, port, name.addresses)
 
     async def close(self) -> None:
-        """Wait for no answer any more."""
+        """Cancel pending look-ups."""
         for name in self._names.values():
             if name.asking is not None:
                 name.asking.cancel()
 
     def reached(self, host: str, port: int, address: str) -> None:
-        """Begin with *address* from now on: a connection was made with it."""
+        """Try *address* first from now on: a connection to it was made."""
         name = self._names.get((host, port))
         if name is not None and address in name.addresses:
             _begin_with(name, address)
 
     def failed(self, host: str, port: int, began_at: float) -> None:
-        """Ask anew, and begin with another address: no connection came of what *began_at* then.
+        """Look the name up again, and start with the next address, after a failure to connect.
 
-        By the clock of the loop. Those that fail side by side have tried the same one.
+        *began_at*, by the clock of the loop, is when that connection was begun: concurrent failures
+        have all tried the same address.
         """
         name = self._names.get((host, port))
         if name is None:
@@ -86,7 +87,7 @@ class Resolver(AbstractResolver):
 
     def _ask(self, name: _Name, host: str, port: int) -> asyncio.Future[list[str]]:
         if name.asking is None:
-            # A machine without IPv6 is not told of addresses that it could not use.
+            # Without IPv6 on this machine its addresses are of no use.
             lookup = system_lookup(host, port, socket.AI_ADDRCONFIG)
             name.asking = asyncio.ensure_future(lookup)
             name.asking.add_done_callback(partial(_learn, name))
@@ -112,7 +113,7 @@ def _begin_with(name: _Name, address: str) -> None:
 
 
 def _alternating(addresses: list[str]) -> list[str]:
-    """Give *addresses* with the families taking turns: where one is broken, all of it is."""
+    """Return *addresses* alternating between IPv6 and IPv4: often a whole family is broken."""
     first_is_6 = ":" in addresses[0]
     first = [one for one in addresses if (":" in one) == first_is_6]
     second = [one for one in addresses if (":" in one) != first_is_6]

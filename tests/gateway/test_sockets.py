@@ -67,7 +67,7 @@ def test_the_kernel_holds_little_for_who_does_not_read():
 
 
 def watched_s(sock: socket.socket) -> float:
-    """Give the seconds after which *sock* breaks when its peer says nothing."""
+    """Return the seconds after which *sock* breaks when its peer says nothing."""
     assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
     first_s, each_s, times = (
         sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))

@@ -74,7 +74,7 @@ def run(*words: str, inside: int = 0) -> None:
 
 @contextmanager
 def other_network():
-    """Give a process in a network where upstream listens, joined to this one."""
+    """Yield a process in a network where upstream listens, joined to this one."""
     program = [sys.executable, "-m", __spec__.name, "upstream"]
     start = f"ip link set lo up; read _; exec {' '.join(program)}"
     process = subprocess.Popen(

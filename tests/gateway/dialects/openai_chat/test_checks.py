@@ -122,7 +122,7 @@ NUMBERS = {"temperature", "top_p", "presence_penalty", "frequency_penalty"}
 
 
 def places(value, path=()):
-    """Give each place of *value* and what stands there."""
+    """Yield each place of *value* and what stands there."""
     for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
         yield (*path, key), inner
         if isinstance(inner, dict | list):
