@@ -108,14 +108,16 @@ class Wire(asyncio.Transport):
         """Do nothing: nothing is buffered."""
 
 
-class Canned(aiohttp.TCPConnector):
-    """A connector whose connections answer each request with the reads in *script*."""
+class Canned:
+    """The upstream: its connections answer each request with the reads in *script*."""
 
     script: list[bytes]
 
-    async def _create_connection(self, *_: Any, **__: Any) -> ResponseHandler:
+    @staticmethod
+    async def connect(connector: aiohttp.TCPConnector, *_: Any, **__: Any) -> ResponseHandler:
+        """Return a new connection, in place of aiohttp's method."""
         loop = asyncio.get_running_loop()
-        protocol: ResponseHandler = self._factory()
+        protocol: ResponseHandler = connector._factory()  # noqa: SLF001 - as in aiohttp itself
 
         def on_request(data: bytes) -> None:
             # The client writes head and body of these small requests in one piece or in two.
@@ -208,7 +210,7 @@ async def relay() -> AsyncIterator[Client]:
 @asynccontextmanager
 async def connected(runner: web.AppRunner) -> AsyncIterator[web.Server]:
     """Run the application of *runner*, whose upstream is `Canned.script`; yield its server."""
-    with mock.patch.object(aiohttp, "TCPConnector", Canned):
+    with mock.patch.object(aiohttp.TCPConnector, "_create_connection", Canned.connect):
         try:
             await runner.setup()
             assert runner.server
