@@ -8,14 +8,18 @@ import orjson
 from aiohttp import ClientConnectionResetError, HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.helpers import rfc822_formatted_time
+from aiohttp.http_writer import StreamWriter
 from aiohttp.typedefs import LooseHeaders
 from multidict import istr
 
 from gateway import __version__
 from gateway.exchange import Exchange, Json, Notes
+from gateway.socket_buffers import Widening
 
 # Unread bytes of one client that the gateway itself buffers, besides the kernel's socket buffer.
 MAX_UNSENT_BYTES: Final = 16_384
+# A picture, not text.
+LARGE_BYTES: Final = 65_536
 _MAX_NOTE: Final = 1024
 _JSON_HEADERS: Final = {hdrs.CONTENT_TYPE: "application/json"}
 # `istr` saves folding the names to lower case for every answer.
@@ -147,8 +151,16 @@ async def _send(writer: AbstractStreamWriter, data: bytes) -> None:
     if transport is None or transport.is_closing():
         raise ClientConnectionResetError("The client is gone.")
     writer.output_size += len(data)
+    if len(data) > LARGE_BYTES:
+        _widen(writer)
     transport.write(data)
     await writer.drain()
+
+
+def _widen(writer: AbstractStreamWriter) -> None:
+    """Use a large socket buffer for what is written next: with a small one it takes seconds."""
+    if isinstance(writer, StreamWriter) and isinstance(writer.protocol, Widening):
+        writer.protocol.widen()
 
 
 def json_response(body: Json, exchange: Exchange, status: int = 200) -> web.Response:

@@ -6,6 +6,7 @@ HTTP, and a log that never quotes the request.
 """
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from gateway.errors import BadRequest, RequestTimedOut
 from gateway.log.line import place
 from gateway.rejections import error_of, overloaded, rejection, rejection_bytes
 from gateway.request_loop import RequestLoop
+from gateway.socket_buffers import SEND_BUFFER_BYTES, Widening
 
 # Of a whole head. aiohttp only limits the number of fields: 16 MB could be sent without a license.
 MAX_HEAD_BYTES = 262_144
@@ -41,8 +43,12 @@ class Bounds:
     max_connections: int
 
 
-class Connection(RequestLoop):
+class Connection(Widening, RequestLoop):
     """One client connection."""
+
+    buffer_option = socket.SO_SNDBUF
+    # Inherited from the listening socket.
+    buffer_bytes = SEND_BUFFER_BYTES
 
     __slots__ = (
         "_body",
@@ -50,6 +56,7 @@ class Connection(RequestLoop):
         "_drain",
         "_head_bytes",
         "_head_timer",
+        "_is_wide",
         "_send_timer",
         "_unsent",
     )
@@ -60,6 +67,7 @@ class Connection(RequestLoop):
         self._drain = drain
         # Of the latest request; all bytes after its end belong to the next head.
         self._body: StreamReader = EMPTY_PAYLOAD
+        self._is_wide = False
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
@@ -178,6 +186,7 @@ class Connection(RequestLoop):
         request_handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
     ) -> tuple[web.StreamResponse, bool]:
         """Answer *request*, which runs until its last byte is written, as aiohttp calls this."""
+        self.narrow()
         drain = self._drain
         # Requests that come later are not waited for; where that matters, they are refused.
         task = None if drain.begun else drain.enter()

@@ -6,14 +6,10 @@ from contextlib import suppress
 
 from aiohttp import AddrInfoType
 
+from gateway.socket_buffers import SEND_BUFFER_BYTES
+
 # A queue of this length takes a burst of new clients.
 BACKLOG = 512
-# For a slow client the kernel would buffer megabytes, and the gateway as much again: it keeps the
-# text it has sent. Linux doubles the figure: 10 Mbit/s per stream over 100 ms.
-SEND_BUFFER_BYTES = 65_536
-# The event loop reads whatever has arrived, up to 256 KB, and holds it for an answer whose client
-# is slow. Doubled, too: 16 Mbit/s over the 50 ms to Gemini's nearest end.
-RECEIVE_BUFFER_BYTES = 49_152
 # A dead network path is silent: by default the kernel waits two hours while nothing is sent, and a
 # quarter of an hour for acknowledgements. A model may think for minutes, but its host acknowledges
 # probes: with one after 15 s, then one every 5 s, a peer that has acknowledged nothing for 30 s
@@ -73,14 +69,12 @@ def accept_queued(sock: socket.socket) -> Iterator[socket.socket]:
 
 
 def upstream_socket(address: AddrInfoType) -> socket.socket:
-    """Return the socket of a new upstream connection; its buffer holds what nobody reads yet.
+    """Return the socket of a new upstream connection.
 
     It breaks once the other end has acknowledged nothing for `DEAD_AFTER_S`.
     """
     family, kind, proto, _, _ = address
     sock = socket.socket(family, kind, proto)
-    # Before connecting: TCP chooses the window it offers at that time.
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
     watch_peer(sock, DEAD_AFTER_S)
     return sock
 

@@ -43,6 +43,11 @@ class SSEDecoder:
         self._skip_lf = False
         self._started = False
 
+    @property
+    def unfinished_bytes(self) -> int:
+        """Count what is kept of an unfinished event."""
+        return self._kept
+
     def feed(self, data: bytes) -> list[bytes]:
         """Return the data of every event that *data* completes.
 

@@ -28,7 +28,9 @@ from gateway.sockets import listen
 from gateway.upstream import retry, uploads
 from tests.databases import Postgres
 from tests.discovery import SENT
+from tests.faults.scripted import ScriptedUpstream
 from tests.running import SECRET, Gateway
+from tests.tls import client_context, server_context
 
 # LiteLLM would look for prices on the internet as soon as it is imported.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -242,3 +244,17 @@ def pytest_runtest_makereport(item):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid}: an upstream key was printed"
     return report
+
+
+@pytest.fixture
+def over_tls(monkeypatch) -> None:
+    """Have scripted upstreams speak TLS, and gateways of this process trust them."""
+    monkeypatch.setattr(ScriptedUpstream, "tls", server_context())
+    monkeypatch.setattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", client_context())
+
+
+@pytest.fixture(params=["plain", "tls"])
+def with_and_without_tls(request) -> None:
+    """Run a test twice: without TLS, as all others are, and with it, as Gemini is reached."""
+    if request.param == "tls":
+        request.getfixturevalue("over_tls")

@@ -23,6 +23,8 @@ from gateway.upstream.request import READ_BYTES, Response
 MAX_WHOLE_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
 SECOND_LOOK_S = 0.05
+# A picture, not text: it is held whole whatever its client reads.
+LARGE_BYTES = 32_768
 
 
 class Failed(Exception):
@@ -181,6 +183,7 @@ class Answer:
                     return events
                 # While waiting, nothing that was read is kept alive.
                 del data
+                self._expect(self._decoder.unfinished_bytes)
             if events := self._events(self._decoder.finish()):
                 return events
         except aiohttp.ClientError as error:
@@ -231,6 +234,7 @@ class Answer:
         while data := await content.read(READ_BYTES):
             if payloads := self._decoder.feed(data):
                 return [_unwrapped(orjson.loads(payload)) for payload in payloads]
+            self._expect(self._decoder.unfinished_bytes)
         return [_unwrapped(orjson.loads(payload)) for payload in self._decoder.finish()]
 
     async def _whole_body(self) -> list[Json]:
@@ -248,7 +252,13 @@ class Answer:
         while size < limit and not content.at_eof() and (data := await content.readany()):
             pieces.append(data)
             size += len(data)
+            self._expect(size)
         return b"".join(pieces)
+
+    def _expect(self, unfinished_bytes: int) -> None:
+        """Receive faster once *unfinished_bytes* show that an event or a body is large."""
+        if unfinished_bytes > LARGE_BYTES:
+            self._response.widen()
 
     def _expire(self) -> None:
         if not self._is_reading and self._timer is not None:

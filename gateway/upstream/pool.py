@@ -6,6 +6,7 @@ request every 20 s each of them would pay for name resolution, TCP and TLS.
 """
 
 import asyncio
+import socket
 from collections import deque
 from functools import partial
 from time import monotonic
@@ -20,6 +21,7 @@ from aiohttp.tracing import Trace
 
 from gateway.lookup import address_of
 from gateway.outgoing import OutgoingConnection
+from gateway.socket_buffers import RECEIVE_BUFFER_BYTES, Widening
 from gateway.upstream.resolver import Resolver
 
 # Enough for one request a minute. Google's front ends keep idle connections for 610 s
@@ -30,14 +32,27 @@ KEPT = 16
 SPARE_S = 15.0
 
 
-class PooledConnection(OutgoingConnection):
+class PooledConnection(Widening, OutgoingConnection):
     """One connection of *pool*; *is_reused* is true if it was idle before its present call."""
 
+    buffer_option = socket.SO_RCVBUF
+    buffer_bytes = RECEIVE_BUFFER_BYTES
     is_reused = False
+    _is_wide = False
 
     def __init__(self, pool: "Pool", loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._pool = pool
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection, for text at first."""
+        super().connection_made(transport)
+        self.set_buffer(self.buffer_bytes)
+
+    def reuse(self) -> None:
+        """Begin another call."""
+        self.is_reused, self._payload = True, None
+        self.narrow()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Tell the pool before the waiting call learns of it."""
@@ -103,7 +118,7 @@ class Pool(aiohttp.TCPConnector):
             protocol, _ = idle.pop()
             if protocol.is_connected():
                 assert isinstance(protocol, PooledConnection)
-                protocol.is_reused, protocol._payload = True, None  # noqa: SLF001
+                protocol.reuse()
                 self._acquired.add(protocol)
                 return Connection(self, key, protocol, self._loop)
         return None

@@ -126,6 +126,13 @@ class Response:
         self._writing = writing
         content.on_eof(self._end)
 
+    def widen(self) -> None:
+        """Receive the rest as fast as possible: it is large and held whole."""
+        if self._connection is not None:
+            protocol = self._connection.protocol
+            assert isinstance(protocol, PooledConnection)
+            protocol.widen()
+
     def close(self) -> None:
         """Cut the connection, unless the body was received to its end: then it is released."""
         connection, self._connection = self._connection, None

@@ -1,16 +1,29 @@
 """Connections that wait: the last one first, few of them long; dead ones are nobody's failure."""
 
 import asyncio
+import socket
 
 import pytest
 
 from gateway.errors import UpstreamError
 from gateway.exchange import Notes, Outcome, UpstreamCall
+from gateway.socket_buffers import RECEIVE_BUFFER_BYTES
 from gateway.upstream import pool
-from tests.faults.scripted import CLOSE, LAST, RESET, SSE, ScriptedUpstream, answer
+from gateway.upstream.answer import LARGE_BYTES
+from tests.faults.scripted import (
+    CLOSE,
+    LAST,
+    RESET,
+    SSE,
+    ScriptedUpstream,
+    answer,
+    event,
+    stream,
+)
 
 CALL = UpstreamCall("m", {}, stream=False)
 WARM = 30
+PICTURE = "x" * (4 * LARGE_BYTES)
 
 
 class Ageing(ScriptedUpstream):
@@ -120,3 +133,37 @@ async def test_few_connections_wait_for_long(gemini, monkeypatch):
         while waiting(upstream):
             await asyncio.sleep(0.01)
         assert asyncio.get_running_loop().time() - began_at >= 0.3 - 0.05
+
+
+async def receive_buffer(upstream, *, streaming: bool) -> int:
+    """Make a call; return the size that its connection's buffer had at the end.
+
+    A large one is of use only with a window that may be as large.
+    """
+    call = UpstreamCall("m", {}, stream=streaming)
+    async with upstream.open(call, Outcome(), Notes()) as batches:
+        assert [one async for batch in batches for one in batch]
+    (idle,) = upstream.session.connector._conns.values()
+    sock = idle[0][0].transport.get_extra_info("socket")
+    # Linux doubles what it is asked for.
+    size = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+    return min(size, sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP))
+
+
+@pytest.mark.usefixtures("with_and_without_tls")
+@pytest.mark.parametrize(
+    ("large", "small"),
+    [
+        (stream(event(PICTURE), LAST), stream(event("text"), LAST)),
+        (stream(event("text"), event(PICTURE), LAST), stream(LAST)),
+        (answer(200, event(PICTURE)), answer(200, LAST)),
+    ],
+    ids=["first event", "later event", "whole"],
+)
+async def test_a_large_event_or_body_is_received_with_a_large_buffer(gemini, large, small):
+    streaming = len(large) > 1
+    async with ScriptedUpstream(small, large, small) as scripted:
+        upstream = await gemini(scripted.url)
+        sizes = [await receive_buffer(upstream, streaming=streaming) for _ in range(3)]
+    assert sizes[0] == sizes[2] == RECEIVE_BUFFER_BYTES
+    assert sizes[1] > 2 * RECEIVE_BUFFER_BYTES

@@ -1,0 +1,87 @@
+"""Socket buffers: small for text, large while something large passes, small again afterwards."""
+
+import asyncio
+import socket
+
+import aiohttp
+
+from gateway.answers import LARGE_BYTES, WholeAnswer
+from gateway.socket_buffers import RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, Widening
+from tests.gateway.raw_http import app_of
+
+
+class Receiver(Widening, asyncio.Protocol):
+    """Reads nothing."""
+
+    buffer_option = socket.SO_RCVBUF
+    buffer_bytes = RECEIVE_BUFFER_BYTES
+    _is_wide = False
+
+    def connection_made(self, transport):
+        self.transport = transport
+        transport.pause_reading()
+        self.set_buffer(self.buffer_bytes)
+
+
+def size(protocol) -> int:
+    """Return the size of *protocol*'s buffer; Linux doubles what it is asked for."""
+    sock = protocol.transport.get_extra_info("socket")
+    return sock.getsockopt(socket.SOL_SOCKET, protocol.buffer_option) // 2
+
+
+async def accepted_bytes(writer: socket.socket) -> int:
+    """Return how much *writer* can send before its peer reads anything."""
+    count = 0
+    for _ in range(50):
+        try:
+            while True:
+                count += writer.send(bytes(16_384))
+        except BlockingIOError:
+            await asyncio.sleep(0.005)
+    return count
+
+
+async def test_a_wide_connection_takes_much_more_while_nobody_reads():
+    taken = []
+    for is_wide in (False, True):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
+            loop = asyncio.get_running_loop()
+            _, receiver = await loop.create_connection(Receiver, *server.getsockname())
+            if is_wide:
+                receiver.widen()
+            with server.accept()[0] as writer:
+                writer.setblocking(False)
+                taken.append(await accepted_bytes(writer))
+            receiver.transport.abort()
+            await asyncio.sleep(0)
+    assert taken[0] < 3 * RECEIVE_BUFFER_BYTES
+    # Even where the system allows no more than by default.
+    assert taken[1] > 1.5 * taken[0]
+
+
+def test_what_is_not_connected_cannot_be_changed_and_does_not_fail():
+    receiver = Receiver()
+    receiver.transport = None
+    receiver.widen()
+    receiver.narrow()
+    assert not receiver._is_wide
+
+
+async def test_a_large_answer_is_sent_with_a_large_buffer(serve_app):
+    sizes = []
+
+    async def handle(request):
+        sizes.append(size(request.protocol))
+        return WholeAnswer(b"x" * (LARGE_BYTES + 1 if len(sizes) == 1 else 10), 200, {})
+
+    port, server = await serve_app(app_of(handle))
+    url = f"http://127.0.0.1:{port}/"
+    async with aiohttp.ClientSession() as client:
+        for _ in range(2):
+            async with client.get(url) as response:
+                await response.read()
+            (connection,) = server.connections
+            sizes.append(size(connection))
+    assert sizes[1] > 2 * SEND_BUFFER_BYTES
+    assert sizes[2] == sizes[3] == SEND_BUFFER_BYTES
