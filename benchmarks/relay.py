@@ -157,12 +157,13 @@ def main() -> None:
     """Serve until ended."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--upstream", required=True)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--write", choices=("read", "chunk"), default="read")
     options = parser.parse_args()
     app = build_app(options.upstream, write_per_chunk=options.write == "chunk")
     settings: dict[str, Any] = {"access_log": None, "print": None, "loop": new_loop()}
-    web.run_app(app, host="127.0.0.1", port=options.port, backlog=4096, **settings)
+    web.run_app(app, host=options.host, port=options.port, backlog=4096, **settings)
 
 
 if __name__ == "__main__":

@@ -72,6 +72,8 @@ class EventStream(web.StreamResponse):
             # An empty chunk would end the body.
             return
         self.writing_since = began = self._now()
+        if len(data) > LARGE_BYTES:
+            _widen(writer)
         if self._head is None:
             await writer.write(data, LIMIT=MAX_UNSENT_BYTES)  # type: ignore[call-arg]
         else:
@@ -109,6 +111,8 @@ class WholeAnswer(web.Response):
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Send everything; leave answers that are not plain to aiohttp."""
         body = self._body
+        if type(body) is bytes and len(body) > LARGE_BYTES:
+            _widen(request.writer)
         if type(body) is not bytes or not _is_plain(self, request):
             return await super().prepare(request)
         await request._prepare_hook(self)  # noqa: SLF001 - others may have a say, as in aiohttp
@@ -151,8 +155,6 @@ async def _send(writer: AbstractStreamWriter, data: bytes) -> None:
     if transport is None or transport.is_closing():
         raise ClientConnectionResetError("The client is gone.")
     writer.output_size += len(data)
-    if len(data) > LARGE_BYTES:
-        _widen(writer)
     transport.write(data)
     await writer.drain()
 

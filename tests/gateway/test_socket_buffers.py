@@ -4,8 +4,9 @@ import asyncio
 import socket
 
 import aiohttp
+import pytest
 
-from gateway.answers import LARGE_BYTES, WholeAnswer
+from gateway.answers import LARGE_BYTES, EventStream, WholeAnswer
 from gateway.socket_buffers import RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, Widening
 from tests.gateway.raw_http import app_of
 
@@ -85,3 +86,26 @@ async def test_a_large_answer_is_sent_with_a_large_buffer(serve_app):
             sizes.append(size(connection))
     assert sizes[1] > 2 * SEND_BUFFER_BYTES
     assert sizes[2] == sizes[3] == SEND_BUFFER_BYTES
+
+
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+async def test_a_large_chunk_is_sent_with_a_large_buffer(serve_app, connection):
+    sizes = []
+
+    async def handle(request):
+        response = EventStream(asyncio.get_running_loop().time, {})
+        await response.prepare(request)
+        for length in (10, LARGE_BYTES + 1):
+            await response.write(b"x" * length)
+            sizes.append(size(request.protocol))
+        await response.write_eof()
+        return response
+
+    port, _ = await serve_app(app_of(handle))
+    async with (
+        aiohttp.ClientSession(headers={"Connection": connection}) as client,
+        client.get(f"http://127.0.0.1:{port}/") as response,
+    ):
+        assert len(await response.read()) == LARGE_BYTES + 11
+    assert sizes[1] != sizes[0]
+    assert sizes[1] > 2 * SEND_BUFFER_BYTES
