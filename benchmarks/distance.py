@@ -28,7 +28,8 @@ from aiohttp import web
 
 from benchmarks import targets
 
-NEAR, FAR = "gateway-near", "gateway-far"
+# Several runs may go on at a time.
+NEAR, FAR = (f"gateway-{end}-{os.getpid()}" for end in ("near", "far"))
 ADDRESSES = {NEAR: "10.99.0.1", FAR: "10.99.0.2"}
 # From `linux/if_tun.h`: make a device that gives whole packets without a header.
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000

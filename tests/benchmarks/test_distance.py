@@ -22,7 +22,6 @@ print(time.monotonic() - began)
 """
 
 
-@pytest.mark.xdist_group("distance")
 @pytest.mark.parametrize("delay_s", [0.01, 0.05])
 def test_each_packet_takes_its_time(delay_s):
     with ExitStack() as stack:
