@@ -7,16 +7,16 @@ import trustme
 
 
 @cache
-def server_context() -> ssl.SSLContext:
-    """Return what servers on 127.0.0.1 show."""
+def server_context(host: str = "127.0.0.1") -> ssl.SSLContext:
+    """Return what servers of *host* show."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _authority().issue_cert("127.0.0.1").configure_cert(context)
+    _authority().issue_cert(host).configure_cert(context)
     return context
 
 
 @cache
 def client_context() -> ssl.SSLContext:
-    """Return what believes it, and nobody else."""
+    """Return what trusts them, and nobody else."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     _authority().configure_trust(context)
     return context

@@ -2,17 +2,16 @@
 
 import asyncio
 import base64
-import ssl
 
 import pytest
 import structlog
-import trustme
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from gateway.errors import UpstreamError
 from gateway.exchange import Notes, Outcome, UpstreamCall
 from tests.faults.scripted import LAST
+from tests.tls import client_context, server_context
 
 
 class Proxy:
@@ -67,13 +66,9 @@ async def _pass(reader, writer):
 
 @pytest.fixture
 async def google(monkeypatch):
-    """Yield the port of Gemini, which speaks TLS, and the context that trusts it."""
-    authority = trustme.CA()
-    server, client = map(ssl.SSLContext, (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT))
-    authority.issue_cert("gemini.example").configure_cert(server)
-    authority.configure_trust(client)
+    """Yield the port of Gemini, which speaks TLS and is trusted."""
     # What aiohttp made when it was imported trusts the machine's authorities.
-    monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", client)
+    monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", client_context())
 
     async def call(request):
         await request.read()
@@ -86,7 +81,7 @@ async def google(monkeypatch):
     app.router.add_post("/v1beta/models/m:generateContent", call)
     app.router.add_get("/v1beta/models", list_models)
     serving = TestServer(app)
-    await serving.start_server(ssl=server)
+    await serving.start_server(ssl=server_context("gemini.example"))
     yield serving.port
     await serving.close()
 

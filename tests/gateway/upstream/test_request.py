@@ -1,13 +1,11 @@
 """Requests leave in one write, as aiohttp would write them; connections come back to the pool."""
 
 import asyncio
-import ssl
 import tracemalloc
 from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 import pytest
-import trustme
 from aiohttp import ClientSession, ClientTimeout, web
 from aiohttp.http import StreamWriter
 from aiohttp.payload import BytesPayload
@@ -16,6 +14,7 @@ from yarl import URL
 
 from gateway.upstream.pool import Pool
 from gateway.upstream.request import PIECE_BYTES, SMALL_BYTES, Target, _write_in_pieces
+from tests.tls import client_context, server_context
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -253,19 +252,14 @@ async def test_a_large_body_is_written_in_pieces_none_of_which_is_a_copy(monkeyp
 
 @pytest.mark.parametrize("size", [2, 3_000_000])
 async def test_it_goes_over_tls_and_to_no_one_else(size):
-    authority = trustme.CA()
-    server, client = map(ssl.SSLContext, (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT))
-    authority.issue_cert("localhost").configure_cert(server)
-    authority.configure_trust(client)
-
     async def answer(request):
         return web.Response(text=f"{request.host} {len(await request.read())}")
 
     app = web.Application(client_max_size=10_000_000)
     app.router.add_post("/", answer)
     serving = TestServer(app)
-    await serving.start_server(ssl=server)
-    async with session(connector=Pool(ssl=client)) as trusting, session() as doubting:
+    await serving.start_server(ssl=server_context("localhost"))
+    async with session(connector=Pool(ssl=client_context())) as trusting, session() as doubting:
         url = URL.build(scheme="https", host="localhost", port=serving.port)
         for _ in range(2):
             response = await Target(trusting, url, ClientTimeout()).post("key", b"x" * size)
