@@ -22,6 +22,7 @@ _FORMATS = {
 # The rate of Gemini's speech models (recorded: `audio/L16;codec=pcm;rate=24000`).
 _RATE = 24_000
 _MAX_RATE = 384_000
+_CHANNELS = frozenset({1, 2})
 
 
 def audio(choice: Choice, part: Json) -> list[Json]:
@@ -67,7 +68,7 @@ def _samples(kind: str, parameters: str, data: bytes) -> tuple[Sound | None, byt
     if kind in _PCM:
         values = dict(item.strip().split("=", 1) for item in parameters.split(";") if "=" in item)
         sound = Sound(int(values.get("rate", _RATE)), int(values.get("channels", 1)))
-        if not (0 < sound.rate <= _MAX_RATE and sound.channels in {1, 2}):
+        if not (0 < sound.rate <= _MAX_RATE and sound.channels in _CHANNELS):
             raise ValueError(f"no sound is like this: {sound}")
         return sound, data
     return _wav_samples(data) if _FORMATS.get(kind) == "wav" else (None, data)
@@ -76,7 +77,7 @@ def _samples(kind: str, parameters: str, data: bytes) -> tuple[Sound | None, byt
 def _wav_samples(data: bytes) -> tuple[Sound | None, bytes]:
     try:
         with wave.open(BytesIO(data)) as file:
-            if file.getsampwidth() == 2:
+            if file.getsampwidth() == 2 and file.getnchannels() in _CHANNELS:
                 sound = Sound(file.getframerate(), file.getnchannels())
                 return sound, file.readframes(file.getnframes())
     except (EOFError, wave.Error):

@@ -5,9 +5,8 @@ flac 1.5 ms, aac 8 ms, opus 10 ms, so encoding an answer of minutes is work for 
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from io import BytesIO
 from typing import Any, NamedTuple, Protocol
 
 from gateway.errors import BadRequest
@@ -76,14 +75,37 @@ class Mp3:
         # 7 is LAME's fastest quality; at the rates of speech nobody hears the difference.
         self._encoder.set_quality(7)
         self._encoder.silence()
+        self._has_begun = False
 
     def encode(self, pcm: bytes) -> bytes:
         """Return the frames that *pcm* completes."""
+        self._has_begun = True
         return bytes(self._encoder.encode(pcm))
 
     def end(self) -> bytes:
-        """Return the last frames."""
-        return bytes(self._encoder.flush())
+        """Return the last frames; LAME refuses to end what was never begun."""
+        return bytes(self._encoder.flush()) if self._has_begun else b""
+
+
+class _Pipe:
+    """A file that FFmpeg writes a container to; what was written is gone once it is taken.
+
+    It has no `seek`. FFmpeg would return to the header to fill in lengths, which by then is sent.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def write(self, data: Any) -> int:
+        """Take some bytes; return their number."""
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        """Return what was written since the last call."""
+        data = b"".join(self._pieces)
+        self._pieces.clear()
+        return data
 
 
 class Av:
@@ -93,9 +115,11 @@ class Av:
         import av
 
         self._sound = sound
-        self._file = BytesIO()
-        self._container: Any = av.open(self._file, "w", format=container)
-        stream: Any = self._container.add_stream(codec, rate=sound.rate)
+        self._pipe = _Pipe()
+        self._container: Any = av.open(self._pipe, "w", format=container)
+        # PyAV resamples where this differs from the rate of the samples.
+        rate = _nearest_rate(sound.rate, av.codec.Codec(codec, "w").audio_rates)
+        stream: Any = self._container.add_stream(codec, rate=rate)
         stream.layout = _layout(sound)
         self._stream = stream
 
@@ -108,19 +132,23 @@ class Av:
         frame.planes[0].update(pcm)
         frame.sample_rate = self._sound.rate
         self._container.mux(self._stream.encode(frame))
-        return self._taken()
+        return self._pipe.take()
 
     def end(self) -> bytes:
         """Return the end of the container."""
         self._container.mux(self._stream.encode(None))
         self._container.close()
-        return self._taken()
+        return self._pipe.take()
 
-    def _taken(self) -> bytes:
-        data = self._file.getvalue()
-        self._file.seek(0)
-        self._file.truncate()
-        return data
+
+def _nearest_rate(rate: int, supported: Sequence[int] | None) -> int:
+    """Return the lowest of the *supported* rates that keeps all of a sound at *rate*.
+
+    None for a codec that supports every rate.
+    """
+    if supported is None:
+        return rate
+    return min((one for one in supported if one >= rate), default=max(supported))
 
 
 def _pcm16(_sound: Sound) -> Encoder:

@@ -81,6 +81,28 @@ def test_each_format_is_what_it_says_and_plays_its_length(name, magic, channels)
     assert seconds(data) == pytest.approx(1 / channels, abs=0.12)
 
 
+def test_flac_is_decoded_to_the_very_samples():
+    av = pytest.importorskip("av")
+    with av.open(io.BytesIO(encode("flac"))) as container:
+        frames = list(container.decode(audio=0))
+    assert b"".join(bytes(frame.planes[0])[: 2 * frame.samples] for frame in frames) == TONE
+
+
+@pytest.mark.parametrize("name", ["opus", "aac"])
+@pytest.mark.parametrize("rate", [11_111, 22_050, 44_100, 192_000])
+def test_a_rate_that_a_codec_lacks_is_resampled(name, rate):
+    pytest.importorskip("av")
+    data = encode(name, TONE[: 2 * rate], sound=Sound(rate, 1))
+    assert seconds(data) == pytest.approx(min(1, len(TONE) / 2 / rate), abs=0.15)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_an_encoder_that_got_no_sound_ends_all_the_same(name):
+    if name not in {"wav", "pcm16", "mp3"}:
+        pytest.importorskip("av")
+    ENCODERS[name](MONO).end()
+
+
 def test_encoders_give_bytes_while_sound_comes_in():
     pytest.importorskip("av")
     encoder = ENCODERS["aac"](Sound(RATE, 1))
