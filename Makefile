@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CONFIG ?= config.toml
 
-.PHONY: demo run test lint format soak bench guard clean
+.PHONY: demo run test lowest lint format soak bench guard clean
 
 demo: $(VENV)/.run
 	$(BIN)/python -m gateway demo
@@ -18,6 +18,15 @@ test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.test lint
 	$(BIN)/python -m pytest -q -m "serial and not soak" || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not serial and not soak"
+
+# Tests of what uses libraries most closely, with the lowest versions that setup.cfg permits.
+LOWEST := $(VENV)/lowest
+LOWEST_TESTS := $(addprefix tests/gateway/,database ledger media state upstream test_answers.py \
+	test_app.py test_connection.py test_connections.py test_machine.py test_outgoing.py \
+	test_relay.py test_request_loop.py test_server.py)
+lowest: export PYTHONDONTWRITEBYTECODE =
+lowest: $(LOWEST)/.ready
+	$(LOWEST)/bin/python -m pytest -q -n 2 --dist loadgroup -m "not serial and not soak" $(LOWEST_TESTS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
@@ -51,6 +60,13 @@ $(VENV)/.run: $(VENV)/bin/python setup.cfg pyproject.toml
 $(VENV)/.test: $(VENV)/bin/python setup.cfg pyproject.toml
 	$(BIN)/python -m pip install -q -e ".[test]"
 	touch $@ $(VENV)/.run
+
+$(LOWEST)/.ready: $(VENV)/bin/python setup.cfg tests/lowest.py
+	$(BIN)/python -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install -q --upgrade pip
+	$(LOWEST)/bin/python tests/lowest.py > $(LOWEST)/versions.txt
+	$(LOWEST)/bin/python -m pip install -q -e ".[testing]" -c $(LOWEST)/versions.txt
+	touch $@
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis .coverage

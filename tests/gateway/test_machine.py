@@ -26,14 +26,14 @@ def test_this_machine_is_fit():
     check_machine()
 
 
-@pytest.mark.parametrize("found", ["3.14.2", "3.13.9", "2.99.99"])
+@pytest.mark.parametrize("found", ["3.14.4", "3.13.9", "2.99.99"])
 def test_an_old_aiohttp_is_refused(monkeypatch, found):
     monkeypatch.setattr(machine, "version", lambda _: found)
-    with pytest.raises(StartError, match=r"install aiohttp>=3\.14\.3"):
+    with pytest.raises(StartError, match=r"install aiohttp>=3\.14\.5"):
         check_machine()
 
 
-@pytest.mark.parametrize("found", ["3.14.3", "3.15.0", "4.0.0a1"])
+@pytest.mark.parametrize("found", ["3.14.5", "3.15.0", "4.0.0a1"])
 def test_a_newer_aiohttp_is_taken(monkeypatch, found):
     monkeypatch.setattr(machine, "version", lambda _: found)
     check_machine()
