@@ -81,7 +81,7 @@ def test_nothing_else_is_sent_to_be_built():
 def test_it_has_all_extras_but_those_of_tests():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    extras = set(setup["options.extras_require"]) - {"test"}
+    extras = set(setup["options.extras_require"]) - {"test", "testing"}
     assert set(re.search(r"\"\.\[(.*)\]\"", DOCKERFILE)[1].split(",")) == extras
 
 
