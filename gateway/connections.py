@@ -9,6 +9,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from yarl import URL
 
+from gateway.balancing import Share
 from gateway.connection import Bounds, Connection
 from gateway.drain import Drain
 from gateway.errors import BadRequest
@@ -46,10 +47,26 @@ class ConnectionServer(web.Server):
         self._shortcuts = Shortcuts(app)
         self._drain = drain
         self._paths = paths
+        # Where several workers share the port.
+        self.share: Share | None = None
 
     def __call__(self) -> Connection:
         """Return the protocol of one new connection."""
         return Connection(self, self._bounds, self._drain, loop=self._loop, **self._kwargs)
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """Add a connection."""
+        super().connection_made(handler, transport)
+        if self.share is not None:
+            self.share.set(len(self._connections))
+
+    def connection_lost(
+        self, handler: web.RequestHandler, exc: BaseException | None = None
+    ) -> None:
+        """Remove a connection."""
+        super().connection_lost(handler, exc)
+        if self.share is not None:
+            self.share.set(len(self._connections))
 
     def close_idle(self) -> None:
         """Close the connections that wait for their next request."""

@@ -21,6 +21,7 @@ import structlog
 from aiohttp import web
 
 from gateway import __version__, admin, config, signals
+from gateway.balancing import BalancedSite, Share
 from gateway.connections import ConnectionServer, Runner
 from gateway.drain import Drain
 from gateway.keys import DRAIN, METRICS, RELOADERS
@@ -62,7 +63,7 @@ class Service:
     """One gateway process from start to end.
 
     *build* makes the app from the settings, *reread* returns the settings at a reload. *worker* is
-    1, 2, ... where a parent process started several, else 0.
+    1, 2, ... where a parent process started several, which *share* the connections, else 0.
     """
 
     settings: Settings
@@ -71,6 +72,7 @@ class Service:
     build: Callable[[Settings], web.Application]
     reread: Callable[[], Settings]
     worker: int = 0
+    share: Share | None = None
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _stop_now: asyncio.Event = field(default_factory=asyncio.Event)
     _reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -103,8 +105,7 @@ class Service:
         await runner.setup()
         app[METRICS].log_dropped.set_function(lambda: self.output.sink.dropped)
         admin_runner = await admin.start(app, self.settings.admin, self.worker)
-        for sock in self.sockets:
-            await web.SockSite(runner, sock, backlog=BACKLOG).start()
+        await self._listen(runner)
         self._announce()
         # Objects that live from here to the end need not be traversed by each collection.
         gc.collect()
@@ -113,6 +114,14 @@ class Service:
         # allocations costs a tenth of the CPU time.
         gc.set_threshold(GC_ALLOCATIONS, 10, 10)
         return admin_runner
+
+    async def _listen(self, runner: Runner) -> None:
+        runner.connections.share = share = self.share
+        for sock in self.sockets:
+            if share is None:
+                await web.SockSite(runner, sock, backlog=BACKLOG).start()
+            else:
+                await BalancedSite(runner, sock, share).start()
 
     def terminate(self) -> None:
         """Begin to stop; called again, stop now."""

@@ -17,6 +17,7 @@ from contextlib import suppress
 import structlog
 
 from gateway import signals
+from gateway.balancing import Share, shared_counts
 
 # A worker that exits with this status found a problem that a restart does not fix.
 FATAL_STATUS = 78
@@ -36,7 +37,7 @@ def pause_s(deaths: int) -> float:
 
 
 class Supervisor:
-    """Keeps *count* workers running; each is *command* with `--worker N` and the sockets.
+    """Keeps *count* workers running; each is *command* with `--worker N` and what it inherits.
 
     *drain_timeout_s* is the time each worker gives its requests when told to stop.
     """
@@ -52,6 +53,7 @@ class Supervisor:
         self._sockets = sockets
         self._count = count
         self._drain_timeout_s = drain_timeout_s
+        self._counts = shared_counts(count)
         self._workers: dict[int, asyncio.subprocess.Process] = {}
         self._stopping = asyncio.Event()
         self._status = 0
@@ -89,7 +91,7 @@ class Supervisor:
     async def _run_worker(self, number: int) -> int | None:
         """Run worker *number* to its end; return its exit status, None if it could not start."""
         descriptors = [sock.fileno() for sock in self._sockets]
-        listening = [f"--listen-fd={descriptor}" for descriptor in descriptors]
+        inherited = [f"--listen-fd={descriptor}" for descriptor in descriptors]
         # Inherited by the worker; a reload that arrives before it has a handler would kill it.
         signals.hold(signals.RELOAD)
         try:
@@ -97,9 +99,10 @@ class Supervisor:
             worker = await asyncio.create_subprocess_exec(
                 *self._command,
                 f"--worker={number}",
-                *listening,
+                *inherited,
+                f"--counts-fd={self._counts}",
                 stdin=asyncio.subprocess.PIPE,
-                pass_fds=descriptors,
+                pass_fds=[*descriptors, self._counts],
                 start_new_session=True,
             )
         except OSError as error:
@@ -114,6 +117,8 @@ class Supervisor:
         try:
             return await worker.wait()
         finally:
+            # One that was killed could not do that itself.
+            Share(self._counts, number).leave()
             del self._workers[number]
 
     async def _pause(self, seconds: float) -> None:

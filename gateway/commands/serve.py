@@ -11,6 +11,7 @@ import structlog
 
 from gateway import __version__, config, plugins, signals
 from gateway.app import build_app
+from gateway.balancing import Share
 from gateway.commands import exiting_on_error
 from gateway.database.engine import Database
 from gateway.log import Output, secrets_of
@@ -30,7 +31,15 @@ from gateway.supervisor import Supervisor, worker_command
 @click.option("--check", is_flag=True, help="Read and check the configuration, then stop.")
 @click.option("--worker", type=int, default=0, hidden=True)
 @click.option("--listen-fd", "descriptors", type=int, multiple=True, hidden=True)
-def serve(path: Path | None, worker: int, descriptors: tuple[int, ...], *, check: bool) -> None:
+@click.option("--counts-fd", "counts", type=int, hidden=True)
+def serve(
+    path: Path | None,
+    worker: int,
+    descriptors: tuple[int, ...],
+    counts: int | None,
+    *,
+    check: bool,
+) -> None:
     """Run the gateway."""
     if worker:
         # There is nothing to clean up yet, and whoever ends it waits.
@@ -43,7 +52,8 @@ def serve(path: Path | None, worker: int, descriptors: tuple[int, ...], *, check
             return
         with state_server(settings) as settings:
             sockets = _sockets(settings, descriptors)
-            status = _run(path, settings, sockets, worker)
+            share = None if counts is None else Share(counts, worker)
+            status = _run(path, settings, sockets, worker, share)
     raise SystemExit(status)
 
 
@@ -54,14 +64,20 @@ def _sockets(settings: Settings, descriptors: tuple[int, ...]) -> list[socket.so
     return listen(server.host, server.port, lost_after_s=server.send_timeout_s)
 
 
-def _run(path: Path | None, settings: Settings, sockets: list[socket.socket], worker: int) -> int:
+def _run(
+    path: Path | None,
+    settings: Settings,
+    sockets: list[socket.socket],
+    worker: int,
+    share: Share | None,
+) -> int:
     output = Output()
     output.configure(settings.log, secrets_of(settings))
     try:
         if settings.server.workers > 1 and not worker:
             return _supervise(path, settings, sockets)
         reread = partial(checked, path)
-        return run(Service(settings, sockets, output, build_app, reread, worker))
+        return run(Service(settings, sockets, output, build_app, reread, worker, share))
     finally:
         output.sink.flush()
 

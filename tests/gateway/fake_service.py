@@ -13,6 +13,7 @@ import structlog
 from aiohttp import web
 
 from gateway import config, health
+from gateway.balancing import Share
 from gateway.drain import Drain
 from gateway.keys import DRAIN, METRICS, READINESS, RELOADERS
 from gateway.log import Output
@@ -85,7 +86,8 @@ def main(path: Path, *rest: str) -> int:
     else:
         sockets = listen(settings.server.host, settings.server.port)
     worker = int(options.get("worker", 0))
-    service = Service(settings, sockets, output, build, lambda: config.load(path), worker)
+    share = Share(int(options["counts-fd"]), worker) if "counts-fd" in options else None
+    service = Service(settings, sockets, output, build, lambda: config.load(path), worker, share)
     status = run(service)
     output.sink.flush()
     return status

@@ -1,0 +1,146 @@
+"""Spreads the connections of one port evenly over its workers.
+
+All workers wait at the same sockets. Left to the event loops, the first one to wake takes whatever
+is queued, up to 64 of 64 connections that arrive at once, and behind a proxy that keeps connections
+this lasts for hours. Here a worker accepts only while it has hardly more connections than others.
+"""
+
+import asyncio
+import errno
+import os
+import socket
+import sys
+import tempfile
+from mmap import mmap
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+# More than any number of connections: this worker is not listening.
+_AWAY: Final = 1 << 62
+_COUNT_BYTES: Final = 8
+# How long a worker leaves new connections to those with fewer. Who has not taken them by then is
+# busy, or hangs.
+PATIENCE_S: Final = 0.001
+# Until the next try when no descriptor, or no memory for one, is left.
+EXHAUSTED_PAUSE_S: Final = 0.1
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+log = structlog.get_logger()
+
+
+def shared_counts(workers: int) -> int:
+    """Return the descriptor of a file with the connection counts of *workers*, all of them away."""
+    if sys.platform == "linux":
+        descriptor = os.memfd_create("connections")
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.write(descriptor, _AWAY.to_bytes(_COUNT_BYTES, sys.byteorder) * workers)
+    return descriptor
+
+
+class Share:
+    """The part of *worker*, a number from 1, in the connections of all.
+
+    *descriptor* is that of `shared_counts`; all processes map the file behind it.
+    """
+
+    __slots__ = ("_counts", "_has_left", "_own")
+
+    def __init__(self, descriptor: int, worker: int) -> None:
+        self._counts = memoryview(mmap(descriptor, 0)).cast("q")
+        self._own = worker - 1
+        self._has_left = False
+
+    def set(self, connections: int) -> None:
+        """Publish that this worker has so many *connections* open."""
+        if not self._has_left:
+            self._counts[self._own] = connections
+
+    def leave(self) -> None:
+        """Publish that this worker accepts none any more, however many it has open."""
+        self._has_left = True
+        self._counts[self._own] = _AWAY
+
+    def may_grow(self) -> bool:
+        """Tell whether this worker has hardly more connections than the one with the fewest."""
+        fewest = min(self._counts)
+        return self._counts[self._own] <= fewest + 1 + fewest // 32
+
+
+class BalancedSite(web.BaseSite):
+    """Accepts connections at *sock* for *runner*, as far as *share* allows."""
+
+    __slots__ = ("_connections", "_loop", "_pause", "_share", "_sock", "_starting")
+
+    def __init__(self, runner: web.BaseRunner, sock: socket.socket, share: Share) -> None:
+        super().__init__(runner)
+        assert runner.server is not None
+        self._connections = runner.server
+        self._loop = asyncio.get_running_loop()
+        self._pause: asyncio.TimerHandle | None = None
+        self._share = share
+        self._sock = sock
+        self._starting: set[asyncio.Task[object]] = set()
+
+    @property
+    def name(self) -> str:
+        """Return the address."""
+        return str(self._sock.getsockname())
+
+    async def start(self) -> None:
+        """Begin to accept."""
+        await super().start()
+        self._publish()
+        self._loop.add_reader(self._sock, self._on_arrival)
+
+    async def stop(self) -> None:
+        """Accept no more, and close the socket."""
+        await super().stop()
+        self._share.leave()
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._sock)
+        self._sock.close()
+
+    def _publish(self) -> None:
+        self._share.set(len(self._connections.connections) + len(self._starting))
+
+    def _on_arrival(self) -> None:
+        if not self._share.may_grow():
+            self._wait(PATIENCE_S)
+            return
+        while self._accept() and self._share.may_grow():
+            pass
+
+    def _wait(self, seconds: float) -> None:
+        self._loop.remove_reader(self._sock)
+        self._pause = self._loop.call_later(seconds, self._resume)
+
+    def _resume(self) -> None:
+        self._pause = None
+        self._loop.add_reader(self._sock, self._on_arrival)
+        self._accept()
+
+    def _accept(self) -> bool:
+        """Accept one connection; tell whether there was one."""
+        try:
+            accepted, _ = self._sock.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            # Another worker was faster, or the client has left.
+            return False
+        except OSError as error:
+            if error.errno not in _EXHAUSTED:
+                raise
+            log.error("accept_failed", reason=error.strerror)  # noqa: TRY400 - no trace needed
+            self._wait(EXHAUSTED_PAUSE_S)
+            return False
+        accepted.setblocking(False)
+        start = self._loop.connect_accepted_socket(self._connections, accepted)
+        task = self._loop.create_task(start)
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+        self._publish()
+        return True
