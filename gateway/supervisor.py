@@ -7,6 +7,7 @@ to, because it hangs, is killed.
 """
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -64,10 +65,13 @@ class Supervisor:
         for ending in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(ending, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._signal_all, signal.SIGHUP)
-        with signals.handled():
-            async with asyncio.TaskGroup() as group:
-                for number in range(1, self._count + 1):
-                    group.create_task(self._keep_running(number))
+        try:
+            with signals.handled():
+                async with asyncio.TaskGroup() as group:
+                    for number in range(1, self._count + 1):
+                        group.create_task(self._keep_running(number))
+        finally:
+            os.close(self._counts)
         return self._status
 
     async def _keep_running(self, number: int) -> None:
