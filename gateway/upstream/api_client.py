@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import aiohttp
 import orjson
@@ -12,6 +13,7 @@ from gateway.upstream.answer import Failed
 from gateway.upstream.errors import empty_answer, fault_of_exception, fault_of_status
 from gateway.upstream.faults import Fault
 from gateway.upstream.google_error import Redact, error_object
+from gateway.upstream.request import BROKEN
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
@@ -23,6 +25,10 @@ class Refused(Failed):
         super().__init__(fault)
         self.status = status
         self.is_page = is_page
+
+
+class DeadConnection(Failed):
+    """A pooled connection broke before an answer; it had probably died while it was idle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,26 @@ class ApiClient:
         headers: Mapping[str, str],
         body: bytes | AsyncIterator[bytes] | None = None,
     ) -> ApiResponse:
-        """Send one request. Raises `Refused` for an answer that is not 200, else `Failed`."""
+        """Send one request. Raises `Refused` for an answer that is not 200, else `Failed`.
+
+        On a pooled connection that turns out to be dead it is sent once more. With an iterator as
+        *body*, part of which may have arrived, `DeadConnection` is raised instead.
+        """
+        try:
+            return await self._send(method, url, headers, body)
+        except DeadConnection:
+            if isinstance(body, AsyncIterator):
+                raise
+        return await self._send(method, url, headers, body)
+
+    async def _send(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes | AsyncIterator[bytes] | None,
+    ) -> ApiResponse:
+        connection = SimpleNamespace(is_reused=False)
         try:
             async with self._session.request(
                 method,
@@ -69,10 +94,12 @@ class ApiClient:
                 data=body,
                 allow_redirects=False,
                 timeout=self._timeout,
+                trace_request_ctx=connection,
             ) as response:
                 text = await _read_body(response)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise Failed(fault_of_exception(error)) from None
+            is_dead = connection.is_reused and isinstance(error, BROKEN)
+            raise (DeadConnection if is_dead else Failed)(fault_of_exception(error)) from None
         if response.status != 200:
             retry_after = response.headers.get("Retry-After")
             fault = fault_of_status(response.status, text, self.redact, retry_after)
@@ -84,6 +111,19 @@ class ApiClient:
         if not isinstance(parsed, dict):
             raise Failed(empty_answer())
         return ApiResponse(response.headers, parsed)
+
+
+async def _note_reuse(
+    _session: aiohttp.ClientSession, context: SimpleNamespace, _params: object
+) -> None:
+    context.trace_request_ctx.is_reused = True
+
+
+def reuse_tracing() -> aiohttp.TraceConfig:
+    """Return what a session needs for `ApiClient` to learn which connections are reused."""
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(_note_reuse)
+    return tracing
 
 
 async def _read_body(response: aiohttp.ClientResponse) -> bytes:

@@ -111,7 +111,7 @@ class Pool(aiohttp.TCPConnector):
             self._resolver.reached(host, port, address_of(peer))
         return protocol
 
-    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:  # noqa: ARG002 - aiohttp's
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
         """Return the most recently used idle connection, or None if there is no live one."""
         idle = self._conns.get(key)
         while idle:
@@ -119,6 +119,8 @@ class Pool(aiohttp.TCPConnector):
             if protocol.is_connected():
                 assert isinstance(protocol, PooledConnection)
                 protocol.reuse()
+                for trace in traces:
+                    await trace.send_connection_reuseconn()
                 self._acquired.add(protocol)
                 return Connection(self, key, protocol, self._loop)
         return None

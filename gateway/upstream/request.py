@@ -25,7 +25,7 @@ PIECE_BYTES = 65_536
 # A read is parsed and translated at once: small events take thirty times their size.
 READ_BYTES = 8_192
 # Raised by a connection that turns out to be dead.
-_BROKEN = (
+BROKEN = (
     aiohttp.ServerDisconnectedError,
     aiohttp.ClientOSError,
     aiohttp.ClientConnectionResetError,
@@ -93,7 +93,7 @@ class Target:
             return await _read_head(connection, protocol, writing)
         except BaseException as error:
             _release(connection, writing, reusable=False)
-            if not (may_repeat and protocol.is_reused and isinstance(error, _BROKEN)):
+            if not (may_repeat and protocol.is_reused and isinstance(error, BROKEN)):
                 raise
         return await self.post(key, body, may_repeat=False)
 

@@ -19,6 +19,7 @@ from gateway.protocols import Refusals
 from gateway.settings import Upstream as UpstreamSettings
 from gateway.sockets import upstream_socket
 from gateway.upstream.answer import Answer, Failed
+from gateway.upstream.api_client import reuse_tracing
 from gateway.upstream.breaker import HOST, Breakers
 from gateway.upstream.credential import Credential
 from gateway.upstream.credentials import CredentialPool
@@ -68,6 +69,7 @@ class GeminiTransport:
             proxy=self._proxy,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
+            trace_configs=[reuse_tracing()],
             headers={
                 hdrs.USER_AGENT: f"gateway/{__version__}",
                 hdrs.ACCEPT_ENCODING: "identity",

@@ -18,7 +18,7 @@ from gateway.errors import InvalidMedia, UpstreamAuth, UpstreamError
 from gateway.exchange import Json
 from gateway.media.containers import Window
 from gateway.upstream.answer import Failed
-from gateway.upstream.api_client import ApiClient, Refused
+from gateway.upstream.api_client import ApiClient, DeadConnection, Refused
 from gateway.upstream.credential import Credential
 from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.google_error import Redact
@@ -78,11 +78,17 @@ class Upload:
         address = self._address
         if address is None:
             address = self._address = await self._start(credential)
+        may_repeat = True
         while self._file is None:
-            if self._is_offset_unsure:
-                await self._query_offset(address)
-            else:
-                await self._send_step(address)
+            try:
+                if self._is_offset_unsure:
+                    await self._query_offset(address)
+                else:
+                    await self._send_step(address)
+            except DeadConnection:
+                if not may_repeat:
+                    raise
+                may_repeat = False
         return await self._wait_until_active(credential, self._file)
 
     def _begin_anew(self) -> None:

@@ -59,6 +59,9 @@ class FilesApi:
         self.base_url = ""
         self.peak = 0
         self.gone = asyncio.Event()
+        # Connections that break when they are used again.
+        self.dead: set[asyncio.Transport] = set()
+        self.connections: set[asyncio.Transport] = set()
         self._names = count()
 
     def use(self, *names: str, **projects: str) -> None:
@@ -156,6 +159,11 @@ class FilesApi:
         }
 
     async def post(self, request: web.Request) -> web.Response:
+        assert request.transport is not None
+        self.connections.add(request.transport)
+        if request.transport in self.dead:
+            request.transport.abort()
+            return web.Response()
         return await (self.upload if "upload_id" in request.query else self.start)(request)
 
 

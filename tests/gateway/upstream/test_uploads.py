@@ -68,6 +68,23 @@ async def test_a_broken_upload_goes_on_where_it_broke(api, breaks: int):
     assert whole(api, "file-0")
 
 
+async def test_a_pooled_connection_that_died_is_no_failure_of_an_upload():
+    async with files_api(max_attempts=1) as api:
+        await upload(api, DATA[:MB])
+        api.dead = set(api.connections)
+        await upload(api, DATA[:MB])
+        assert (list(api.files), len(api.connections)) == (["file-0", "file-1"], 2)
+        # The connection of the announcement breaks in the first step.
+        api.break_steps = 1
+        await upload(api)
+        assert (list(api.files)[2:], whole(api, "file-2")) == (["file-2"], True)
+        assert api.upstream.breakers.all_closed
+        assert not sum(api.upstream.budget._retries)
+        api.break_steps = 2
+        with pytest.raises(UpstreamError):
+            await upload(api)
+
+
 @pytest.mark.parametrize("repeats", [True, False])
 async def test_an_upload_whose_last_answer_is_lost_is_whole(api, repeats):
     api.loses_last_answer, api.repeats_last_answer = True, repeats
