@@ -4,7 +4,7 @@ The exchange is the only thing that middlewares share. Fields without a default 
 middleware that provides them; the order check at start-up rules out reading one too early.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Protocol
@@ -284,8 +284,9 @@ class Exchange:
     """One request on its way through the gateway. *started* is in monotonic seconds.
 
     *requested_model* has no suffixes; aliases and replacements may lead elsewhere. *media_project*
-    is the project whose Files API holds some of *media*. *release* is called once the payload is no
-    longer needed, at the latest when the exchange ends.
+    is the project whose Files API holds some of *media*; *wait_for_media* waits, where Gemini still
+    processes some, until all of them may be used, and raises `GatewayError`. *release* is called
+    once the payload is no longer needed, at the latest when the exchange ends.
     """
 
     id: str
@@ -297,6 +298,7 @@ class Exchange:
     payload: Json = field(init=False)
     media: dict[tuple[int, int], Blob] = field(default_factory=dict)
     media_project: str | None = None
+    wait_for_media: Callable[[], Awaitable[None]] | None = None
     requested_model: str = field(init=False)
     call: UpstreamCall = field(init=False)
     reply: Reply = field(init=False)

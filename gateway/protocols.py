@@ -42,10 +42,14 @@ class Names(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UploadedFile:
-    """An uploaded file: its address, and the only project that may use it."""
+    """An uploaded file: its address, and the only project that may use it.
+
+    Gemini still processes it unless *is_ready*.
+    """
 
     uri: str
     project: str
+    is_ready: bool
 
 
 class FilesUpstream(Protocol):
@@ -71,6 +75,13 @@ class FilesUpstream(Protocol):
         self, window: Window, mime: str, *, model: str, project: str | None
     ) -> UploadedFile:
         """Upload to *project*, or to one that can serve *model*. Raises `GatewayError`."""
+
+    async def wait_until_ready(self, uri: str, project: str) -> None:
+        """Wait until the file at *uri* of *project* may be used.
+
+        Raises `InvalidMedia` if it cannot be processed, `NotFound` if it is gone, and
+        `GatewayError`.
+        """
 
 
 class LicenseBook(Protocol):

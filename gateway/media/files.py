@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, field
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, InvalidMedia
 from gateway.exchange import Blob
 from gateway.media.containers import Window
 from gateway.media.references import is_uploaded
@@ -67,7 +67,7 @@ class FilesClient:
         """Return the uploaded file with the bytes of *window*, uploading it if necessary.
 
         *project* is the one that the request is bound to already; without it one is preferred whose
-        keys can serve *model*. Raises `GatewayError`.
+        keys can serve *model*. Gemini may still process the file. Raises `GatewayError`.
         """
         content = (await asyncio.to_thread(_digest, window), mime)
         key = content, project
@@ -82,6 +82,20 @@ class FilesClient:
             pending.waiters -= 1
             if not pending.waiters:
                 del self._pending[key]
+
+    async def wait_until_ready(self, stored: StoredFile) -> None:
+        """Wait until Gemini has processed *stored*. Raises `GatewayError`.
+
+        A file that takes too long stays known: the next request for its content waits on.
+        """
+        uri = stored.blob.uri
+        assert uri is not None
+        try:
+            await self._upstream.wait_until_ready(uri, stored.project)
+        except InvalidMedia:
+            self.shelf.forget(uri)
+            raise
+        self.shelf.set_ready(uri)
 
     def _find_stored(self, content: Content, model: str, project: str | None) -> StoredFile | None:
         files = self.shelf.of(content)
@@ -105,7 +119,7 @@ class FilesClient:
             # The handlers of an error may modify it.
             pending.error = copy(error).bare()
             raise
-        return self.shelf.add(content, file.project, file.uri)
+        return self.shelf.add(content, file.project, file.uri, is_ready=file.is_ready)
 
 
 def _digest(window: Window) -> bytes:

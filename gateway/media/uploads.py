@@ -4,15 +4,19 @@ A call is sent with one key and can use only the files of that key's project. So
 stored one after the other, and the first decides on the project if nothing else does.
 """
 
+import asyncio
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 
 from gateway.errors import QuotaSpent, RateLimited, UpstreamAuth
 from gateway.exchange import Exchange
 from gateway.media.containers import Window
 from gateway.media.files import FilesClient
+from gateway.media.formats import Claim
 from gateway.media.parts import MediaPart, naming_part
 from gateway.media.projects import project_of
+from gateway.media.shelf import StoredFile
 
 # Raised when the keys of a project cannot serve any more.
 KEY_ERRORS = (UpstreamAuth, RateLimited, QuotaSpent)
@@ -52,7 +56,8 @@ class Uploads:
     async def store(self, files: FilesClient, model: str) -> None:
         """Store all items where *model* can use them, and put their blobs into `exchange.media`.
 
-        They go to the project of what the client names. Raises `GatewayError`.
+        They go to the project of what the client names. Where Gemini still processes some,
+        `exchange.wait_for_media` waits for them. Raises `GatewayError`.
         """
         cached = self._exchange.dialect.cached_content(self._exchange.payload)
         names = [cached, *self._named_files] if cached else self._named_files
@@ -68,6 +73,7 @@ class Uploads:
 
     async def _store(self, files: FilesClient, model: str, project: str | None) -> None:
         """Store all items in *project*, or in that of the first item where it is None."""
+        in_process: list[tuple[Claim, StoredFile]] = []
         for _ in range(len(self._items)):
             item = self._items[0]
             with naming_part(item.part.claim):
@@ -75,4 +81,26 @@ class Uploads:
             project = stored.project
             self._exchange.media[item.part.at] = stored.blob
             self._items.rotate(-1)
+            if not stored.is_ready:
+                in_process.append((item.part.claim, stored))
         self._exchange.media_project = project
+        if in_process:
+            self._exchange.wait_for_media = partial(_wait_for_all, files, in_process)
+
+
+async def _wait_for_all(files: FilesClient, in_process: list[tuple[Claim, StoredFile]]) -> None:
+    """Wait until Gemini has processed all files; the first fault ends the waiting for the others.
+
+    Raises `GatewayError` naming the part.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            for claim, stored in in_process:
+                group.create_task(_wait_for(files, claim, stored))
+    except BaseExceptionGroup as faults:
+        raise faults.exceptions[0] from None
+
+
+async def _wait_for(files: FilesClient, claim: Claim, stored: StoredFile) -> None:
+    with naming_part(claim):
+        await files.wait_until_ready(stored)

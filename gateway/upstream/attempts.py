@@ -60,6 +60,7 @@ class Attempts:
         "_deadline",
         "_former_models",
         "_has_retried_weak",
+        "_is_head_sent",
         "_loop",
         "_mending",
         "_notes",
@@ -85,6 +86,8 @@ class Attempts:
         # Models that the call was moved away from: none is asked twice.
         self._former_models = _NONE
         self._has_retried_weak = False
+        # Already before the first attempt: files of this call were processed.
+        self._is_head_sent = outcome.begun
         self._loop = upstream.loop
         self._deadline = self._loop.time() + upstream.settings.deadline_s
 
@@ -186,9 +189,10 @@ class Attempts:
         kind = failed.fault.kind
         policy = POLICIES[kind]
         fallbacks = self._fallbacks(kind)
-        # One call is reserved for each fallback. Once a byte has been sent, by an early commit too,
-        # nothing is retried.
-        is_last = failed.final or self._outcome.begun or self._calls_left() <= len(fallbacks)
+        # One call is reserved for each fallback. Once an attempt has been so slow that the head was
+        # sent, nothing is retried.
+        is_late = self._outcome.begun and not self._is_head_sent
+        is_last = failed.final or is_late or self._calls_left() <= len(fallbacks)
         if is_last or counts[kind] > policy.retries:
             raise failed
         wait = pause(failed.fault, max(1, self._calls_made), random.uniform)

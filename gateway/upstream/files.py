@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Collection
+from functools import partial
 
 from yarl import URL
 
@@ -14,6 +15,7 @@ from gateway.upstream.api_client import ApiClient, Refused
 from gateway.upstream.client import GeminiUpstream
 from gateway.upstream.credential import Credential
 from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.processing import wait_until_active
 from gateway.upstream.retrying import Retrying
 from gateway.upstream.uploads import Upload, without_address
 
@@ -21,12 +23,17 @@ from gateway.upstream.uploads import Upload, without_address
 FILES = "the Files API"
 _SILENCE_S = 60.0
 _LOOK_UP_S = 10.0
+_RETRY_AFTER_S = 10.0
 # The end of a file's address, or the name of cached content: what can be looked up.
 _RESOURCE = re.compile(r"(?:.*/v1(?:beta)?/)?((?:files|cachedContents)/[A-Za-z0-9_-]{1,64})")
 
 
 class FilesApi:
-    """The Files API of *upstream*; an upload may take *timeout_s*, all its attempts together."""
+    """The Files API of *upstream*.
+
+    An upload may take *timeout_s*, all its attempts together, and so may waiting for a file that
+    Gemini processes.
+    """
 
     def __init__(self, upstream: GeminiUpstream, timeout_s: float) -> None:
         self._upstream = upstream
@@ -61,8 +68,7 @@ class FilesApi:
         if match is None:
             return None
         upstream = self._upstream
-        url = URL(f"{upstream.settings.base_url.rstrip('/')}/v1beta/{match[1]}")
-        api = self._client(_LOOK_UP_S)
+        url, api = self._url(match[1]), self._client(_LOOK_UP_S)
 
         async def look_up(credential: Credential) -> str:
             try:
@@ -93,7 +99,7 @@ class FilesApi:
     ) -> UploadedFile:
         """Upload the bytes of *window* to *project*, or to one whose keys can serve *model* now.
 
-        Raises `GatewayError`.
+        Gemini may have to process the file before it is ready. Raises `GatewayError`.
         """
         upstream, pool = self._upstream, self._upstream.pool
         deadline = upstream.loop.time() + self._timeout_s
@@ -102,13 +108,39 @@ class FilesApi:
         upload = Upload(self._client(_SILENCE_S), upstream.settings.base_url, window, mime)
 
         async def proceed(credential: Credential) -> UploadedFile:
-            return UploadedFile(await upload.proceed(credential), credential.scope)
+            uri, is_ready = await upload.proceed(credential)
+            return UploadedFile(uri, credential.scope, is_ready)
 
         try:
             async with asyncio.timeout_at(deadline):
                 return await retrying.run(proceed)
         except TimeoutError:
             raise UpstreamTimeout("Gemini's Files API took too long.") from None
+
+    async def wait_until_ready(self, uri: str, project: str) -> None:
+        """Wait until Gemini has processed the file at *uri* of *project*.
+
+        Raises `InvalidMedia` if it cannot, `NotFound` naming the file if it is gone,
+        `UpstreamTimeout` if it takes too long, and other `GatewayError`.
+        """
+        name = _RESOURCE.fullmatch(uri)
+        if name is None:
+            # It cannot be looked up: Gemini itself decides whether the file may be used.
+            return
+        upstream = self._upstream
+        deadline = upstream.loop.time() + self._timeout_s
+        work = partial(wait_until_active, self._client(_LOOK_UP_S), self._url(name[1]))
+        try:
+            async with asyncio.timeout_at(deadline):
+                await Retrying(upstream, FILES, deadline, project=project).run(work)
+        except TimeoutError:
+            raise UpstreamTimeout(
+                "Gemini is still processing this file; try again.", retry_after=_RETRY_AFTER_S
+            ) from None
+
+    def _url(self, name: str) -> URL:
+        """Return the address of the file or the cached content *name*."""
+        return URL(f"{self._upstream.settings.base_url.rstrip('/')}/v1beta/{name}")
 
     def _projects(self) -> list[str]:
         return list({one.scope for one in self._upstream.pool.credentials})

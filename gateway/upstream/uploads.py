@@ -2,19 +2,16 @@
 
 A resumable upload (ai.google.dev/api/files, recorded in `rubyllm.uploadedfile-*`): one request
 announces size and type and is answered with an address; the bytes follow in steps, each with its
-offset; after a break the address tells how much has arrived. A file may be used once it is ACTIVE.
+offset; after a break the address tells how much has arrived.
 """
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
-from itertools import chain, repeat
-from typing import Any
 
 import orjson
 from yarl import URL
 
-from gateway.errors import InvalidMedia, UpstreamAuth, UpstreamError
+from gateway.errors import UpstreamAuth, UpstreamError
 from gateway.exchange import Json
 from gateway.media.containers import Window
 from gateway.upstream.answer import Failed
@@ -22,15 +19,14 @@ from gateway.upstream.api_client import ApiClient, DeadConnection, Refused
 from gateway.upstream.credential import Credential
 from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.google_error import Redact
+from gateway.upstream.processing import file_fault, is_active
 
 _GOOGLE = URL("https://generativelanguage.googleapis.com")
 _NAME = re.compile(r"files/[A-Za-z0-9_-]{1,64}")
 # The granularity of steps that upstream reports.
 _STEP = 8_388_608
 _SLICE = 196_608
-_POLL_S = (0.2, 0.4, 0.8, 1.5, 2.0)
 _BYTES = {"Content-Type": "application/octet-stream"}
-_BUSY = frozenset({Kind.BUSY, Kind.SHARED})
 _OF_THE_REQUEST = frozenset({Kind.REQUEST, Kind.NOT_HERE, Kind.MODEL_UNKNOWN})
 # Addresses, ids of uploads, and anything else that may be a secret.
 _SECRET = re.compile(r"https?://\S+|upload_id\S*|[A-Za-z0-9_-]{40,}")
@@ -67,8 +63,8 @@ class Upload:
         self._is_offset_unsure = False
         self._file: Json | None = None
 
-    async def proceed(self, credential: Credential) -> str:
-        """Upload what is missing, wait until the file is usable, and return its URI.
+    async def proceed(self, credential: Credential) -> tuple[str, bool]:
+        """Upload what is missing; return the file's URI and whether it may be used already.
 
         A `gateway.upstream.retrying.Work`: with another credential than before it starts over.
         """
@@ -89,7 +85,7 @@ class Upload:
                 if not may_repeat:
                     raise
                 may_repeat = False
-        return await self._wait_until_active(credential, self._file)
+        return self._file["uri"], is_active(self._file, self._api.redact)
 
     def _begin_anew(self) -> None:
         self._address = self._file = None
@@ -150,27 +146,6 @@ class Upload:
         arrived = response.headers.get("X-Goog-Upload-Size-Received", "")
         self._offset = min(int(arrived) if arrived.isdecimal() else 0, len(self._window))
 
-    async def _wait_until_active(self, credential: Credential, file: Json) -> str:
-        """Poll until the *file* is usable; return its URI."""
-        headers = {"x-goog-api-key": credential.key}
-        url = URL(f"{self._base}/v1beta/{file['name']}")
-        for pause_s in chain(_POLL_S, repeat(_POLL_S[-1])):
-            state = file.get("state")
-            if state == "ACTIVE":
-                return str(file["uri"])
-            if state == "FAILED":
-                raise Failed(self._not_processed(file.get("error")))
-            await asyncio.sleep(pause_s)
-            try:
-                response = await self._api.request("GET", url, headers)
-            except Refused as refused:
-                if refused.fault.kind in _BUSY:
-                    # The file exists, and will be ready later.
-                    continue
-                raise self._start_over_if_lost(refused) from None
-            file = self._file = self._file_in(response.body)
-        raise AssertionError("the pauses never end")
-
     def _file_in(self, body: Json) -> Json:
         """Return the file that *body* describes, bare or in a field; raise `Failed` if none."""
         file = body.get("file", body)
@@ -182,7 +157,7 @@ class Upload:
         raise Failed(_api_fault("returned an answer that names no file"))
 
     def _start_over_if_lost(self, refused: Refused) -> Failed:
-        """Start over if *refused* says that the upload, or the file, no longer exists.
+        """Start over if *refused* says that the upload no longer exists.
 
         If that does not help, it is no fault of the client's, who never named it.
         """
@@ -190,12 +165,6 @@ class Upload:
             return refused
         self._begin_anew()
         return Failed(_api_fault("has lost an upload"))
-
-    def _not_processed(self, error: Any) -> Fault:
-        """Return the fault of a file that Gemini could not process; *error* is Gemini's."""
-        message = error.get("message") if isinstance(error, dict) else None
-        reason = f": {self._api.redact(message)[:500]}" if isinstance(message, str) else "."
-        return _file_fault(f"Gemini cannot process this file{reason}")
 
     async def _slices(self, start: int, end: int) -> AsyncIterator[bytes]:
         """Yield the bytes in slices small enough to be decoded without blocking the loop."""
@@ -236,11 +205,7 @@ def _is_of_the_file(refused: Refused) -> bool:
 
 
 def _file_refused(refused: Refused) -> Fault:
-    return _file_fault(f"Gemini's Files API refuses this file: {refused.fault.error.message}")
-
-
-def _file_fault(message: str) -> Fault:
-    return Fault(Kind.REQUEST, InvalidMedia(message, code="media_not_processed"))
+    return file_fault(f"Gemini's Files API refuses this file: {refused.fault.error.message}")
 
 
 def _api_fault(what: str) -> Fault:

@@ -43,6 +43,8 @@ class FilesApi:
     def __init__(self) -> None:
         self.files: dict[str, Stored] = {}
         self.lost: set[str] = set()
+        # The keys that files were looked at with.
+        self.lookers: list[str] = []
         self.steps: list[int] = []
         self.polls_until_active = 0
         self.outcome = "ACTIVE"
@@ -59,6 +61,9 @@ class FilesApi:
         self.base_url = ""
         self.peak = 0
         self.gone = asyncio.Event()
+        # Cleared, it holds up the answers to steps.
+        self.answering = asyncio.Event()
+        self.answering.set()
         # Connections that break when they are used again.
         self.dead: set[asyncio.Transport] = set()
         self.connections: set[asyncio.Transport] = set()
@@ -118,6 +123,7 @@ class FilesApi:
                 return web.Response()
         stored.received += size
         self.steps.append(size)
+        await self.answering.wait()
         if tracemalloc.is_tracing():
             self.peak = max(self.peak, tracemalloc.get_traced_memory()[0])
         if "finalize" not in commands:
@@ -140,7 +146,7 @@ class FilesApi:
 
     async def get(self, request: web.Request) -> web.Response:
         stored = self.files[request.match_info["name"]]
-        assert request.headers["x-goog-api-key"] == stored.key
+        self.lookers.append(request.headers["x-goog-api-key"])
         stored.polls += 1
         if self.look_answers:
             status, text = self.look_answers.pop(0)

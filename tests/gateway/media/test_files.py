@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from gateway.errors import InvalidMedia, UpstreamAuth
+from gateway.errors import InvalidMedia, UpstreamAuth, UpstreamTimeout
 from gateway.media.files import FilesClient
 from gateway.upstream.credential import Credential
 from tests.gateway.media.files_api import files_api
@@ -51,10 +51,11 @@ async def test_requests_at_once_share_one_upload(api, client, keys):
 
 
 async def test_requests_at_once_share_what_went_wrong(api, client):
-    api.outcome, api.polls_until_active = "FAILED", 1_000_000
+    api.outcome = "FAILED"
+    api.answering.clear()
     tasks = [asyncio.create_task(store(client)) for _ in range(5)]
     await waiters(client, 5)
-    api.polls_until_active = 0
+    api.answering.set()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert {type(one) for one in results} == {InvalidMedia}
     # Each may be told of another part.
@@ -66,17 +67,41 @@ async def test_requests_at_once_share_what_went_wrong(api, client):
 
 
 async def test_the_second_uploads_when_the_first_has_left(api, client):
-    api.polls_until_active = 1_000_000
+    api.answering.clear()
     first = asyncio.create_task(store(client))
     while not api.steps:
         await asyncio.sleep(0.01)
     second = asyncio.create_task(store(client))
     await waiters(client, 2)
     first.cancel()
-    api.polls_until_active = 0
+    api.answering.set()
     assert (await second).blob.uri == f"{api.base_url}/v1beta/files/file-1"
     with pytest.raises(asyncio.CancelledError):
         await first
+
+
+async def test_a_file_that_is_processed_for_too_long_is_waited_for_again():
+    async with files_api(0.2) as api:
+        client = FilesClient(api.lent)
+        api.polls_until_active = 1_000_000
+        first = await store(client)
+        with pytest.raises(UpstreamTimeout) as caught:
+            await client.wait_until_ready(first)
+        assert caught.value.retry_after == 10
+        again = await store(client)
+        assert (again, again.is_ready, len(api.files)) == (first, False, 1)
+        api.polls_until_active = 0
+        await client.wait_until_ready(again)
+        assert (await store(client)).is_ready
+        assert len(api.files) == 1
+
+
+async def test_a_file_that_could_not_be_processed_goes_up_anew(api, client):
+    api.outcome, api.polls_until_active = "FAILED", 1
+    with pytest.raises(InvalidMedia):
+        await client.wait_until_ready(await store(client))
+    await store(client)
+    assert len(api.files) == 2
 
 
 async def test_a_file_belongs_to_its_project(api, client):

@@ -1,15 +1,17 @@
 """Large media through the whole gateway: which key they go up with, and what keys do to them."""
 
 import asyncio
+import json
 from base64 import b64encode
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.keys import UPSTREAM
 from gateway.simulator import Simulator
 from gateway.simulator.faults import Fault
 from tests.gateway.media.samples import sample
-from tests.running import SECRET, settings_for
+from tests.running import SECRET, settings_for, streamed
 
 pytestmark = pytest.mark.usefixtures("impatient")
 KEYS = ("key-1", "key-2", "key-3")
@@ -288,6 +290,61 @@ async def test_a_lost_file_is_nobodys_fault_when_many_ask_for_it_at_once(running
         simulator.script(Fault(delay_s=0.5), times=4, action="generateContent")
         answers = await asyncio.gather(*(gateway.whole(**showing(video())) for _ in range(4)))
         assert [answer[0] for answer in answers] == [503] * 4
+        assert (await gateway.whole(**showing(video())))[0] == 200
+        assert len(announced(simulator)) == 2
+
+
+async def test_a_stream_is_kept_alive_while_gemini_processes_a_file(running, simulator):
+    simulator.files._polls = 30
+    pace = {"upstream": {"commit_after_s": 0.05, "keepalive_s": 0.05}}
+    async with running(settings(simulator, **pace)) as gateway:
+        # Once the head is sent a call is tried again as it is before.
+        simulator.script(failing(503), times=1, action="streamGenerateContent")
+        seen = await gateway.stream(**showing(video()))
+        deltas = [one["choices"][0]["delta"] for one in seen.chunks]
+        assert deltas[0] == {"role": "assistant", "content": ""}
+        assert deltas[1:4] == [{}, {}, {}]
+        assert (seen.finish_reasons, seen.done) == (["stop"], True)
+        assert len(generated(simulator)) == 2
+
+
+@pytest.mark.parametrize("commit_after_s", [0.05, 5.0])
+async def test_a_file_that_takes_too_long_gets_through_at_a_later_try(
+    running, simulator, commit_after_s
+):
+    simulator.files._polls = 1_000_000
+    limits = settings(simulator, upstream={"commit_after_s": commit_after_s})
+    limits = replace(limits, media=replace(limits.media, upload_timeout_s=0.2))
+    async with running(limits) as gateway:
+        async with gateway.post(stream=True, **showing(video())) as response:
+            body = (await response.read()).decode()
+        if commit_after_s < 1:
+            error = streamed(body.encode()).error
+        else:
+            assert (response.status, response.headers["retry-after"]) == (504, "10")
+            error = json.loads(body)["error"]
+        assert (error["code"], error["param"]) == (
+            "upstream_timeout",
+            "messages[0].content[1].video_url",
+        )
+        [file] = simulator.files._files.values()
+        file.polls_left = 3
+        assert (await gateway.stream(**showing(video()))).finish_reasons == ["stop"]
+        assert announced(simulator) == ["key-1"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_file_that_is_lost_while_it_is_processed_goes_up_anew(running, simulator, stream):
+    simulator.files._polls = 1_000_000
+    async with running(settings(simulator)) as gateway:
+        ask = gateway.stream if stream else gateway.whole
+        asking = asyncio.create_task(ask(**showing(video())))
+        while not simulator.files._files:
+            await asyncio.sleep(0.01)
+        simulator.files._files.clear()
+        simulator.files._polls = 1
+        first = await asking
+        assert (first.status if stream else first[0]) == 503
         assert (await gateway.whole(**showing(video())))[0] == 200
         assert len(announced(simulator)) == 2
 

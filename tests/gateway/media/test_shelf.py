@@ -45,6 +45,21 @@ def test_what_one_process_finds_gone_all_forget():
     assert two.of(CONTENT)["main"].blob.uri == "https://host/v1beta/files/c"
 
 
+def test_all_processes_know_whether_a_file_is_processed():
+    now = 0.0
+    one, two = Shelf(lambda: now), Shelf(lambda: now)
+    one.share(two.hear)
+    one.add(CONTENT, "main", URI, is_ready=False)
+    now = 3600.0
+    for is_ready in (False, True):
+        for shelf in (one, two):
+            stored = shelf.of(CONTENT)["main"]
+            assert (stored.blob.uri, stored.is_ready) == (URI, is_ready)
+            assert stored.expires == shelves.KEEP_S
+        one.set_ready(URI)
+    one.set_ready("https://host/v1beta/files/gone")
+
+
 def test_what_one_process_uploaded_another_one_uses_again():
     now = 0.0
     one, two = Shelf(lambda: now), Shelf(lambda: now)

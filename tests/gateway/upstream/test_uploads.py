@@ -9,7 +9,13 @@ from base64 import b64encode
 
 import pytest
 
-from gateway.errors import InvalidMedia, RateLimited, UpstreamAuth, UpstreamError, UpstreamTimeout
+from gateway.errors import (
+    InvalidMedia,
+    RateLimited,
+    UpstreamAuth,
+    UpstreamError,
+    UpstreamTimeout,
+)
 from gateway.media.data_url import Base64Window
 from gateway.upstream import retry
 from tests.gateway.media.files_api import FilesApi, files_api
@@ -27,7 +33,10 @@ async def api():
 
 
 async def upload(api: FilesApi, data=DATA, mime: str = "video/mp4"):
-    return await api.lent.upload(data, mime, model="m", project=None)
+    stored = await api.lent.upload(data, mime, model="m", project=None)
+    if not stored.is_ready:
+        await api.lent.wait_until_ready(stored.uri, stored.project)
+    return stored
 
 
 def whole(api: FilesApi, name: str) -> bool:
@@ -52,12 +61,6 @@ async def test_base64_is_decoded_step_by_step(api):
     assert whole(api, "file-0")
     # One step as text and as bytes, the client's and the server's buffers; never the whole.
     assert peak < 40 * MB
-
-
-async def test_a_file_that_is_processed_is_waited_for(api):
-    api.polls_until_active = 3
-    await upload(api, DATA[:MB])
-    assert api.files["file-0"].polls == 3
 
 
 @pytest.mark.parametrize("breaks", [1, 2])
@@ -109,29 +112,13 @@ async def test_a_service_that_fails_between_two_steps_does_not_lose_what_has_arr
     assert list(api.files) == ["file-0"]
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
-async def test_a_look_that_fails_does_not_send_the_file_again(api, status):
-    api.polls_until_active = 2
-    api.look_answers = [(status, "")]
-    stored = await upload(api, DATA[:MB])
-    assert stored.uri.endswith("file-0")
-    assert len(api.files) == 1
-
-
-@pytest.mark.parametrize("status", [403, 404])
-async def test_a_file_that_is_gone_at_once_goes_up_anew(api, status):
-    api.polls_until_active = 1
-    api.look_answers = [(status, "")]
-    assert (await upload(api, DATA[:MB])).uri.endswith("file-1")
-
-
 def google(code: int, message: str) -> tuple[int, str]:
     return code, json.dumps({"error": {"code": code, "message": message, "status": "X"}})
 
 
 FAULTS = [
     ({"outcome": "FAILED"}, InvalidMedia, "cannot process this file: No video."),
-    ({"polls_until_active": 1_000_000}, UpstreamTimeout, "too long"),
+    ({"polls_until_active": 1_000_000}, UpstreamTimeout, "still processing"),
     ({"break_steps": 9}, UpstreamError, "could not be reached"),
     ({"start_status": 403}, UpstreamAuth, "accepts no credential"),
     ({"start_status": 401}, UpstreamAuth, "The upstream accepts no credential"),
@@ -214,7 +201,7 @@ async def test_a_probe_that_is_given_up_lets_the_next_one_through(api):
     for began in range(5):
         api.upstream.breakers.failure(name, began)
     api.upstream.breakers._circuits[name].open_until = 0
-    api.polls_until_active = 1_000_000
+    api.answering.clear()
     task = asyncio.create_task(upload(api, DATA[:MB]))
     while not api.steps:
         await asyncio.sleep(0.01)
@@ -223,7 +210,7 @@ async def test_a_probe_that_is_given_up_lets_the_next_one_through(api):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    api.polls_until_active = 0
+    api.answering.set()
     await upload(api, DATA[:MB])
     assert api.upstream.breakers.all_closed
 

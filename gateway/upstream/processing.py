@@ -1,0 +1,60 @@
+"""Gemini's processing of an uploaded file, which takes seconds to minutes for sound and video.
+
+A file may be used once its state is ACTIVE; before that a call that names it is refused.
+"""
+
+import asyncio
+from itertools import chain, repeat
+
+from yarl import URL
+
+from gateway.errors import InvalidMedia, NotFound
+from gateway.exchange import Json
+from gateway.upstream.answer import Failed
+from gateway.upstream.api_client import ApiClient, Refused
+from gateway.upstream.credential import Credential
+from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.google_error import Redact
+
+_POLL_S = (0.2, 0.4, 0.8, 1.5, 2.0)
+_BUSY = frozenset({Kind.BUSY, Kind.SHARED})
+_GONE = frozenset({Kind.REQUEST, Kind.NOT_HERE, Kind.MODEL_UNKNOWN})
+
+
+def is_active(file: Json, redact: Redact) -> bool:
+    """Tell whether *file*, as the Files API describes it, may be used.
+
+    Raises `Failed` if Gemini could not process it. *redact* is applied to Gemini's reason.
+    """
+    if file.get("state") == "FAILED":
+        error = file.get("error")
+        message = error.get("message") if isinstance(error, dict) else None
+        reason = f": {redact(message)[:500]}" if isinstance(message, str) else "."
+        raise Failed(file_fault(f"Gemini cannot process this file{reason}"))
+    return file.get("state") == "ACTIVE"
+
+
+async def wait_until_active(api: ApiClient, url: URL, credential: Credential) -> None:
+    """Poll the file at *url* until it may be used.
+
+    Raises `Failed`, with `NotFound` naming the file if it is gone.
+    """
+    headers = {"x-goog-api-key": credential.key}
+    for pause_s in chain(_POLL_S, repeat(_POLL_S[-1])):
+        try:
+            response = await api.request("GET", url, headers)
+        except Refused as refused:
+            if refused.fault.kind in _GONE:
+                message = f"Gemini has lost the file {url.name} of this request."
+                raise Failed(Fault(Kind.REQUEST, NotFound(message))) from None
+            if refused.fault.kind not in _BUSY:
+                raise
+        else:
+            if is_active(response.body, api.redact):
+                return
+        await asyncio.sleep(pause_s)
+
+
+def file_fault(message: str) -> Fault:
+    """Return the fault of a file that Gemini does not take."""
+    return Fault(Kind.REQUEST, InvalidMedia(message, code="media_not_processed"))
