@@ -1,7 +1,7 @@
 """One plain request to upstream: returns JSON, or raises `Failed` with its fault."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import aiohttp
@@ -98,8 +98,11 @@ class ApiClient:
             ) as response:
                 text = await _read_body(response)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            fault = fault_of_exception(error)
+            # aiohttp's texts name the address, which is a secret where it takes an upload.
+            fault = replace(fault, reason=self.redact(fault.reason))
             is_dead = connection.is_reused and isinstance(error, BROKEN)
-            raise (DeadConnection if is_dead else Failed)(fault_of_exception(error)) from None
+            raise (DeadConnection if is_dead else Failed)(fault) from None
         if response.status != 200:
             retry_after = response.headers.get("Retry-After")
             fault = fault_of_status(response.status, text, self.redact, retry_after)

@@ -8,6 +8,7 @@ from gateway.upstream import api_client
 from gateway.upstream.answer import Failed
 from gateway.upstream.api_client import ApiClient, Refused
 from gateway.upstream.faults import Kind
+from gateway.upstream.uploads import without_address
 from tests.faults.scripted import CLOSE, STALL, ScriptedUpstream, answer, refusal
 
 
@@ -83,3 +84,21 @@ async def test_silence_is_the_networks_too(gemini):
         with pytest.raises(Failed) as caught:
             await ask(gemini, scripted.url, silence_s=0.1)
     assert isinstance(caught.value.fault.error, UpstreamTimeout)
+
+
+async def test_the_reason_of_a_break_names_no_address_either(gemini):
+    async def unreadable():
+        raise OSError(5, "Input/output error")
+        yield b""
+
+    async with ScriptedUpstream([STALL]) as scripted:
+        upstream = await gemini(scripted.url)
+        api = ApiClient(
+            upstream.session, without_address(upstream.pool.redact), connect_s=1.0, silence_s=5.0
+        )
+        url = URL(f"{scripted.url}/upload?upload_id=secret")
+        with pytest.raises(Failed) as caught:
+            await api.request("POST", url, {"Content-Length": "9"}, unreadable())
+    fault = caught.value.fault
+    assert fault.kind is Kind.NETWORK
+    assert fault.reason.endswith("Can not write request body for [redacted]")
