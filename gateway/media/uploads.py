@@ -73,7 +73,8 @@ class Uploads:
 
     async def _store(self, files: FilesClient, model: str, project: str | None) -> None:
         """Store all items in *project*, or in that of the first item where it is None."""
-        in_process: list[tuple[Claim, StoredFile]] = []
+        # The same file may belong to several parts.
+        in_process: dict[StoredFile, Claim] = {}
         for _ in range(len(self._items)):
             item = self._items[0]
             with naming_part(item.part.claim):
@@ -82,25 +83,25 @@ class Uploads:
             self._exchange.media[item.part.at] = stored.blob
             self._items.rotate(-1)
             if not stored.is_ready:
-                in_process.append((item.part.claim, stored))
+                in_process.setdefault(stored, item.part.claim)
         self._exchange.media_project = project
         if in_process:
             self._exchange.wait_for_media = partial(_wait_for_all, files, in_process)
 
 
-async def _wait_for_all(files: FilesClient, in_process: list[tuple[Claim, StoredFile]]) -> None:
+async def _wait_for_all(files: FilesClient, in_process: dict[StoredFile, Claim]) -> None:
     """Wait until Gemini has processed all files; the first fault ends the waiting for the others.
 
     Raises `GatewayError` naming the part.
     """
     try:
         async with asyncio.TaskGroup() as group:
-            for claim, stored in in_process:
-                group.create_task(_wait_for(files, claim, stored))
+            for stored, claim in in_process.items():
+                group.create_task(_wait_for(files, stored, claim))
     except BaseExceptionGroup as faults:
         raise faults.exceptions[0] from None
 
 
-async def _wait_for(files: FilesClient, claim: Claim, stored: StoredFile) -> None:
+async def _wait_for(files: FilesClient, stored: StoredFile, claim: Claim) -> None:
     with naming_part(claim):
         await files.wait_until_ready(stored)

@@ -333,6 +333,13 @@ async def test_a_file_that_takes_too_long_gets_through_at_a_later_try(
         assert announced(simulator) == ["key-1"]
 
 
+async def test_a_file_is_looked_at_once_for_all_its_parts(running, simulator):
+    simulator.files._polls = 3
+    async with running(settings(simulator)) as gateway:
+        assert (await gateway.whole(**showing(video(), video())))[0] == 200
+    assert len([one for one in simulator.received if "/files/" in one.path]) == 4
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_file_that_is_lost_while_it_is_processed_goes_up_anew(running, simulator, stream):
     simulator.files._polls = 1_000_000
