@@ -26,6 +26,7 @@ _NAME = re.compile(r"files/[A-Za-z0-9_-]{1,64}")
 # The granularity of steps that upstream reports.
 _STEP = 8_388_608
 _SLICE = 196_608
+_MAX_DIGITS = 20
 _BYTES = {"Content-Type": "application/octet-stream"}
 _OF_THE_REQUEST = frozenset({Kind.REQUEST, Kind.NOT_HERE, Kind.MODEL_UNKNOWN})
 # Addresses, ids of uploads, and anything else that may be a secret.
@@ -144,7 +145,9 @@ class Upload:
             self._file = self._file_in(response.body)
             return
         arrived = response.headers.get("X-Goog-Upload-Size-Received", "")
-        self._offset = min(int(arrived) if arrived.isdecimal() else 0, len(self._window))
+        # Python refuses to read numbers of thousands of digits.
+        size = int(arrived[:_MAX_DIGITS]) if arrived.isdecimal() else 0
+        self._offset = min(size, len(self._window))
 
     def _file_in(self, body: Json) -> Json:
         """Return the file that *body* describes, bare or in a field; raise `Failed` if none."""

@@ -51,6 +51,8 @@ class FilesApi:
         self.start_status = 200
         self.refused_keys: set[str] = set()
         self.break_steps = 0
+        # How much has arrived, if that is not told truly.
+        self.told_size = ""
         # What is said in place of the next steps and looks, each a status and a text.
         self.step_answers: list[tuple[int, str]] = []
         self.look_answers: list[tuple[int, str]] = []
@@ -107,7 +109,8 @@ class FilesApi:
             body = description if self.repeats_last_answer else {}
             return web.json_response(body, headers={"X-Goog-Upload-Status": "final"})
         if commands == ["query"]:
-            return web.Response(headers={"X-Goog-Upload-Size-Received": str(stored.received)})
+            arrived = self.told_size or str(stored.received)
+            return web.Response(headers={"X-Goog-Upload-Size-Received": arrived})
         if self.step_answers:
             status, text = self.step_answers.pop(0)
             return web.Response(status=status, text=text)

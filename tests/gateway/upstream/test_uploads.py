@@ -117,6 +117,7 @@ def google(code: int, message: str) -> tuple[int, str]:
 
 
 FAULTS = [
+    ({"break_steps": 1, "told_size": "9" * 5000}, UpstreamError, "answered 500"),
     ({"outcome": "FAILED"}, InvalidMedia, "cannot process this file: No video."),
     ({"polls_until_active": 1_000_000}, UpstreamTimeout, "still processing"),
     ({"break_steps": 9}, UpstreamError, "could not be reached"),
