@@ -19,8 +19,10 @@ from gateway.upstream.processing import wait_until_active
 from gateway.upstream.retrying import Retrying
 from gateway.upstream.uploads import Upload, without_address
 
-# Used in place of a model's name, in error messages too.
+# Used in place of a model's name, in error messages too. That uploads fail, or use up a quota, says
+# nothing about looking up what is there already.
 FILES = "the Files API"
+LOOK_UPS = "look-ups of files"
 _SILENCE_S = 60.0
 _LOOK_UP_S = 10.0
 _RETRY_AFTER_S = 10.0
@@ -78,7 +80,7 @@ class FilesApi:
             return credential.scope
 
         deadline = upstream.loop.time() + upstream.settings.deadline_s
-        project = await Retrying(upstream, FILES, deadline).run(look_up)
+        project = await Retrying(upstream, LOOK_UPS, deadline).run(look_up)
         upstream.owners.note(name, project)
         return project
 
@@ -132,7 +134,7 @@ class FilesApi:
         work = partial(wait_until_active, self._client(_LOOK_UP_S), self._url(name[1]))
         try:
             async with asyncio.timeout_at(deadline):
-                await Retrying(upstream, FILES, deadline, project=project).run(work)
+                await Retrying(upstream, LOOK_UPS, deadline, project=project).run(work)
         except TimeoutError:
             raise UpstreamTimeout(
                 "Gemini is still processing this file; try again.", retry_after=_RETRY_AFTER_S

@@ -110,6 +110,17 @@ async def test_it_is_looked_for_once(files_api, simulator):
     assert files.owner(OURS) == owner
 
 
+async def test_keys_that_cannot_upload_any_more_still_look(files_api, simulator):
+    files, upstream = files_api
+    [owner] = marks(upstream, "c4")
+    simulator.script(Broken(status=429), times=None)
+    with pytest.raises(RateLimited):
+        await upload(files, owner)
+    simulator.reset()
+    simulator.caches[OURS] = "key-4"
+    assert await files.find(OURS) == owner
+
+
 async def test_what_a_key_had_that_is_gone_is_looked_for_anew(files_api, simulator):
     files, upstream = files_api
     await files.find(OURS)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.errors import InvalidMedia, NotFound, UpstreamTimeout
+from gateway.errors import InvalidMedia, NotFound, RateLimited, UpstreamTimeout
 from tests.gateway.media.files_api import FilesApi, files_api
 
 pytestmark = pytest.mark.usefixtures("impatient")
@@ -65,6 +65,16 @@ async def test_a_key_that_stops_working_gives_way_to_another_one_of_its_project(
     api.look_answers = [(401, "")]
     await upload(api)
     assert sorted(api.lookers) == ["key-one", "key-three"]
+
+
+async def test_keys_that_cannot_upload_any_more_still_look(api):
+    api.polls_until_active = 3
+    stored = await api.lent.upload(bytes(1000), "video/mp4", model="m", project=None)
+    api.start_status = 429
+    with pytest.raises(RateLimited):
+        await upload(api)
+    assert api.upstream.pool.states()[0]["resting"]
+    await api.lent.wait_until_ready(stored.uri, stored.project)
 
 
 async def test_what_cannot_be_looked_at_is_not_waited_for(api):
