@@ -25,7 +25,7 @@ from gateway.database.engine import Database
 from gateway.settings import Settings
 from gateway.simulator import Simulator
 from gateway.sockets import listen
-from gateway.upstream import processing, retry
+from gateway.upstream import files, retry
 from tests.databases import Postgres
 from tests.discovery import SENT
 from tests.faults.scripted import ScriptedUpstream
@@ -209,7 +209,7 @@ def running(tables, monkeypatch):
 def impatient(monkeypatch) -> None:
     """Have the gateway wait next to nothing before another attempt and between looks at a file."""
     monkeypatch.setattr(retry, "BASE_S", 0.01)
-    monkeypatch.setattr(processing, "_POLL_S", (0.01,))
+    monkeypatch.setattr(files, "_POLL_S", (0.01,))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Collection
 from functools import partial
+from itertools import chain, repeat
 
 from yarl import URL
 
@@ -15,7 +16,7 @@ from gateway.upstream.api_client import ApiClient, Refused
 from gateway.upstream.client import GeminiUpstream
 from gateway.upstream.credential import Credential
 from gateway.upstream.faults import Fault, Kind
-from gateway.upstream.processing import wait_until_active
+from gateway.upstream.processing import look
 from gateway.upstream.retrying import Retrying
 from gateway.upstream.uploads import Upload, without_address
 
@@ -26,6 +27,8 @@ LOOK_UPS = "look-ups of files"
 _SILENCE_S = 60.0
 _LOOK_UP_S = 10.0
 _RETRY_AFTER_S = 10.0
+# The pauses between looks at a file that Gemini processes; the last one is repeated.
+_POLL_S = (0.2, 0.4, 0.8, 1.5, 2.0)
 # The end of a file's address, or the name of cached content: what can be looked up.
 _RESOURCE = re.compile(r"(?:.*/v1(?:beta)?/)?((?:files|cachedContents)/[A-Za-z0-9_-]{1,64})")
 
@@ -131,10 +134,14 @@ class FilesApi:
             return
         upstream = self._upstream
         deadline = upstream.loop.time() + self._timeout_s
-        work = partial(wait_until_active, self._client(_LOOK_UP_S), self._url(name[1]))
+        work = partial(look, self._client(_LOOK_UP_S), self._url(name[1]))
         try:
             async with asyncio.timeout_at(deadline):
-                await Retrying(upstream, LOOK_UPS, deadline, project=project).run(work)
+                for pause_s in chain(_POLL_S, repeat(_POLL_S[-1])):
+                    # Each look is retried by itself: there are many of them.
+                    if await Retrying(upstream, LOOK_UPS, deadline, project=project).run(work):
+                        return
+                    await asyncio.sleep(pause_s)
         except TimeoutError:
             raise UpstreamTimeout(
                 "Gemini is still processing this file; try again.", retry_after=_RETRY_AFTER_S

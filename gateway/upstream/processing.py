@@ -3,9 +3,6 @@
 A file may be used once its state is ACTIVE; before that a call that names it is refused.
 """
 
-import asyncio
-from itertools import chain, repeat
-
 from yarl import URL
 
 from gateway.errors import InvalidMedia, NotFound
@@ -16,7 +13,6 @@ from gateway.upstream.credential import Credential
 from gateway.upstream.faults import Fault, Kind
 from gateway.upstream.google_error import Redact
 
-_POLL_S = (0.2, 0.4, 0.8, 1.5, 2.0)
 _BUSY = frozenset({Kind.BUSY, Kind.SHARED})
 _GONE = frozenset({Kind.REQUEST, Kind.NOT_HERE, Kind.MODEL_UNKNOWN})
 
@@ -34,25 +30,22 @@ def is_active(file: Json, redact: Redact) -> bool:
     return file.get("state") == "ACTIVE"
 
 
-async def wait_until_active(api: ApiClient, url: URL, credential: Credential) -> None:
-    """Poll the file at *url* until it may be used.
+async def look(api: ApiClient, url: URL, credential: Credential) -> bool:
+    """Tell whether the file at *url* may be used by now.
 
-    Raises `Failed`, with `NotFound` naming the file if it is gone.
+    A `gateway.upstream.retrying.Work`. Raises `Failed`, with `NotFound` naming the file if it is
+    gone.
     """
-    headers = {"x-goog-api-key": credential.key}
-    for pause_s in chain(_POLL_S, repeat(_POLL_S[-1])):
-        try:
-            response = await api.request("GET", url, headers)
-        except Refused as refused:
-            if refused.fault.kind in _GONE:
-                message = f"Gemini has lost the file {url.name} of this request."
-                raise Failed(Fault(Kind.REQUEST, NotFound(message))) from None
-            if refused.fault.kind not in _BUSY:
-                raise
-        else:
-            if is_active(response.body, api.redact):
-                return
-        await asyncio.sleep(pause_s)
+    try:
+        response = await api.request("GET", url, {"x-goog-api-key": credential.key})
+    except Refused as refused:
+        if refused.fault.kind in _GONE:
+            message = f"Gemini has lost the file {url.name} of this request."
+            raise Failed(Fault(Kind.REQUEST, NotFound(message))) from None
+        if refused.fault.kind in _BUSY:
+            return False
+        raise
+    return is_active(response.body, api.redact)
 
 
 def file_fault(message: str) -> Fault:

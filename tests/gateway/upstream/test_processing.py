@@ -67,6 +67,13 @@ async def test_a_key_that_stops_working_gives_way_to_another_one_of_its_project(
     assert sorted(api.lookers) == ["key-one", "key-three"]
 
 
+async def test_looks_that_fail_now_and_then_end_nothing(api):
+    api.polls_until_active = 12
+    api.look_answers = [(503, ""), (200, '{"state": "PROCESSING"}')] * 5
+    await upload(api)
+    assert api.files["file-0"].polls == 12
+
+
 async def test_keys_that_cannot_upload_any_more_still_look(api):
     api.polls_until_active = 3
     stored = await api.lent.upload(bytes(1000), "video/mp4", model="m", project=None)
