@@ -164,6 +164,8 @@ class Fetcher:
                     return await self._follow(target, budget, spool, look_up)
             except TimeoutError:
                 raise InvalidMedia("The server of this URL was too slow.") from None
+            except aiohttp.ClientPayloadError:
+                raise InvalidMedia("The server of this URL broke off its answer.") from None
             except (aiohttp.ClientError, OSError, ValueError):
                 # The cause may name an internal address or host, so it is not reported.
                 raise InvalidMedia(UNREACHABLE) from None

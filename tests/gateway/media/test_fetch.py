@@ -90,7 +90,8 @@ FAULTS = {
     "an unknown coding": (answer(b"a", headers="Content-Encoding: zz\r\n"), "compresses"),
     "interim answers without end": (web.flood(b"", web.INTERIM * 500), UNREACHABLE),
     "no HTTP": (answer(b"", status="abc\r\nSSH-2.0-x"), UNREACHABLE),
-    "a cut body": (answer(b"a", headers="Content-Length: 5\r\n"), UNREACHABLE),
+    "two lengths": (answer(b"a", headers="Content-Length: 5\r\n"), UNREACHABLE),
+    "a cut body": (web.cut, "broke off its answer"),
 }
 
 

@@ -51,6 +51,12 @@ async def silence(web: "Web", writer: asyncio.StreamWriter) -> None:
     await asyncio.Event().wait()
 
 
+async def cut(_web: "Web", writer: asyncio.StreamWriter) -> None:
+    """Send less than announced, and close."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nx")
+    writer.close()
+
+
 HUGE = b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n"
 ENDLESS = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
