@@ -284,9 +284,10 @@ class Exchange:
     """One request on its way through the gateway. *started* is in monotonic seconds.
 
     *requested_model* has no suffixes; aliases and replacements may lead elsewhere. *media_project*
-    is the project whose Files API holds some of *media*; *wait_for_media* waits, where Gemini still
-    processes some, until all of them may be used, and raises `GatewayError`. *release* is called
-    once the payload is no longer needed, at the latest when the exchange ends.
+    is the project whose Files API holds some of *media*. *finish_media*, where it is not None, must
+    run before the call is sent: it uploads large media and puts their addresses into *media* and
+    *call*, and raises `GatewayError`. *release* is called once the payload is no longer needed, at
+    the latest when the exchange ends.
     """
 
     id: str
@@ -298,7 +299,7 @@ class Exchange:
     payload: Json = field(init=False)
     media: dict[tuple[int, int], Blob] = field(default_factory=dict)
     media_project: str | None = None
-    wait_for_media: Callable[[], Awaitable[None]] | None = None
+    finish_media: Callable[[], Awaitable[None]] | None = None
     requested_model: str = field(init=False)
     call: UpstreamCall = field(init=False)
     reply: Reply = field(init=False)

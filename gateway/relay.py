@@ -62,8 +62,8 @@ async def generate(request: web.Request) -> web.StreamResponse:
 async def whole(request: web.Request, exchange: Exchange) -> web.StreamResponse:
     """Answer with the whole reply in one piece."""
     events: list[Json] = []
-    if exchange.wait_for_media is not None:
-        await exchange.wait_for_media()
+    if exchange.finish_media is not None:
+        await exchange.finish_media()
     opening = request.app[UPSTREAM].open(exchange.call, exchange.outcome, exchange.notes)
     try:
         async with opening as batches:
@@ -111,8 +111,8 @@ async def _relay(
     """Send the reply down, from its head to its last byte."""
     reply, outcome = exchange.reply, exchange.outcome
     has_sound = _has_sound(exchange.call)
-    if exchange.wait_for_media is not None:
-        await exchange.wait_for_media()
+    if exchange.finish_media is not None:
+        await exchange.finish_media()
     async with request.app[UPSTREAM].open(exchange.call, outcome, exchange.notes) as batches:
         # Fed before the head is sent: the head reports what the first events changed.
         frames = await _first(batches, reply, outcome, pacemaker if has_sound else None)

@@ -1,6 +1,7 @@
 """MediaFormats: checks every media part of the payload and stores it in Gemini's form."""
 
 from collections.abc import AsyncIterator, Awaitable
+from contextlib import ExitStack
 
 from aiohttp import web
 
@@ -43,9 +44,10 @@ class MediaFormats:
     ) -> web.StreamResponse:
         assert self._intake is not None
         exchange = request[EXCHANGE]
-        await self._intake.fill(exchange, media_parts)
         try:
-            response = await handler(request)
+            with ExitStack() as spools:
+                await self._intake.fill(exchange, media_parts, spools)
+                response = await handler(request)
         except GatewayError as error:
             # The next attempt, which SDKs make by themselves, uploads it again.
             if self._intake.forget_lost(exchange, error):
@@ -53,6 +55,9 @@ class MediaFormats:
             if self._intake.can_move(exchange, error):
                 raise Unavailable(_MOVES, retry_after=RETRY_AFTER_S) from None
             raise
+        finally:
+            # It holds the bytes of the media, and the exchange in turn.
+            exchange.finish_media = None
         # Where the stream had begun already, the error was reported in it.
         self._intake.forget_lost(exchange, exchange.outcome.error)
         return response

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from functools import partial
 
 from aiohttp import web
@@ -65,10 +64,7 @@ class Translation:
         known.image_output = self._chat.image_output
         known.safety = self._chat.safety
         known.cost = partial(self._cost, exchange.outcome, model)
-        call = dialect.call(payload, known, exchange.notes)
-        # Files belong to the project that they were uploaded to.
-        owner = exchange.media_project
-        exchange.call = call if owner is None else replace(call, project=owner)
+        exchange.call = dialect.call(payload, known, exchange.notes)
         if exchange.strict:
             exchange.notes.is_strict = True
             exchange.notes.refuse_if_any()

@@ -2,7 +2,7 @@
 
 Addresses that Gemini reads by itself are passed on unchanged. All other URLs are checked before the
 first of them is requested, then fetched concurrently, each URL once. Large items are left to
-`Uploads`.
+`Uploads`, which the handler starts.
 """
 
 import asyncio
@@ -58,10 +58,11 @@ class Intake:
         limit = self.settings.max_item_bytes
         return limit if self.files is None else min(limit, self.settings.upload_above_bytes)
 
-    async def fill(self, exchange: Exchange, parts: list[MediaPart]) -> None:
-        """Store the blob of each of *parts*.
+    async def fill(self, exchange: Exchange, parts: list[MediaPart], spools: ExitStack) -> None:
+        """Store the blob of each of *parts*; large ones are left to `exchange.finish_media`.
 
-        Raises `GatewayError`; its *param* names the part.
+        *spools* must stay open until that has run. Raises `GatewayError`; its *param* names the
+        part.
         """
         limit = self.settings.max_items
         if len(parts) > limit:
@@ -70,8 +71,7 @@ class Intake:
                 param=parts[limit].claim.param,
                 code="too_many_media",
             )
-        with ExitStack() as spools:
-            await _RequestMedia(self, exchange, spools).run(parts)
+        await _RequestMedia(self, exchange, spools).run(parts)
 
     def forget_lost(self, exchange: Exchange, error: GatewayError | None) -> bool:
         """Forget those uploads of *exchange* that *error* says are gone; False if none is."""
@@ -123,9 +123,18 @@ class _RequestMedia:
         if urls:
             await self._fetch_all(urls)
         if self._uploads:
-            files = self._intake.files
-            assert files is not None
+            self._exchange.finish_media = self._upload
+        else:
+            self._spools.close()
+
+    async def _upload(self) -> None:
+        """Store the large items, and wait until they may be used."""
+        files = self._intake.files
+        assert files is not None
+        if self._uploads:
             await self._uploads.store(files, self._intake.model(self._exchange))
+            self._spools.close()
+        await self._uploads.wait(files)
 
     def _sort(
         self, part: MediaPart, inline: list[MediaPart], urls: dict[str, list[MediaPart]]

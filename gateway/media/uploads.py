@@ -2,15 +2,17 @@
 
 A call is sent with one key and can use only the files of that key's project. So the items are
 stored one after the other, and the first decides on the project if nothing else does.
+
+The handler has them stored, behind the translation: what is refused before is not uploaded, and a
+stream is kept alive meanwhile. Until then stand-ins take the place of their addresses.
 """
 
 import asyncio
-from collections import deque
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
 from gateway.errors import QuotaSpent, RateLimited, UpstreamAuth
-from gateway.exchange import Exchange
+from gateway.exchange import Blob, Exchange, Json
+from gateway.features import map_parts
 from gateway.media.containers import Window
 from gateway.media.files import FilesClient
 from gateway.media.formats import Claim
@@ -34,19 +36,22 @@ class _Large:
 class Uploads:
     """The items of *exchange* that go through the Files API; true if there are any."""
 
-    __slots__ = ("_exchange", "_items", "_named_files")
+    __slots__ = ("_exchange", "_in_process", "_items", "_named_files")
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._items: deque[_Large] = deque()
+        self._items: list[_Large] = []
         # The field and the URI of each file of Gemini's that the client names.
         self._named_files: list[tuple[str, str]] = []
+        # Files that Gemini still processes. The same one may belong to several parts.
+        self._in_process: dict[StoredFile, Claim] = {}
 
     def __bool__(self) -> bool:
         return bool(self._items)
 
     def add(self, part: MediaPart, window: Window, mime: str) -> None:
         """Add the bytes of *window* as the content of *part*."""
+        self._exchange.media[part.at] = Blob(mime, uri=f"upload:{len(self._items)}")
         self._items.append(_Large(part, window, mime))
 
     def note_named_file(self, param: str, uri: str) -> None:
@@ -54,52 +59,69 @@ class Uploads:
         self._named_files.append((param, uri))
 
     async def store(self, files: FilesClient, model: str) -> None:
-        """Store all items where *model* can use them, and put their blobs into `exchange.media`.
+        """Store all items where *model* can use them; put their addresses into media and call.
 
-        They go to the project of what the client names. Where Gemini still processes some,
-        `exchange.wait_for_media` waits for them. Raises `GatewayError`.
+        They go to the project of what the client names. Their bytes are not needed afterwards.
+        Raises `GatewayError`.
         """
         cached = self._exchange.dialect.cached_content(self._exchange.payload)
         names = [cached, *self._named_files] if cached else self._named_files
         project = await project_of(names, files)
+        stored: list[StoredFile] = []
         try:
-            await self._store(files, model, project)
+            await self._store(files, model, project, stored)
         except KEY_ERRORS:
             if project is not None or len(self._items) == 1:
                 raise
             # The keys of the project became unusable half way: all items are stored again in
             # another one, beginning with the item that failed.
-            await self._store(files, model, None)
+            at = len(stored)
+            self._items = self._items[at:] + self._items[:at]
+            stored.clear()
+            await self._store(files, model, None, stored)
+        self._put(stored)
 
-    async def _store(self, files: FilesClient, model: str, project: str | None) -> None:
+    async def _store(
+        self, files: FilesClient, model: str, project: str | None, stored: list[StoredFile]
+    ) -> None:
         """Store all items in *project*, or in that of the first item where it is None."""
-        # The same file may belong to several parts.
-        in_process: dict[StoredFile, Claim] = {}
-        for _ in range(len(self._items)):
-            item = self._items[0]
+        for item in self._items:
             with naming_part(item.part.claim):
-                stored = await files.store(item.window, item.mime, model, project)
-            project = stored.project
-            self._exchange.media[item.part.at] = stored.blob
-            self._items.rotate(-1)
-            if not stored.is_ready:
-                in_process.setdefault(stored, item.part.claim)
+                file = await files.store(item.window, item.mime, model, project)
+            project = file.project
+            stored.append(file)
+
+    def _put(self, stored: list[StoredFile]) -> None:
+        """Put the addresses of the *stored* items in the place of their stand-ins."""
+        media, addresses = self._exchange.media, {}
+        for item, file in zip(self._items, stored, strict=True):
+            addresses[media[item.part.at].uri] = file.blob.uri
+            media[item.part.at] = file.blob
+            if not file.is_ready:
+                self._in_process.setdefault(file, item.part.claim)
+        self._items.clear()
+
+        def change(part: Json) -> Json:
+            uri = part.get("fileData", {}).get("fileUri")
+            if uri not in addresses:
+                return part
+            return {**part, "fileData": {**part["fileData"], "fileUri": addresses[uri]}}
+
+        project = stored[0].project
         self._exchange.media_project = project
-        if in_process:
-            self._exchange.wait_for_media = partial(_wait_for_all, files, in_process)
+        self._exchange.call = replace(map_parts(self._exchange.call, change), project=project)
 
+    async def wait(self, files: FilesClient) -> None:
+        """Wait until Gemini has processed all files; the first fault ends the waiting.
 
-async def _wait_for_all(files: FilesClient, in_process: dict[StoredFile, Claim]) -> None:
-    """Wait until Gemini has processed all files; the first fault ends the waiting for the others.
-
-    Raises `GatewayError` naming the part.
-    """
-    try:
-        async with asyncio.TaskGroup() as group:
-            for stored, claim in in_process.items():
-                group.create_task(_wait_for(files, stored, claim))
-    except BaseExceptionGroup as faults:
-        raise faults.exceptions[0] from None
+        Raises `GatewayError` naming the part.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                for stored, claim in self._in_process.items():
+                    group.create_task(_wait_for(files, stored, claim))
+        except BaseExceptionGroup as faults:
+            raise faults.exceptions[0] from None
 
 
 async def _wait_for(files: FilesClient, stored: StoredFile, claim: Claim) -> None:

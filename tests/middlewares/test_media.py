@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.dialects import OPENAI_CHAT
 from gateway.errors import GatewayError, NotFound
-from gateway.exchange import Exchange, License
+from gateway.exchange import Exchange, License, UpstreamCall
 from gateway.keys import EXCHANGE, FILES, NAMES, SETTINGS
 from gateway.media import parts
 from gateway.settings import Media, Models, Settings, Upstream
@@ -48,6 +48,9 @@ IN_BAND = web.AppKey("in_band", bool)
 
 async def show(request: web.Request) -> web.Response:
     exchange = request[EXCHANGE]
+    exchange.call = UpstreamCall("m", {"contents": []}, stream=False)
+    if exchange.finish_media is not None:
+        await exchange.finish_media()
     for blob in exchange.media.values():
         if blob.uri and blob.uri.rpartition("/")[2] in request.app[LOST]:
             name = blob.uri.rpartition("/")[2]

@@ -2,12 +2,13 @@
 
 import time
 from base64 import b64decode
+from contextlib import ExitStack
 
 import pytest
 
 from gateway.dialects import OPENAI_CHAT
 from gateway.errors import GatewayError, InvalidMedia, Unavailable
-from gateway.exchange import Exchange, License
+from gateway.exchange import Exchange, License, UpstreamCall
 from gateway.media import spool
 from gateway.media.fetch import Fetcher
 from gateway.media.intake import Intake
@@ -29,7 +30,11 @@ async def take(server, *parts: dict, files=None, **options) -> Exchange:
     payload = {"model": "m", "messages": [{"role": "user", "content": list(parts)}]}
     exchange.payload = payload
     intake = Intake(settings, "http://127.0.0.1:1", Fetcher(settings, nowhere), files)
-    await intake.fill(exchange, find(payload))
+    exchange.call = UpstreamCall("m", {"contents": []}, stream=False)
+    with ExitStack() as spools:
+        await intake.fill(exchange, find(payload), spools)
+        if exchange.finish_media is not None:
+            await exchange.finish_media()
     return exchange
 
 

@@ -11,7 +11,7 @@ from gateway.keys import UPSTREAM
 from gateway.simulator import Simulator
 from gateway.simulator.faults import Fault
 from tests.gateway.media.samples import sample
-from tests.running import SECRET, settings_for, streamed
+from tests.running import LICENSE, SECRET, settings_for, streamed
 
 pytestmark = pytest.mark.usefixtures("impatient")
 KEYS = ("key-1", "key-2", "key-3")
@@ -306,6 +306,35 @@ async def test_a_stream_is_kept_alive_while_gemini_processes_a_file(running, sim
         assert deltas[1:4] == [{}, {}, {}]
         assert (seen.finish_reasons, seen.done) == (["stop"], True)
         assert len(generated(simulator)) == 2
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_stream_is_kept_alive_while_a_file_is_uploaded(running, simulator, fails):
+    pace = {"upstream": {"commit_after_s": 0.05, "keepalive_s": 0.05}}
+    async with running(settings(simulator, **pace)) as gateway:
+        simulator.script(Fault(status=400 if fails else None, delay_s=0.3), times=1)
+        seen = await gateway.stream(**showing(video()))
+        deltas = [one["choices"][0]["delta"] for one in seen.chunks]
+        assert deltas[0] == {"role": "assistant", "content": ""}
+        assert deltas[1:4] == [{}, {}, {}]
+        if fails:
+            error = seen.error
+            assert (error["code"], error["param"]) == (
+                "media_not_processed",
+                "messages[0].content[1].video_url",
+            )
+        else:
+            assert (seen.finish_reasons, seen.done) == (["stop"], True)
+
+
+async def test_what_is_refused_by_the_gateway_is_not_uploaded(running, simulator):
+    async with running(settings(simulator)) as gateway:
+        body = {"model": MODEL, "logit_bias": {"1": 1}} | showing(video())
+        headers = {"Authorization": LICENSE, "x-gateway-strict": "true"}
+        url = f"{gateway.url}/v1/chat/completions"
+        async with gateway.session.post(url, json=body, headers=headers) as response:
+            assert (await response.json())["error"]["code"] == "strict_mode"
+        assert not simulator.received
 
 
 @pytest.mark.parametrize("commit_after_s", [0.05, 5.0])

@@ -3,8 +3,9 @@
 import pytest
 
 from gateway.dialects import OPENAI_CHAT
+from gateway.dialects.openai_chat.embedded import inline
 from gateway.errors import GatewayError, QuotaSpent
-from gateway.exchange import Blob, Exchange
+from gateway.exchange import Blob, Exchange, UpstreamCall
 from gateway.media.formats import Claim
 from gateway.media.parts import MediaPart
 from gateway.media.shelf import StoredFile
@@ -36,14 +37,22 @@ def uploads(*items: str) -> tuple[Exchange, Uploads]:
     exchange = Exchange("req-1", OPENAI_CHAT, 0.0)
     exchange.payload = {"model": MODEL, "messages": []}
     large = Uploads(exchange)
+    parts = []
     for number, item in enumerate(items):
         part = MediaPart((0, number), Claim(f"part {number}", ("image",)), {}, "url")
         large.add(part, item.encode(), "image/png")
+        parts.append(inline(exchange.media[part.at]))
+    contents = [{"role": "user", "parts": [{"text": "?"}, *parts]}]
+    exchange.call = UpstreamCall(MODEL, {"contents": contents}, stream=False)
     return exchange, large
 
 
 def places(exchange: Exchange) -> list[str]:
-    return [exchange.media[key].uri for key in sorted(exchange.media)]
+    uris = [exchange.media[key].uri for key in sorted(exchange.media)]
+    [turn] = exchange.call.body["contents"]
+    assert [part["fileData"]["fileUri"] for part in turn["parts"][1:]] == uris
+    assert exchange.call.project == exchange.media_project
+    return uris
 
 
 async def test_all_items_go_to_the_project_of_the_first():

@@ -93,6 +93,8 @@ async def test_whoever_leaves_ends_the_looks():
         api.polls_until_active = 1_000_000
         with pytest.raises(UpstreamTimeout):
             await upload(api)
+        # The last look may still be on its way.
+        await asyncio.sleep(0.05)
         polls = api.files["file-0"].polls
         await asyncio.sleep(0.05)
         assert api.files["file-0"].polls == polls
