@@ -166,7 +166,9 @@ class Fetcher:
                 raise InvalidMedia("The server of this URL was too slow.") from None
             except aiohttp.ClientPayloadError:
                 raise InvalidMedia("The server of this URL broke off its answer.") from None
-            except (aiohttp.ClientError, OSError, ValueError):
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                # aiohttp's frames in the traceback hold the error: a reference cycle.
+                error.with_traceback(None)
                 # The cause may name an internal address or host, so it is not reported.
                 raise InvalidMedia(UNREACHABLE) from None
 

@@ -201,7 +201,8 @@ class _RequestMedia:
                 for url, parts in urls.items():
                     group.create_task(self._fetch(url, parts))
         except BaseExceptionGroup as faults:
-            raise faults.exceptions[0] from None
+            # The frames in the traceback hold the group: a reference cycle, and all the media.
+            raise faults.with_traceback(None).exceptions[0] from None
 
     async def _fetch(self, url: str, parts: list[MediaPart]) -> None:
         spool = self._spools.enter_context(closing(Spool(self._intake.inline_bytes)))

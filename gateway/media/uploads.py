@@ -121,7 +121,8 @@ class Uploads:
                 for stored, claim in self._in_process.items():
                     group.create_task(_wait_for(files, stored, claim))
         except BaseExceptionGroup as faults:
-            raise faults.exceptions[0] from None
+            # The frames in the traceback hold the group: a reference cycle, and all the media.
+            raise faults.with_traceback(None).exceptions[0] from None
 
 
 async def _wait_for(files: FilesClient, stored: StoredFile, claim: Claim) -> None:

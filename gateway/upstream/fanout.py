@@ -49,12 +49,18 @@ class FanOut:
                 openings += [group.create_task(self._open(call)) for call in self._calls]
         except BaseException as error:
             for index, opening in enumerate(openings):
-                if not opening.cancelled() and opening.exception() is None:
+                if opening.cancelled():
+                    continue
+                if (failure := opening.exception()) is None:
                     self._keep_unread(index, opening.result())
+                elif isinstance(failure, GatewayError):
+                    # Only the first one gets to where all errors are.
+                    failure.bare()
             self._report_unread()
             await self._stack.aclose()
             if isinstance(error, ExceptionGroup):
-                raise _first(error) from None
+                # The frames in the traceback hold the group: a reference cycle, and all the calls.
+                raise _first(error.with_traceback(None)) from None
             raise
         for index, opening in enumerate(openings):
             self._tasks.append(asyncio.create_task(self._pump(index, opening.result())))

@@ -67,6 +67,8 @@ class Retrying:
         try:
             return await self._until_done(work)
         except Failed as failed:
+            # The frames in the traceback hold the exception: a reference cycle, and all the bytes.
+            failed.with_traceback(None)
             raise failed.fault.error from None
 
     async def _until_done(self, work: Work[T]) -> T:

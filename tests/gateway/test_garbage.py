@@ -1,6 +1,7 @@
 """What a request was made of is free when it ends: nothing waits for the garbage collector."""
 
 import gc
+from base64 import b64encode
 from contextlib import contextmanager
 
 import pytest
@@ -17,6 +18,7 @@ from tests.faults.scripted import (
     refusal,
     stream,
 )
+from tests.gateway.media.samples import sample
 from tests.running import LICENSE, settings_for
 
 SCRIPTS = {
@@ -88,5 +90,51 @@ async def test_nor_does_what_is_refused_here(running, wrong):
         with collecting() as found:
             for _ in range(5):
                 assert (await gateway.whole(**WRONG[wrong]))[0] in {400, 403}
+            await gateway.tick()
+    assert ours(found) == set()
+
+
+LARGE = {
+    "type": "image_url",
+    "image_url": {"url": b64encode(sample("png") + bytes(9_000)).decode()},
+}
+
+
+@pytest.mark.parametrize("is_fetched", [False, True])
+@pytest.mark.usefixtures("impatient")
+async def test_nor_do_media_that_are_not_fetched_or_uploaded(running, is_fetched):
+    async with ScriptedUpstream(refusal(400, "INVALID_ARGUMENT")) as upstream:
+        media = {
+            "upload_above_bytes": 5_000,
+            "allow_hosts": [upstream.url.removeprefix("http://")],
+        }
+        part = {"type": "image_url", "image_url": {"url": upstream.url}} if is_fetched else LARGE
+        body = {"messages": [{"role": "user", "content": [part]}]}
+        async with running(settings_for(upstream.url, media=media)) as gateway:
+            await gateway.whole(**body)
+            with collecting() as found:
+                for _ in range(5):
+                    assert (await gateway.whole(**body))[0] == 400
+                await gateway.tick()
+    assert ours(found) == set()
+
+
+async def test_nor_do_several_calls_of_which_one_fails(running):
+    async with (
+        ScriptedUpstream(refusal(400, "INVALID_ARGUMENT")) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+
+        async def ask() -> int:
+            url, headers = f"{gateway.url}/v1/embeddings", {"Authorization": LICENSE}
+            body = {"model": "gemini-embedding-001", "input": ["text"] * 250}
+            async with gateway.session.post(url, json=body, headers=headers) as response:
+                await response.read()
+                return response.status
+
+        await ask()
+        with collecting() as found:
+            for _ in range(5):
+                assert await ask() == 400
             await gateway.tick()
     assert ours(found) == set()
