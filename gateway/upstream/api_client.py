@@ -98,7 +98,8 @@ class ApiClient:
             ) as response:
                 text = await _read_body(response)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            fault = fault_of_exception(error)
+            # aiohttp's frames in the traceback hold the error: a reference cycle, and the body.
+            fault = fault_of_exception(error.with_traceback(None))
             # aiohttp's texts name the address, which is a secret where it takes an upload.
             fault = replace(fault, reason=self.redact(fault.reason))
             is_dead = connection.is_reused and isinstance(error, BROKEN)

@@ -256,7 +256,8 @@ class Attempts:
                 self._note_wasted(answer)
                 answer.close()
             if isinstance(error, TimeoutError | aiohttp.ClientError | OSError):
-                raise Failed(fault_of_exception(error)) from None
+                # aiohttp's frames in the traceback hold the error: a reference cycle, and the body.
+                raise Failed(fault_of_exception(error.with_traceback(None))) from None
             raise
         return answer
 

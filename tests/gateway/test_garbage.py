@@ -119,6 +119,18 @@ async def test_nor_do_media_that_are_not_fetched_or_uploaded(running, is_fetched
     assert ours(found) == set()
 
 
+@pytest.mark.parametrize("parts", [[], [LARGE]])
+@pytest.mark.usefixtures("impatient")
+async def test_nor_does_what_cannot_be_sent(running, parts):
+    body = {"messages": [{"role": "user", "content": [{"type": "text", "text": "?"}, *parts]}]}
+    settings = settings_for("http://127.0.0.1:9", media={"upload_above_bytes": 5_000})
+    async with running(settings) as gateway:
+        with collecting() as found:
+            assert (await gateway.whole(**body))[0] == 502
+            await gateway.tick()
+    assert ours(found) == set()
+
+
 async def test_nor_do_several_calls_of_which_one_fails(running):
     async with (
         ScriptedUpstream(refusal(400, "INVALID_ARGUMENT")) as upstream,
