@@ -200,9 +200,12 @@ class _RequestMedia:
             async with asyncio.TaskGroup() as group:
                 for url, parts in urls.items():
                     group.create_task(self._fetch(url, parts))
-        except BaseExceptionGroup as faults:
-            # The frames in the traceback hold the group: a reference cycle, and all the media.
-            raise faults.with_traceback(None).exceptions[0] from None
+        except BaseException as error:
+            # The group's frame in the traceback holds the error: a reference cycle, and all media.
+            error.with_traceback(None)
+            if isinstance(error, BaseExceptionGroup):
+                raise error.exceptions[0] from None
+            raise
 
     async def _fetch(self, url: str, parts: list[MediaPart]) -> None:
         spool = self._spools.enter_context(closing(Spool(self._intake.inline_bytes)))

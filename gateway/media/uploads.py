@@ -120,9 +120,12 @@ class Uploads:
             async with asyncio.TaskGroup() as group:
                 for stored, claim in self._in_process.items():
                     group.create_task(_wait_for(files, stored, claim))
-        except BaseExceptionGroup as faults:
-            # The frames in the traceback hold the group: a reference cycle, and all the media.
-            raise faults.with_traceback(None).exceptions[0] from None
+        except BaseException as error:
+            # The group's frame in the traceback holds the error: a reference cycle, and all media.
+            error.with_traceback(None)
+            if isinstance(error, BaseExceptionGroup):
+                raise error.exceptions[0] from None
+            raise
 
 
 async def _wait_for(files: FilesClient, stored: StoredFile, claim: Claim) -> None:

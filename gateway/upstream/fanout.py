@@ -48,6 +48,8 @@ class FanOut:
             async with asyncio.TaskGroup() as group:
                 openings += [group.create_task(self._open(call)) for call in self._calls]
         except BaseException as error:
+            # The group's frame in the traceback holds the error: a reference cycle, and all calls.
+            error.with_traceback(None)
             for index, opening in enumerate(openings):
                 if opening.cancelled():
                     continue
@@ -59,8 +61,7 @@ class FanOut:
             self._report_unread()
             await self._stack.aclose()
             if isinstance(error, ExceptionGroup):
-                # The frames in the traceback hold the group: a reference cycle, and all the calls.
-                raise _first(error.with_traceback(None)) from None
+                raise _first(error) from None
             raise
         for index, opening in enumerate(openings):
             self._tasks.append(asyncio.create_task(self._pump(index, opening.result())))

@@ -1,5 +1,6 @@
 """What a request was made of is free when it ends: nothing waits for the garbage collector."""
 
+import asyncio
 import gc
 from base64 import b64encode
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from tests.faults.scripted import (
     CLOSE,
     LAST,
     SSE,
+    STALL,
     ScriptedUpstream,
     answer,
     chunk,
@@ -128,6 +130,37 @@ async def test_nor_does_what_cannot_be_sent(running, parts):
         with collecting() as found:
             assert (await gateway.whole(**body))[0] == 502
             await gateway.tick()
+    assert ours(found) == set()
+
+
+@pytest.mark.parametrize("kind", ["fetching", "uploading", "several calls"])
+async def test_nor_does_what_a_client_left(running, kind):
+    """A request of each kind, whose client leaves once it waits for the other side."""
+    async with ScriptedUpstream([STALL]) as upstream:
+        host = upstream.url.removeprefix("http://")
+        media = {"upload_above_bytes": 5_000, "allow_hosts": [host]}
+        async with running(settings_for(upstream.url, media=media)) as gateway:
+            fetched = {"type": "image_url", "image_url": {"url": upstream.url}}
+            content = [fetched if kind == "fetching" else LARGE]
+            path, body = "chat/completions", {"messages": [{"role": "user", "content": content}]}
+            if kind == "several calls":
+                path, body = "embeddings", {"input": ["text"] * 250}
+
+            async def ask() -> None:
+                await gateway.session.post(
+                    f"{gateway.url}/v1/{path}",
+                    json={"model": "gemini-2.5-flash", **body},
+                    headers={"Authorization": LICENSE},
+                )
+
+            with collecting() as found:
+                asking = asyncio.create_task(ask())
+                while not upstream.seen:
+                    await gateway.tick()
+                asking.cancel()
+                await asyncio.wait((asking,))
+                await upstream.seen[0].gone.wait()
+                await gateway.tick()
     assert ours(found) == set()
 
 
