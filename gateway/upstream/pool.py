@@ -119,9 +119,9 @@ class Pool(aiohttp.TCPConnector):
             if protocol.is_connected():
                 assert isinstance(protocol, PooledConnection)
                 protocol.reuse()
+                self._acquired.add(protocol)
                 for trace in traces:
                     await trace.send_connection_reuseconn()
-                self._acquired.add(protocol)
                 return Connection(self, key, protocol, self._loop)
         return None
 
