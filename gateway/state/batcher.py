@@ -14,8 +14,11 @@ from redis.exceptions import ResponseError
 from gateway.state.store import NotDone, StoreDown
 
 Command = tuple[Any, ...]
+Replies = asyncio.Future[list[Any]]
+# Called with the replies to commands when whoever waited for them has been cancelled.
+Unclaimed = Callable[[Replies], object]
 # Commands that belong together, and the future of their replies if somebody awaits them.
-Entry = tuple[tuple[Command, ...], asyncio.Future[list[Any]] | None]
+Entry = tuple[tuple[Command, ...], Replies | None, Unclaimed | None]
 Send = Callable[[list[Command]], Awaitable[list[Any]]]
 # Called with commands that failed with their batch and that nobody awaits.
 OnLost = Callable[[tuple[Command, ...]], None]
@@ -40,15 +43,21 @@ class Batcher:
 
     async def ask(self, *commands: Command) -> list[Any]:
         """Return the replies to *commands*; raise `StoreDown` after the timeout at the latest."""
-        future = asyncio.get_running_loop().create_future()
-        self._enqueue((commands, future))
-        replies: list[Any] = await future
-        return replies
+        return await self.post(*commands)
+
+    def post(self, *commands: Command, unclaimed: Unclaimed | None = None) -> Replies:
+        """Send *commands*; return the future of what `ask` would return.
+
+        If it is cancelled before, another such future is passed to *unclaimed* when it is done.
+        """
+        future: Replies = asyncio.get_running_loop().create_future()
+        self._enqueue((commands, future, unclaimed))
+        return future
 
     def tell(self, *commands: Command) -> None:
         """Send *commands* and forget them."""
         if len(self._queue) < MAX_QUEUE:
-            self._enqueue((commands, None))
+            self._enqueue((commands, None, None))
 
     async def close(self) -> None:
         """Wait until everything is sent or has failed."""
@@ -67,7 +76,7 @@ class Batcher:
                 try:
                     with PatientTimeout(self._timeout_s):
                         replies = await self._send(
-                            [command for commands, _ in batch for command in commands]
+                            [command for commands, _, _ in batch for command in commands]
                         )
                 except Exception as error:  # noqa: BLE001 - whoever waits has to hear of any
                     # Those in the queue would wait just as long, and in vain.
@@ -83,7 +92,7 @@ class Batcher:
 
     def _report_lost(self, entries: list[Entry]) -> None:
         if self._on_lost is not None:
-            for commands, future in entries:
+            for commands, future, _ in entries:
                 if future is None:
                     self._on_lost(commands)
 
@@ -125,14 +134,31 @@ class PatientTimeout:
 
 def _resolve_all(batch: list[Entry], replies: list[Any]) -> None:
     start = 0
-    for commands, future in batch:
+    for commands, future, unclaimed in batch:
         end = start + len(commands)
-        if future and not future.done():
-            _resolve(future, replies[start:end])
+        if recipient := _recipient(future, unclaimed):
+            _resolve(recipient, replies[start:end])
         start = end
 
 
-def _resolve(future: asyncio.Future[list[Any]], replies: list[Any]) -> None:
+def _fail_all(batch: list[Entry], error: StoreDown) -> None:
+    for _, future, unclaimed in batch:
+        if recipient := _recipient(future, unclaimed):
+            recipient.set_exception(type(error)(str(error)))
+
+
+def _recipient(future: Replies | None, unclaimed: Unclaimed | None) -> Replies | None:
+    """Return the future that takes the replies for *future*, if any: itself unless cancelled."""
+    if future is None or not future.done():
+        return future
+    if unclaimed is None:
+        return None
+    late: Replies = future.get_loop().create_future()
+    late.add_done_callback(unclaimed)
+    return late
+
+
+def _resolve(future: Replies, replies: list[Any]) -> None:
     for reply in replies:
         if isinstance(reply, Exception):
             # A refused command was not executed; one whose reply was lost may have been.
@@ -140,9 +166,3 @@ def _resolve(future: asyncio.Future[list[Any]], replies: list[Any]) -> None:
             future.set_exception(kind(str(reply)))
             return
     future.set_result(replies)
-
-
-def _fail_all(batch: list[Entry], error: StoreDown) -> None:
-    for _, future in batch:
-        if future and not future.done():
-            future.set_exception(type(error)(str(error)))

@@ -6,12 +6,14 @@ delay a take. A slot lives for `SLOT_TTL_S` and is renewed by `tend`, so those o
 expire by themselves.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
-from gateway.state.batcher import Batcher, Command, PatientTimeout
+from gateway.state.batcher import Batcher, Command, PatientTimeout, Replies
 from gateway.state.calendar import Windows
 from gateway.state.client import Client
 from gateway.state.counter_script import (
@@ -128,15 +130,27 @@ class ValkeyStore:
         windows = plan.calendar.at(self.now())
         slot = self._slots.new() if demand[SLOTS] and plan.has_slots else ""
         amounts = ((rule, min(demand[rule.unit], rule.limit)) for rule in plan.rules)
+        replies = self._counts.post(
+            self._call(TAKE, plan, slot, windows, amounts),
+            unclaimed=partial(self._settle_unclaimed, plan, demand, windows),
+        )
         try:
-            [reply] = await self._counts.ask(self._call(TAKE, plan, slot, windows, amounts))
+            [reply] = await replies
             return self._grant(plan, demand, windows, slot, unpack_reply(reply))
         except NotDone:
             # Nothing was taken.
             raise
-        except BaseException as error:
+        except asyncio.CancelledError:
             self._without_values.discard(plan.license_id)
-            # The client left, or the answer is late: give back what may have been taken.
+            if slot:
+                # Harmless if none was taken; else it is free for the next request.
+                self._counts.tell(self._call(SETTLE, plan, slot, windows, ()))
+            if not replies.cancelled():
+                self._settle_unclaimed(plan, demand, windows, replies)
+            raise
+        except Exception as error:
+            self._without_values.discard(plan.license_id)
+            # The answer is late: give back what may have been taken.
             self.settle(Grant(plan, demand, windows, 0.0, (), slot=slot), ActualUse())
             self._client.raise_if_malformed(error)
             raise
@@ -201,6 +215,25 @@ class ValkeyStore:
         with self._client.checking_replies():
             for table in self._tables:
                 await table.pull()
+
+    def _settle_unclaimed(
+        self, plan: Plan, demand: Amounts, windows: Windows, replies: Replies
+    ) -> None:
+        """Give back what was taken for a client that has left, but for its slot.
+
+        A take that was refused has taken nothing, and must not make room for others.
+        """
+        try:
+            with self._client.checking_replies():
+                [reply] = replies.result()
+                refused_number = unpack_reply(reply)[0]
+        except NotDone:
+            return
+        except StoreDown:
+            # It may have been taken.
+            refused_number = 0.0
+        if not refused_number:
+            self.settle(Grant(plan, demand, windows, 0.0, ()), ActualUse())
 
     def _grant(
         self, plan: Plan, demand: Amounts, windows: Windows, slot: str, answer: tuple[float, ...]

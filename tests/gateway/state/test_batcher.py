@@ -71,6 +71,26 @@ async def test_at_the_timeout_all_who_wait_fail_together(server):
     assert len(server.batches) == 1
 
 
+@pytest.mark.parametrize("fault", [None, OSError()])
+async def test_what_a_cancelled_future_does_not_take_is_passed_on(server, fault):
+    batcher, unclaimed = Batcher(server.send, 5), []
+    futures = [batcher.post(("sent",), unclaimed=unclaimed.append)]
+    await asyncio.sleep(0)
+    futures.append(batcher.post(("queued",), unclaimed=unclaimed.append))
+    server.fault = fault
+    server.gate.set()
+    # The replies come before those who waited know that they are cancelled.
+    for future in futures:
+        future.cancel()
+    await batcher.close()
+    await asyncio.sleep(0)
+    results = await asyncio.gather(*unclaimed, return_exceptions=True)
+    if fault:
+        assert [type(error) for error in results] == [StoreDown, NotDone]
+    else:
+        assert results == [[("sent",)], [("queued",)]]
+
+
 async def test_an_answer_that_came_while_this_process_was_busy_counts(server):
     batcher = Batcher(server.send, 0.02)
     waiting = asyncio.ensure_future(batcher.ask(("first",)))

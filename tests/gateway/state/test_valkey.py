@@ -7,7 +7,7 @@ import pytest
 from gateway.exchange import License, Limits
 from gateway.state import valkey as valkey_store
 from gateway.state.rules import Demand, Plan
-from gateway.state.store import ActualUse, NotDone, StoreDown
+from gateway.state.store import ActualUse, Grant, NotDone, StoreDown
 from gateway.state.valkey import ValkeyStore
 from tests.conftest import Valkey
 from tests.gateway.state.conftest import PATIENT_S, processes
@@ -90,7 +90,36 @@ async def test_a_client_that_leaves_while_a_slot_is_taken_holds_none(store):
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     grant = await store.take(limited, Demand(tokens=5, slots=1))
-    assert (grant.refused, grant.used) == (None, (5, 1))
+    assert (grant.refused, grant.used[1]) == (None, 1)
+    store.settle(grant, ActualUse())
+    assert (await store.take(limited, Demand(tokens=5, slots=1))).used == (5, 1)
+
+
+async def leave_after(store, limited, turns: int) -> None:
+    """Take from *limited* for a client that leaves when the loop has turned *turns* times."""
+    task = asyncio.ensure_future(store.take(limited, Demand(tokens=100, slots=1)))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    [result] = await asyncio.gather(task, return_exceptions=True)
+    if isinstance(result, Grant) and not result.refused:
+        store.settle(result, ActualUse())
+    await store._counts.close()
+
+
+async def test_a_client_that_leaves_at_any_time_holds_nothing(store):
+    limited = plan(concurrent_requests=1, tokens_per_day=1_000)
+    for turns in range(200):
+        await leave_after(store, limited, turns)
+    assert (await store.take(limited, Demand(tokens=1, slots=1))).used == (1, 1)
+
+
+async def test_a_client_that_leaves_while_it_is_refused_makes_no_room(store):
+    limited = plan(concurrent_requests=1, tokens_per_day=100)
+    store.settle(await store.take(limited, Demand(tokens=100, slots=1)), ActualUse(tokens=100))
+    for turns in range(200):
+        await leave_after(store, limited, turns)
+    assert (await store.take(limited, Demand(tokens=1))).used == (100, 0)
 
 
 async def test_an_answer_that_comes_too_late_leaves_no_slot_taken(own_valkey, connect):
