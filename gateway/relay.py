@@ -11,7 +11,8 @@ connection alive.
 """
 
 import asyncio
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from aiohttp import hdrs, web
 from multidict import istr
@@ -37,6 +38,8 @@ _SSE_HEADERS: Final = {
     hdrs.CACHE_CONTROL: "no-cache",
     istr("X-Accel-Buffering"): "no",
 }
+T = TypeVar("T")
+
 _TOO_DEEP: Final = "Gemini's answer is nested too deeply to be sent."
 
 
@@ -73,7 +76,7 @@ async def whole(request: web.Request, exchange: Exchange) -> web.StreamResponse:
         exchange.outcome.unread = (*events, *exchange.outcome.unread)
         raise
     if _has_sound(exchange.call):
-        body = await asyncio.to_thread(_collect, exchange.reply, events)
+        body = await _in_thread(_collect, exchange.reply, events)
     else:
         body = _collect(exchange.reply, events)
     try:
@@ -196,7 +199,20 @@ def _encode_batch(reply: Reply, events: list[Json]) -> bytes:
 
 async def _encode_batch_in_thread(reply: Reply, events: list[Json]) -> bytes:
     """Return the frames of one batch, made in a thread: one event may hold minutes of speech."""
-    return await asyncio.to_thread(_encode_batch, reply, events)
+    return await _in_thread(_encode_batch, reply, events)
+
+
+async def _in_thread(work: Callable[[Reply, list[Json]], T], reply: Reply, events: list[Json]) -> T:
+    """Do *work* in a thread, which also counts what *events* have used.
+
+    It cannot be stopped: whoever is cancelled waits for it, then reads the counts.
+    """
+    working = asyncio.ensure_future(asyncio.to_thread(work, reply, events))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait((working,))
+        raise
 
 
 def _encode(reply: Reply, chunks: list[Json]) -> bytes:

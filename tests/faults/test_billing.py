@@ -1,11 +1,13 @@
 """What is booked is what Gemini billed, also where the client got an error or nothing."""
 
 import asyncio
+import threading
 from typing import NamedTuple
 
 import pytest
 
-from gateway.keys import DATABASE, LEDGER, METRICS
+from gateway import relay
+from gateway.keys import DATABASE, DRAIN, LEDGER, METRICS
 from gateway.ledger.report import Span, sums
 from tests.faults.scripted import (
     CLOSE,
@@ -25,10 +27,12 @@ from tests.running import LICENSE, settings_for
 
 # It refuses several candidates, so that as many calls are made; texts have a hundred in each call.
 SINGLE, VECTORS = "gemini-3.8-flash", "gemini-embedding-001"
+SPEECH = "gemini-2.5-flash-preview-tts"
 PRICES = {
     "prices": {
         SINGLE: {"input": 10.0, "output": 100.0, "search_queries": 14.0},
         VECTORS: {"input": 10.0},
+        SPEECH: {"input": 10.0, "output": 100.0},
     }
 }
 TEXT = "eight by"
@@ -138,6 +142,39 @@ async def test_copies_that_were_read_are_booked_when_the_client_leaves(billing):
         await asyncio.wait_for(upstream.seen[1].gone.wait(), 2)
         upstream.release.set()
         for _ in range(5):
+            await gateway.tick()
+        assert await booked(gateway) == costing(3, 2)
+
+
+@pytest.mark.parametrize(
+    ("streaming", "work"), [(False, "_collect"), (True, "_encode_batch")], ids=["whole", "streamed"]
+)
+async def test_speech_that_is_being_encoded_is_booked_when_the_client_leaves(
+    billing, monkeypatch, streaming, work
+):
+    """Minutes of it take a thread seconds, and a thread cannot be stopped."""
+    begun, gone = threading.Event(), threading.Event()
+    real = getattr(relay, work)
+
+    def slow(*args):
+        begun.set()
+        assert gone.wait(10)
+        return real(*args)
+
+    monkeypatch.setattr(relay, work, slow)
+    async with (
+        ScriptedUpstream(stream(LAST) if streaming else answer(200, LAST)) as upstream,
+        billing(upstream.url) as gateway,
+    ):
+        asking = asyncio.create_task(
+            gateway.post(model=SPEECH, modalities=["audio"], stream=streaming).__aenter__()
+        )
+        while not begun.is_set():
+            await gateway.tick()
+        asking.cancel()
+        await gateway.tick()
+        gone.set()
+        while gateway.app[DRAIN].count:
             await gateway.tick()
         assert await booked(gateway) == costing(3, 2)
 
