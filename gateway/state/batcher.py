@@ -104,11 +104,14 @@ class PatientTimeout:
     not take its server for dead. So the loop still turns a few times when the time is up.
     """
 
-    __slots__ = ("_handle", "_is_over", "_loop", "_task")
+    __slots__ = ("_cancelling", "_handle", "_is_over", "_loop", "_task")
 
     def __init__(self, seconds: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task(self._loop)
+        task = asyncio.current_task(self._loop)
+        assert task is not None
+        self._task = task
+        self._cancelling = task.cancelling()
         self._is_over = False
         self._handle: asyncio.Handle = self._loop.call_later(seconds, self._give_up, GRACE_TURNS)
 
@@ -119,15 +122,16 @@ class PatientTimeout:
         self, kind: type[BaseException] | None, error: BaseException | None, _: object
     ) -> None:
         self._handle.cancel()
-        if self._is_over and self._task:
-            self._task.uncancel()
-            if kind is asyncio.CancelledError:
+        if self._is_over:
+            # Somebody else may have cancelled the task as well, and that takes precedence.
+            is_own = self._task.uncancel() <= self._cancelling
+            if is_own and kind is asyncio.CancelledError:
                 raise StoreDown("no answer in time") from error
 
     def _give_up(self, turns: int) -> None:
         if turns:
             self._handle = self._loop.call_soon(self._give_up, turns - 1)
-        elif self._task:
+        else:
             self._is_over = True
             self._task.cancel()
 

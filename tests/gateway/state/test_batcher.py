@@ -6,7 +6,7 @@ import time
 import pytest
 
 from gateway.state import batcher as batcher_module
-from gateway.state.batcher import Batcher
+from gateway.state.batcher import Batcher, PatientTimeout
 from gateway.state.store import NotDone, StoreDown
 
 
@@ -108,6 +108,21 @@ async def test_a_batcher_that_is_ended_does_not_take_it_for_a_timeout(server):
     with pytest.raises(asyncio.CancelledError):
         await batcher._task
     waiting.cancel()
+
+
+async def test_who_is_cancelled_at_the_time_of_the_timeout_is_cancelled():
+    async def work():
+        limits.append(PatientTimeout(10))
+        with limits[0]:
+            await asyncio.sleep(60)
+
+    limits = []
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    limits[0]._give_up(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_after_a_fault_the_next_command_is_tried(server):
