@@ -45,6 +45,11 @@ class Breakers:
         """Tell whether no circuit has seen a failure since its last success."""
         return not self._circuits
 
+    def is_open(self, name: str) -> bool:
+        """Tell whether *name* is not asked now, or by one probe only."""
+        circuit = self._circuits.get(name)
+        return circuit is not None and circuit.failures >= FAILURES
+
     def wait(self, name: str) -> float:
         """Return 0 if *name* may be tried now, else the seconds until it may.
 

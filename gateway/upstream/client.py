@@ -15,9 +15,10 @@ from gateway.exchange import Batches, Json, Notes, Outcome, UpstreamCall
 from gateway.upstream.answer import Failed
 from gateway.upstream.api_client import ApiClient
 from gateway.upstream.attempts import Attempts, NeedsFanOut
+from gateway.upstream.breaker import HOST
 from gateway.upstream.credential import Credential
 from gateway.upstream.errors import empty_answer, fault_of_exception
-from gateway.upstream.fanout import FanOut
+from gateway.upstream.fanout import MOST_AT_ONCE, FanOut
 from gateway.upstream.retrying import Retrying
 from gateway.upstream.transport import GeminiTransport
 
@@ -32,8 +33,18 @@ class GeminiUpstream(GeminiTransport):
     def open(self, call: UpstreamCall, outcome: Outcome, notes: Notes) -> "Opening | FanOut":
         """Send *call*; the context is entered at its first event. See `protocols.Upstream`."""
         if call.copies > 1 or call.further:
-            return FanOut(self, call, outcome, notes)
+            return self.fan_out(call, outcome, notes)
         return Opening(self, call, outcome, notes)
+
+    def fan_out(self, call: UpstreamCall, outcome: Outcome, notes: Notes) -> FanOut:
+        """Send the calls that *call* stands for.
+
+        Behind an open circuit they take turns: the first is its probe, and the others would be
+        refused while that is under way.
+        """
+        is_open = self.breakers.is_open(call.model) or self.breakers.is_open(HOST)
+        most_at_once = 1 if is_open else MOST_AT_ONCE
+        return FanOut(self, call, outcome, notes, most_at_once=most_at_once)
 
     async def models(self) -> list[Json]:
         """Return upstream's whole model list, all pages. Raises `GatewayError`."""
@@ -100,7 +111,7 @@ class Opening:
         try:
             self._answer, self._credential = await attempts.begin()
         except NeedsFanOut as change:
-            self._fan_out = FanOut(self._upstream, change.call, self._outcome, self._notes)
+            self._fan_out = self._upstream.fan_out(change.call, self._outcome, self._notes)
             return await self._fan_out.__aenter__()
         # Read from the same clock as the start; uvloop's own counts whole milliseconds.
         self._outcome.first_event_at = time.monotonic()

@@ -17,14 +17,23 @@ from gateway.protocols import Upstream
 from gateway.upstream.answer import Answer
 
 # All candidates of a stream must come concurrently; whole answers may take turns.
-_MOST_AT_ONCE = MAX_CANDIDATES
+MOST_AT_ONCE = MAX_CANDIDATES
 
 
 class FanOut:
-    """The calls that one call stands for; their events are merged in order of arrival."""
+    """The calls that one call stands for; their events are merged in order of arrival.
+
+    Up to *most_at_once* of them wait for their first events concurrently.
+    """
 
     def __init__(
-        self, upstream: Upstream, call: UpstreamCall, outcome: Outcome, notes: Notes
+        self,
+        upstream: Upstream,
+        call: UpstreamCall,
+        outcome: Outcome,
+        notes: Notes,
+        *,
+        most_at_once: int = MOST_AT_ONCE,
     ) -> None:
         self._upstream = upstream
         single = replace(call, copies=1, further=())
@@ -33,7 +42,7 @@ class FanOut:
         self._outcome = outcome
         self._notes = notes
         self._stack = AsyncExitStack()
-        self._slots = asyncio.Semaphore(_MOST_AT_ONCE)
+        self._slots = asyncio.Semaphore(most_at_once)
         self._tasks: list[asyncio.Task[None]] = []
         # The latest counts of each call.
         self._usages: list[Json] = [{}] * len(self._calls)

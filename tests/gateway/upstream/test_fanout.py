@@ -6,6 +6,7 @@ import pytest
 
 from gateway.errors import UpstreamError, UpstreamOverloaded, UpstreamTruncated
 from gateway.exchange import Notes, Outcome, UpstreamCall
+from gateway.upstream.breaker import FAILURES, HOST
 from tests.faults.scripted import (
     CLOSE,
     END,
@@ -51,6 +52,19 @@ async def test_a_copy_that_cannot_begin_fails_the_whole(gemini):
         with pytest.raises(UpstreamOverloaded):
             await collect(upstream)
         assert upstream.pool.credentials[0].leases == 0
+
+
+@pytest.mark.parametrize("circuit", ["m", HOST])
+async def test_the_first_copy_is_the_probe_of_an_open_circuit(gemini, circuit):
+    async with ScriptedUpstream(stream(LAST)) as scripted:
+        upstream = await gemini(scripted.url)
+        for _ in range(FAILURES):
+            upstream.breakers.failure(circuit, upstream.breakers.failures_counted)
+        with pytest.raises(UpstreamOverloaded):
+            await collect(upstream)
+        upstream.breakers._circuits[circuit].open_until = 0.0
+        assert len(await collect(upstream)) == 3
+        assert upstream.breakers.all_closed
 
 
 async def test_a_copy_that_breaks_off_is_told(gemini):
