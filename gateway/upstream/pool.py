@@ -9,6 +9,7 @@ import asyncio
 import socket
 from collections import deque
 from functools import partial
+from math import inf
 from time import monotonic
 from typing import Any
 
@@ -30,6 +31,8 @@ IDLE_S = 90.0
 # This many are kept for `IDLE_S`; further ones, left by a burst, as long as aiohttp would.
 KEPT = 16
 SPARE_S = 15.0
+# A healthy address takes a connection, and TLS, in a fraction of this time.
+SUSPECT_AFTER_S = 1.0
 
 
 class PooledConnection(Widening, OutgoingConnection):
@@ -103,8 +106,12 @@ class Pool(aiohttp.TCPConnector):
         host, port = url.raw_host or "", url.port or 0
         try:
             protocol = await super()._create_connection(request, traces, timeout)
-        except BaseException:
-            self._resolver.failed(host, port, began_at)
+        except BaseException as error:
+            # Both a caller that left and aiohttp's time limit cancel this.
+            is_cut = isinstance(error, asyncio.CancelledError)
+            suspect_after_s = min(SUSPECT_AFTER_S, (timeout.connect or inf) / 2)
+            if not is_cut or self._loop.time() - began_at >= suspect_after_s:
+                self._resolver.failed(host, port, began_at)
             raise
         # A connection that broke at once has no peer.
         if protocol.transport and (peer := protocol.transport.get_extra_info("peername")):

@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from gateway.upstream import pool
 from gateway.upstream import resolver as module
 from gateway.upstream.resolver import Resolver
 from tests.faults.scripted import LAST, ScriptedUpstream, stream
@@ -129,3 +130,25 @@ async def test_an_address_where_connections_come_to_nothing_is_gone_round(gemini
             monkeypatch.setattr(upstream.session.connector, "_wrap_create_connection", without_tls)
             for _ in range(2):
                 assert await ask(upstream, CALL) == [LAST]
+
+
+@pytest.mark.parametrize(("suspect_after_s", "first"), [(60, "127.0.0.1"), (0, "127.0.0.2")])
+async def test_a_caller_that_leaves_at_once_says_nothing_of_the_address(
+    gemini, monkeypatch, suspect_after_s, first
+):
+    async def hanging(*_args, **_more):
+        connecting.set()
+        await asyncio.sleep(60)
+
+    connecting = asyncio.Event()
+    names = NameServer("127.0.0.1", "127.0.0.2")
+    monkeypatch.setattr(module, "system_lookup", names.lookup)
+    monkeypatch.setattr(pool, "SUSPECT_AFTER_S", suspect_after_s)
+    upstream = await gemini("http://gemini.example:80", connect_timeout_s=200.0)
+    monkeypatch.setattr(upstream.session.connector, "_wrap_create_connection", hanging)
+    leaver = asyncio.create_task(ask(upstream, CALL))
+    await connecting.wait()
+    leaver.cancel()
+    await asyncio.wait({leaver})
+    resolver = upstream.session.connector._resolver
+    assert (await resolver.resolve("gemini.example", 80))[0]["host"] == first
