@@ -152,11 +152,16 @@ class Attempts:
             self._attempt_once,
             after_s=upstream.settings.hedge_after_s,
             allowed=lambda: self._calls_left() > 0 and upstream.budget.take(),
-            discard=upstream.discard,
+            discard=self._discard,
         )
         # The attempt that was made last may have lost.
         self._outcome.credential = credential.name
         return answer, credential
+
+    def _discard(self, begun: tuple[Answer, Credential]) -> None:
+        """Give up an answer that came too late; it is paid for."""
+        self._note_wasted(begun[0])
+        self._upstream.discard(begun)
 
     def _mend(self, fault: Fault) -> bool:
         """Change the call so that *fault* cannot recur; tell whether that was possible."""

@@ -34,10 +34,19 @@ async def hedged(
             if not pending:
                 return done.pop().result()
             running = pending
-    finally:
+    except asyncio.CancelledError:
+        # The caller settles next: what the attempts have cost must be noted by then.
         for task in running:
             task.cancel()
-            task.add_done_callback(partial(_discard_late, discard))
+        await asyncio.wait(running)
+        raise
+    finally:
+        for task in running:
+            if task.done():
+                _discard_late(discard, task)
+            else:
+                task.cancel()
+                task.add_done_callback(partial(_discard_late, discard))
 
 
 def _discard_late(discard: Callable[[T], None], task: "asyncio.Future[T]") -> None:

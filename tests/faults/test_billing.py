@@ -268,6 +268,22 @@ async def test_a_stream_that_began_with_an_error_behind_is_booked_beside_the_oth
         assert await booked(gateway) == costing(3 + 3, 1 + 2)
 
 
+@pytest.mark.parametrize("hedge_after_s", [0.0, 5.0])
+async def test_an_answer_that_may_be_empty_is_booked_when_the_client_leaves(billing, hedge_after_s):
+    async with (
+        ScriptedUpstream([SSE, chunk(data(WEAK)), STALL], BUSY) as upstream,
+        billing(upstream.url, max_attempts=3, hedge_after_s=hedge_after_s) as gateway,
+    ):
+        asking = asyncio.create_task(gateway.stream(model=SINGLE))
+        while not upstream.seen or not upstream.seen[0].taken > len(SSE):
+            await gateway.tick()
+        for _ in range(5):
+            await gateway.tick()
+        asking.cancel()
+        await asyncio.wait_for(upstream.seen[0].gone.wait(), 2)
+        assert await booked(gateway) == costing(3, 90)
+
+
 async def test_an_answer_that_was_asked_for_again_in_vain_is_booked(billing):
     async with (
         ScriptedUpstream(answer(200, WEAK), BUSY) as upstream,

@@ -17,6 +17,7 @@ from gateway.errors import (
 from gateway.exchange import Notes, Outcome, UpstreamCall
 from gateway.settings import Models, Replacement
 from gateway.upstream import breaker
+from gateway.upstream.attempts import Attempts
 from gateway.upstream.breaker import HOST
 from gateway.upstream.faults import Fault, Kind
 from tests.faults.scripted import (
@@ -197,6 +198,15 @@ async def test_an_answer_that_a_hedge_did_not_overtake_is_of_its_own_key(gemini)
         assert (text, outcome.attempts, first != second) == ("good end", 2, True)
     names = {f"key-{number}": f"c{number}" for number in (1, 2)}
     assert outcome.credential == names[first]
+
+
+async def test_an_answer_that_came_too_late_is_paid_for(gemini):
+    async with ScriptedUpstream(answer(200, LAST)) as scripted:
+        upstream, outcome = await gemini(scripted.url), Outcome()
+        attempts = Attempts(upstream, UpstreamCall("m", {}, stream=False), outcome, Notes())
+        attempts._discard(await attempts.begin())
+    [(model, usage)] = outcome.wasted
+    assert (model, usage.total, upstream.pool.credentials[0].leases) == ("m", 5, 0)
 
 
 async def test_a_hedge_is_one_of_the_attempts(gemini):
