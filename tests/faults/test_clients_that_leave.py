@@ -4,12 +4,25 @@ import asyncio
 import json
 import signal
 import socket
+import struct
 
 import pytest
 import structlog
 
+from gateway.keys import DATABASE, DRAIN, LEDGER, METRICS, STATE, UPSTREAM
+from gateway.ledger.report import Span, sums
 from tests.faults.processes import gateway_process
-from tests.faults.scripted import LAST, SSE, STALL, ScriptedUpstream, chunk, data, event, stream
+from tests.faults.scripted import (
+    LAST,
+    SSE,
+    STALL,
+    ScriptedUpstream,
+    answer,
+    chunk,
+    data,
+    event,
+    stream,
+)
 from tests.running import LICENSE, settings_for
 
 USAGE = {"promptTokenCount": 7, "candidatesTokenCount": 1, "totalTokenCount": 8}
@@ -73,6 +86,68 @@ async def test_what_a_client_that_left_has_used_is_booked(running):
     assert (asked[0]["prompt_tokens"], asked[0]["completion_tokens"]) == (7, 1)
 
 
+LIMITS = {"concurrent_requests": 4, "tokens_per_day": 1_000_000}
+
+
+def request_of(body: dict) -> bytes:
+    """Return the bytes that ask for *body*."""
+    raw = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}]} | body)
+    head = f"Host: x\r\nAuthorization: {LICENSE}\r\nContent-Length: {len(raw)}"
+    return f"POST /gemini/v1/chat/completions HTTP/1.1\r\n{head}\r\n\r\n{raw}".encode()
+
+
+def held(gateway) -> tuple[int, int, int, float]:
+    """Count what requests that run hold: their tasks, connections, leases and slots."""
+    upstream = gateway.app[UPSTREAM]
+    counters = gateway.app[STATE]._counters.get("tester")
+    return (
+        gateway.app[DRAIN].count,
+        len(upstream.session.connector._acquired),
+        sum(credential.leases for credential in upstream.pool.credentials),
+        counters.meters["concurrent_requests"].used if counters else 0.0,
+    )
+
+
+async def leave_after(gateway, request: bytes, steps: int) -> None:
+    """Send *request* and reset the connection when the loop has turned *steps* times."""
+    host, port = gateway.url.removeprefix("http://").split("/")[0].split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    client = writer.get_extra_info("socket")
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"stream": True}, {"stream": True, "n": 3}], ids=["whole", "streamed", "copies"]
+)
+async def test_a_client_may_leave_at_any_step(running, body):
+    """Nothing remains held, and limits, ledger and metrics count the same."""
+    script = stream(event("fine "), LAST) if body else answer(200, LAST)
+    licenses = [{"id": "tester", "key": LICENSE, **LIMITS}]
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url, licenses=licenses)) as gateway,
+    ):
+        async with gateway.post(body) as response:
+            await response.read()
+        tasks = asyncio.all_tasks() - upstream._tasks
+        for steps in range(1, 50):
+            await leave_after(gateway, request_of(body), steps)
+            async with asyncio.timeout(5):
+                while any(held(gateway)) or asyncio.all_tasks() - upstream._tasks != tasks:
+                    await asyncio.sleep(0)
+        await gateway.app[LEDGER].flush()
+        (booked,) = await sums(gateway.app[DATABASE], Span(0), ())
+        metrics = (await gateway.app[METRICS].render()).decode().splitlines()
+        counts = [float(line.split()[-1]) for line in metrics if "gateway_requests_total{" in line]
+        used = gateway.app[STATE]._counters["tester"].meters["tokens_per_day"].used
+        assert (booked.requests, booked.total) == (sum(counts), used)
+        assert 20 < booked.requests <= 50
+
+
 async def ask_and_never_read(gateway, connections: list) -> None:
     """Ask for a stream on a connection of one's own, and leave the answer where it is.
 
@@ -83,11 +158,8 @@ async def ask_and_never_read(gateway, connections: list) -> None:
     client.setblocking(False)
     connections.append(client)
     await loop.sock_connect(client, (host, int(port)))
-    body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "hold"}]}
-    raw = json.dumps(body).encode()
-    head = f"Host: x\r\nAuthorization: {LICENSE}\r\nContent-Length: {len(raw)}"
-    request = f"POST /gemini/v1/chat/completions HTTP/1.1\r\n{head}\r\n\r\n".encode() + raw
-    await loop.sock_sendall(client, request)
+    body = {"stream": True, "messages": [{"role": "user", "content": "hold"}]}
+    await loop.sock_sendall(client, request_of(body))
 
 
 async def all_held_back(upstream, count: int) -> None:
