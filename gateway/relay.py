@@ -11,8 +11,7 @@ connection alive.
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 
 from aiohttp import hdrs, web
 from multidict import istr
@@ -32,14 +31,13 @@ from gateway.keys import DRAIN, EXCHANGE, PRICES, SETTINGS, UPSTREAM
 from gateway.licenses.scope import require_model
 from gateway.pacemaker import Pacemaker
 from gateway.spending import settle
+from gateway.threads import in_thread
 
 _SSE_HEADERS: Final = {
     hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8",
     hdrs.CACHE_CONTROL: "no-cache",
     istr("X-Accel-Buffering"): "no",
 }
-T = TypeVar("T")
-
 _TOO_DEEP: Final = "Gemini's answer is nested too deeply to be sent."
 
 
@@ -76,7 +74,7 @@ async def whole(request: web.Request, exchange: Exchange) -> web.StreamResponse:
         exchange.outcome.unread = (*events, *exchange.outcome.unread)
         raise
     if _has_sound(exchange.call):
-        body = await _in_thread(_collect, exchange.reply, events)
+        body = await in_thread(_collect, exchange.reply, events)
     else:
         body = _collect(exchange.reply, events)
     try:
@@ -198,21 +196,11 @@ def _encode_batch(reply: Reply, events: list[Json]) -> bytes:
 
 
 async def _encode_batch_in_thread(reply: Reply, events: list[Json]) -> bytes:
-    """Return the frames of one batch, made in a thread: one event may hold minutes of speech."""
-    return await _in_thread(_encode_batch, reply, events)
+    """Return the frames of one batch, made in a thread: one event may hold minutes of speech.
 
-
-async def _in_thread(work: Callable[[Reply, list[Json]], T], reply: Reply, events: list[Json]) -> T:
-    """Do *work* in a thread, which also counts what *events* have used.
-
-    It cannot be stopped: whoever is cancelled waits for it, then reads the counts.
+    Also counts what the events have used, before whoever is cancelled reads the counts.
     """
-    working = asyncio.ensure_future(asyncio.to_thread(work, reply, events))
-    try:
-        return await asyncio.shield(working)
-    except asyncio.CancelledError:
-        await asyncio.wait((working,))
-        raise
+    return await in_thread(_encode_batch, reply, events)
 
 
 def _encode(reply: Reply, chunks: list[Json]) -> bytes:

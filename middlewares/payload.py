@@ -16,6 +16,7 @@ from aiohttp import hdrs, web
 from gateway.errors import BadRequest, RequestTimedOut, TooLarge, Unavailable, UnsupportedEncoding
 from gateway.exchange import Json
 from gateway.keys import EXCHANGE, SETTINGS
+from gateway.threads import in_thread
 
 MAX_DEPTH = 64
 # Parsing a megabyte takes milliseconds, during which nobody else would be served.
@@ -76,7 +77,8 @@ class Payload:
         body = await self._read_body(request, reservation)
         if len(body) < THREAD_FROM_BYTES:
             return parse(body)
-        return await asyncio.to_thread(parse, body)
+        # If the client leaves, the bytes are held, and counted, until the thread ends.
+        return await in_thread(parse, body)
 
     async def _read_body(
         self, request: web.Request, reservation: "_Reservation"

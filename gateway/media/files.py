@@ -13,6 +13,7 @@ from gateway.media.containers import Window
 from gateway.media.references import is_uploaded
 from gateway.media.shelf import Content, Shelf, StoredFile
 from gateway.protocols import FilesUpstream
+from gateway.threads import in_thread
 
 _WORD = re.compile(r"[\w-]+")
 _HASH_STEP = 1_048_576
@@ -69,7 +70,7 @@ class FilesClient:
         *project* is the one that the request is bound to already; without it one is preferred whose
         keys can serve *model*. Gemini may still process the file. Raises `GatewayError`.
         """
-        content = (await asyncio.to_thread(_digest, window), mime)
+        content = (await in_thread(_digest, window), mime)
         key = content, project
         pending = self._pending.setdefault(key, _PendingUpload())
         pending.waiters += 1

@@ -29,6 +29,7 @@ from gateway.media.wav import Headed, pcm_header
 from gateway.media.web_url import MAX_CHARACTERS, UNREACHABLE
 from gateway.models import base_name
 from gateway.settings import Media
+from gateway.threads import in_thread
 
 # Up to this size items are checked and encoded on the loop, where a thread would cost more. The
 # limit is lower for a data URL without base64, whose percent signs take hundreds of times as long.
@@ -182,7 +183,7 @@ class _RequestMedia:
         if len(source) <= (_SMALL if is_base64 else _SMALL_PLAIN):
             blob = data_url.to_blob(source, part.claim, limit)
         else:
-            blob = await asyncio.to_thread(data_url.to_blob, source, part.claim, limit)
+            blob = await in_thread(data_url.to_blob, source, part.claim, limit)
         assert blob.data is not None
         assert blob.mime is not None
         # The blob has the bytes now; kept here too, they would be in memory twice.
@@ -250,5 +251,5 @@ def _with_hints_of_url(claim: Claim, url: str, served_as: str) -> Claim:
 async def _encode(data: bytes) -> str:
     if len(data) <= _SMALL:
         return b64encode(data).decode("ascii")
-    encoded = await asyncio.to_thread(b64encode, data)
+    encoded = await in_thread(b64encode, data)
     return encoded.decode("ascii")

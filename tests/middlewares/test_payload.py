@@ -1,6 +1,7 @@
 import asyncio
 import gzip
 import io
+import threading
 import time
 
 import orjson
@@ -11,6 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from gateway.errors import BadRequest, GatewayError
 from gateway.keys import EXCHANGE, SETTINGS
 from gateway.settings import Server, Settings
+from middlewares import payload as payload_module
 from middlewares.payload import MAX_DEPTH, THREAD_FROM_BYTES, Payload, parse, too_deep
 
 LIMIT = 2_000_000
@@ -86,6 +88,27 @@ async def test_a_large_body_is_parsed_too_and_its_bytes_are_counted_while_it_is_
     assert (await post(client, orjson.dumps(body)))[0] == 200
     assert client.held[0] > 1_500_000
     assert client.payload._buffered == 0
+
+
+async def test_a_large_body_is_counted_while_it_is_parsed_for_a_client_that_left(
+    client, monkeypatch
+):
+    def slow_parse(body):
+        begun.set()
+        assert go_on.wait(10)
+        return parse(body)
+
+    begun, go_on = threading.Event(), threading.Event()
+    monkeypatch.setattr(payload_module, "parse", slow_parse)
+    asking = asyncio.create_task(post(client, b'{"messages":"' + b"x" * 1_500_000 + b'"}'))
+    while not begun.is_set():
+        await asyncio.sleep(0.001)
+    asking.cancel()
+    await asyncio.sleep(0.05)
+    assert client.payload._buffered > 1_500_000
+    go_on.set()
+    while client.payload._buffered:
+        await asyncio.sleep(0.001)
 
 
 async def test_the_dialect_names_what_is_missing(client):
