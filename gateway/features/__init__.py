@@ -96,7 +96,7 @@ def _system(call: UpstreamCall, notes: Notes) -> UpstreamCall:
 def _json(call: UpstreamCall, notes: Notes) -> UpstreamCall:
     """Ask for JSON in words, where the settings cannot ask for it."""
     config = dict(config_of(call))
-    if "responseFormat" in config:
+    if "text" in config.get("responseFormat", ()):
         schema = config.pop("responseFormat")["text"].get("schema")
     elif config.pop("responseMimeType", None) == "application/json":
         schema = config.pop("responseJsonSchema", None)

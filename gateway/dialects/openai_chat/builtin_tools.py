@@ -40,8 +40,11 @@ def take_hosted(tools: Tools, translation: Translation, tool: Json, path: str) -
     """Add a tool that OpenAI hosts as well: its type is the name, its settings are OpenAI's."""
     kind = tool["type"]
     name = BUILTIN_NAMES[kind]
-    settings = tool.get(kind) if isinstance(tool.get(kind), dict) else tool
-    add(tools, translation, name, _hosted_settings(translation, name, settings or {}, path), path)
+    inner = tool.get(kind)
+    settings = _hosted_settings(translation, name, tool, path)
+    if isinstance(inner, dict):
+        settings |= _hosted_settings(translation, name, inner, f"{path}.{kind}")
+    add(tools, translation, name, settings, path)
 
 
 def take_native(tools: Tools, translation: Translation, tool: Json, path: str) -> None:
@@ -61,8 +64,12 @@ def take_native(tools: Tools, translation: Translation, tool: Json, path: str) -
 
 
 def add(tools: Tools, translation: Translation, name: str, settings: Any, path: str) -> None:
-    """Add the tool *name* with the *settings* at *path*."""
+    """Add the tool *name* with the *settings* at *path*; of several settings the first counts."""
     fitted = native.fit(settings, native.BUILTINS[name], path, translation.notes)
+    known = tools.builtins.get(name, {})
+    if any(known.get(key, value) != value for key, value in fitted.items()):
+        translation.notes.drop(path)
+    fitted |= known
     if NEEDS.get(name, "") not in ("", *fitted):
         if name == "computerUse":
             fitted["environment"] = "ENVIRONMENT_BROWSER"
@@ -87,8 +94,11 @@ def _hosted_settings(translation: Translation, name: str, tool: Json, path: str)
     settings: Json = {}
     for key, value in tool.items():
         wire = _HOSTED_NAMES.get(key) or native.camel(key)
-        if wire in native.BUILTINS[name]:
-            settings[wire] = value
-        elif value is not None and (key, value) not in _MEANINGLESS and key != "type":
+        shape = native.BUILTINS[name].get(wire)
+        if value is None or key == "type" or (key == tool.get("type") and isinstance(value, dict)):
+            continue
+        if shape is not None:
+            settings[wire] = native.fit(value, shape, f"{path}.{key}", translation.notes)
+        elif (key, value) not in _MEANINGLESS:
             translation.notes.drop(f"{path}.{key}")
     return settings

@@ -147,19 +147,15 @@ _tool_choice = by_type(
     {str: one_of("none", "auto", "required", "any", "validated"), dict: _choice},
     "a string or an object",
 )
+_form = {
+    "json_schema": fields({"name": _text, "description": _text, "schema": _object, "strict": _flag})
+}
 _response_format = tagged(
     "type",
     {
-        "text": _object,
-        "json_object": _object,
-        "json_schema": fields(
-            {
-                "json_schema": fields(
-                    {"name": _text, "description": _text, "schema": _object, "strict": _flag}
-                )
-            },
-            required=("json_schema",),
-        ),
+        "text": fields(_form),
+        "json_object": fields(_form),
+        "json_schema": fields(_form, required=("json_schema",)),
     },
 )
 

@@ -6,7 +6,7 @@ strings for an enumeration, a dict for an object, a list for an array, ANY for a
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.errors import BadRequest
@@ -68,6 +68,21 @@ BUILTINS: Mapping[str, Shape] = {
         "enablePromptInjectionDetection": bool,
     },
 }
+_RESPONSE_FORMAT: Shape = {
+    "text": {"mimeType": str, "schema": ANY},
+    "image": {"mimeType": str, "delivery": str, "aspectRatio": str, "imageSize": str},
+    "audio": {"mimeType": str, "delivery": str, "sampleRate": int, "bitRate": int},
+}
+_AUDIO_TRANSCRIPTION: Shape = {
+    "adaptationPhrases": [str],
+    "customVocabulary": [str],
+    "diarization": bool,
+    "languageAuto": {},
+    "languageCodes": [str],
+    "languageHints": {"languageCodes": [str]},
+    "mode": str,
+    "wordTimestamp": bool,
+}
 GENERATION_CONFIG: Mapping[str, Shape] = {
     "temperature": float,
     "topP": float,
@@ -88,37 +103,48 @@ GENERATION_CONFIG: Mapping[str, Shape] = {
     "thinkingConfig": THINKING_CONFIG,
     "imageConfig": IMAGE_CONFIG,
     "speechConfig": SPEECH_CONFIG,
-    "responseFormat": ANY,
-    "audioTranscriptionConfig": ANY,
-    "translationConfig": ANY,
+    "responseFormat": _RESPONSE_FORMAT,
+    "audioTranscriptionConfig": _AUDIO_TRANSCRIPTION,
+    "translationConfig": {"targetLanguageCode": str, "echoTargetLanguage": bool},
     "enableAffectiveDialog": bool,
     "enableEnhancedCivicAnswers": bool,
 }
 
 
 # Groups whose fields clients may send without the group.
-_GROUPS = {"generationConfig": "generation_config", "toolConfig": "tool_config"}
+_GROUPS = frozenset({"generationConfig", "toolConfig"})
 
 
 def google(payload: Json) -> Json:
-    """Return the native fields in Gemini's spelling.
+    """Return the native fields in Gemini's spelling; null means unset.
 
-    Those of `generation_config` and `tool_config` are included. Fields at the top of the payload
-    take precedence over those of `extra_body`. Raises `BadRequest` for settings of a wrong type.
+    Those of `generation_config` and `tool_config` are included, and overridden by other fields
+    beside them; all of `extra_body` are overridden by those at the top of the payload. Raises
+    `BadRequest` for settings of a wrong type.
     """
-    top, extra = payload.get("google"), payload.get("extra_body")
-    if top is None and extra is None:
+    if payload.get("google") is None and payload.get("extra_body") is None:
         return {}
-    inner = (extra or {}).get("google") or {}
-    fields = {camel(name): value for name, value in {**inner, **(top or {})}.items()}
-    for name, path in _GROUPS.items():
-        settings = fields.pop(name, None)
-        if settings is None:
-            continue
-        if not isinstance(settings, dict):
-            raise _wrong(f"google.{path}", "an object")
-        fields = {**{camel(key): value for key, value in settings.items()}, **fields}
-    return fields
+    return {camel(name): value for name, value in _given(payload)}
+
+
+def overridden(payload: Json, fields: Json) -> list[str]:
+    """Return the paths of the native fields that are not among *fields*, which the others made."""
+    return [f"google.{name}" for name, value in _given(payload) if fields[camel(name)] != value]
+
+
+def _given(payload: Json) -> Iterator[tuple[str, Any]]:
+    """Yield each native field that is set, in the client's spelling; later ones override."""
+    for holder in ((payload.get("extra_body") or {}).get("google"), payload.get("google")):
+        given = (holder or {}).items()
+        for name, value in sorted(given, key=lambda field: camel(field[0]) not in _GROUPS):
+            if value is None:
+                continue
+            if camel(name) not in _GROUPS:
+                yield name, value
+            elif isinstance(value, dict):
+                yield from ((name, inner) for name, inner in value.items() if inner is not None)
+            else:
+                raise _wrong(f"google.{name}", "an object")
 
 
 def camel(name: str) -> str:

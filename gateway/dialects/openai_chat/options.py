@@ -57,23 +57,27 @@ def safety_settings(translation: Translation) -> list[Json]:
     """Return the threshold of each category; all are off unless something else is requested."""
     requested = translation.google.get("safetySettings")
     configured = translation.known.safety
-    if not requested and not configured:
+    if requested is None and not configured:
         return list(_DEFAULT_SAFETY)
     thresholds = {setting["category"]: setting["threshold"] for setting in _DEFAULT_SAFETY}
     for category, threshold in (configured or {}).items():
         thresholds[category_of(category)] = threshold
-    if requested:
-        for setting in native.fit(
-            _full_names(requested),
-            native.SAFETY_SETTINGS,
-            "google.safety_settings",
-            translation.notes,
-        ):
-            if len(setting) == 2:
-                thresholds[setting["category"]] = setting["threshold"]
-            else:
-                translation.notes.drop("google.safety_settings")
+    if requested is not None:
+        thresholds |= _requested_thresholds(translation, requested)
     return [{"category": name, "threshold": level} for name, level in thresholds.items()]
+
+
+def _requested_thresholds(translation: Translation, requested: Any) -> dict[str, str]:
+    """Return the threshold of each category that the client's settings name; the first counts."""
+    path = "google.safety_settings"
+    thresholds: dict[str, str] = {}
+    for at, setting in enumerate(
+        native.fit(_full_names(requested), native.SAFETY_SETTINGS, path, translation.notes)
+    ):
+        category, threshold = setting.get("category"), setting.get("threshold")
+        if not (category and threshold and thresholds.setdefault(category, threshold) == threshold):
+            translation.notes.drop(f"{path}[{at}]")
+    return thresholds
 
 
 def service_tier(translation: Translation) -> str | None:
@@ -88,7 +92,9 @@ def service_tier(translation: Translation) -> str | None:
         translation.notes.adjust("service_tier", "standard", "no_counterpart")
     if not isinstance(tier, str) or tier.lower() not in _TIERS:
         raise BadRequest(
-            f"Expected one of {', '.join(_TIERS)}.", param="service_tier", code="invalid_value"
+            f"Expected one of {', '.join(_TIERS)}.",
+            param="google.service_tier",
+            code="invalid_value",
         )
     return _TIERS[tier.lower()]
 

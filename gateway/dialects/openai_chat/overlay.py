@@ -39,6 +39,8 @@ OVERRULED: Mapping[str, tuple[str, ...]] = {
     "responseJsonSchema": ("response_format",),
     "responseSchema": ("response_format",),
 }
+# The first of these counts.
+_SCHEMAS = ("responseJsonSchema", "responseSchema")
 # Both become the same.
 _SAME = {"responseSchema": "responseJsonSchema"}
 # Native fields that other modules read.
@@ -64,15 +66,16 @@ _HANDLED = frozenset(
 def lay_over(translation: Translation, config: Json) -> None:
     """Apply the client's native settings to *config*."""
     for name, value in translation.google.items():
-        if value is None or name in _HANDLED:
+        if name in _HANDLED:
             continue
-        path, shape = f"google.{name}", native.GENERATION_CONFIG.get(name)
+        shape = native.GENERATION_CONFIG.get(name)
         if shape is None:
-            translation.notes.drop(path)
+            translation.notes.drop(f"google.{name}")
             continue
+        path = f"google.{snake(name)}"
         fitted = native.fit(value, shape, path, translation.notes)
         if name in _RANGES:
-            check_range(name, fitted, f"google.{snake(name)}")
+            check_range(name, fitted, path)
         if config.get(_SAME.get(name, name), fitted) != fitted:
             _note_overruled(translation, name)
         config[name] = fitted
@@ -88,20 +91,19 @@ def _note_overruled(translation: Translation, name: str) -> None:
 
 def _settle_schemas(translation: Translation, config: Json) -> None:
     """Send one schema, as JSON schema: Gemini refuses two."""
-    for name, path in (
-        ("responseSchema", "google.response_schema"),
-        ("responseJsonSchema", "google.response_json_schema"),
-    ):
-        if isinstance(config.get(name), dict) and "responseMimeType" not in config:
-            config["responseMimeType"] = "application/json"
-        if name in config:
-            client_schema = config.pop(name)
-            if not isinstance(client_schema, dict):
-                raise BadRequest("Expected an object.", param=path, code="invalid_type")
-            client_schema = (
-                _lowered(client_schema, 0) if name == "responseSchema" else client_schema
-            )
-            put_schema(translation, config, client_schema, path)
+    config.pop("responseSchema", None)
+    given = [name for name in _SCHEMAS if translation.google.get(name) is not None]
+    if not given:
+        return
+    if len(given) > 1:
+        translation.notes.drop("google.response_schema")
+    path, client_schema = f"google.{snake(given[0])}", translation.google[given[0]]
+    if not isinstance(client_schema, dict):
+        raise BadRequest("Expected an object.", param=path, code="invalid_type")
+    config.setdefault("responseMimeType", "application/json")
+    if given[0] == "responseSchema":
+        client_schema = _lowered(client_schema, 0)
+    put_schema(translation, config, client_schema, path)
 
 
 def _lowered(openapi: Any, depth: int) -> Any:

@@ -77,5 +77,10 @@ def _call_ids(payload: Json) -> frozenset[str]:
     callers = [message for message in payload["messages"] if "tool_calls" in message]
     if not callers:
         return _NONE
-    calls = [call for message in callers for call in message["tool_calls"] or ()]
+    calls = [
+        call
+        for message in callers
+        if message["role"] == "assistant"
+        for call in message["tool_calls"] or ()
+    ]
     return frozenset(call["id"] for call in calls if call.get("id"))

@@ -94,9 +94,11 @@ def memory_keys(payload: Json, media: assistant.Media) -> list[str]:
 def _begin(payload: Json, known: Known, notes: Notes) -> Translation:
     name = models.parse(payload["model"])
     model = known.model or name.base
-    return Translation(
-        payload, known, notes, model, name, models.capabilities(model), native.google(payload), []
-    )
+    google = native.google(payload)
+    if google:
+        for field in native.overridden(payload, google):
+            notes.drop(field)
+    return Translation(payload, known, notes, model, name, models.capabilities(model), google, [])
 
 
 def _settled(body: Json, offered: Tools, translation: Translation) -> Json:

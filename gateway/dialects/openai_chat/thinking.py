@@ -74,7 +74,7 @@ def _requested_thinking(translation: Translation) -> _ThinkingRequest | None:
             _from_native(translation),
             _from_thinking(translation.payload.get("thinking")),
             _from_effort(translation.payload.get("reasoning_effort"), "reasoning_effort"),
-            _from_reasoning(translation.payload.get("reasoning")),
+            _from_reasoning(translation),
             _from_suffix(translation),
         )
         if request is not None
@@ -137,14 +137,17 @@ def _from_effort(effort: Any, field: str) -> _ThinkingRequest | None:
     return _ThinkingRequest(field, level=_EFFORTS[effort], thoughts=True)
 
 
-def _from_reasoning(setting: Any) -> _ThinkingRequest | None:
-    """Read OpenRouter's form."""
+def _from_reasoning(translation: Translation) -> _ThinkingRequest | None:
+    """Read OpenRouter's form, in which a number of tokens overrides an effort."""
+    setting = translation.payload.get("reasoning")
     if not setting:
         return None
     show_thoughts = None if setting.get("exclude") is None else not setting["exclude"]
     if setting.get("enabled") is False:
         return _ThinkingRequest("reasoning", budget=0, thoughts=False)
     if setting.get("max_tokens") is not None:
+        if setting.get("effort") is not None:
+            translation.notes.drop("reasoning.effort")
         return _ThinkingRequest(
             "reasoning", budget=int(setting["max_tokens"]), thoughts=show_thoughts is not False
         )

@@ -145,7 +145,10 @@ def client_field(payload: Json, field: str) -> str:
 
 
 def _options(payload: Json, model: str, known: Known, notes: Notes) -> Json:
-    options: Json = native.fit(native.google(payload), _OPTIONS, "google", notes)
+    google = native.google(payload)
+    for name in native.overridden(payload, google):
+        notes.drop(name)
+    options: Json = native.fit(google, _OPTIONS, "google", notes)
     size = payload.get("dimensions")
     if size is not None:
         if options.get("outputDimensionality", size) != size:

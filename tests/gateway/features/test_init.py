@@ -88,3 +88,8 @@ def test_the_resolution_of_one_part_is_dropped_where_it_is_unknown():
 def test_no_count_beyond_its_bounds_becomes_so_many_calls(count):
     healed, _ = mended("Multiple candidates is not enabled", {"candidateCount": count})
     assert healed is None
+
+
+def test_a_form_of_sound_says_nothing_of_json():
+    healed, _ = mended("JSON mode is not enabled", {"responseFormat": {"audio": {}}})
+    assert healed is None

@@ -25,6 +25,10 @@ from tests.gateway.dialects.openai_chat.asking import ask, body, function
             {"fileSearch": {"fileSearchStoreNames": ["fileSearchStores/1"]}},
         ),
         (
+            {"type": "file_search", "file_search": {"vector_store_ids": ["a"]}, "top_k": 3},
+            {"fileSearch": {"fileSearchStoreNames": ["a"], "topK": 3}},
+        ),
+        (
             {"type": "file_search", "vector_store_ids": ["fileSearchStores/1"]},
             {"fileSearch": {"fileSearchStoreNames": ["fileSearchStores/1"]}},
         ),
@@ -72,3 +76,23 @@ def test_what_stands_beside_a_built_in_tool_is_noted():
 def test_settings_of_hosted_tools_without_counterpart_are_named(tool, dropped):
     _, notes = ask(tools=[tool])
     assert list(notes.dropped) == [f"tools[0].{name}" for name in dropped]
+
+
+def test_the_settings_of_a_tool_offered_twice_are_joined_and_what_differs_is_named():
+    maps = [{"googleMaps": {"enableWidget": value}} for value in (True, None, False)]
+    call, notes = ask(tools=maps)
+    assert call.body["tools"] == [{"googleMaps": {"enableWidget": True}}]
+    assert list(notes.dropped) == ["tools[2].googleMaps"]
+
+
+@pytest.mark.parametrize(
+    ("beside", "within", "param"),
+    [
+        ({"vector_store_ids": [1]}, {}, "tools[0].vector_store_ids[0]"),
+        ({}, {"vector_store_ids": [1]}, "tools[0].file_search.vector_store_ids[0]"),
+    ],
+)
+def test_a_wrong_setting_is_named_as_the_client_named_it(beside, within, param):
+    with pytest.raises(BadRequest) as caught:
+        ask(tools=[{"type": "file_search", "file_search": within, **beside}])
+    assert caught.value.param == param

@@ -220,6 +220,10 @@ def message(**fields):
         ),
         (with_value(("tool_choice",), "perhaps"), "tool_choice"),
         (with_value(("response_format",), {"type": "xml"}), "response_format.type"),
+        (
+            with_value(("response_format",), {"type": "json_object", "json_schema": 5}),
+            "response_format.json_schema",
+        ),
         (with_value(("max_tokens",), 1.5), "max_tokens"),
         (with_value(("reasoning_effort",), "huge"), "reasoning_effort"),
         (with_value(("audio", "format"), "midi"), "audio.format"),

@@ -68,3 +68,25 @@ def test_what_is_unknown_among_native_fields_is_dropped_and_noted():
 def test_whole_numbers_with_a_point_and_nulls_are_taken_as_they_are_meant():
     google = {"top_k": 5.0, "thinking_config": {"thinking_budget": 900.0, "include_thoughts": None}}
     assert config(google=google) == {"topK": 5, "thinkingConfig": {"thinkingBudget": 900}}
+
+
+@pytest.mark.parametrize(
+    ("payload", "dropped"),
+    [
+        ({"google": {"topK": 1, "top_k": 2}}, ["google.topK"]),
+        ({"google": {"top_k": 2, "generation_config": {"topK": 1}}}, ["google.topK"]),
+        ({"google": {"top_k": 2}, "extra_body": {"google": {"top_k": 1}}}, ["google.top_k"]),
+        ({"google": {"top_k": None}, "extra_body": {"google": {"top_k": 2}}}, []),
+        ({"google": {"generationConfig": {}, "generation_config": {"top_k": 2}}}, []),
+    ],
+)
+def test_of_a_field_sent_twice_one_counts_and_the_other_is_named(payload, dropped):
+    call, notes = ask(payload)
+    assert call.body["generationConfig"] == {"topK": 2}
+    assert list(notes.dropped) == dropped
+
+
+def test_of_two_schemas_the_one_that_is_left_out_is_named():
+    call, notes = ask(google={"response_schema": {"type": "ARRAY"}, "responseJsonSchema": OBJECT})
+    assert call.body["generationConfig"]["responseJsonSchema"] == OBJECT
+    assert list(notes.dropped) == ["google.response_schema"]

@@ -73,7 +73,7 @@ def test_every_field_of_the_answer(fields, sent):
         ({"google": {"max_output_tokens": -5}}, "google.max_output_tokens"),
         ({"google": {"top_p": 7}}, "google.top_p"),
         # More than Gemini's numbers hold, and than can be written as JSON.
-        ({"google": {"top_k": 1e300}}, "google.topK"),
+        ({"google": {"top_k": 1e300}}, "google.top_k"),
         ({"google": {"seed": 1e300}}, "google.seed"),
         ({"google": {"seed": 2**31}}, "google.seed"),
         (
@@ -89,8 +89,15 @@ def test_every_field_of_the_answer(fields, sent):
             "google.safety_settings[0].category",
         ),
         ({"google": {"safety_settings": 5}}, "google.safety_settings"),
-        ({"google": {"service_tier": 5}}, "service_tier"),
-        ({"google": {"top_k": "x"}}, "google.topK"),
+        ({"google": {"safety_settings": ""}}, "google.safety_settings"),
+        ({"google": {"service_tier": 5}}, "google.service_tier"),
+        ({"google": {"response_format": 5}}, "google.response_format"),
+        ({"google": {"translation_config": []}}, "google.translation_config"),
+        (
+            {"google": {"audio_transcription_config": {"language_codes": [5]}}},
+            "google.audio_transcription_config.language_codes[0]",
+        ),
+        ({"google": {"top_k": "x"}}, "google.top_k"),
         ({"google": {"generation_config": 5}}, "google.generation_config"),
         ({"google": {"cached_content": 5}}, "google.cached_content"),
         ({"google": {"continuation_token": 5}}, "google.continuation_token"),
@@ -188,7 +195,7 @@ def test_a_media_resolution_that_is_asked_for_counts_before_the_details_of_parts
 
 
 def test_an_unknown_tier_is_refused():
-    assert refused(google={"service_tier": "huge"}) == "service_tier"
+    assert refused(google={"service_tier": "huge"}) == "google.service_tier"
 
 
 def test_configured_safety_counts_alone_too():
@@ -245,4 +252,22 @@ def test_geminis_own_settings_of_its_discovery_document_arrive():
     config = {"language_codes": ["en"]}
     google = {"audio_transcription_config": config, "response_modalities": ["TEXT", "VIDEO"]}
     sent = body(model="gemini-omni-1.1-flash", google=google)["generationConfig"]
-    assert sent == {"audioTranscriptionConfig": config, "responseModalities": ["TEXT", "VIDEO"]}
+    assert sent == {
+        "audioTranscriptionConfig": {"languageCodes": ["en"]},
+        "responseModalities": ["TEXT", "VIDEO"],
+    }
+
+
+def test_unknown_fields_of_these_settings_are_named_and_not_sent():
+    google = {"response_format": {"text": {"mime_type": "APPLICATION_JSON"}, "json_schema": {}}}
+    call, notes = ask(google=google)
+    sent = {"responseFormat": {"text": {"mimeType": "APPLICATION_JSON"}}}
+    assert call.body["generationConfig"] == sent
+    assert list(notes.dropped) == ["google.response_format.json_schema"]
+
+
+def test_the_second_threshold_of_a_category_is_named():
+    settings = [{"category": "HARASSMENT", "threshold": one} for one in ("BLOCK_NONE", "OFF")]
+    call, notes = ask(google={"safety_settings": settings})
+    assert call.body["safetySettings"][0]["threshold"] == "BLOCK_NONE"
+    assert list(notes.dropped) == ["google.safety_settings[1]"]

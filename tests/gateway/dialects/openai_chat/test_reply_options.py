@@ -61,3 +61,9 @@ def test_the_payload_says_how_the_answer_should_be():
         False,
     )
     assert ask({"functions": [{"name": "f"}]}).legacy_functions
+
+
+def test_calls_in_messages_of_others_are_no_calls():
+    for calls in (5, "x", ["x"], [{"id": []}]):
+        messages = [{"role": "user", "content": "x", "tool_calls": calls}]
+        assert ask({"messages": messages}).earlier_call_ids == frozenset()

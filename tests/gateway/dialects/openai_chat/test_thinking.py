@@ -160,3 +160,9 @@ def test_thoughts_are_not_asked_for_where_there_are_none(fields):
     """Refused: "include_thoughts is only enabled when thinking is enabled"."""
     config = body(**fields)["generationConfig"]["thinkingConfig"]
     assert config == {"includeThoughts": False, "thinkingBudget": 0}
+
+
+def test_of_an_effort_and_a_number_of_tokens_the_number_counts_which_is_noted():
+    call, notes = ask(reasoning={"effort": "low", "max_tokens": 900})
+    assert call.body["generationConfig"]["thinkingConfig"]["thinkingBudget"] == 900
+    assert list(notes.dropped) == ["reasoning.effort"]
