@@ -63,7 +63,8 @@ class Definitions:
 def _reference_in(parts: Parts) -> str:
     """Return a reference among *parts*, which names what they become."""
     for part in parts:
-        for schema in (part, *(part.get("allOf") or ())) if isinstance(part, dict) else ():
+        all_of = part.get("allOf") if isinstance(part, dict) else None
+        for schema in (part, *(all_of if isinstance(all_of, list) else ())):
             if isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
                 return str(schema["$ref"])
     return ""

@@ -1,5 +1,9 @@
 """Definitions of a schema: what becomes one, under which name, and which of them are sent."""
 
+import pytest
+
+import pytest
+
 from gateway.dialects.openai_chat.schema import normalise
 from gateway.dialects.openai_chat.schema_definitions import Definitions
 from gateway.dialects.openai_chat.schema_steps import Steps
@@ -100,3 +104,9 @@ def test_what_is_referred_to_twice_is_made_once():
         assert definitions.refer(key, [string], parts) == "#/$defs/A"
     assert key in definitions
     assert definitions.pending == [("A", key, [string])]
+
+
+@pytest.mark.parametrize("all_of", [1.5, True, "x", {"$ref": "#/$defs/A"}, [5, {"$ref": 5}], None])
+def test_a_definition_of_no_reference_has_a_name_too(all_of):
+    members = [{"type": "string"}]
+    assert Definitions().refer(frozenset({1}), members, ({"allOf": all_of},)) == "#/$defs/schema"
