@@ -35,6 +35,8 @@ _FIELDS = {
     "file": ("file", _FILE),
     "input_file": ("input_file", _FILE),
 }
+# A type with its parameters is shorter; of a longer text the rest is not read.
+_MAX_DECLARED = 256
 # The fields of a source; the first one given is read.
 SOURCES = ("url", "data", "file_data", "file_url", "file_id")
 
@@ -105,7 +107,9 @@ def _media_part(part: Json, at: tuple[int, int]) -> MediaPart:
         (holder[name] for name in ("format", "mime_type") if isinstance(holder.get(name), str)), ""
     )
     filename = holder.get("filename")
-    claim = Claim(param, kinds, declared, filename if isinstance(filename, str) else "")
+    claim = Claim(
+        param, kinds, declared[:_MAX_DECLARED], filename if isinstance(filename, str) else ""
+    )
     return MediaPart(at, claim, holder, key)
 
 

@@ -130,8 +130,9 @@ _tool = tagged(
             required=("custom",),
         ),
     },
-    other=_object,
+    other=fields({}),
 )
+_allowed = items(_object, most=MAX_TOOLS)
 _choice = fields(
     {
         "type": _text,
@@ -139,8 +140,8 @@ _choice = fields(
         "function": _called,
         "custom": _called,
         "mode": one_of("auto", "required"),
-        "tools": _objects,
-        "allowed_tools": fields({"mode": one_of("auto", "required"), "tools": _objects}),
+        "tools": _allowed,
+        "allowed_tools": fields({"mode": one_of("auto", "required"), "tools": _allowed}),
     }
 )
 _tool_choice = by_type(

@@ -18,6 +18,11 @@ Shape = Any
 # All of Gemini's integers are int32 (the discovery document).
 MAX_INT32 = 2_147_483_647
 
+# Nothing of Gemini's that is read here has as many fields or items, or so long a name. Reading
+# millions of them would hold everybody else up.
+MAX_ENTRIES = 512
+_MAX_NAME = 64
+
 _UNDERSCORE = re.compile(r"_([a-z0-9])")
 _TYPES = {str: "a string", bool: "a boolean", int: "an integer", float: "a number"}
 
@@ -135,13 +140,15 @@ def overridden(payload: Json, fields: Json) -> list[str]:
 def _given(payload: Json) -> Iterator[tuple[str, Any]]:
     """Yield each native field that is set, in the client's spelling; later ones override."""
     for holder in ((payload.get("extra_body") or {}).get("google"), payload.get("google")):
-        given = (holder or {}).items()
-        for name, value in sorted(given, key=lambda field: camel(field[0]) not in _GROUPS):
+        given = holder or {}
+        check_size(given, "google")
+        for name, value in sorted(given.items(), key=lambda field: camel(field[0]) not in _GROUPS):
             if value is None:
                 continue
             if camel(name) not in _GROUPS:
                 yield name, value
             elif isinstance(value, dict):
+                check_size(value, f"google.{name}")
                 yield from ((name, inner) for name, inner in value.items() if inner is not None)
             else:
                 raise _wrong(f"google.{name}", "an object")
@@ -149,7 +156,9 @@ def _given(payload: Json) -> Iterator[tuple[str, Any]]:
 
 def camel(name: str) -> str:
     """Return *name* in Gemini's own spelling."""
-    return _UNDERSCORE.sub(lambda match: match[1].upper(), name) if "_" in name else name
+    if "_" not in name or len(name) > _MAX_NAME:
+        return name
+    return _UNDERSCORE.sub(lambda match: match[1].upper(), name)
 
 
 def fit(value: Any, shape: Shape, path: str, notes: Notes) -> Any:
@@ -164,6 +173,7 @@ def fit(value: Any, shape: Shape, path: str, notes: Notes) -> Any:
     if isinstance(shape, list):
         if not isinstance(value, list):
             raise _wrong(path, "an array")
+        check_size(value, path)
         return [fit(item, shape[0], f"{path}[{at}]", notes) for at, item in enumerate(value)]
     if isinstance(shape, frozenset):
         if not isinstance(value, str) or value.upper() not in shape:
@@ -175,6 +185,7 @@ def fit(value: Any, shape: Shape, path: str, notes: Notes) -> Any:
 def _fit_object(value: Any, shape: Mapping[str, Shape], path: str, notes: Notes) -> Json:
     if not isinstance(value, dict):
         raise _wrong(path, "an object")
+    check_size(value, path)
     fitted = {}
     for name, item in value.items():
         field_shape = shape.get(camel(name))
@@ -197,6 +208,16 @@ def _fit_plain(value: Any, kind: type, path: str) -> Any:
     if kind is int and abs(value) > MAX_INT32:
         raise BadRequest("This is out of range.", param=path, code="invalid_value")
     return value
+
+
+def check_size(value: list[Any] | Json, path: str) -> None:
+    """Refuse a *value* at *path* that has too many fields or items."""
+    if len(value) > MAX_ENTRIES:
+        raise BadRequest(
+            f"This has {len(value)} entries; {MAX_ENTRIES} are allowed.",
+            param=path,
+            code="array_too_long" if isinstance(value, list) else "too_many_fields",
+        )
 
 
 def _wrong(path: str, wanted: str) -> BadRequest:

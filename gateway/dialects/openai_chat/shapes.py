@@ -14,6 +14,9 @@ Check = Callable[[Any], None]
 # Deeper values are rare, and every encoder of JSON has a limit.
 MAX_DEPTH = 64
 
+# Each unknown field is reported, which takes as long as parsing it did.
+MAX_FIELDS = 1_024
+
 _WORDS = {
     dict: "an object",
     list: "an array",
@@ -124,7 +127,7 @@ def items(item: Check, *, most: int | None = None, least: int = 0) -> Check:
 
 
 def fields(known: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> Check:
-    """Return the checker of an object. Null means unset; unknown fields pass."""
+    """Return the checker of an object. Null means unset; up to `MAX_FIELDS` unknown fields pass."""
     passing = {
         name: (getattr(inner, "passes", frozenset()) | {type(None)}, inner)
         for name, inner in known.items()
@@ -133,6 +136,10 @@ def fields(known: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> Che
     def check(value: Any) -> None:
         if type(value) is not dict:
             raise wrong(value, "an object")
+        if len(value) > MAX_FIELDS:
+            raise BadRequest(
+                f"This has {len(value)} fields; {MAX_FIELDS} are allowed.", code="too_many_fields"
+            )
         name = ""
         try:
             for name, field in value.items():

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.dialects.openai_chat import builtin_tools, function_tools, tool_choice
+from gateway.dialects.openai_chat import builtin_tools, function_tools, native, tool_choice
 from gateway.dialects.openai_chat.builtin_tools import BUILTIN_NAMES, NEEDS
 from gateway.dialects.openai_chat.offered_tools import NO_TOOLS, Tools
 from gateway.dialects.openai_chat.translation import Translation
@@ -49,6 +49,7 @@ def _listed(value: Any) -> list[Any]:
         return []
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise BadRequest("Expected an array of objects.", param="google.tools")
+    native.check_size(value, "google.tools")
     return value
 
 

@@ -52,3 +52,10 @@ def test_a_part_without_a_source_is_refused_by_name(value: object):
     with pytest.raises(BadRequest) as caught:
         find(payload({"type": "image_url", "image_url": value}))
     assert caught.value.param == "messages[1].content[0].image_url"
+
+
+def test_no_more_of_a_type_is_read_than_a_type_has():
+    part = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav;" + "a=b;" * 999}}
+    [found] = find({"messages": [{"content": [part]}]})
+    assert found.claim.declared.startswith("wav;a=b;")
+    assert len(found.claim.declared) == 256

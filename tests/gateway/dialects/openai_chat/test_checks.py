@@ -244,11 +244,16 @@ def test_what_is_missing_or_senseless_is_named(payload, param):
             "messages[2].content",
         ),
         (("tools",), {"type": "function", "function": {"name": "f"}}, MAX_TOOLS, "tools"),
+        (("tool_choice",), {"name": "f"}, MAX_TOOLS, "tool_choice.tools"),
     ],
 )
 def test_too_many_items_are_refused_and_the_most_allowed_pass(path, item, most, param):
-    check(with_value(path, [item] * most))
-    assert refused(with_value(path, [item] * (most + 1))).param == param
+    def listed(count):
+        value = [item] * count
+        return with_value(path, {"tools": value} if path == ("tool_choice",) else value)
+
+    check(listed(most))
+    assert refused(listed(most + 1)).param == param
 
 
 def test_a_whole_number_may_be_written_with_a_point():

@@ -1,7 +1,10 @@
 """Gemini's own fields as clients give them."""
 
+from time import process_time
+
 import pytest
 
+from gateway.errors import BadRequest
 from tests.gateway.dialects.openai_chat.asking import OBJECT, ask, body
 
 
@@ -90,3 +93,28 @@ def test_of_two_schemas_the_one_that_is_left_out_is_named():
     call, notes = ask(google={"response_schema": {"type": "ARRAY"}, "responseJsonSchema": OBJECT})
     assert call.body["generationConfig"]["responseJsonSchema"] == OBJECT
     assert list(notes.dropped) == ["google.response_schema"]
+
+
+@pytest.mark.parametrize(
+    ("google", "param"),
+    [
+        ({f"k{i}": 1 for i in range(513)}, "google"),
+        ({"generationConfig": {f"k{i}": 1 for i in range(513)}}, "google.generationConfig"),
+        ({"thinking_config": {f"k{i}": 1 for i in range(513)}}, "google.thinking_config"),
+        ({"stop_sequences": ["a"] * 513}, "google.stop_sequences"),
+        ({"tools": [{}] * 513}, "google.tools"),
+    ],
+)
+def test_too_many_entries_are_refused(google, param):
+    with pytest.raises(BadRequest) as caught:
+        ask(google=google)
+    assert caught.value.param == param
+    assert caught.value.code in ("array_too_long", "too_many_fields")
+
+
+def test_an_endless_name_is_no_name_of_gemini():
+    """Spelling it in Gemini's way took a second for each megabyte."""
+    began = process_time()
+    _, notes = ask(google={"_a" * 500_000: 1})
+    assert process_time() - began < 0.3
+    assert len(notes.dropped) == 1

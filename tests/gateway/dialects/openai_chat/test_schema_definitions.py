@@ -2,8 +2,6 @@
 
 import pytest
 
-import pytest
-
 from gateway.dialects.openai_chat.schema import normalise
 from gateway.dialects.openai_chat.schema_definitions import Definitions
 from gateway.dialects.openai_chat.schema_steps import Steps

@@ -49,3 +49,9 @@ def test_depth_is_measured_without_recursion(depth, shallow):
     for _ in range(depth):
         value = [value]
     assert is_shallow(value) is shallow
+
+
+def test_so_many_fields_are_refused():
+    check = fields({"a": fields({})})
+    check({"a": {str(at): at for at in range(1024)}})
+    assert refused(check, {"a": {str(at): at for at in range(1025)}}) == "a"
