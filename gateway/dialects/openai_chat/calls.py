@@ -36,10 +36,12 @@ def last_call(choice: Choice) -> list[Json]:
 
 
 def _whole(choice: Choice, part: Json) -> list[Json]:
-    choice.add_part(part)
     call = part["functionCall"]
-    name = choice.options.function_names.get(call["name"], call["name"])
     arguments = call.get("args") or {}
+    if not isinstance(call["name"], str) or not isinstance(arguments, dict):
+        raise TypeError("a call has a name, and an object of arguments")
+    choice.add_part(part)
+    name = choice.options.function_names.get(call["name"], call["name"])
     if choice.options.legacy_functions and not choice.calls:
         choice.calls.append({"function": name})
         text = orjson.dumps(arguments).decode()

@@ -158,8 +158,10 @@ class _Written:
         # The end is one past the place of the last cited character.
         return self._moved(first), self._moved(max(first, last - 1)) + 1
 
-    def annotation(self, place: tuple[int, int] | None, url: str, title: str) -> Json:
+    def annotation(self, place: tuple[int, int] | None, url: Any, title: Any) -> Json:
         """Return the annotation of *place*, or of all the content if there is none."""
+        if not isinstance(url, str) or not isinstance(title, str):
+            raise TypeError("addresses and titles of sources are strings")
         start, end = place or (0, self._length)
         cited = {"start_index": start, "end_index": end, "url": url, "title": title}
         return {"type": "url_citation", "url_citation": cited}

@@ -52,6 +52,9 @@ _SLIPPED = frozenset(
     }
 )
 
+# What stands beside the data of a part.
+_BESIDE = frozenset({"thought", "thoughtSignature"})
+
 
 def native_reason(value: object) -> str | None:
     """Return Gemini's finish reason as a word; None if *value* is none."""
@@ -117,7 +120,12 @@ def _weakness(event: Json) -> str | None:
     return "empty_answer" if native == "STOP" or native in _FAILED else None
 
 
+def is_empty(part: Json) -> bool:
+    """Tell whether *part* holds nothing but what is said of a part."""
+    return all(value is None or name in _BESIDE for name, value in part.items())
+
+
 def _says_something(part: Json) -> bool:
     if part.get("thought") and "text" in part:
         return False
-    return part.get("text") != "" if "text" in part else True
+    return part["text"] != "" if "text" in part else not is_empty(part)

@@ -1,11 +1,14 @@
 """Log probabilities: `logprobsResult` as OpenAI's `logprobs`."""
 
 import re
+from math import isfinite
 
 from gateway.exchange import Json
 
 # A token that is not valid text by itself is written as its one byte.
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+# OpenAI's value for very unlikely tokens. Google's JSON has "-Infinity", a string.
+_IMPOSSIBLE = -9999.0
 
 
 def wire(result: Json) -> Json:
@@ -26,9 +29,10 @@ def _rivals(top: Json) -> list[Json]:
 def _token(candidate: Json) -> Json:
     token = candidate.get("token") or ""
     # Zero is omitted on the wire: the token was certain.
+    logprob = float(candidate.get("logProbability") or 0.0)
     return {
         "token": token,
-        "logprob": candidate.get("logProbability") or 0.0,
+        "logprob": logprob if isfinite(logprob) else _IMPOSSIBLE,
         "bytes": _bytes(token),
     }
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import orjson
 
+from gateway.dialects.openai_chat import finish
 from gateway.dialects.openai_chat.audio import audio
 from gateway.dialects.openai_chat.calls import function_call
 from gateway.dialects.openai_chat.choice import Choice
@@ -16,15 +17,20 @@ Translator = Callable[[Choice, Json], list[Json]]
 
 def translate(choice: Choice, part: Json) -> list[Json]:
     """Return the deltas of *part*; an unknown kind is passed on as it came."""
-    for key in part:
+    for key, value in part.items():
         translator = _TRANSLATORS.get(key)
-        if translator is not None:
+        if translator is not None and value is not None:
             return translator(choice, part)
+    if finish.is_empty(part):
+        # Gemini would refuse it in the next request; with an empty text it may bear a signature.
+        return _text(choice, {**part, "text": ""})
     return _native(choice, part)
 
 
 def _text(choice: Choice, part: Json) -> list[Json]:
     text = part["text"]
+    if not isinstance(text, str):
+        raise TypeError("a text is a string")
     if part.get("thought"):
         return [{"reasoning_content": text}] if choice.options.include_thoughts and text else []
     if "thoughtSignature" in part:

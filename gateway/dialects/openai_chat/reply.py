@@ -249,7 +249,7 @@ def _fingerprint(model: str) -> str:
 def http_date(timestamp: object) -> str | None:
     """Return the RFC 3339 *timestamp* as an HTTP date; None if it is not one."""
     try:
-        when = datetime.fromisoformat(str(timestamp))
-    except ValueError:
+        when = datetime.fromisoformat(str(timestamp)).astimezone(UTC)
+    except (OverflowError, ValueError):
         return None
-    return format_datetime(when.astimezone(UTC), usegmt=True)
+    return format_datetime(when, usegmt=True)

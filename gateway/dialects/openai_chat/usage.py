@@ -19,6 +19,8 @@ _MODALITIES = {"TEXT": "text_tokens", "IMAGE": "image_tokens", "AUDIO": "audio_t
 Tokens = dict[str, int]
 
 _INT = frozenset({int})
+# Above this a sum of counts would not fit into 64 bits, and Gemini counts in 32.
+_MAX_COUNT = 2**53
 
 
 def count(metadata: Json) -> Usage:
@@ -56,8 +58,8 @@ def tally(metadata: Json) -> tuple[Usage, Tokens, Tokens]:
         get("cachedContentTokenCount", 0),
         get(CALLS, 0),
     )
-    if not _INT.issuperset(map(type, counts)):
-        counts = tuple(count if type(count) is int else 0 for count in counts)
+    if not _INT.issuperset(map(type, counts)) or min(counts) < 0 or max(counts) > _MAX_COUNT:
+        counts = tuple(map(_number, counts))
     prompt, tools, completion, thoughts, total, cached, calls = counts
     prompt_modalities, cached_modalities, completion_modalities = _modalities(metadata)
     # Filled one by one: keyword arguments would take three times as long.
@@ -97,13 +99,17 @@ def service_tier(usage: Usage) -> Json:
     return {"service_tier": tier} if tier else {}
 
 
+def _number(value: Any) -> int:
+    """Return *value* if it is a count, else 0."""
+    return value if type(value) is int and 0 <= value <= _MAX_COUNT else 0
+
+
 def _videos(details: Any) -> int:
     """Return the tokens of videos in a completion, which have a price of their own."""
     tokens = 0
     for detail in details if type(details) is list else ():
         if type(detail) is dict and detail.get("modality") == "VIDEO":
-            token_count = detail.get("tokenCount")
-            tokens += token_count if type(token_count) is int else 0
+            tokens += _number(detail.get("tokenCount"))
     return tokens
 
 
@@ -118,6 +124,5 @@ def _modalities(metadata: Json) -> tuple[Tokens, Tokens, Tokens]:
         for detail in details:
             word = _MODALITIES.get(str(detail.get("modality"))) if type(detail) is dict else None
             if word:
-                tokens = detail.get("tokenCount")
-                tokens_of[word] = tokens_of.get(word, 0) + (tokens if type(tokens) is int else 0)
+                tokens_of[word] = tokens_of.get(word, 0) + _number(detail.get("tokenCount"))
     return counts

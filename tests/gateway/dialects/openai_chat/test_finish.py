@@ -85,6 +85,8 @@ THOUGHT = {"text": "hm", "thought": True}
         (stop(""), "empty_answer"),
         (stop(THOUGHT), "empty_answer"),
         (stop({"text": "", "thoughtSignature": "s"}), "empty_answer"),
+        (stop({}), "empty_answer"),
+        (stop({"thoughtSignature": "s"}), "empty_answer"),
         ({"candidates": [{"finishReason": "STOP"}]}, "empty_answer"),
         (event(finishReason="OTHER"), "empty_answer"),
         ({"usageMetadata": {"promptTokenCount": 3}}, "empty_answer"),

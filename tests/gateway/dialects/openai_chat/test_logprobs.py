@@ -44,3 +44,10 @@ def test_those_of_one_choice_do_not_stand_at_another():
     ends = [stop("", index=index) for index in (0, 1)]
     choices = whole([*begun, both, *ends], payload={"n": 2})["choices"]
     assert [len(choice["logprobs"]["content"]) for choice in choices] == [2, 2]
+
+
+def test_what_is_impossible_has_the_number_that_openai_has_for_it():
+    """Google writes minus infinity as a string, for JSON has no such number."""
+    result = {"chosenCandidates": [token("a", "-Infinity"), token("b", "-0.5")]}
+    content = whole([stop("a", logprobsResult=result)])["choices"][0]["logprobs"]["content"]
+    assert [entry["logprob"] for entry in content] == [-9999.0, -0.5]

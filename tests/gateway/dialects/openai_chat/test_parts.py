@@ -1,3 +1,4 @@
+import orjson
 import pytest
 
 from .replying import deltas, event, make_reply, message, run, stop
@@ -29,6 +30,26 @@ def test_an_empty_text_is_no_delta():
     )
 
 
+@pytest.mark.parametrize("part", [{}, {"thought": True}, {"text": None}, {"functionCall": None}])
+def test_a_part_without_data_is_nothing_and_is_not_remembered(part):
+    """Gemini refuses a request with such a part."""
+    reply = make_reply()
+    assert deltas(run(reply, [event(part), stop({"executableCode": {"code": "1"}}, ".")]))[1:] == [
+        {"content": "."}
+    ]
+    [(_, entry)] = reply.memories()
+    assert [*orjson.loads(entry)["t"][0]] == ["executableCode"]
+
+
+def test_a_signature_without_data_is_that_of_an_empty_text():
+    reply = make_reply()
+    assert deltas(run(reply, [event("Hi"), stop({"thoughtSignature": "c2ln"})])) == [
+        {"content": "Hi"}
+    ]
+    [(_, entry)] = reply.memories()
+    assert orjson.loads(entry)["t"][-1] == {"text": "", "thoughtSignature": "c2ln"}
+
+
 def test_a_signed_text_is_text():
     signed = {"text": "Hi", "thoughtSignature": "c2ln"}
     empty = {"text": "", "thoughtSignature": "c2ln"}
@@ -44,7 +65,6 @@ def test_a_signed_text_is_text():
         {"fileData": {"mimeType": "video/mp4", "fileUri": "https://example.org/v"}},
         {"fileData": {"fileUri": "https://example.org/v"}},
         {"somethingNew": {"a": 1}},
-        {},
     ],
 )
 def test_a_part_without_a_word_of_openais_goes_out_as_it_came(part):

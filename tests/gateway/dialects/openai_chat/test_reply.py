@@ -214,6 +214,10 @@ BROKEN = [
     {"candidates": [{"content": []}, 5]},
     {"candidates": [{"content": {"parts": ["text"]}}]},
     {"candidates": [{"content": {"parts": [{"functionCall": {"name": ["x"]}}]}}]},
+    {"candidates": [{"content": {"parts": [{"functionCall": {"name": True}}]}}]},
+    {"candidates": [{"content": {"parts": [{"functionCall": {"name": "f", "args": ["x"]}}]}}]},
+    {"candidates": [{"content": {"parts": [{"text": {"a": 1}, "thought": True}]}}]},
+    {"candidates": [{"logprobsResult": {"chosenCandidates": [{"logProbability": {"a": 1}}]}}]},
     {"candidates": [{"content": {"parts": [{"inlineData": {}}]}}]},
     {"candidates": [{"index": [1]}]},
     {"candidates": [{"index": "1"}]},
@@ -235,9 +239,17 @@ def test_usage_of_an_unknown_shape_counts_for_nothing():
     assert chunks[-1] == {"choices": []}
 
 
-def test_metadata_of_an_unknown_shape_is_an_upstream_error():
+@pytest.mark.parametrize("chunks", [5, [{"web": {"uri": 5}}], [{"web": {"title": True}}]])
+def test_metadata_of_an_unknown_shape_is_an_upstream_error(chunks):
     with pytest.raises(UpstreamError):
-        run(make_reply(), [stop("a", groundingMetadata={"groundingChunks": 5})])
+        run(make_reply(), [stop("a", groundingMetadata={"groundingChunks": chunks})])
+
+
+def test_a_date_that_no_calendar_has_is_none():
+    reply = make_reply()
+    retirement = {"retirementTime": "0001-01-01T00:00:00+23:59"}
+    run(reply, [stop("a") | {"modelStatus": retirement}])
+    assert reply.sunset is None
 
 
 def nested(depth):

@@ -102,3 +102,11 @@ def test_an_event_alone_tells_of_its_searches_too():
 @pytest.mark.parametrize("candidates", [None, 5, {"a": 1}, [5], [None], ["x"]])
 def test_an_event_of_a_strange_shape_is_counted(candidates):
     assert count_of({"candidates": candidates, "usageMetadata": FULL}).total == 200
+
+
+@pytest.mark.parametrize("number", [-5, 2**64 - 1, 2**53 + 1, "5", 5.0, True, None])
+def test_a_number_that_is_no_count_counts_for_nothing(number):
+    detail = [{"modality": "AUDIO", "tokenCount": number}]
+    metadata = {**FULL, "thoughtsTokenCount": number, "candidatesTokensDetails": detail}
+    found = count(metadata)
+    assert (found.completion, found.thoughts, found.audio_output) == (30, 0, 0)
