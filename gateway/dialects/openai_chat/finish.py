@@ -128,4 +128,4 @@ def is_empty(part: Json) -> bool:
 def _says_something(part: Json) -> bool:
     if part.get("thought") and "text" in part:
         return False
-    return part["text"] != "" if "text" in part else not is_empty(part)
+    return part.get("text") != "" and not is_empty(part)

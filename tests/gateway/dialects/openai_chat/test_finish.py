@@ -86,6 +86,7 @@ THOUGHT = {"text": "hm", "thought": True}
         (stop(THOUGHT), "empty_answer"),
         (stop({"text": "", "thoughtSignature": "s"}), "empty_answer"),
         (stop({}), "empty_answer"),
+        (stop({"text": None}), "empty_answer"),
         (stop({"thoughtSignature": "s"}), "empty_answer"),
         ({"candidates": [{"finishReason": "STOP"}]}, "empty_answer"),
         (event(finishReason="OTHER"), "empty_answer"),
