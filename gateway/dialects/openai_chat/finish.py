@@ -126,6 +126,6 @@ def is_empty(part: Json) -> bool:
 
 
 def _says_something(part: Json) -> bool:
-    if part.get("thought") and "text" in part:
-        return False
-    return part.get("text") != "" and not is_empty(part)
+    if text := part.get("text"):
+        return not part.get("thought")
+    return text is None and not is_empty(part)

@@ -1,5 +1,7 @@
 """Token counts: Gemini's `usageMetadata` as OpenAI's `usage`."""
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from gateway.dialects.openai_chat.lookups import Lookups
@@ -19,8 +21,8 @@ _MODALITIES = {"TEXT": "text_tokens", "IMAGE": "image_tokens", "AUDIO": "audio_t
 Tokens = dict[str, int]
 
 _INT = frozenset({int})
-# Above this a sum of counts would not fit into 64 bits, and Gemini counts in 32.
-_MAX_COUNT = 2**53
+# With more of them a sum of counts would not fit into 64 bits; Gemini counts in 32.
+_COUNT_BITS = 53
 
 
 def count(metadata: Json) -> Usage:
@@ -58,7 +60,8 @@ def tally(metadata: Json) -> tuple[Usage, Tokens, Tokens]:
         get("cachedContentTokenCount", 0),
         get(CALLS, 0),
     )
-    if not _INT.issuperset(map(type, counts)) or min(counts) < 0 or max(counts) > _MAX_COUNT:
+    # A negative number keeps bits however far it is shifted.
+    if not _INT.issuperset(map(type, counts)) or reduce(or_, counts) >> _COUNT_BITS:
         counts = tuple(map(_number, counts))
     prompt, tools, completion, thoughts, total, cached, calls = counts
     prompt_modalities, cached_modalities, completion_modalities = _modalities(metadata)
@@ -101,7 +104,7 @@ def service_tier(usage: Usage) -> Json:
 
 def _number(value: Any) -> int:
     """Return *value* if it is a count, else 0."""
-    return value if type(value) is int and 0 <= value <= _MAX_COUNT else 0
+    return value if type(value) is int and not value >> _COUNT_BITS else 0
 
 
 def _videos(details: Any) -> int:
