@@ -120,6 +120,7 @@ def test_searches_have_their_price_by_the_query_or_by_the_prompt(usage, usd):
         (Usage(prompt=MILLION, cached=MILLION, audio_cached=MILLION, tier="flex"), 0.3),
         (Usage(completion=MILLION, image_output=MILLION, tier="flex"), 30 / 2),
         (Usage(completion=MILLION, audio_output=MILLION, tier="flex"), 20 / 2),
+        (Usage(completion=MILLION, video_output=MILLION, tier="flex"), 40 / 2),
         # Nor are searches.
         (Usage(prompt=MILLION, searches=2, tier="flex"), 0.5 + 2 * 0.014),
     ],
@@ -133,6 +134,7 @@ def test_a_tier_has_its_share_of_the_price(usage, usd):
         audio_cached=0.3,
         image_output=30.0,
         audio_output=20.0,
+        video_output=40.0,
         search_queries=14.0,
     )
     prices = Prices({"m": price}, read(None, {}).models.tiers)

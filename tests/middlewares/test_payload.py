@@ -203,6 +203,17 @@ async def test_a_chunked_body_is_cut_at_the_limit(client):
     assert sent < 20 * LIMIT
 
 
+@pytest.mark.parametrize(("size", "status"), [(LIMIT, 200), (LIMIT + 1, 413)])
+@pytest.mark.parametrize("is_chunked", [False, True])
+async def test_a_body_may_be_as_large_as_the_limit_and_no_larger(client, size, status, is_chunked):
+    body = b'{"messages":1}'.ljust(size)
+
+    async def pieces():
+        yield body
+
+    assert (await post(client, pieces() if is_chunked else body))[0] == status
+
+
 async def raw(client, head: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection(client.server.host, client.server.port)
     writer.write(b"POST / HTTP/1.1\r\nHost: x\r\n" + head)

@@ -149,6 +149,17 @@ async def test_of_several_limits_the_headers_tell_the_one_with_the_least_left(cl
     assert left == [("3", "2"), ("3", "1")]
 
 
+@pytest.mark.parametrize(
+    ("limit", "reset"), [("requests_per_day", "10h13m20s"), ("tokens_per_month", "466h13m20s")]
+)
+async def test_headers_tell_when_the_window_of_a_quota_ends(clock, serve, limit, reset):
+    # The clock stands on 12 January 1970 at 13:46:40.
+    client = await serve(House(clock, **{limit: 9}))
+    answer = await client.post("/chat")
+    unit = limit.partition("_")[0]
+    assert answer.headers[f"x-ratelimit-reset-{unit}"] == reset
+
+
 async def test_refusals_are_counted_by_limit(clock, serve):
     house = House(clock, requests_per_minute=1)
     client = await serve(house)

@@ -48,6 +48,13 @@ async def test_a_picture_is_fetched_with_a_request_that_tells_nothing_of_us():
     assert "accept-encoding: identity" in head
 
 
+async def test_no_proxy_that_the_environment_names_is_asked(monkeypatch, unused_tcp_port):
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{unused_tcp_port}")
+    async with running({"/a.png": answer(sample("png"))}) as server:
+        assert await fetch(server, "/a.png") == sample("png")
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_up_to_three_redirects_are_followed(status: int):
     paths = {

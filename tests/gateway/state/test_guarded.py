@@ -27,8 +27,9 @@ def plan(**limits):
 async def guarded(own_valkey):
     stores = []
 
-    async def make(policy="local"):
-        store = GuardedStore(ValkeyStore(own_valkey.url, "test", timeout_s=TIMEOUT_S), policy)
+    async def make(policy="local", **more):
+        shared = ValkeyStore(own_valkey.url, "test", timeout_s=TIMEOUT_S, **more)
+        store = GuardedStore(shared, policy)
         await store.open()
         stores.append(store)
         return store
@@ -194,6 +195,15 @@ async def test_a_server_that_comes_back_empty_is_told_what_was_spent(own_valkey,
     own_valkey.start()
     await until(lambda: not store.degraded)
     assert (await store.take(limited, Demand(tokens=1))).used == (61,)
+
+
+async def test_the_watch_renews_slots_that_are_held(guarded, monkeypatch):
+    monkeypatch.setattr("gateway.state.guarded.TICK_S", 0.05)
+    store = await guarded(slot_ttl_s=0.4)
+    limited = plan(concurrent_requests=1)
+    await store.take(limited, Demand(slots=1))
+    await asyncio.sleep(0.8)
+    assert (await store.take(limited, Demand(slots=1))).refused
 
 
 async def test_slots_are_renewed_however_long_seeding_takes(own_valkey, guarded):

@@ -146,6 +146,15 @@ async def test_fallbacks_share_the_attempts_of_the_request(gemini, attempts, ask
         assert paths(scripted) == asked
 
 
+async def test_no_fallback_stands_in_for_a_model_of_vectors(gemini):
+    models = Models(fallbacks={"old": ("second",)})
+    async with ScriptedUpstream(BUSY) as scripted:
+        upstream = await gemini(scripted.url, models=models, max_attempts=2)
+        with pytest.raises(UpstreamOverloaded):
+            await ask(upstream, UpstreamCall("old", {}, stream=False, action="batchEmbedContents"))
+        assert paths(scripted) == ["old", "old"]
+
+
 async def test_a_fallback_is_asked_rather_than_waited_for_the_model(gemini):
     models = Models(fallbacks={"old": ("second",)})
     async with ScriptedUpstream(busy_for("30s"), GOOD) as scripted:
@@ -160,9 +169,10 @@ async def test_the_last_attempt_may_bring_an_empty_answer(gemini):
         assert (text, outcome.attempts) == ("", 1)
 
 
-async def test_an_empty_answer_is_asked_for_once_more(gemini):
+@pytest.mark.parametrize("attempts", [2, 3])
+async def test_an_empty_answer_is_asked_for_once_more(gemini, attempts):
     async with ScriptedUpstream(EMPTY, GOOD) as scripted:
-        text, outcome = await ask(await gemini(scripted.url))
+        text, outcome = await ask(await gemini(scripted.url, max_attempts=attempts))
         assert (text, outcome.attempts) == ("good end", 2)
 
 

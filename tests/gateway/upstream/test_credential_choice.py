@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.errors import GatewayError, NotFound, QuotaSpent, RateLimited, Unavailable
+from gateway.errors import GatewayError, NotFound, QuotaSpent, RateLimited, Unavailable, UpstreamAuth
 from gateway.exchange import UpstreamCall
 from gateway.upstream.answer import Failed
 from gateway.upstream.credential import Credential
@@ -116,6 +116,15 @@ def test_trouble_of_one_key_is_not_told_while_others_may_serve():
     )
     assert (type(client_error), client_error.retry_after) == (RateLimited, 1.0)
     assert "Key one" not in client_error.message
+
+
+def test_a_key_that_failed_is_none_that_may_serve():
+    one, two = both()
+    choice, pool, _ = chosen(one, two)
+    pool.report(two, MODEL, Fault(Kind.BUSY, RateLimited("no"), 7.0))
+    choice.avoid(one)
+    client_error = choice.verdict(fault(Kind.KEY_INVALID, UpstreamAuth("Refused.")), MODEL)
+    assert (type(client_error), client_error.retry_after) == (RateLimited, 7.0)
 
 
 def test_where_all_rest_the_first_to_come_back_says_how_long():

@@ -299,6 +299,15 @@ def test_the_key_that_comes_back_first_says_what_is_lacking(kinds, error, wait):
     assert type(pool.outlook("m")) is error
 
 
+def test_a_key_that_failed_this_request_is_not_waited_for():
+    pool, _ = pool_of(*one_and_two())
+    pool.report(pool.credentials[1], "m", fault(Kind.BUSY, 30))
+    with pytest.raises(RateLimited) as caught:
+        pool.lease("m", avoid={"one"})
+    assert caught.value.retry_after == pytest.approx(30)
+    assert type(pool.outlook("m", avoid={"one"})) is RateLimited
+
+
 def test_a_key_that_is_out_and_spent_comes_back_with_its_quota():
     pool, _ = pool_of(Credential("one", "a"))
     for kind in (Kind.KEY_INVALID, Kind.SPENT):

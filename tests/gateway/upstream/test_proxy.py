@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestServer
 
 from gateway.errors import UpstreamError
 from gateway.exchange import Notes, Outcome, UpstreamCall
-from tests.faults.scripted import LAST
+from tests.faults.scripted import LAST, ScriptedUpstream, answer
 from tests.tls import client_context, server_context
 
 
@@ -128,6 +128,16 @@ async def test_what_it_refuses_is_told_in_the_log_only(gemini, google, refusal, 
     events = [line["event"] for line in lines]
     assert events == ["upstream_unreachable", "upstream_reachable"]
     assert reason in lines[0]["reason"]
+
+
+async def test_one_that_the_environment_names_is_not_asked(gemini, monkeypatch, unused_tcp_port):
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{unused_tcp_port}")
+    models = {"models": [{"name": "models/m"}]}
+    async with ScriptedUpstream(answer(200, LAST), answer(200, models)) as scripted:
+        upstream = await gemini(scripted.url)
+        assert await ask(upstream) == [LAST]
+        assert await upstream.models() == models["models"]
 
 
 async def test_one_that_is_not_there_is_named_in_the_log(gemini, unused_tcp_port):
