@@ -82,13 +82,12 @@ def fault_of_status(
     return _fault_of(google_error)
 
 
-def fault_of_error(error: object, redact: Redact, status: int | None = None) -> Fault:
-    """Return the fault of Google's *error* object; without *status* its own code counts."""
+def fault_of_error(error: object, redact: Redact) -> Fault:
+    """Return the fault of Google's *error* object in an event, by its own code."""
     if not isinstance(error, dict):
-        return _fault_of_page(status or 500)
+        return _fault_of_page(500)
     code = error.get("code")
-    number = status if status is not None else code if isinstance(code, int) else 500
-    return _fault_of(GoogleError(error, number, redact))
+    return _fault_of(GoogleError(error, code if isinstance(code, int) else 500, redact))
 
 
 def fault_of_exception(error: BaseException) -> Fault:

@@ -90,6 +90,19 @@ async def test_the_role_of_speech_comes_first_and_once(running, monkeypatch, say
     assert (roles[0], sum(roles), seen.finish_reasons) == (True, 1, ["stop"])
 
 
+async def test_an_answer_without_content_ends_after_a_commit_as_it_does_without_one(running):
+    silent = {"candidates": [{"content": {"role": "model"}, "finishReason": "STOP"}]}
+    script = [SSE, 0.2, chunk(data(silent)), END]
+    settings = {"upstream": {"commit_after_s": 0.05}}
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url, **settings)) as gateway,
+    ):
+        seen = await gateway.stream()
+    assert (seen.text, seen.finish_reasons, seen.done) == ("", ["stop"], True)
+    assert (seen.error, len(upstream.seen)) == (None, 1)
+
+
 @pytest.mark.parametrize("commit_after_s", [0.1, 0.5])
 async def test_a_client_that_reads_slowly_but_always_is_not_cut(running, commit_after_s):
     body = orjson.dumps(

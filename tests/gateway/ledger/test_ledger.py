@@ -64,7 +64,8 @@ async def test_a_client_that_repeats_its_request_id_is_booked_each_time(ledger, 
 
 
 async def test_no_text_or_number_is_refused_by_the_database(ledger, database):
-    hostile = row(model="\0\udcff" * 200, usage=Usage(prompt=-5, total=10**30), cost=1e300)
+    words = {"id": "x" * 200, "license": "é" * 200, "model": "\0\udcff" * 200, "finish": "\0"}
+    hostile = row(**words, usage=Usage(prompt=-5, total=10**30), cost=1e300)
     ledger.book(hostile)
     ledger.book(row(2))
     await ledger.flush()

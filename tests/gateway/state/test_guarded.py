@@ -197,6 +197,35 @@ async def test_a_server_that_comes_back_empty_is_told_what_was_spent(own_valkey,
     assert (await store.take(limited, Demand(tokens=1))).used == (61,)
 
 
+async def test_what_is_reserved_alone_is_revised_and_settled_alone(own_valkey, guarded):
+    store = await guarded()
+    limited = plan(tokens_per_day=1_000)
+    own_valkey.kill()
+    await store._tick(renew=False)
+    grant = await store.take(limited, Demand(tokens=100))
+    grant = store.revise(grant, Demand(tokens=400))
+    assert (await store.take(limited, Demand(tokens=1))).used == (401,)
+    store.settle(grant, ActualUse(tokens=30))
+    assert (await store.take(limited, Demand(tokens=1))).used == (32,)
+
+
+async def test_a_server_that_was_never_there_leaves_the_whole_limit(own_valkey, guarded):
+    own_valkey.kill()
+    store = await guarded()
+    limited = plan(requests_per_day=2)
+    grants = [await store.take(limited, Demand()) for _ in range(3)]
+    assert [grant.refused is None for grant in grants] == [True, True, False]
+
+
+async def test_what_is_reserved_on_the_server_is_revised_and_settled_there(guarded):
+    store = await guarded()
+    limited = plan(tokens_per_day=1_000)
+    grant = store.revise(await store.take(limited, Demand(tokens=100)), Demand(tokens=400))
+    assert (await store.take(limited, Demand(tokens=1))).used == (401,)
+    store.settle(grant, ActualUse(tokens=30))
+    assert (await store.take(limited, Demand(tokens=1))).used == (32,)
+
+
 async def test_the_watch_renews_slots_that_are_held(guarded, monkeypatch):
     monkeypatch.setattr("gateway.state.guarded.TICK_S", 0.05)
     store = await guarded(slot_ttl_s=0.4)

@@ -83,6 +83,19 @@ async def test_slots_that_are_renewed_outlive_their_time(store):
     assert (await store.take(limited, Demand(slots=1))).refused is None
 
 
+async def test_a_slot_that_was_renewed_ends_with_its_process(valkey):
+    now = 1_790_000_000.0
+    store = ValkeyStore(valkey.url, "test", timeout_s=PATIENT_S, slot_ttl_s=60.0, clock=lambda: now)
+    limited = plan(concurrent_requests=1)
+    await store.take(limited, Demand(slots=1))
+    now += 50
+    await store.tend()
+    for seconds, is_refused in ((59, True), (2, False)):
+        now += seconds
+        assert ((await store.take(limited, Demand(slots=1))).refused is not None) is is_refused
+    await store.close()
+
+
 async def test_a_client_that_leaves_while_a_slot_is_taken_holds_none(store):
     limited = plan(concurrent_requests=1, tokens_per_day=100)
     task = asyncio.ensure_future(store.take(limited, Demand(tokens=10, slots=1)))

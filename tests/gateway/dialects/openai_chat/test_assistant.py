@@ -113,6 +113,19 @@ def test_images_of_the_history_are_sent_back_with_their_signature():
     assert parts(sent, 1)[0]["inlineData"]["data"] == "AAAA"
 
 
+def test_an_image_of_another_model_goes_without_its_signature():
+    native = [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}, "thoughtSignature": "c2ln"}]
+    origin = turns.Origin(model="gemini-3-pro-image")
+    memories = dict(turns.memory_entries(native, "", [], [turns.image_key("AAAA")], origin))
+    messages = [user("Draw"), assistant("![image](data:image/png;base64,AAAA)"), user("Bigger")]
+    for model, signature in {"gemini-3-pro-image": "c2ln", "gemini-3-flash-image": BYPASS}.items():
+        sent = body(model=model, messages=messages, memories=memories)["contents"]
+        assert parts(sent, 1)[0]["thoughtSignature"] == signature
+    del memories[turns.image_key("AAAA")]
+    sent = body(model="gemini-3-pro-image", messages=messages, memories=memories)["contents"]
+    assert parts(sent, 1)[0]["thoughtSignature"] == BYPASS
+
+
 def test_the_parts_of_a_remembered_turn_come_back_as_they_were():
     native = [
         {"text": "Let me see.", "thoughtSignature": "dGV4"},
