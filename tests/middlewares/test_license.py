@@ -181,6 +181,12 @@ async def test_a_key_in_the_query_counts_on_native_routes_only(client, path, met
     assert (await ask(client, path=path, method=method))[0] == status
 
 
+async def test_a_query_without_a_key_needs_the_header(client):
+    path = "/v1beta/models/m:generateContent?alt=sse"
+    assert (await ask(client, path=path))[0] == 401
+    assert (await ask(client, ("x-goog-api-key", "good"), path=path))[0] == 200
+
+
 async def test_too_many_wrong_keys_from_one_address_have_to_wait_but_good_ones_pass(client):
     statuses = [(await ask(client, ("Authorization", f"bad{n}")))[0] for n in range(25)]
     assert statuses == [401] * 20 + [429] * 5

@@ -1,8 +1,11 @@
 """No line holds a secret, in whatever form it would be written."""
 
+import logging
+
 import orjson
 import pytest
 
+from gateway.log import put
 from gateway.log.redaction import Secrets
 from gateway.settings import Log
 
@@ -37,6 +40,20 @@ def test_a_known_secret_never_appears(logged, secret, form):
 )
 def test_keys_of_a_known_form_never_appear(logged, key):
     assert key.encode() not in logged(lambda log: log.info("told", text=f"key {key}."), secrets=())
+
+
+@pytest.mark.parametrize("known", [1, 100], ids=["few", "many"])
+@pytest.mark.parametrize("secret", [SECRET, 'quote"d secret', "许可证一号", "gw-4f2a-" + "y" * 32])
+def test_the_line_of_a_request_holds_no_secret_either(logged, secret, known):
+    values = {"event": "exchange", "id": "a", "model": f"m {secret}", "status": 200}
+    secrets = [secret, *(f"secret {number}" for number in range(1, known))]
+    line = logged(lambda _: put(logging.INFO, values), secrets=secrets)
+    assert orjson.loads(line)["model"] == "m [redacted]"
+
+
+def test_a_text_too_short_for_a_secret_is_left_alone(logged):
+    line = logged(lambda log: log.info("told", text="a key"), secrets=["key", "", "keys"])
+    assert orjson.loads(line)["text"] == "a key"
 
 
 def test_of_many_secrets_each_is_redacted_wherever_it_stands(logged):

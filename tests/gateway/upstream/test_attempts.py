@@ -146,6 +146,29 @@ async def test_fallbacks_share_the_attempts_of_the_request(gemini, attempts, ask
         assert paths(scripted) == asked
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        refusal(400, "INVALID_ARGUMENT"),
+        refusal(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key."),
+        refusal(403, "PERMISSION_DENIED"),
+        refusal(404, "NOT_FOUND"),
+        refusal(500, "INTERNAL"),
+        refusal(504, "DEADLINE_EXCEEDED"),
+        [RESET],
+    ],
+)
+async def test_no_fallback_is_asked_for_what_another_model_would_not_change(
+    gemini, impatient, script
+):
+    models = Models(fallbacks={"old": ("second",)})
+    async with ScriptedUpstream(script) as scripted:
+        upstream = await gemini(scripted.url, models=models)
+        with pytest.raises(GatewayError):
+            await ask(upstream)
+        assert set(paths(scripted)) == {"old"}
+
+
 async def test_no_fallback_stands_in_for_a_model_of_vectors(gemini):
     models = Models(fallbacks={"old": ("second",)})
     async with ScriptedUpstream(BUSY) as scripted:
