@@ -37,6 +37,20 @@ async def test_rows_take_the_way_over_the_stream(valkey, database, tmp_path):
     assert valkey.command("XLEN", KEY) == 0
 
 
+async def test_a_running_ledger_writes_what_came_over_the_stream(
+    valkey, database, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("gateway.ledger.ledger.INTERVAL_S", 0.02)
+    one = node(valkey, database, tmp_path, "one")
+    await one.start()
+    one.book(row(1))
+    async with asyncio.timeout(10):
+        while not await count(database):
+            await asyncio.sleep(0.02)
+    await one.close()
+    assert await count(database) == 1
+
+
 async def test_any_node_writes_what_a_dead_one_sent_or_took(valkey, database, tmp_path):
     dead = node(valkey, database, tmp_path, "dead")
     dead.book(row(1))

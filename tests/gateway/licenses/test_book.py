@@ -20,6 +20,15 @@ def test_a_license_is_found_by_its_key_only():
     assert len(book) == 1
 
 
+def test_keys_that_are_wrong_take_no_memory():
+    book = Book()
+    book.replace("fixed", {digest("secret"): License("alice")})
+    for number in range(100):
+        book.find(f"wrong {number}")
+        book.find("secret")
+    assert len(book._recent) == 1
+
+
 def test_a_source_is_replaced_as_a_whole_and_the_first_one_wins():
     book = Book()
     book.replace("fixed", {digest("a"): License("fixed")})

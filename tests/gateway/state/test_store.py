@@ -104,6 +104,20 @@ async def test_revising_after_midnight_leaves_the_new_day_alone(store, clock):
     assert (await store.take(limited, Demand())).used == (10,)
 
 
+async def test_no_license_is_counted_as_another(store):
+    limits = dict.fromkeys(Limits.__dataclass_fields__, 1_000)
+    plans = [plan(f"license {number}", **limits) for number in range(4)]
+    demand = Demand(tokens=7, usd=7, slots=1)
+    for _ in range(3):
+        for one in (*plans, *reversed(plans)):
+            await store.take(one, demand)
+    for one in plans:
+        used = (await store.take(one, demand)).used
+        counts = dict(zip([rule.name for rule in one.rules], used, strict=True))
+        assert counts["concurrent_requests"] == counts["requests_per_day"] == 7
+        assert counts["tokens_per_month"] == counts["usd_per_month"] == 49
+
+
 async def test_a_reservation_is_never_more_than_the_limit(store):
     grant = await store.take(plan(tokens_per_minute=100), Demand(tokens=5_000))
     assert grant.used == (100,)

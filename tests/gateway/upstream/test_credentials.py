@@ -73,6 +73,17 @@ def test_a_busy_key_rests_for_this_model_only():
     assert pool.lease("m").name == "one"
 
 
+def test_a_busy_key_rests_a_little_longer_than_it_is_told():
+    clock = Clock()
+    pool = CredentialPool(one_and_two()[:1], clock=clock, jitter=lambda _low, high: high)
+    pool.report(pool.credentials[0], "m", fault(Kind.BUSY, 30))
+    clock.now += 32
+    with pytest.raises(RateLimited):
+        pool.lease("m")
+    clock.now += 2
+    assert pool.lease("m") is pool.credentials[0]
+
+
 def test_keys_of_one_project_share_their_fate():
     pool, _ = pool_of(*one_and_two(project="p"))
     pool.report(pool.lease("m"), "m", fault(Kind.BUSY, 30))
