@@ -28,7 +28,6 @@ from gateway.upstream.faults import Fault, Kind
 
 RECHECK_S = 3600.0
 REGION_COOL_DOWN_S = 600.0
-LONGEST_BUSY_S = 300.0
 LONGEST_SHARED_S = 86_400.0
 
 # Both formats that Google issues: 39 characters, and auth keys.
@@ -252,7 +251,7 @@ class CredentialPool:
             log.info("credential_back", credential=credential.name)
 
     def _busy(self, credential: Credential, place: Place, fault: Fault) -> None:
-        seconds = min(fault.retry_after_s or 1.0, LONGEST_BUSY_S)
+        seconds = fault.retry_after_s or 1.0
         self._cool_downs.spent.discard(place)
         self._cool_down(credential, place, seconds * self._jitter(1.0, 1.1))
 

@@ -93,6 +93,8 @@ async def test_a_slot_that_was_renewed_ends_with_its_process(valkey):
     for seconds, is_refused in ((59, True), (2, False)):
         now += seconds
         assert ((await store.take(limited, Demand(slots=1))).refused is not None) is is_refused
+    (slots,) = valkey.command("KEYS", "*slots*")
+    assert valkey.command("ZCARD", slots.decode()) == 1, "those that ended take no memory"
     await store.close()
 
 

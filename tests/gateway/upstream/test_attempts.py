@@ -146,6 +146,32 @@ async def test_fallbacks_share_the_attempts_of_the_request(gemini, attempts, ask
         assert paths(scripted) == asked
 
 
+EXHAUSTED = (429, "RESOURCE_EXHAUSTED")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        refusal(*EXHAUSTED, "Please retry in 30s."),
+        refusal(*EXHAUSTED, "Please retry in 9000s."),
+        refusal(*EXHAUSTED, "Quota exceeded for metric: x, limit: 0, model: old"),
+        refusal(*EXHAUSTED),
+        UNKNOWN,
+        [STALL],
+    ],
+    ids=["busy", "spent", "not in plan", "shared", "unknown", "stuck"],
+)
+async def test_a_fallback_is_asked_for_what_concerns_one_model(gemini, script):
+    def by_model(seen, _number):
+        return GOOD if "second" in seen.path else script
+
+    models = Models(fallbacks={"old": ("second",)})
+    async with ScriptedUpstream(by_model) as scripted:
+        options = {"max_attempts": 2, "first_event_timeout_s": 0.3}
+        upstream = await gemini(scripted.url, models=models, **options)
+        assert (await ask(upstream))[1].model == "second"
+
+
 @pytest.mark.parametrize(
     "script",
     [

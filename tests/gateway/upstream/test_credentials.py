@@ -284,6 +284,15 @@ def test_what_one_process_learns_another_one_hears():
     assert two.states()[1]["reason"] == "key_dead"
 
 
+@pytest.mark.parametrize("kind", [Kind.KEY_INVALID, Kind.KEY_DEAD, Kind.REGION])
+def test_a_key_that_one_process_puts_out_is_out_in_all(kind):
+    one, _ = pool_of(*one_and_two())
+    two, _ = pool_of(*one_and_two())
+    one.share(two.hear)
+    one.report(one.credentials[0], "m", fault(kind))
+    assert [two.lease("m").name for _ in range(2)] == ["two", "two"]
+
+
 HOUR, NOON_TO_MIDNIGHT = 3600, 12 * 3600
 
 

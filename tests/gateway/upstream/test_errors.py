@@ -49,6 +49,16 @@ DAY = quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier")
 EXHAUSTED = (429, "RESOURCE_EXHAUSTED")
 INVALID = (400, "INVALID_ARGUMENT")
 DENIED = (403, "PERMISSION_DENIED")
+DEAD = (
+    "CONSUMER_SUSPENDED",
+    "CONSUMER_INVALID",
+    "SERVICE_DISABLED",
+    "API_KEY_SERVICE_BLOCKED",
+    "API_KEY_IP_ADDRESS_BLOCKED",
+    "API_KEY_HTTP_REFERRER_BLOCKED",
+    "API_KEY_ANDROID_APP_BLOCKED",
+    "API_KEY_IOS_APP_BLOCKED",
+)
 UNKNOWN_NAME = 'Invalid JSON payload received. Unknown name "{}": Cannot find field.'
 NO_CATEGORY = "Invalid value at 'safety_settings[0].category' (Category), \"{}\""
 NO_FILE = "You do not have permission to access the File {} or it may not exist."
@@ -72,10 +82,9 @@ ROWS = [
     (envelope(*DENIED, UNKNOWN_NAME.format("has been suspended")), Kind.REQUEST, 403),
     (envelope(*DENIED, NO_FILE.format("restricted")), Kind.NOT_HERE, 404),
     (envelope(401, "UNAUTHENTICATED"), Kind.KEY_INVALID, 503),
-    (envelope(*DENIED, "x", info("CONSUMER_SUSPENDED")), Kind.KEY_DEAD, 503),
+    *((envelope(*DENIED, "x", info(reason)), Kind.KEY_DEAD, 503) for reason in DEAD),
     (envelope(*DENIED, f"Consumer 'api_key:{KEY}' has been suspended."), Kind.KEY_DEAD, 503),
     (envelope(*DENIED, "Your API key was reported as leaked."), Kind.KEY_DEAD, 503),
-    (envelope(*DENIED, "blocked", info("API_KEY_SERVICE_BLOCKED")), Kind.KEY_DEAD, 503),
     (envelope(*DENIED, "The API has not been used in project 1 before"), Kind.KEY_DEAD, 503),
     (envelope(*DENIED, "You do not have access to the tuned model."), Kind.REQUEST, 403),
     (envelope(*DENIED, "CachedContent not found (or permission denied)"), Kind.NOT_HERE, 404),
@@ -91,7 +100,8 @@ ROWS = [
     (envelope(*EXHAUSTED, "slow down", MINUTE, delay("34.4s")), Kind.BUSY, 429),
     (envelope(*EXHAUSTED, "slow down. Please retry in 45.57s."), Kind.BUSY, 429),
     (envelope(*EXHAUSTED, "slow down", DAY, delay("22s")), Kind.SPENT, 429),
-    (envelope(*EXHAUSTED, "slow down", delay("3000s")), Kind.SPENT, 429),
+    (envelope(*EXHAUSTED, "slow down", delay("300s")), Kind.BUSY, 429),
+    (envelope(*EXHAUSTED, "slow down", delay("301s")), Kind.SPENT, 429),
     (envelope(*EXHAUSTED, "metric: x, limit: 0, model: y", MINUTE), Kind.NOT_IN_PLAN, 429),
     (envelope(*EXHAUSTED, "metric: x, limit: 0.5 of it", MINUTE), Kind.BUSY, 429),
     (envelope(*EXHAUSTED, "Resource exhausted. Please try again later."), Kind.SHARED, 429),

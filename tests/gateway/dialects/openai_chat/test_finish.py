@@ -24,6 +24,24 @@ REASONS = {
 }
 
 
+# In the order of the API's protocol buffers, from 1.
+NUMBERED = (
+    "STOP",
+    "MAX_TOKENS",
+    "SAFETY",
+    "RECITATION",
+    "OTHER",
+    "LANGUAGE",
+    "BLOCKLIST",
+    "PROHIBITED_CONTENT",
+    "SPII",
+    "MALFORMED_FUNCTION_CALL",
+    "IMAGE_SAFETY",
+    "UNEXPECTED_TOOL_CALL",
+    "TOO_MANY_TOOL_CALLS",
+)
+
+
 @pytest.mark.parametrize(("native", "word"), REASONS.items())
 def test_every_native_reason_has_one_of_openais_words(native, word):
     assert finish_reason(native, calls=False) == word
@@ -50,8 +68,7 @@ def test_calls_make_a_good_end_a_call_for_tools(native, word):
         ("", None),
         (0, None),
         ("FINISH_REASON_UNSPECIFIED", None),
-        (1, "STOP"),
-        (2, "MAX_TOKENS"),
+        *enumerate(NUMBERED, 1),
         (99, "99"),
         ("NEW_ONE", "NEW_ONE"),
     ],
