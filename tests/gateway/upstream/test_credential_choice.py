@@ -2,7 +2,14 @@
 
 import pytest
 
-from gateway.errors import GatewayError, NotFound, QuotaSpent, RateLimited, Unavailable, UpstreamAuth
+from gateway.errors import (
+    GatewayError,
+    NotFound,
+    QuotaSpent,
+    RateLimited,
+    Unavailable,
+    UpstreamAuth,
+)
 from gateway.exchange import UpstreamCall
 from gateway.upstream.answer import Failed
 from gateway.upstream.credential import Credential
