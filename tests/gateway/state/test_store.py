@@ -85,6 +85,12 @@ async def test_settling_replaces_the_reservation_by_what_was_used(store):
     assert (await store.take(limited, Demand())).used == (900, 900)
 
 
+async def test_a_request_that_used_nothing_leaves_nothing(store):
+    limited = plan(tokens_per_minute=1_000, tokens_per_day=5_000, usd_per_month=1)
+    store.settle(await store.take(limited, Demand(tokens=400, usd=9)), ActualUse())
+    assert (await store.take(limited, Demand())).used == (0, 0, 0)
+
+
 async def test_a_reservation_may_be_revised_and_is_settled_as_revised(store, clock):
     limited = plan(tokens_per_minute=1_000, tokens_per_day=5_000, concurrent_requests=1)
     grant = await store.take(limited, Demand(tokens=400, slots=1))
