@@ -8,7 +8,17 @@ import orjson
 import pytest
 
 from gateway.dialects.openai_chat.reply import ChatReply
-from tests.faults.scripted import END, LAST, SSE, ScriptedUpstream, chunk, data, event, stream
+from tests.faults.scripted import (
+    END,
+    LAST,
+    SSE,
+    STALL,
+    ScriptedUpstream,
+    chunk,
+    data,
+    event,
+    stream,
+)
 from tests.running import LICENSE, settings_for, streamed
 
 
@@ -92,13 +102,15 @@ async def test_the_role_of_speech_comes_first_and_once(running, monkeypatch, say
 
 async def test_an_answer_without_content_ends_after_a_commit_as_it_does_without_one(running):
     silent = {"candidates": [{"content": {"role": "model"}, "finishReason": "STOP"}]}
-    script = [SSE, 0.2, chunk(data(silent)), END]
+    script = [SSE, STALL, chunk(data(silent)), END]
     settings = {"upstream": {"commit_after_s": 0.05}}
     async with (
         ScriptedUpstream(script) as upstream,
         running(settings_for(upstream.url, **settings)) as gateway,
+        gateway.post(stream=True) as response,
     ):
-        seen = await gateway.stream()
+        upstream.release.set()
+        seen = streamed(await response.read())
     assert (seen.text, seen.finish_reasons, seen.done) == ("", ["stop"], True)
     assert (seen.error, len(upstream.seen)) == (None, 1)
 

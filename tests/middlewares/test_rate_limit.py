@@ -18,6 +18,7 @@ from gateway.metrics import Metrics
 from gateway.prices import Prices
 from gateway.settings import Price, Settings
 from gateway.state.memory import MemoryStore
+from gateway.state.rules import Plan
 from middlewares.rate_limit import RateLimit, TokenEstimate, duration
 from tests.faults.scripted import LAST, STALL, ScriptedUpstream, answer
 from tests.running import LICENSE, settings_for
@@ -297,6 +298,15 @@ async def test_a_spent_quota_is_told_without_retry_after(clock, serve, limits, w
     refused = await (await client.post("/chat")).json()
     assert (refused["kind"], refused["wait"]) == ("QuotaSpent", None)
     assert words in refused["message"]
+
+
+async def test_a_spent_quota_admits_no_request_that_will_probably_be_free(clock, serve):
+    house = House(clock, usd_per_day=2)
+    house.usage, house.cost = Usage(prompt=10, completion=20, total=30), 0.0
+    client = await serve(house)
+    assert (await client.post("/chat")).status == 200
+    house.app[STATE].seed_now(Plan.of(house.license), {"usd_per_day": 2 * 10**9})
+    assert (await client.post("/chat")).status == 429
 
 
 async def test_of_several_refusals_the_longest_wait_is_told(clock, serve):

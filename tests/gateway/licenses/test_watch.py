@@ -76,6 +76,10 @@ async def test_a_file_that_nobody_wrote_to_is_not_asked(tmp_path, book, monkeypa
     await watch.refresh()
     assert len(asked) == 2
     assert book.find("key").id == "a"
+    await LicenseStore(database).create(License("b"), "other key")
+    await asyncio.sleep(0.15)
+    await watch.refresh()
+    assert book.find("other key").id == "b"
     await database.close()
 
 

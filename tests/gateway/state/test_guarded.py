@@ -228,10 +228,10 @@ async def test_what_is_reserved_on_the_server_is_revised_and_settled_there(guard
 
 async def test_the_watch_renews_slots_that_are_held(guarded, monkeypatch):
     monkeypatch.setattr("gateway.state.guarded.TICK_S", 0.05)
-    store = await guarded(slot_ttl_s=0.4)
+    store = await guarded(slot_ttl_s=0.8)
     limited = plan(concurrent_requests=1)
     await store.take(limited, Demand(slots=1))
-    await asyncio.sleep(0.8)
+    await asyncio.sleep(1.0)
     assert (await store.take(limited, Demand(slots=1))).refused
 
 
