@@ -110,6 +110,27 @@ async def test_revising_after_midnight_leaves_the_new_day_alone(store, clock):
     assert (await store.take(limited, Demand())).used == (10,)
 
 
+async def test_no_limit_is_counted_as_another(store, clock):
+    everything = plan(**dict.fromkeys(Limits.__dataclass_fields__, 1_000))
+    demand = Demand(tokens=7, usd=5)
+    for _ in range(3):
+        await store.take(everything, demand)
+    clock.now += 86_400
+    await store.take(everything, demand)
+    used = (await store.take(everything, demand)).used
+    counts = dict(zip([rule.name for rule in everything.rules], used, strict=True))
+    assert counts == {
+        "requests_per_minute": 2,
+        "tokens_per_minute": 14,
+        "requests_per_day": 2,
+        "tokens_per_day": 14,
+        "tokens_per_month": 35,
+        "usd_per_day": 10,
+        "usd_per_month": 25,
+        "concurrent_requests": 0,
+    }
+
+
 async def test_no_license_is_counted_as_another(store):
     limits = dict.fromkeys(Limits.__dataclass_fields__, 1_000)
     plans = [plan(f"license {number}", **limits) for number in range(4)]
