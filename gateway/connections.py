@@ -4,7 +4,7 @@ import asyncio
 
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.hdrs import TRANSFER_ENCODING
+from aiohttp.hdrs import EXPECT, TRANSFER_ENCODING
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from yarl import URL
@@ -26,6 +26,7 @@ MAX_FIELD_BYTES = 131_072
 # Each request needs a second descriptor for its upstream call, and some must remain for the rest.
 CONNECTION_SHARE = 0.45
 UNSENT_POLL_S = 0.02
+CONTINUE = "100-continue"
 
 
 class ConnectionServer(web.Server):
@@ -88,8 +89,13 @@ class ConnectionServer(web.Server):
             # HTTP/1.0 has no chunked encoding: a proxy on the way may see another end of this
             # request.
             return rejection(BadRequest("HTTP/1.0 has no Transfer-Encoding."))
-        # `_handle` is what an `AppRunner` gives its server.
-        handle = self._shortcuts.of(request) or self._app._handle  # noqa: SLF001
+        handle = self._shortcuts.of(request)
+        if handle is None:
+            if request.headers.get(EXPECT, CONTINUE).lower() != CONTINUE:
+                # aiohttp would quote it, as plain text, and fail if it is not UTF-8.
+                return rejection(BadRequest(f"The only known expectation is {CONTINUE}."))
+            # `_handle` is what an `AppRunner` gives its server.
+            handle = self._app._handle  # noqa: SLF001
         response = await handle(request)
         if self._drain.begun and not response.prepared:
             response.force_close()

@@ -22,6 +22,15 @@ async def test_the_app_sees_the_forgiven_path(serve_app, dial):
     assert orjson.loads(body) == {"path": path, "rel_url": path}
 
 
+@pytest.mark.parametrize("expectation", [b"a meal", b"", b"\xff\xfe"])
+async def test_an_expectation_that_nobody_knows_is_refused(serve_app, dial, expectation):
+    port, _ = await serve_app(app_of(echo))
+    reader, _ = await dial(port, b"GET / HTTP/1.1\r\nHost: x\r\nExpect: %b\r\n\r\n" % expectation)
+    status, _, body = await answered(reader)
+    assert status == 400
+    assert "100-continue" in orjson.loads(body)["error"]["message"]
+
+
 @pytest.mark.parametrize(
     "chunks",
     [
