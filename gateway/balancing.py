@@ -20,9 +20,10 @@ from aiohttp import web
 # More than any number of connections: this worker is not listening.
 _AWAY: Final = 1 << 62
 _COUNT_BYTES: Final = 8
-# How long a worker leaves new connections to those with fewer. Who has not taken them by then is
-# busy, or hangs.
-PATIENCE_S: Final = 0.001
+# A worker with more connections than others looks so often whether they have taken the new ones. It
+# takes every fourth that they have not: they are busy, or hang.
+PAUSE_S: Final = 0.001
+TAKEN_ANYWAY: Final = 4
 # Until the next try when no descriptor, or no memory for one, is left.
 EXHAUSTED_PAUSE_S: Final = 0.1
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -73,13 +74,15 @@ class Share:
 class BalancedSite(web.BaseSite):
     """Accepts connections at *sock* for *runner*, as far as *share* allows."""
 
-    __slots__ = ("_connections", "_loop", "_pause", "_share", "_sock", "_starting")
+    __slots__ = ("_connections", "_left", "_loop", "_pause", "_share", "_sock", "_starting")
 
     def __init__(self, runner: web.BaseRunner, sock: socket.socket, share: Share) -> None:
         super().__init__(runner)
         assert runner.server is not None
         self._connections = runner.server
         self._loop = asyncio.get_running_loop()
+        # How often new connections were left to others.
+        self._left = 0
         self._pause: asyncio.TimerHandle | None = None
         self._share = share
         self._sock = sock
@@ -109,20 +112,23 @@ class BalancedSite(web.BaseSite):
         self._share.set(len(self._connections.connections) + len(self._starting))
 
     def _on_arrival(self) -> None:
-        if not self._share.may_grow():
-            self._wait(PATIENCE_S)
+        if self._share.may_grow():
+            while self._accept() and self._share.may_grow():
+                pass
             return
-        while self._accept() and self._share.may_grow():
-            pass
+        self._left += 1
+        if self._left % TAKEN_ANYWAY == 0:
+            self._accept()
+        self._wait(PAUSE_S)
 
     def _wait(self, seconds: float) -> None:
-        self._loop.remove_reader(self._sock)
-        self._pause = self._loop.call_later(seconds, self._resume)
+        if self._pause is None:
+            self._loop.remove_reader(self._sock)
+            self._pause = self._loop.call_later(seconds, self._resume)
 
     def _resume(self) -> None:
         self._pause = None
         self._loop.add_reader(self._sock, self._on_arrival)
-        self._accept()
 
     def _accept(self) -> bool:
         """Accept one connection; tell whether there was one."""

@@ -97,7 +97,7 @@ async def test_what_others_do_not_take_is_taken(counts, workers):
 
 
 async def test_who_is_not_listening_is_not_waited_for(counts, workers, monkeypatch):
-    monkeypatch.setattr(balancing, "PATIENCE_S", 3600.0)
+    monkeypatch.setattr(balancing, "PAUSE_S", 3600.0)
     gone = counts(2)
     gone.set(0)
     gone.leave()
