@@ -20,8 +20,11 @@ Unclaimed = Callable[[Replies], object]
 # Commands that belong together, and the future of their replies if somebody awaits them.
 Entry = tuple[tuple[Command, ...], Replies | None, Unclaimed | None]
 Send = Callable[[list[Command]], Awaitable[list[Any]]]
-# Called with commands that failed with their batch and that nobody awaits.
-OnLost = Callable[[tuple[Command, ...]], None]
+# Returns what to await before commands can be sent, or None if a connection is there.
+Connect = Callable[[], Awaitable[None] | None]
+# Called with commands that failed and that nobody awaits; the flag is true if they may have been
+# executed all the same.
+OnLost = Callable[[tuple[Command, ...], bool], None]
 
 # Beyond this number commands that nobody awaits are dropped: the server is too slow for them.
 MAX_QUEUE: Final = 20_000
@@ -29,14 +32,29 @@ MAX_QUEUE: Final = 20_000
 GRACE_TURNS: Final = 10
 
 
+def _is_connected() -> None:
+    """Have nothing to wait for."""
+
+
 class Batcher:
-    """Batches commands for *send*, which returns a list or raises `StoreDown`."""
+    """Batches commands for *send*, which returns a list or raises `StoreDown`.
 
-    __slots__ = ("_on_lost", "_queue", "_send", "_task", "_timeout_s")
+    What fails in *connect*, which precedes it, has not been sent.
+    """
 
-    def __init__(self, send: Send, timeout_s: float, on_lost: OnLost | None = None) -> None:
+    __slots__ = ("_connect", "_on_lost", "_queue", "_send", "_task", "_timeout_s")
+
+    def __init__(
+        self,
+        send: Send,
+        timeout_s: float,
+        *,
+        connect: Connect = _is_connected,
+        on_lost: OnLost | None = None,
+    ) -> None:
         self._send = send
         self._timeout_s = timeout_s
+        self._connect = connect
         self._on_lost = on_lost
         self._queue: list[Entry] = []
         self._task: asyncio.Task[None] | None = None
@@ -73,8 +91,12 @@ class Batcher:
         try:
             while self._queue:
                 batch, self._queue = self._queue, []
+                is_sent = False
                 try:
                     with PatientTimeout(self._timeout_s):
+                        if (connecting := self._connect()) is not None:
+                            await connecting
+                        is_sent = True
                         replies = await self._send(
                             [command for commands, _, _ in batch for command in commands]
                         )
@@ -82,19 +104,40 @@ class Batcher:
                     # Those in the queue would wait just as long, and in vain.
                     queued, self._queue = self._queue, []
                     reason = str(error) or type(error).__name__
-                    _fail_all(batch, StoreDown(reason))
-                    _fail_all(queued, NotDone(reason))
-                    self._report_lost(batch + queued)
+                    self._fail_all(batch, StoreDown(reason) if is_sent else NotDone(reason))
+                    self._fail_all(queued, NotDone(reason))
                 else:
-                    _resolve_all(batch, replies)
+                    self._resolve_all(batch, replies)
         finally:
             self._task = None
 
-    def _report_lost(self, entries: list[Entry]) -> None:
-        if self._on_lost is not None:
-            for commands, future, _ in entries:
-                if future is None:
-                    self._on_lost(commands)
+    def _resolve_all(self, batch: list[Entry], replies: list[Any]) -> None:
+        start = 0
+        for entry in batch:
+            end = start + len(entry[0])
+            own = replies[start:end]
+            for reply in own:
+                if isinstance(reply, Exception):
+                    # A refused command was not executed; one whose reply was lost may have been.
+                    kind = NotDone if isinstance(reply, ResponseError) else StoreDown
+                    self._fail(entry, kind(str(reply)))
+                    break
+            else:
+                if recipient := _recipient(entry[1], entry[2]):
+                    recipient.set_result(own)
+            start = end
+
+    def _fail_all(self, entries: list[Entry], error: StoreDown) -> None:
+        for entry in entries:
+            self._fail(entry, type(error)(str(error)))
+
+    def _fail(self, entry: Entry, error: StoreDown) -> None:
+        commands, future, unclaimed = entry
+        if future is None:
+            if self._on_lost is not None:
+                self._on_lost(commands, not isinstance(error, NotDone))
+        elif recipient := _recipient(future, unclaimed):
+            recipient.set_exception(error)
 
 
 class PatientTimeout:
@@ -136,21 +179,6 @@ class PatientTimeout:
             self._task.cancel()
 
 
-def _resolve_all(batch: list[Entry], replies: list[Any]) -> None:
-    start = 0
-    for commands, future, unclaimed in batch:
-        end = start + len(commands)
-        if recipient := _recipient(future, unclaimed):
-            _resolve(recipient, replies[start:end])
-        start = end
-
-
-def _fail_all(batch: list[Entry], error: StoreDown) -> None:
-    for _, future, unclaimed in batch:
-        if recipient := _recipient(future, unclaimed):
-            recipient.set_exception(type(error)(str(error)))
-
-
 def _recipient(future: Replies | None, unclaimed: Unclaimed | None) -> Replies | None:
     """Return the future that takes the replies for *future*, if any: itself unless cancelled."""
     if future is None or not future.done():
@@ -160,13 +188,3 @@ def _recipient(future: Replies | None, unclaimed: Unclaimed | None) -> Replies |
     late: Replies = future.get_loop().create_future()
     late.add_done_callback(unclaimed)
     return late
-
-
-def _resolve(future: Replies, replies: list[Any]) -> None:
-    for reply in replies:
-        if isinstance(reply, Exception):
-            # A refused command was not executed; one whose reply was lost may have been.
-            kind = NotDone if isinstance(reply, ResponseError) else StoreDown
-            future.set_exception(kind(str(reply)))
-            return
-    future.set_result(replies)

@@ -6,7 +6,7 @@ limit.
 """
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from inspect import signature
 from typing import Any, Final
@@ -55,6 +55,13 @@ class Client:
             else ServerTransport(self._redis)
         )
         self._has_failed = False
+
+    def connect(self) -> Awaitable[None] | None:
+        """Return what to await before commands can be sent, or None if a connection is there.
+
+        It raises `StoreDown` when there is no server. `send` does the same itself.
+        """
+        return self._connect() if self._has_failed or not self._transport.is_connected else None
 
     async def send(self, commands: list[Command]) -> list[Any]:
         """Return the replies to *commands*, with refusals as exceptions among them.
@@ -111,20 +118,32 @@ class Client:
         for client in (self._redis, *self._sentinels):
             await client.aclose()
 
-    async def _send_batch(self, commands: list[Command]) -> list[Any]:
+    async def _connect(self) -> None:
         try:
             if self._has_failed:
                 await self._transport.find_servers_anew()
                 self._has_failed = False
+            await self._transport.connect()
+        except BaseException as error:
+            self._note_failure(error)
+            raise
+
+    async def _send_batch(self, commands: list[Command]) -> list[Any]:
+        if (connecting := self.connect()) is not None:
+            await connecting
+        try:
             replies = await self._transport.send(commands)
-        except _FAILURES as error:
-            self._has_failed = True
-            raise StoreDown(f"{type(error).__name__}: {error}") from None
-        except BaseException:
-            self._has_failed = True
+        except BaseException as error:
+            self._note_failure(error)
             raise
         self._has_failed = any(map(means_server_lost, replies))
         return replies
+
+    def _note_failure(self, error: BaseException) -> None:
+        """Note *error*; raise `StoreDown` if it is one of the connection or the server."""
+        self._has_failed = True
+        if isinstance(error, _FAILURES):
+            raise StoreDown(f"{type(error).__name__}: {error}") from None
 
 
 def _options(timeout_s: float) -> dict[str, Any]:

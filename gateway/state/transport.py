@@ -22,6 +22,13 @@ _SERVER_LOST: Final = (LostConnection, LateAnswer, ClusterDownError, ReadOnlyErr
 class Transport(Protocol):
     """The connection to a server, or to the members of a Cluster."""
 
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether commands can be sent at once, as far as known."""
+
+    async def connect(self) -> None:
+        """Connect for the next `send`. Raises what the library raises."""
+
     async def send(self, commands: list[Command]) -> list[Any]:
         """Return the replies to *commands*, with refusals as exceptions among them.
 
@@ -46,6 +53,15 @@ class ServerTransport:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._idle: list[Connection] = []
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether a connection is idle."""
+        return bool(self._idle)
+
+    async def connect(self) -> None:
+        """Connect, and leave the connection idle."""
+        self._idle.append(await self._acquire())
 
     async def send(self, commands: list[Command]) -> list[Any]:
         """Send all at once, on a connection that nobody else uses meanwhile."""
@@ -97,8 +113,13 @@ class ClusterTransport:
 
     __slots__ = ("_cluster",)
 
+    is_connected = True
+
     def __init__(self, cluster: RedisCluster) -> None:
         self._cluster = cluster
+
+    async def connect(self) -> None:
+        """Do nothing: the library connects to a member when it has commands for it."""
 
     async def send(self, commands: list[Command]) -> list[Any]:
         """Send to all members at once."""

@@ -28,6 +28,7 @@ from gateway.state.counter_script import (
     windows_counted_in,
 )
 from gateway.state.held_slots import HeldSlots
+from gateway.state.lost import LostSettlements
 from gateway.state.rules import REQUESTS, SLOTS, Amounts, Plan, Rule, changes, revised
 from gateway.state.store import ActualUse, Grant, News, NotDone, Publish, StoreDown
 from gateway.state.table import RemoteTable
@@ -62,7 +63,13 @@ class ValkeyStore:
         self.nodes = 1
         self._slots = HeldSlots()
         self._client = Client(url, PROBE_TIMEOUT_S, {SHA: SCRIPT})
-        self._counts = Batcher(self._client.send, timeout_s, self._slots.note_unfreed)
+        self._lost = LostSettlements()
+        self._counts = Batcher(
+            self._client.send,
+            timeout_s,
+            connect=self._client.connect,
+            on_lost=self._lost.note,
+        )
         self._values = Batcher(self._client.send, timeout_s)
         self._namespace = namespace
         self.slot_ttl_s = slot_ttl_s
@@ -100,10 +107,10 @@ class ValkeyStore:
         """Renew the slots held here and this node's place among the nodes.
 
         Called several times in a slot's life. A slot that was given back is not renewed, as the
-        batcher keeps the order. What a hung server did not receive is given back once more.
+        batcher keeps the order. Settlements that the server did not receive are sent once more.
         """
-        for key, given_back in self._slots.pop_unfreed():
-            self._counts.tell(("ZREM", key, *given_back))
+        for command in self._lost.pop():
+            self._counts.tell(command)
         now = self.now()
         until = now + self.slot_ttl_s
         for license_id, slots in self._slots.held():

@@ -91,6 +91,21 @@ async def test_what_a_cancelled_future_does_not_take_is_passed_on(server, fault)
         assert results == [[("sent",)], [("queued",)]]
 
 
+async def test_what_fails_while_connecting_was_never_sent(server):
+    lost = []
+    batcher = Batcher(
+        server.send,
+        0.05,
+        connect=lambda: asyncio.sleep(9),
+        on_lost=lambda commands, may_be_done: lost.append((commands, may_be_done)),
+    )
+    batcher.tell(("told",))
+    with pytest.raises(NotDone):
+        await batcher.ask(("asked",))
+    assert lost == [((("told",),), False)]
+    assert server.batches == []
+
+
 async def test_an_answer_that_came_while_this_process_was_busy_counts(server):
     batcher = Batcher(server.send, 0.02)
     waiting = asyncio.ensure_future(batcher.ask(("first",)))

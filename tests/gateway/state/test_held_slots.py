@@ -1,6 +1,5 @@
-"""Slots are known until they are given back, and longer where the server may not have heard it."""
+"""Slots are known until they are given back."""
 
-from gateway.state.counter_script import SHA
 from gateway.state.held_slots import HeldSlots
 
 
@@ -17,12 +16,3 @@ def test_what_is_given_back_is_held_no_more():
     assert dict(slots.held()) == {"alice": {"2"}}
     slots.release("alice", "2")
     assert dict(slots.held()) == {}
-
-
-def test_what_the_server_may_not_have_heard_is_given_back_once_more():
-    slots = HeldSlots()
-    take, settle = (b"1", b"take"), (b"", b"settle")
-    lost = [("EVALSHA", SHA, b"2", b"counts", b"slots", *words) for words in (take, settle)]
-    slots.note_unfreed((*lost, ("ZREM", b"slots", b"2"), ("ZADD", b"slots", 1, b"3")))
-    assert dict(slots.pop_unfreed()) == {b"slots": {b"1", b"2"}}
-    assert dict(slots.pop_unfreed()) == {}

@@ -152,25 +152,40 @@ async def test_an_answer_that_comes_too_late_leaves_no_slot_taken(own_valkey, co
     assert grant.used == (1,)
 
 
-async def test_slots_given_back_to_a_server_that_hangs_are_free_once_it_goes_on(
+async def test_what_is_settled_while_the_server_hangs_is_booked_once_it_goes_on(
     own_valkey, connect
 ):
     store = connect(own_valkey.url)
     store.slot_ttl_s, store._counts._timeout_s = 60.0, 0.1
-    limited = plan(concurrent_requests=3)
-    grants = [await store.take(limited, Demand(slots=1)) for _ in range(2)]
+    limited = plan(tokens_per_day=10_000, concurrent_requests=3)
+    demand = Demand(tokens=1_000, slots=1)
+    grants = [await store.take(limited, demand) for _ in range(2)]
     own_valkey.hang()
     # It takes that one when it goes on.
     with pytest.raises(StoreDown):
-        await store.take(limited, Demand(slots=1))
+        await store.take(limited, demand)
     for grant in grants:
-        store.settle(grant, ActualUse())
+        store.settle(grant, ActualUse(tokens=70))
     with pytest.raises(StoreDown):
         await store.tend()
     own_valkey.resume()
     store._counts._timeout_s = PATIENT_S
     await store.tend()
-    assert (await store.take(limited, Demand(slots=1))).used == (1,)
+    assert (await store.take(limited, Demand(slots=1))).used == (140, 1)
+
+
+async def test_what_the_server_refuses_to_settle_is_settled_later(own_valkey, connect):
+    store = connect(own_valkey.url)
+    store.slot_ttl_s = 60.0
+    limited = plan(tokens_per_day=10_000, concurrent_requests=3)
+    grant = await store.take(limited, Demand(tokens=1_000, slots=1))
+    own_valkey.command("REPLICAOF", "127.0.0.1", "1")
+    store.settle(store.revise(grant, Demand(tokens=500, slots=1)), ActualUse(tokens=70))
+    with pytest.raises(StoreDown):
+        await store.tend()
+    own_valkey.command("REPLICAOF", "NO", "ONE")
+    await store.tend()
+    assert (await store.take(limited, Demand(slots=1))).used == (70, 1)
 
 
 async def test_what_was_never_sent_is_not_given_back(own_valkey, connect):
