@@ -80,6 +80,8 @@ def _lifespan(
         # The store opens before the database does; from now on it may call the seeder itself.
         await seeder()
         await ledger.start()
+        # A start waits neither for the stream nor for rows of this process: there are none yet.
+        seeder.prepare = ledger.write_all
         pruner.start()
         app[STATE].seeders.append(seeder)
         yield

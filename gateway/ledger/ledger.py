@@ -13,6 +13,7 @@ import asyncio
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
@@ -55,6 +56,9 @@ class Ledger:
         self._spill = spill
         # Writing and closing the spill file happen in threads.
         self._spill_turn = asyncio.Lock()
+        # Who waits for its turn knows that what others began to write is written.
+        self._flush_turn = asyncio.Lock()
+        self._drain_turn = asyncio.Lock()
         self._replay_turn = asyncio.Lock()
         self._stream = stream
         self._queue: deque[LedgerRow] = deque()
@@ -101,18 +105,26 @@ class Ledger:
         Otherwise a busy gateway would write row by row, as some have always arrived since the last
         write.
         """
-        self.catch_up()
-        remaining = len(self._queue)
-        while remaining > 0 and self._queue:
-            size = min(BATCH_ROWS, remaining, len(self._queue))
-            booked = [self._queue.popleft() for _ in range(size)]
-            remaining -= size
-            self._waiting += [
-                to_row(f"{self._prefix}-{number:x}", row)
-                for number, row in zip(self._numbers, booked, strict=False)
-            ]
+        async with self._flush_turn:
+            self.catch_up()
+            remaining = len(self._queue)
+            while remaining > 0 and self._queue:
+                size = min(BATCH_ROWS, remaining, len(self._queue))
+                booked = [self._queue.popleft() for _ in range(size)]
+                remaining -= size
+                self._waiting += [
+                    to_row(f"{self._prefix}-{number:x}", row)
+                    for number, row in zip(self._numbers, booked, strict=False)
+                ]
+                await self._store_waiting()
             await self._store_waiting()
-        await self._store_waiting()
+
+    async def write_all(self) -> bool:
+        """Write all rows, those in the stream and on disk too; False while the database takes none."""
+        await self.flush()
+        if self._stream is not None:
+            await self._drain_stream()
+        return await self.replay()
 
     async def replay(self) -> bool:
         """Write the rows that wait on disk, if any; False while the database accepts none."""
@@ -198,11 +210,10 @@ class Ledger:
     async def _drain_stream(self) -> None:
         """Write what any node sent, until there is nothing left or the database is down."""
         assert self._stream is not None
-        try:
-            while self._writer.may_try() and (entries := await self._stream.take()):
-                rows = [row for entry in entries for row in entry.rows]
-                if rows and not await self._writer.write(rows):
-                    return
-                await self._stream.acknowledge(entries)
-        except StoreDown:
-            return
+        with suppress(StoreDown):
+            async with self._drain_turn:
+                while self._writer.may_try() and (entries := await self._stream.take()):
+                    rows = [row for entry in entries for row in entry.rows]
+                    if rows and not await self._writer.write(rows):
+                        return
+                    await self._stream.acknowledge(entries)
