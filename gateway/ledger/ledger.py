@@ -120,9 +120,13 @@ class Ledger:
             await self._store_waiting()
 
     async def write_all(self) -> bool:
-        """Write all rows, those in the stream and on disk too; False while the database takes none."""
+        """Write all rows, those in the stream and on disk too; False while the database takes none.
+
+        Called when the state server is back.
+        """
         await self.flush()
         if self._stream is not None:
+            self._stream.retry_now()
             await self._drain_stream()
         return await self.replay()
 

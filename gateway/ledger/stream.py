@@ -84,16 +84,10 @@ class LedgerStream:
             await self._make_group()
         if time.monotonic() >= self._strike_off_at:
             await self._strike_off()
-        # After a failure this node still holds entries: those come first.
-        start = "0" if self._has_unwritten else ">"
-        [reply] = await self._execute(
-            (
-                *("XREADGROUP", "GROUP", GROUP, self._name, "COUNT", MOST_ENTRIES),
-                *("STREAMS", self._key, start),
-            )
-        )
         with self._client.checking_replies():
-            entries = _entries(_of_stream(reply)) or await self._claim_abandoned()
+            # After a failure this node still holds entries: those come first.
+            entries = await self._read("0") if self._has_unwritten else []
+            entries = entries or await self._read(">") or await self._claim_abandoned()
         self._has_unwritten = bool(entries)
         return entries
 
@@ -103,11 +97,26 @@ class LedgerStream:
         await self._execute(("XACK", self._key, GROUP, *ids), ("XDEL", self._key, *ids))
         self._has_unwritten = False
 
+    def retry_now(self) -> None:
+        """Ask the server again, however short ago it did not answer: it is back."""
+        self._retry_at = 0.0
+
     async def close(self) -> None:
         """Leave the group, unless entries are still held, and disconnect."""
         with suppress(StoreDown):
             await self._execute(("EVAL", STRIKE_OFF, 1, self._key, GROUP, self._name, 0))
         await self._client.close()
+
+    async def _read(self, start: str) -> list[Entry]:
+        # If the reply is lost, this node holds its entries all the same.
+        self._has_unwritten = True
+        [reply] = await self._execute(
+            (
+                *("XREADGROUP", "GROUP", GROUP, self._name, "COUNT", MOST_ENTRIES),
+                *("STREAMS", self._key, start),
+            )
+        )
+        return _entries(_of_stream(reply))
 
     async def _claim_abandoned(self) -> list[Entry]:
         """Take over entries that others hold for too long; one call examines a part of them."""

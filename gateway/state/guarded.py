@@ -144,8 +144,15 @@ class GuardedStore:
     async def _keep_watch(self) -> None:
         ticks_per_renewal = max(1, int(self._shared.slot_ttl_s / 3 / TICK_S))
         for tick in count(1):
-            await asyncio.sleep(TICK_S)
+            await self._pause()
             await self._tick(renew=self._breaker.open or not tick % ticks_per_renewal)
+
+    async def _pause(self) -> None:
+        """Wait until the next tick is due: at once when seeding ends, which closes the breaker."""
+        if self._seeding is None or self._seeding.done():
+            await asyncio.sleep(TICK_S)
+        else:
+            await asyncio.wait((self._seeding,), timeout=TICK_S)
 
     async def _tick(self, *, renew: bool) -> None:
         try:

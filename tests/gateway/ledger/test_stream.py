@@ -1,6 +1,7 @@
 """Rows on their way over a real Valkey: any node writes for a dead one."""
 
 import asyncio
+import time
 
 import pytest
 from redis import Redis
@@ -124,6 +125,41 @@ async def test_what_is_left_behind_is_found_behind_a_long_list_of_what_is_held(
     assert [entry.id for entry in found] == lost
     for each in (busy, dead, living):
         await each._stream._client.close()
+
+
+async def test_entries_whose_reply_was_lost_are_written_by_the_next_turn(
+    valkey, database, tmp_path, monkeypatch
+):
+    one = node(valkey, database, tmp_path, "one")
+    await one._drain_stream()
+    one.book(row(1))
+    await one.flush()
+    send = Client.send
+
+    async def lose(client, commands):
+        await send(client, commands)
+        raise StoreDown("the reply is lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Client, "send", lose)
+        await one._drain_stream()
+    assert await count(database) == 0
+    one.book(row(2))
+    await one.flush()
+    await one._drain_stream()
+    assert await count(database) == 2
+    await one.close()
+
+
+async def test_all_rows_are_written_as_soon_as_the_server_is_back(valkey, database, tmp_path):
+    one = node(valkey, database, tmp_path, "one")
+    one.book(row(1))
+    await one.flush()
+    one._stream._retry_at = time.monotonic() + 60
+    one.book(row(2))
+    assert await one.write_all()
+    assert await count(database) == 2
+    await one.close()
 
 
 async def test_an_entry_that_another_program_wrote_is_passed_over(valkey, database, tmp_path):

@@ -8,6 +8,7 @@ import structlog
 
 from gateway.errors import Unavailable
 from gateway.exchange import License, Limits
+from gateway.state import guarded as guarded_module
 from gateway.state.guarded import GuardedStore
 from gateway.state.rules import Demand, Plan
 from gateway.state.store import ActualUse, StoreDown
@@ -264,6 +265,21 @@ async def test_a_server_that_was_away_counts_once_it_is_told_what_was_spent(own_
     is_seeded.set()
     await store._tick(renew=True)
     assert not store.degraded
+
+
+async def test_a_server_counts_as_soon_as_it_is_told_what_was_spent(guarded, monkeypatch):
+    store = await guarded()
+    store._watch.cancel()
+    monkeypatch.setattr(guarded_module, "TICK_S", 60.0)
+    is_seeded = asyncio.Event()
+    store.seeders.append(is_seeded.wait)
+    store._breaker.trip()
+    store._unseeded = True
+    await store._tick(renew=True)
+    store._watch = asyncio.create_task(store._keep_watch())
+    assert store.degraded
+    is_seeded.set()
+    await until(lambda: not store.degraded)
 
 
 async def test_a_server_that_goes_away_ends_what_it_was_to_be_told(own_valkey, guarded):
