@@ -30,6 +30,7 @@ OnLost = Callable[[tuple[Command, ...], bool], None]
 MAX_QUEUE: Final = 20_000
 # Between bytes in the socket and the reply in the task the loop turns a few times.
 GRACE_TURNS: Final = 10
+SLICES: Final = 4
 
 
 def _is_connected() -> None:
@@ -144,10 +145,11 @@ class PatientTimeout:
     """Ends the work of the current task after *seconds*, by raising `StoreDown`.
 
     The answer may have arrived while this process was too busy to read it, and a busy process must
-    not take its server for dead. So the loop still turns a few times when the time is up.
+    not take its server for dead. So the loop still turns a few times when the time is up. And a
+    process that stood still loses a slice of the time only: connecting takes several answers.
     """
 
-    __slots__ = ("_cancelling", "_handle", "_is_over", "_loop", "_task")
+    __slots__ = ("_cancelling", "_handle", "_is_over", "_loop", "_slice_s", "_task")
 
     def __init__(self, seconds: float) -> None:
         self._loop = asyncio.get_running_loop()
@@ -156,7 +158,9 @@ class PatientTimeout:
         self._task = task
         self._cancelling = task.cancelling()
         self._is_over = False
-        self._handle: asyncio.Handle = self._loop.call_later(seconds, self._give_up, GRACE_TURNS)
+        self._slice_s = seconds / SLICES
+        self._handle: asyncio.Handle
+        self._begin_slice(SLICES)
 
     def __enter__(self) -> None:
         pass
@@ -170,6 +174,12 @@ class PatientTimeout:
             is_own = self._task.uncancel() <= self._cancelling
             if is_own and kind is asyncio.CancelledError:
                 raise StoreDown("no answer in time") from error
+
+    def _begin_slice(self, left: int) -> None:
+        if left:
+            self._handle = self._loop.call_later(self._slice_s, self._begin_slice, left - 1)
+        else:
+            self._give_up(GRACE_TURNS)
 
     def _give_up(self, turns: int) -> None:
         if turns:

@@ -115,6 +115,17 @@ async def test_an_answer_that_came_while_this_process_was_busy_counts(server):
     assert await waiting == [("first",)]
 
 
+async def test_a_process_that_stood_still_while_it_connected_goes_on(server):
+    async def connect():
+        await asyncio.sleep(0)
+        time.sleep(0.5)
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+
+    server.gate.set()
+    assert await Batcher(server.send, 0.2, connect=connect).ask(("first",)) == [("first",)]
+
+
 async def test_a_batcher_that_is_ended_does_not_take_it_for_a_timeout(server):
     batcher = Batcher(server.send, 5)
     waiting = asyncio.ensure_future(batcher.ask(("first",)))
