@@ -95,7 +95,8 @@ class Batcher:
                 is_sent = False
                 try:
                     with PatientTimeout(self._timeout_s):
-                        if (connecting := self._connect()) is not None:
+                        # Another batcher may take the connection.
+                        while (connecting := self._connect()) is not None:
                             await connecting
                         is_sent = True
                         replies = await self._send(

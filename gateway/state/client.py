@@ -5,6 +5,7 @@ fail, with a hung one half a minute. So the client never retries, and the caller
 limit.
 """
 
+import asyncio
 import struct
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
-from gateway.state.batcher import Command
+from gateway.state.batcher import Command, PatientTimeout
 from gateway.state.store import StoreDown
 from gateway.state.transport import ClusterTransport, ServerTransport, Transport, means_server_lost
 
@@ -36,10 +37,14 @@ class WrongOption(ValueError):
 class Client:
     """Sends batches of commands to one server, or to the members of one Cluster.
 
-    *scripts* are the Lua texts by their SHA-1. Raises `ValueError` for an impossible *url*.
+    *scripts* are the Lua texts by their SHA-1; *timeout_s* limits connecting. Raises `ValueError`
+    for an impossible *url*.
     """
 
-    __slots__ = ("_has_failed", "_redis", "_scripts", "_sentinels", "_transport")
+    __slots__ = (
+        *("_connecting", "_has_failed", "_redis", "_scripts", "_sentinels", "_timeout_s"),
+        "_transport",
+    )
 
     def __init__(self, url: str, timeout_s: float, scripts: dict[bytes, str]) -> None:
         make_clients = _CLIENT_MAKERS.get(urlsplit(url).scheme)
@@ -48,6 +53,7 @@ class Client:
                 f"must begin with one of {', '.join(_CLIENT_MAKERS)}, memory, embedded"
             )
         self._redis, *self._sentinels = make_clients(url, _options(timeout_s))
+        self._timeout_s = timeout_s
         self._scripts = scripts
         self._transport: Transport = (
             ClusterTransport(self._redis)
@@ -55,13 +61,19 @@ class Client:
             else ServerTransport(self._redis)
         )
         self._has_failed = False
+        self._connecting: asyncio.Task[None] | None = None
 
     def connect(self) -> Awaitable[None] | None:
         """Return what to await before commands can be sent, or None if a connection is there.
 
-        It raises `StoreDown` when there is no server. `send` does the same itself.
+        It raises `StoreDown` when there is no server. Who waits may leave: connecting takes several
+        round trips, perhaps longer than one batch may take, and goes on for the next one.
         """
-        return self._connect() if self._has_failed or not self._transport.is_connected else None
+        if self._transport.is_connected and not self._has_failed:
+            return None
+        if self._connecting is None or self._connecting.done():
+            self._connecting = asyncio.get_running_loop().create_task(self._connect())
+        return asyncio.shield(self._connecting)
 
     async def send(self, commands: list[Command]) -> list[Any]:
         """Return the replies to *commands*, with refusals as exceptions among them.
@@ -115,21 +127,25 @@ class Client:
 
     async def close(self) -> None:
         """Disconnect."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
         for client in (self._redis, *self._sentinels):
             await client.aclose()
 
     async def _connect(self) -> None:
         try:
-            if self._has_failed:
-                await self._transport.find_servers_anew()
-                self._has_failed = False
-            await self._transport.connect()
+            with PatientTimeout(self._timeout_s):
+                if self._has_failed:
+                    await self._transport.find_servers_anew()
+                    self._has_failed = False
+                await self._transport.connect()
         except BaseException as error:
             self._note_failure(error)
             raise
 
     async def _send_batch(self, commands: list[Command]) -> list[Any]:
-        if (connecting := self.connect()) is not None:
+        while (connecting := self.connect()) is not None:
             await connecting
         try:
             replies = await self._transport.send(commands)

@@ -70,7 +70,7 @@ class ValkeyStore:
             connect=self._client.connect,
             on_lost=self._lost.note,
         )
-        self._values = Batcher(self._client.send, timeout_s)
+        self._values = Batcher(self._client.send, timeout_s, connect=self._client.connect)
         self._namespace = namespace
         self.slot_ttl_s = slot_ttl_s
         self._clock = clock

@@ -160,6 +160,24 @@ async def odd_server(socket_path: Path, reply: bytes) -> AsyncIterator[None]:
         yield
 
 
+@asynccontextmanager
+async def distant(socket_path: Path, server: Path, answers_after_s: float) -> AsyncIterator[None]:
+    """Pass everything on to the *server* and back, as over a long way."""
+
+    async def pass_on(reader, writer, delay_s):
+        while data := await reader.read(65_536):
+            await asyncio.sleep(delay_s)
+            writer.write(data)
+        writer.close()
+
+    async def serve(reader, writer):
+        there, back = await asyncio.open_unix_connection(server)
+        await asyncio.gather(pass_on(reader, back, 0.0), pass_on(there, writer, answers_after_s))
+
+    async with await asyncio.start_unix_server(serve, socket_path):
+        yield
+
+
 async def eventually(condition, seconds: float = 30.0) -> None:
     async with asyncio.timeout(seconds):
         while not await condition():

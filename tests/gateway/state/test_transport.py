@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
+from gateway.state.batcher import Batcher
 from gateway.state.client import Client
-from gateway.state.store import StoreDown
+from gateway.state.store import NotDone, StoreDown
+from tests.gateway.state.servers import distant
 
 
 @pytest.fixture
@@ -26,9 +28,24 @@ async def test_one_after_another_share_a_connection(client):
 
 
 async def test_who_sends_meanwhile_has_another(client):
-    first, *others = await asyncio.gather(*(number(client) for _ in range(3)))
-    assert len({first, *others}) == 3
-    assert await number(client) in {first, *others}
+    commands = [("CLIENT", "ID"), ("BLPOP", "nobody-fills-this", 0.1)]
+    numbers = {first for first, _ in await asyncio.gather(*(client.send(commands) for _ in "abc"))}
+    assert len(numbers) == 3
+    assert await number(client) in numbers
+
+
+async def test_connecting_goes_on_when_who_waited_for_it_leaves(tmp_path, valkey):
+    """A server may be farther away than a batch may wait for it."""
+    async with distant(tmp_path / "far", valkey.socket, 0.1):
+        client = Client(f"unix://{tmp_path}/far", 5.0, {})
+        hasty = Batcher(client.send, 0.15, connect=client.connect)
+        with pytest.raises(NotDone):
+            await hasty.ask(("ECHO", "1"))
+        async with asyncio.timeout(5):
+            while client.connect() is not None:
+                await asyncio.sleep(0.01)
+        assert await hasty.ask(("ECHO", "2")) == [b"2"]
+        await client.close()
 
 
 async def test_one_that_the_server_closed_is_not_used_and_nobody_notices(client, valkey):
