@@ -176,6 +176,8 @@ class GuardedStore:
         else:
             # Not earlier: a server that was down may have come back empty.
             if is_seeded:
+                # What this process admitted alone while it seeded is seeded at the next tick.
+                self._unseeded |= self._breaker.open
                 self._breaker.worked()
                 self._log_back()
 

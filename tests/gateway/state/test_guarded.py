@@ -282,6 +282,26 @@ async def test_a_server_counts_as_soon_as_it_is_told_what_was_spent(guarded, mon
     await until(lambda: not store.degraded)
 
 
+async def test_what_was_admitted_alone_until_the_server_counted_is_made_good(guarded):
+    store = await guarded()
+    limited = plan(requests_per_day=100)
+    admitted = []
+
+    async def seeder():
+        await store.seed(limited, {"requests_per_day": len(admitted)})
+        if store.degraded:
+            # Too late for the sum.
+            admitted.append(await store.take(limited, Demand()))
+
+    store.seeders.append(seeder)
+    store._breaker.trip()
+    store._unseeded = True
+    await store._tick(renew=True)
+    assert not store.degraded
+    await store._tick(renew=False)
+    assert (await store.take(limited, Demand())).used == (2,)
+
+
 async def test_a_server_that_goes_away_ends_what_it_was_to_be_told(own_valkey, guarded):
     store = await guarded()
     calls = []
