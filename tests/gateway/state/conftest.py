@@ -1,6 +1,7 @@
 """Stores on a real Valkey, closed at the end of the test."""
 
 import asyncio
+import os
 import sys
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from gateway.state import shared_memory
 from gateway.state.embedded import COUNTERS, SOCKET
+from gateway.state.folder import MEMORY
 from gateway.state.valkey import ValkeyStore
 
 # A busy machine must not look like a server that is down.
@@ -54,6 +56,17 @@ async def processes(count, *command):
             if process.returncode is None:
                 process.kill()
             await process.communicate()
+
+
+@pytest.fixture(scope="module")
+def in_memory():
+    """Yield a folder in memory: members of a Cluster answer nobody while a disk takes their file.
+
+    They write it at each change of the Cluster, and a disk that all tests use may take a second.
+    """
+    parent = MEMORY if os.access(MEMORY, os.W_OK) else None
+    with TemporaryDirectory(prefix="gateway-test-", dir=parent) as name:
+        yield Path(name)
 
 
 @contextmanager

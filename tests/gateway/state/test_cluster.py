@@ -19,8 +19,8 @@ LIMITS = Limits(requests_per_day=2, tokens_per_minute=1_000, concurrent_requests
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    server = cluster(tmp_path_factory.mktemp("cluster") / "one")
+def url(in_memory):
+    server = cluster(in_memory / "one")
     yield f"redis+cluster://127.0.0.1:{server.port}"
     server.kill()
 

@@ -17,11 +17,10 @@ LIMITS = Limits(requests_per_day=4)
 
 
 @pytest.fixture(scope="module")
-def clusters(request, tmp_path_factory):
+def clusters(request, in_memory):
     """Yield as many as there are tests, that become ready together: each takes seconds to."""
     tests = [item for item in request.session.items if item.path == request.path]
-    folder = tmp_path_factory.mktemp("clusters")
-    clusters = [Three(folder / str(number)) for number in range(len(tests))]
+    clusters = [Three(in_memory / str(number)) for number in range(len(tests))]
 
     async def join():
         await asyncio.gather(*(three.join() for three in clusters))

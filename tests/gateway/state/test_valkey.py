@@ -307,9 +307,10 @@ async def test_a_server_that_tells_nothing_of_itself_serves_all_the_same(serve, 
     assert [await store.probe() for _ in range(2)] == [False, False]
 
 
-async def test_a_cluster_is_spoken_to_as_one(serve, connect, unused_tcp_port_factory):
+async def test_a_cluster_is_spoken_to_as_one(serve, connect, in_memory, unused_tcp_port_factory):
     port, bus_port = unused_tcp_port_factory(), unused_tcp_port_factory()
-    server = serve(**{"cluster-enabled": "yes", "port": str(port), "cluster-port": str(bus_port)})
+    config = {"cluster-enabled": "yes", "port": str(port), "cluster-port": str(bus_port)}
+    server = serve(dir=str(in_memory), **config)
     server.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
     async with asyncio.timeout(20):
         while b"cluster_state:ok" not in server.command("CLUSTER", "INFO"):
