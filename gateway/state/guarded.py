@@ -149,10 +149,11 @@ class GuardedStore:
 
     async def _pause(self) -> None:
         """Wait until the next tick is due: at once when seeding ends, which closes the breaker."""
-        if self._seeding is None or self._seeding.done():
-            await asyncio.sleep(TICK_S)
-        else:
+        if self._seeding is not None and not self._seeding.done():
             await asyncio.wait((self._seeding,), timeout=TICK_S)
+            if not self._unseeded:
+                return
+        await asyncio.sleep(TICK_S)
 
     async def _tick(self, *, renew: bool) -> None:
         try:
