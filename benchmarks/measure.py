@@ -83,9 +83,9 @@ def valkey(folder: Path, targets: list[Target]) -> Iterator[list[int]]:
 
 @dataclass(frozen=True, slots=True)
 class CpuTime:
-    """CPU seconds so far: of each process of the server, of load, Valkey and the whole machine."""
+    """CPU seconds so far: of the server, of load, Valkey and the whole machine."""
 
-    server: list[float]
+    server: float
     load: float
     valkey: float
     machine: float
@@ -203,21 +203,22 @@ class Bench:
             assert child.stdout
             _expect(child.stdout, b"begin\n")
             middle = process.pss_kib(running.pids)
+            connections = process.connections(running.pids, running.place.port)
             before, began = self._cpu_time(running, child), time.monotonic()
             _expect(child.stdout, b"end\n")
             after, seconds = self._cpu_time(running, child), time.monotonic() - began
             load: dict[str, Any] = json.loads(child.stdout.read())
         peak = process.peak_kib(running.pids)
-        each = [now - then for now, then in zip(after.server, before.server, strict=True)]
-        valkey = after.valkey - before.valkey
-        used = sum(each) + after.load - before.load + valkey
+        cpu_s, valkey = after.server - before.server, after.valkey - before.valkey
+        used = cpu_s + after.load - before.load + valkey
         self.other_cores.append(max(0.0, (after.machine - before.machine - used) / seconds))
         state = valkey if "valkey" in running.target.name else 0.0
-        return load, Cost(sum(each), max(each), state, base, middle, peak, idle_rss)
+        share = max(connections) / max(sum(connections), 1)
+        return load, Cost(cpu_s, share, state, base, middle, peak, idle_rss)
 
     def _cpu_time(self, running: Running, child: "subprocess.Popen[bytes]") -> CpuTime:
         return CpuTime(
-            [process.cpu_s([pid]) for pid in running.pids],
+            process.cpu_s(running.pids),
             process.cpu_s([os.getpid(), child.pid, self._upstream.pid]),
             process.cpu_s(self._valkey),
             process.busy_s(),

@@ -6,6 +6,8 @@ from pathlib import Path
 
 PROC = Path("/proc")
 TICKS = os.sysconf("SC_CLK_TCK")
+# Of a connection in `/proc/net/tcp`.
+_ESTABLISHED = "01"
 
 
 def parent(pid: int) -> int:
@@ -87,6 +89,25 @@ def reset_peak(pids: list[int]) -> None:
     """Restart the peak of resident memory."""
     for pid in pids:
         (PROC / str(pid) / "clear_refs").write_text("5")
+
+
+def connections(pids: list[int], port: int) -> list[int]:
+    """Return how many connections at the local *port* each of *pids* has open."""
+    lines = [line.split() for line in (PROC / "net/tcp").read_text().splitlines()[1:]]
+    sockets = {
+        f"socket:[{inode}]"
+        for _, local, _, state, *_, inode in (line[:10] for line in lines)
+        if local.endswith(f":{port:04X}") and state == _ESTABLISHED
+    }
+    return [sum(link in sockets for link in _descriptors(pid)) for pid in pids]
+
+
+def _descriptors(pid: int) -> Iterator[str]:
+    for descriptor in (PROC / str(pid) / "fd").iterdir():
+        try:
+            yield str(descriptor.readlink())
+        except FileNotFoundError:
+            continue
 
 
 def cores() -> tuple[set[int], set[int]]:

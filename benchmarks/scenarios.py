@@ -118,12 +118,12 @@ def body(scenario: Scenario) -> bytes:
 class Cost:
     """The cost of a load: CPU seconds, and KiB before, at the peak, in the middle.
 
-    *busiest_s* is the part of *cpu_s* that the busiest process of the server took, *valkey_s* what
-    the Valkey took if this server uses one.
+    *largest_share* is the part of the connections that one process of the server has, *valkey_s*
+    what the Valkey took if this server uses one.
     """
 
     cpu_s: float
-    busiest_s: float
+    largest_share: float
     valkey_s: float
     base_kib: int
     middle_kib: int
@@ -148,8 +148,11 @@ def figures(scenario: Scenario, load: dict[str, Any], cost: Cost) -> Figures:
     if cost.valkey_s:
         results["valkey_us"] = cost.valkey_s * per_unit
     if scenario.group == "workers":
-        # Two cores do no more than their busiest process does, nor than both together.
-        results["bound_us"] = max(cost.busiest_s, (cost.cpu_s + cost.valkey_s) / 2) * per_unit
+        # Two cores do no more than the process with the most connections, nor than both together.
+        # The CPU time of each process would say less: one shares its core with the load.
+        results["share"] = cost.largest_share
+        most_s = max(cost.cpu_s * cost.largest_share, (cost.cpu_s + cost.valkey_s) / 2)
+        results["bound_us"] = most_s * per_unit
     return results | _answers(scenario, load) | _memory(scenario, cost)
 
 

@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-# More than any number of connections: this worker is not listening.
+# This worker is not listening: more than any number of connections, also once some are lost.
 _AWAY: Final = 1 << 62
 _COUNT_BYTES: Final = 8
 # A worker with more connections than others looks so often whether they have taken the new ones. It
@@ -48,22 +48,24 @@ class Share:
     *descriptor* is that of `shared_counts`; all processes map the file behind it.
     """
 
-    __slots__ = ("_counts", "_has_left", "_own")
+    __slots__ = ("_counts", "_own")
 
     def __init__(self, descriptor: int, worker: int) -> None:
         self._counts = memoryview(mmap(descriptor, 0)).cast("q")
         self._own = worker - 1
-        self._has_left = False
 
-    def set(self, connections: int) -> None:
-        """Publish that this worker has so many *connections* open."""
-        if not self._has_left:
-            self._counts[self._own] = connections
+    def join(self) -> None:
+        """Begin to accept connections."""
+        if self._counts[self._own] > _AWAY // 2:
+            self._counts[self._own] = 0
 
     def leave(self) -> None:
-        """Publish that this worker accepts none any more, however many it has open."""
-        self._has_left = True
+        """Accept none any more, however many are open."""
         self._counts[self._own] = _AWAY
+
+    def add(self, change: int) -> None:
+        """Count a connection that was accepted, or lost if *change* is -1."""
+        self._counts[self._own] += change
 
     def may_grow(self) -> bool:
         """Tell whether this worker has hardly more connections than the one with the fewest."""
@@ -74,12 +76,12 @@ class Share:
 class BalancedSite(web.BaseSite):
     """Accepts connections at *sock* for *runner*, as far as *share* allows."""
 
-    __slots__ = ("_connections", "_left", "_loop", "_pause", "_share", "_sock", "_starting")
+    __slots__ = ("_left", "_loop", "_new_protocol", "_pause", "_share", "_sock", "_starting")
 
     def __init__(self, runner: web.BaseRunner, sock: socket.socket, share: Share) -> None:
         super().__init__(runner)
         assert runner.server is not None
-        self._connections = runner.server
+        self._new_protocol = runner.server
         self._loop = asyncio.get_running_loop()
         # How often new connections were left to others.
         self._left = 0
@@ -96,7 +98,7 @@ class BalancedSite(web.BaseSite):
     async def start(self) -> None:
         """Begin to accept."""
         await super().start()
-        self._publish()
+        self._share.join()
         self._loop.add_reader(self._sock, self._on_arrival)
 
     async def stop(self) -> None:
@@ -107,9 +109,6 @@ class BalancedSite(web.BaseSite):
             self._pause.cancel()
         self._loop.remove_reader(self._sock)
         self._sock.close()
-
-    def _publish(self) -> None:
-        self._share.set(len(self._connections.connections) + len(self._starting))
 
     def _on_arrival(self) -> None:
         if self._share.may_grow():
@@ -144,9 +143,14 @@ class BalancedSite(web.BaseSite):
             self._wait(EXHAUSTED_PAUSE_S)
             return False
         accepted.setblocking(False)
-        start = self._loop.connect_accepted_socket(self._connections, accepted)
+        self._share.add(1)
+        start = self._loop.connect_accepted_socket(self._new_protocol, accepted)
         task = self._loop.create_task(start)
         self._starting.add(task)
-        task.add_done_callback(self._starting.discard)
-        self._publish()
+        task.add_done_callback(self._end_start)
         return True
+
+    def _end_start(self, task: "asyncio.Task[object]") -> None:
+        self._starting.discard(task)
+        if task.cancelled() or task.exception() is not None:
+            self._share.add(-1)

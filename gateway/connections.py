@@ -55,19 +55,13 @@ class ConnectionServer(web.Server):
         """Return the protocol of one new connection."""
         return Connection(self, self._bounds, self._drain, loop=self._loop, **self._kwargs)
 
-    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Add a connection."""
-        super().connection_made(handler, transport)
-        if self.share is not None:
-            self.share.set(len(self._connections))
-
     def connection_lost(
         self, handler: web.RequestHandler, exc: BaseException | None = None
     ) -> None:
         """Remove a connection."""
         super().connection_lost(handler, exc)
         if self.share is not None:
-            self.share.set(len(self._connections))
+            self.share.add(-1)
 
     def close_idle(self) -> None:
         """Close the connections that wait for their next request."""

@@ -2,11 +2,13 @@
 
 import asyncio
 import gzip
+from types import SimpleNamespace
 
 import orjson
 import pytest
 from aiohttp import web
 
+from gateway.connection import ANSWERED_ABOVE_CAP, Bounds
 from gateway.connections import connection_cap
 from gateway.drain import Drain
 from tests.gateway.raw_http import CHUNKED, GET, answered, app_of, echo
@@ -150,3 +152,18 @@ async def test_what_was_written_before_the_end_of_a_request_is_waited_for_too(se
     assert not sent.done()
     await answered(reader)
     await asyncio.wait_for(sent, 5)
+
+
+async def test_each_lost_connection_is_one_less_in_the_workers_share(serve_app, dial):
+    """Those above the cap, too, which were accepted but never belonged to the server."""
+    changes = []
+    bounds = Bounds(header_timeout_s=10.0, send_timeout_s=10.0, max_connections=1)
+    port, server = await serve_app(app_of(echo), bounds)
+    server.share = SimpleNamespace(add=changes.append)
+    writers = [(await dial(port))[1] for _ in range(ANSWERED_ABOVE_CAP + 3)]
+    for writer in writers:
+        writer.close()
+    async with asyncio.timeout(5):
+        while len(changes) < len(writers):
+            await asyncio.sleep(0.01)
+    assert changes == [-1] * len(writers)
