@@ -20,8 +20,11 @@ from aiohttp import web
 # This worker is not listening: more than any number of connections, also once some are lost.
 _AWAY: Final = 1 << 62
 _COUNT_BYTES: Final = 8
-# A worker with more connections than others looks so often whether they have taken the new ones. It
-# takes every fourth that they have not: they are busy, or hang.
+# A worker may have so many connections more than the one with the fewest, or 3 %. With a smaller lead
+# workers wait for one another where each connection carries one request.
+LEAD: Final = 4
+# One with more looks so often whether others have taken the new ones, and takes every fourth that
+# they have not: they are busy, or hang.
 PAUSE_S: Final = 0.001
 TAKEN_ANYWAY: Final = 4
 # Until the next try when no descriptor, or no memory for one, is left.
@@ -70,7 +73,7 @@ class Share:
     def may_grow(self) -> bool:
         """Tell whether this worker has hardly more connections than the one with the fewest."""
         fewest = min(self._counts)
-        return self._counts[self._own] <= fewest + 1 + fewest // 32
+        return self._counts[self._own] <= fewest + LEAD + fewest // 32
 
 
 class BalancedSite(web.BaseSite):

@@ -8,7 +8,7 @@ import structlog
 from aiohttp import web
 
 from gateway import balancing
-from gateway.balancing import BalancedSite, Share, shared_counts
+from gateway.balancing import LEAD, BalancedSite, Share, shared_counts
 from gateway.sockets import listen
 
 
@@ -61,8 +61,8 @@ def test_a_worker_grows_with_the_one_that_has_the_fewest_connections(counts):
     first, second, third = shares = [counts(1), counts(2), counts(3)]
     for share in shares:
         share.join()
-    second.add(1)
-    third.add(2)
+    second.add(LEAD)
+    third.add(LEAD + 1)
     assert [share.may_grow() for share in shares] == [True, True, False]
     third.add(-1)
     assert third.may_grow()
@@ -79,7 +79,7 @@ def test_among_many_connections_a_few_more_do_not_matter(counts):
     first.join()
     second.join()
     first.add(3200)
-    second.add(3301)
+    second.add(3300 + LEAD)
     assert second.may_grow()
     second.add(1)
     assert not second.may_grow()
@@ -91,7 +91,7 @@ async def test_connections_that_arrive_at_once_are_spread(counts, workers):
     for expected in (30, 60):
         connect(30)
         await _until(lambda expected=expected: _open(one) + _open(other) == expected)
-        assert abs(_open(one) - _open(other)) <= 2
+        assert abs(_open(one) - _open(other)) <= LEAD + 1
 
 
 async def test_what_others_do_not_take_is_taken(counts, workers):
