@@ -20,7 +20,7 @@ from aiohttp import web
 # This worker is not listening: more than any number of connections, also once some are lost.
 _AWAY: Final = 1 << 62
 _COUNT_BYTES: Final = 8
-# A worker may have so many connections more than the one with the fewest, or 3 %. With a smaller lead
+# A worker may be ahead of the one with the fewest connections by this number and by 3 %. With less,
 # workers wait for one another where each connection carries one request.
 LEAD: Final = 4
 # One with more looks so often whether others have taken the new ones, and takes every fourth that
