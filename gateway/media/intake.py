@@ -5,7 +5,6 @@ first of them is requested, then fetched concurrently, each URL once. Large item
 `Uploads`, which the handler starts.
 """
 
-import asyncio
 import re
 from base64 import b64encode
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from gateway.concurrently import run_all
 from gateway.errors import BadRequest, GatewayError, InvalidMedia, NotFound
 from gateway.exchange import Blob, Exchange
 from gateway.media import data_url
@@ -122,7 +122,8 @@ class _RequestMedia:
             with naming_part(part.claim):
                 await self._inline(part)
         if urls:
-            await self._fetch_all(urls)
+            # The first fault ends the others.
+            await run_all(self._fetch(url, parts) for url, parts in urls.items())
         if self._uploads:
             self._exchange.finish_media = self._upload
         else:
@@ -194,19 +195,6 @@ class _RequestMedia:
             self._uploads.add(part, window, blob.mime)
         else:
             self._exchange.media[part.at] = blob
-
-    async def _fetch_all(self, urls: dict[str, list[MediaPart]]) -> None:
-        """Take in all *urls* concurrently; the first fault ends the others."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                for url, parts in urls.items():
-                    group.create_task(self._fetch(url, parts))
-        except BaseException as error:
-            # The group's frame in the traceback holds the error: a reference cycle, and all media.
-            error.with_traceback(None)
-            if isinstance(error, BaseExceptionGroup):
-                raise error.exceptions[0] from None
-            raise
 
     async def _fetch(self, url: str, parts: list[MediaPart]) -> None:
         spool = self._spools.enter_context(closing(Spool(self._intake.inline_bytes)))

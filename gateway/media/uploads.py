@@ -7,9 +7,9 @@ The handler has them stored, behind the translation: what is refused before is n
 stream is kept alive meanwhile. Until then stand-ins take the place of their addresses.
 """
 
-import asyncio
 from dataclasses import dataclass, replace
 
+from gateway.concurrently import run_all
 from gateway.errors import QuotaSpent, RateLimited, UpstreamAuth
 from gateway.exchange import Blob, Exchange, Json
 from gateway.features import map_parts
@@ -116,16 +116,7 @@ class Uploads:
 
         Raises `GatewayError` naming the part.
         """
-        try:
-            async with asyncio.TaskGroup() as group:
-                for stored, claim in self._in_process.items():
-                    group.create_task(_wait_for(files, stored, claim))
-        except BaseException as error:
-            # The group's frame in the traceback holds the error: a reference cycle, and all media.
-            error.with_traceback(None)
-            if isinstance(error, BaseExceptionGroup):
-                raise error.exceptions[0] from None
-            raise
+        await run_all(_wait_for(files, stored, claim) for stored, claim in self._in_process.items())
 
 
 async def _wait_for(files: FilesClient, stored: StoredFile, claim: Claim) -> None:
