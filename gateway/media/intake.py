@@ -122,7 +122,6 @@ class _RequestMedia:
             with naming_part(part.claim):
                 await self._inline(part)
         if urls:
-            # The first fault ends the others.
             await run_all(self._fetch(url, parts) for url, parts in urls.items())
         if self._uploads:
             self._exchange.finish_media = self._upload
