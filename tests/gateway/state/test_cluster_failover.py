@@ -78,6 +78,8 @@ async def test_counting_goes_on_at_the_promoted_replica(members, store, end):
     assert not await is_admitted(store, first)
     await eventually(lambda: is_admitted(store, first))
     assert (await store.take(first, Demand())).used == (3,)
+    # Each master learns by itself that the Cluster is whole again, and refuses until then.
+    await eventually(lambda: is_admitted(store, second))
     assert (await store.take(second, Demand())).used[0] >= 2
     assert members.replica.command("ROLE")[0] == b"master"
 
