@@ -7,45 +7,22 @@ from typing import Final
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from multidict import istr
 
 from gateway.calls import setting
 from gateway.catalog import Catalog
-from gateway.errors import Forbidden, GatewayError, QuotaSpent, RateLimited, Unavailable
+from gateway.errors import Forbidden, Unavailable
 from gateway.exchange import BYTES_PER_TOKEN, Exchange, License, UpstreamCall, Usage
 from gateway.keys import CATALOG, EXCHANGE, METRICS, PRICES, SETTINGS, STATE
+from gateway.limit_report import HeaderRules, header_rules_of, refusal, set_headers
 from gateway.metrics import Metrics
 from gateway.prices import Prices
 from gateway.state.habits import Habits
 from gateway.state.memory import MemoryStore
-from gateway.state.rules import (
-    MINUTE_US,
-    NANOS_PER_USD,
-    REQUESTS,
-    SLACK,
-    TOKENS,
-    USD,
-    Amounts,
-    Plan,
-    Rule,
-)
+from gateway.state.rules import NANOS_PER_USD, TOKENS, USD, Amounts, Plan
 from gateway.state.store import ActualUse, Grant, StateStore
 
-# SDKs sleep for as long as `retry-after` says; longer waits are reported as a spent quota.
-LONGEST_RETRY_S: Final = 60.0
 # Larger bodies are mostly media, whose tokens do not follow from their size.
 LARGEST_TEXT_BYTES: Final = 131_072
-
-_WORDS: Final = {
-    "requests_per_minute": "requests per minute",
-    "tokens_per_minute": "tokens per minute",
-    "requests_per_day": "requests per day",
-    "tokens_per_day": "tokens per day",
-    "tokens_per_month": "tokens per month",
-    "usd_per_day": "USD per day",
-    "usd_per_month": "USD per month",
-    "concurrent_requests": "requests at once",
-}
 # Estimated better once the payload is known.
 _ESTIMATED: Final = frozenset({TOKENS, USD})
 _ESTIMATE: Final = f"{__name__}:TokenEstimate"
@@ -55,15 +32,8 @@ _UNFORESEEN: Final = (
 )
 # Without a payload.
 _ONE_REQUEST: Final[Amounts] = (1, 0, 0, 0)
-_HEADERS: Final = {
-    unit: tuple(istr(f"x-ratelimit-{what}-{word}") for what in ("limit", "remaining", "reset"))
-    for unit, word in ((REQUESTS, "requests"), (TOKENS, "tokens"))
-}
 
 _log = structlog.get_logger("gateway")
-
-# The three header names of a unit, and the indexes of the rules that they may report.
-HeaderRules = list[tuple[tuple[istr, ...], list[int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +110,11 @@ class RateLimit:
         except Unavailable:
             exchange.headers["x-gateway-degraded"] = "limits"
             raise
-        _set_headers(exchange.headers, account.header_rules, grant)
+        set_headers(exchange.headers, account.header_rules, grant)
         if grant.refused is not None:
             if self._metrics:
                 self._metrics.rate_limited.labels(grant.refused.name).inc()
-            raise _refusal(exchange.license, grant.refused, grant.wait_us / 1e6)
+            raise refusal(exchange.license, grant.refused, grant.wait_us / 1e6)
         reservation = Reservation(account, grant, prompt)
         if exchange.carries_payload and not _ESTIMATED.isdisjoint(account.units):
             request[_RESERVATION] = reservation
@@ -161,7 +131,7 @@ class RateLimit:
         habits = account.habits if account else Habits(self._options.output_tokens)
         plan = Plan.of(license_)
         units = frozenset(rule.unit for rule in plan.rules)
-        account = Account(license_, plan, habits, _header_rules(plan), units)
+        account = Account(license_, plan, habits, header_rules_of(plan), units)
         self._accounts[license_.id] = account
         return account
 
@@ -232,15 +202,6 @@ def _differs(reserved: int, estimated: int) -> bool:
     return not reserved // 2 <= estimated <= reserved
 
 
-def _header_rules(plan: Plan) -> HeaderRules:
-    header_rules = []
-    for unit, names in _HEADERS.items():
-        indexes = [index for index, rule in enumerate(plan.rules) if rule.unit == unit]
-        if indexes:
-            header_rules.append((names, indexes))
-    return header_rules
-
-
 def _prompt_tokens(request: web.Request) -> int:
     return _tokens_of(request.content_length or 0)
 
@@ -270,54 +231,3 @@ def _settle(store: StateStore, reservation: Reservation, exchange: Exchange) -> 
     store.settle(reservation.grant, ActualUse(usage.total, usd))
     model = exchange.call.model if hasattr(exchange, "call") else ""
     reservation.account.habits.learn(model, usage.total - usage.prompt, usd)
-
-
-def _set_headers(headers: dict[str, str], header_rules: HeaderRules, grant: Grant) -> None:
-    if grant.degraded:
-        headers["x-gateway-degraded"] = "limits"
-    rules, used = grant.plan.rules, grant.used
-    if not rules:
-        # The state server is down and everybody is admitted: there is nothing to report.
-        return
-    for (limit, remaining, reset), indexes in header_rules:
-        index = indexes[0]
-        rule, count = rules[index], used[index]
-        for index in indexes[1:]:
-            if rules[index].limit - used[index] < rule.limit - count:
-                rule, count = rules[index], used[index]
-        headers[limit] = str(rule.limit)
-        room = int(rule.limit - count + SLACK)
-        headers[remaining] = str(room) if room > 0 else "0"
-        headers[reset] = duration(_reset_s(rule, count, grant))
-
-
-def _reset_s(rule: Rule, used: float, grant: Grant) -> float:
-    if rule.kind == "rate":
-        return used * MINUTE_US / rule.limit / 1e6
-    windows = grant.windows
-    return (windows.day_end if rule.kind == "day" else windows.month_end) - grant.now
-
-
-def duration(seconds: float) -> str:
-    """Format *seconds* as OpenAI does: `120ms`, `1s`, `6m0s`, `23h59m58.5s`."""
-    milliseconds = int(seconds * 1000 + 0.5)
-    if milliseconds < 1000:
-        return f"{milliseconds}ms" if milliseconds > 0 else "0s"
-    minutes, rest_ms = divmod(milliseconds, 60_000)
-    text = f"{rest_ms / 1000:g}s"
-    if not minutes:
-        return text
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes}m{text}" if hours else f"{minutes}m{text}"
-
-
-def _refusal(license_: License, rule: Rule, wait_s: float) -> GatewayError:
-    limit = f"{rule.limit / NANOS_PER_USD:g}" if rule.unit == USD else str(rule.limit)
-    limit_text = f"The license {license_.id!r} may use {limit} {_WORDS[rule.name]}"
-    if rule.kind == "slots":
-        return RateLimited(f"{limit_text}; wait for one of them to end.", retry_after=wait_s)
-    if wait_s <= LONGEST_RETRY_S:
-        return RateLimited(f"{limit_text}; try again in {duration(wait_s)}.", retry_after=wait_s)
-    return QuotaSpent(
-        f"{limit_text}, and they are used up; more are available in {duration(wait_s)}."
-    )

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Collection
 from datetime import datetime
 from math import inf
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 
@@ -117,7 +117,7 @@ class CredentialPool:
             self._cool_downs.succeed(place)
             if self._logged:
                 self._log_return(credential, place)
-        elif effect := _EFFECTS.get(fault.kind):
+        elif effect := self._EFFECTS.get(fault.kind):
             effect(self, credential, place, fault)
 
     def share(self, publish: Callable[[str, bytes, float], None]) -> None:
@@ -294,16 +294,15 @@ class CredentialPool:
         if self._publish is not None:
             self._publish(credential.mark, reason.encode(), min(seconds, LONGEST_SHARED_S))
 
-
-_EFFECTS: dict[Kind, Callable[[CredentialPool, Credential, Place, Fault], None]] = {
-    Kind.BUSY: CredentialPool._busy,  # noqa: SLF001 - the table is part of the class
-    Kind.SPENT: CredentialPool._day_spent,  # noqa: SLF001
-    Kind.NOT_IN_PLAN: CredentialPool._not_in_plan,  # noqa: SLF001
-    Kind.SHARED: CredentialPool._shared_busy,  # noqa: SLF001
-    Kind.KEY_INVALID: CredentialPool._invalid,  # noqa: SLF001
-    Kind.KEY_DEAD: CredentialPool._dead,  # noqa: SLF001
-    Kind.REGION: CredentialPool._region,  # noqa: SLF001
-}
+    _EFFECTS: ClassVar[dict[Kind, Callable[["CredentialPool", Credential, Place, Fault], None]]] = {
+        Kind.BUSY: _busy,
+        Kind.SPENT: _day_spent,
+        Kind.NOT_IN_PLAN: _not_in_plan,
+        Kind.SHARED: _shared_busy,
+        Kind.KEY_INVALID: _invalid,
+        Kind.KEY_DEAD: _dead,
+        Kind.REGION: _region,
+    }
 
 
 # The reasons of cool-downs and of keys that are out, as processes exchange them.

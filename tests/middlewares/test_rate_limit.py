@@ -14,12 +14,13 @@ from structlog.testing import capture_logs
 from gateway.errors import GatewayError, Unavailable
 from gateway.exchange import Exchange, License, Limits, UpstreamCall, Usage
 from gateway.keys import EXCHANGE, METRICS, PRICES, STATE
+from gateway.limit_report import duration
 from gateway.metrics import Metrics
 from gateway.prices import Prices
 from gateway.settings import Price, Settings
 from gateway.state.memory import MemoryStore
 from gateway.state.rules import Plan
-from middlewares.rate_limit import RateLimit, TokenEstimate, duration
+from middlewares.rate_limit import RateLimit, TokenEstimate
 from tests.faults.scripted import LAST, STALL, ScriptedUpstream, answer
 from tests.running import LICENSE, settings_for
 
