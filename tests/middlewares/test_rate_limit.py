@@ -14,7 +14,6 @@ from structlog.testing import capture_logs
 from gateway.errors import GatewayError, Unavailable
 from gateway.exchange import Exchange, License, Limits, UpstreamCall, Usage
 from gateway.keys import EXCHANGE, METRICS, PRICES, STATE
-from gateway.limit_report import duration
 from gateway.metrics import Metrics
 from gateway.prices import Prices
 from gateway.settings import Price, Settings
@@ -329,27 +328,6 @@ async def test_a_license_without_limits_gets_no_headers(clock, serve):
     client = await serve(House(clock))
     answer = await client.post("/chat")
     assert not [name for name in answer.headers if name.lower().startswith("x-ratelimit")]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (-1, "0s"),
-        (0, "0s"),
-        (0.0004, "0s"),
-        (0.02, "20ms"),
-        (0.9996, "1s"),
-        (1, "1s"),
-        (8.64, "8.64s"),
-        (59.9999, "1m0s"),
-        (86.4, "1m26.4s"),
-        (360, "6m0s"),
-        (3600, "1h0m0s"),
-        (86_399.5, "23h59m59.5s"),
-    ],
-)
-def test_durations_are_written_as_openai_does(seconds, text):
-    assert duration(seconds) == text
 
 
 class Foreseeing(House):
