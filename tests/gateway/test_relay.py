@@ -206,7 +206,7 @@ async def test_media_by_url_count_in_the_bound_on_bodies_and_text_is_served_all_
     picture = answer(200, sample("png") + bytes(600_000), "image/png")
     async with ScriptedUpstream([STALL]) as upstream, ScriptedUpstream(picture) as web:
         media = {"allow_hosts": [web.url.removeprefix("http://")]}
-        bounded = settings_for(upstream.url, server={"max_buffered_bytes": 1_000_000}, media=media)
+        bounded = settings_for(upstream.url, server={"max_buffered_bytes": 605_000}, media=media)
         part = {"type": "image_url", "image_url": {"url": web.url}}
         shown = [{"role": "user", "content": [{"type": "text", "text": "?"}, part]}]
         async with running(bounded) as gateway:
@@ -217,7 +217,8 @@ async def test_media_by_url_count_in_the_bound_on_bodies_and_text_is_served_all_
             assert (status, body["error"]["code"]) == (503, "unavailable")
             assert headers["retry-after"] == "1"
             upstream.scripts = [answer(200, LAST)]
-            assert (await gateway.whole())[0] == 200
+            text = [{"role": "user", "content": "x" * 10_000}]
+            assert (await gateway.whole(messages=text))[0] == 200
             first.cancel()
             await asyncio.wait({first})
             await upstream.seen[0].gone.wait()
