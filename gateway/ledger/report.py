@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, tzinfo
-from functools import lru_cache, partial
+from functools import cache, partial
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Row, Select, case, func, or_, select
@@ -65,7 +65,7 @@ async def sums(
     Raises one of `DatabaseDown`.
     """
     added: dict[_Group, list[int]] = {}
-    day_of = lru_cache(partial(_day, zone=zone))
+    day_of = cache(partial(_day, zone=zone))
     async with database.reading() as connection:
         result = await connection.stream(_query(span, by))
         async for rows in result.partitions(_ROWS_AT_ONCE):
