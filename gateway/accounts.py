@@ -16,6 +16,7 @@ from gateway.keys import (
     PRICES,
     READINESS,
     RELOADERS,
+    REPORT_TURNS,
     STATE,
     Reloader,
 )
@@ -41,6 +42,7 @@ def add_accounts(app: web.Application, settings: Settings) -> None:
     Raises `ConfigError` for an unusable database URL.
     """
     app[DATABASE] = database = Database(settings.database.url)
+    app[REPORT_TURNS] = {}
     app[LICENSES] = book = Book()
     book.replace("config", fixed(settings.licenses))
     app[PRICES] = prices = Prices(settings.models.prices, settings.models.tiers)

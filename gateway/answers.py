@@ -147,7 +147,9 @@ def _head(response: web.StreamResponse) -> bytes | None:
     fields = "\r\n".join(map(": ".join, headers.items()))
     if not fields.count("\n") == fields.count("\r") == len(headers) - 1:
         return None
-    return f"HTTP/1.1 {response.status} {response.reason}\r\n{fields}\r\n\r\n".encode()
+    head = f"HTTP/1.1 {response.status} {response.reason}\r\n{fields}\r\n\r\n"
+    # A reflected header may hold bytes that are not UTF-8, which aiohttp leaves out as well.
+    return head.encode(errors="ignore")
 
 
 async def _send(writer: AbstractStreamWriter, data: bytes) -> None:

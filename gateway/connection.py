@@ -194,6 +194,9 @@ class Connection(Widening, RequestLoop):
             return await super()._handle_request(request, start_time, request_handler)
         finally:
             drain.leave(task)
+            # A cancelled task keeps its exception, whose traceback holds this frame: a reference
+            # cycle, which would keep the request with all its media.
+            del task
 
     def handle_error(
         self,

@@ -275,8 +275,8 @@ class Dialect(Protocol):
         """Return the frame that reports *error* in mid-stream."""
 
 
-def _nothing() -> None:
-    """Release nothing."""
+def _nothing(_size: int = 0) -> None:
+    """Count and release nothing."""
 
 
 @dataclass(slots=True)
@@ -286,8 +286,10 @@ class Exchange:
     *requested_model* has no suffixes; aliases and replacements may lead elsewhere. *media_project*
     is the project whose Files API holds some of *media*. *finish_media*, where it is not None, must
     run before the call is sent: it uploads large media and puts their addresses into *media* and
-    *call*, and raises `GatewayError`. *release* is called once the payload is no longer needed, at
-    the latest when the exchange ends.
+    *call*, and raises `GatewayError`. *hold* counts bytes that are kept in memory besides the body,
+    negative ones that no longer are, and raises `Unavailable` where all requests keep too many.
+    *release* is called once neither these nor the payload are needed, at the latest when the
+    exchange ends.
     """
 
     id: str
@@ -305,6 +307,7 @@ class Exchange:
     reply: Reply = field(init=False)
     notes: Notes = field(default_factory=Notes)
     headers: dict[str, str] = field(default_factory=dict)
+    hold: Callable[[int], None] = _nothing
     release: Callable[[], None] = _nothing
     outcome: Outcome = field(default_factory=Outcome)
 

@@ -1,5 +1,6 @@
 """The typed keys under which aiohttp's app and requests hold the services and the exchange."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -40,4 +41,6 @@ RELOADERS = web.AppKey("reloaders", list[Reloader])
 METRICS = web.AppKey("metrics", Metrics)
 PRICES = web.AppKey("prices", Prices)
 DATABASE = web.AppKey("database", Database)
+# By license: its reports of usage take turns.
+REPORT_TURNS = web.AppKey("report_turns", dict[str, asyncio.Lock])
 LEDGER = web.AppKey("ledger", Ledger)

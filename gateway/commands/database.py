@@ -51,7 +51,7 @@ def with_database(settings: Settings, work: Callable[[Database], Awaitable[Resul
         except (LicenseError, WrongPepper) as error:
             raise click.ClickException(str(error)) from None
         except DatabaseDown as error:
-            raise click.ClickException(f"the database: {error_text(error)}") from None
+            raise click.ClickException(printable(f"the database: {error_text(error)}")) from None
 
 
 def with_licenses(settings: Settings, work: Callable[[LicenseStore], Awaitable[Result]]) -> Result:
@@ -82,8 +82,11 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, (list, tuple)):
         value = ", ".join(map(str, value))
-    text = f"{value:.4f}" if isinstance(value, float) else str(value)
-    # Names may come from others' files, and a terminal obeys what it is sent.
+    return printable(f"{value:.4f}" if isinstance(value, float) else str(value))
+
+
+def printable(text: str) -> str:
+    """Return *text* with what a terminal would obey escaped: names and errors may be others'."""
     return text if text.isprintable() else "".join(map(_escape, text))
 
 

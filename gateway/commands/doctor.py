@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gateway.commands.database import WIDTH
+from gateway.commands.database import WIDTH, printable
 from gateway.commands.serve import checked
 from gateway.config import ConfigError
 from gateway.log import secrets_of
@@ -171,6 +171,6 @@ def _show(findings: list[Finding]) -> None:
     for finding in findings:
         mark = "[green]ok[/]" if finding.well else "[red]not well[/]"
         # As they stand: a name in brackets is no markup.
-        table.add_row(Text(finding.subject), mark, Text(finding.remark))
+        table.add_row(Text(finding.subject), mark, Text(printable(finding.remark)))
     console = Console()
     Console(width=None if console.is_terminal else WIDTH).print(table)

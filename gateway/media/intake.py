@@ -196,7 +196,8 @@ class _RequestMedia:
             self._exchange.media[part.at] = blob
 
     async def _fetch(self, url: str, parts: list[MediaPart]) -> None:
-        spool = self._spools.enter_context(closing(Spool(self._intake.inline_bytes)))
+        spool = Spool(self._intake.inline_bytes, self._exchange.hold)
+        self._spools.enter_context(closing(spool))
         with naming_part(parts[0].claim, url_fault=True):
             served_as = await self._intake.fetcher.fetch(
                 url, self._exchange.license.id, self._budget, spool

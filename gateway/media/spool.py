@@ -3,6 +3,7 @@
 import asyncio
 import os
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from typing import IO
 
@@ -33,13 +34,22 @@ class FileWindow:
         return os.pread(self._descriptor, max(stop - start, 0), start)
 
 
+def _uncounted(_size: int) -> None:
+    """Count nothing."""
+
+
 class Spool:
-    """Takes bytes as they arrive; above *memory_bytes* they go to an unnamed temporary file."""
+    """Takes bytes as they arrive; above *memory_bytes* they go to an unnamed temporary file.
 
-    __slots__ = ("_buffer", "_file", "_is_closed", "_memory_bytes", "size")
+    *hold* counts, as that of `Exchange`, what is in memory.
+    """
 
-    def __init__(self, memory_bytes: int) -> None:
+    __slots__ = ("_buffer", "_file", "_held", "_hold", "_is_closed", "_memory_bytes", "size")
+
+    def __init__(self, memory_bytes: int, hold: Callable[[int], None] = _uncounted) -> None:
         self._memory_bytes = memory_bytes
+        self._hold = hold
+        self._held = 0
         self._buffer = bytearray()
         self._file: IO[bytes] | None = None
         self._is_closed = False
@@ -53,10 +63,13 @@ class Spool:
     async def write(self, data: bytes) -> None:
         """Take *data*, in a thread when it goes to disk.
 
-        Raises `Unavailable` when the disk does not accept it.
+        Raises `Unavailable` when neither memory nor disk has room for it.
         """
-        self._buffer += data
         self.size += len(data)
+        if not self.is_large:
+            self._hold(len(data))
+            self._held += len(data)
+        self._buffer += data
         if self.is_large and len(self._buffer) >= _WRITE_BYTES:
             await self._to_disk()
 
@@ -85,6 +98,8 @@ class Spool:
             log.warning("media_not_spooled", reason=error.strerror or type(error).__name__)
             message = "The gateway has no disk space for this media item now."
             raise Unavailable(message, retry_after=_RETRY_AFTER_S) from None
+        self._hold(-self._held)
+        self._held = 0
 
     def _flush(self) -> None:
         if self._file is None:

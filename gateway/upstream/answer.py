@@ -21,10 +21,14 @@ from gateway.upstream.google_error import Redact
 from gateway.upstream.request import READ_BYTES, Response
 
 MAX_WHOLE_BYTES = 64 * 1024 * 1024
+# Eight large pictures, or half an hour of speech, are a third of it. What has come of a stream is
+# kept to its end, so that an endless one would fill the memory.
+MAX_STREAM_BYTES = 512 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
 SECOND_LOOK_S = 0.05
 # A picture, not text: it is held whole whatever its client reads.
 LARGE_BYTES = 32_768
+_TOO_LARGE = "Gemini sent an answer that is larger than this gateway relays."
 
 
 class Failed(Exception):
@@ -102,6 +106,7 @@ class Answer:
         "_redact",
         "_response",
         "_stream",
+        "_taken",
         "_timer",
     )
 
@@ -110,6 +115,7 @@ class Answer:
         self._stream = stream
         self._idle_s = idle_s
         self._is_reading = False
+        self._taken = 0
         self._redact = redact
         if stream:
             self._decoder = SSEDecoder()
@@ -179,6 +185,9 @@ class Answer:
         timer.touch()
         try:
             while data := await content.read(READ_BYTES):
+                self._taken += len(data)
+                if self._taken > MAX_STREAM_BYTES:
+                    raise UpstreamError(_TOO_LARGE)
                 if events := self._events(self._decoder.feed(data)):
                     return events
                 # While waiting, nothing that was read is kept alive.
@@ -240,7 +249,7 @@ class Answer:
     async def _whole_body(self) -> list[Json]:
         body = await self._read_body(MAX_WHOLE_BYTES)
         if len(body) >= MAX_WHOLE_BYTES:
-            raise UpstreamError("Gemini sent an answer that is larger than this gateway relays.")
+            raise UpstreamError(_TOO_LARGE)
         parsed = orjson.loads(body)
         events = parsed if isinstance(parsed, list) else [parsed]
         return [event for event in events if isinstance(event, dict)]

@@ -42,6 +42,9 @@ _DEAD_TEXT = re.compile(
     r"|are blocked|restricted",
     re.IGNORECASE,
 )
+# A name that the client chose, such as that of an object in Cloud Storage, follows one of these
+# signs. Whatever comes behind it says nothing about a key.
+_BEFORE_NAMES = re.compile(r"(?:(?:Consumer|project) '[^']*'|: (?=Consumer )|[^'/:])*")
 _DEAD_REASONS = frozenset(
     {
         "CONSUMER_SUSPENDED",
@@ -141,7 +144,8 @@ def _forbidden(google_error: GoogleError) -> Fault:
     # Checked before the patterns below: the file's name is chosen by the client.
     if _FILE_TEXT.search(google_error.message):
         return Fault(Kind.NOT_HERE, NotFound(google_error.message))
-    if _DEAD_TEXT.search(google_error.unquoted):
+    own_words = _BEFORE_NAMES.match(google_error.unquoted)
+    if own_words and _DEAD_TEXT.search(own_words[0]):
         return Fault(Kind.KEY_DEAD, _no_usable_key())
     return Fault(Kind.REQUEST, Forbidden(google_error.message))
 

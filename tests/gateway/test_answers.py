@@ -94,6 +94,9 @@ async def test_a_whole_answer_is_the_one_that_aiohttp_would_write(aiohttp_client
             elif case == "header":
                 response.headers.add("X-Two", "1")
                 response.headers.add("X-Two", "2")
+            elif case == "reflected":
+                # As aiohttp reads bytes that are not UTF-8.
+                response.headers["X-Origin"] = "http://\udcff漢"
             return response
 
         async def answer(request):
@@ -106,7 +109,7 @@ async def test_a_whole_answer_is_the_one_that_aiohttp_would_write(aiohttp_client
         await served(aiohttp_client, changed(own)),
     )
     for method in ("GET", "POST", "HEAD"):
-        for case in ("", "cookie", "compressed", "closed", "text", "header"):
+        for case in ("", "cookie", "compressed", "closed", "text", "header", "reflected"):
             answers = []
             for client in (expected, found):
                 async with client.request(method, "/", params={"case": case}) as response:

@@ -20,6 +20,7 @@ from tests.faults.scripted import (
     event,
     stream,
 )
+from tests.gateway.media.samples import sample
 from tests.running import LICENSE, settings_for, streamed
 
 
@@ -198,6 +199,30 @@ async def test_a_stream_takes_no_share_of_the_bound_on_bodies_once_it_runs(runni
     ):
         assert b'"a"' in await response.content.readany()
         assert (await gateway.whole(messages=large))[0] == 200
+
+
+async def test_media_by_url_count_in_the_bound_on_bodies_and_text_is_served_all_the_same(running):
+    """A request of a hundred bytes may name megabytes, which are held until upstream answers."""
+    picture = answer(200, sample("png") + bytes(600_000), "image/png")
+    async with ScriptedUpstream([STALL]) as upstream, ScriptedUpstream(picture) as web:
+        media = {"allow_hosts": [web.url.removeprefix("http://")]}
+        bounded = settings_for(upstream.url, server={"max_buffered_bytes": 605_000}, media=media)
+        part = {"type": "image_url", "image_url": {"url": web.url}}
+        shown = [{"role": "user", "content": [{"type": "text", "text": "?"}, part]}]
+        async with running(bounded) as gateway:
+            first = asyncio.create_task(gateway.whole(messages=shown))
+            while not upstream.seen:
+                await gateway.tick()
+            status, body, headers = await gateway.whole(messages=shown)
+            assert (status, body["error"]["code"]) == (503, "unavailable")
+            assert headers["retry-after"] == "1"
+            upstream.scripts = [answer(200, LAST)]
+            text = [{"role": "user", "content": "x" * 10_000}]
+            assert (await gateway.whole(messages=text))[0] == 200
+            first.cancel()
+            await asyncio.wait({first})
+            await upstream.seen[0].gone.wait()
+            assert (await gateway.whole(messages=shown))[0] == 200
 
 
 def nested(depth: int) -> dict:

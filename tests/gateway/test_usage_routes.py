@@ -1,7 +1,11 @@
 """What the holder of a license is told of its usage, through the whole gateway."""
 
+import asyncio
+from collections import Counter
+
 import pytest
 
+from gateway import usage_routes
 from gateway.exchange import Usage
 from gateway.keys import LEDGER
 from gateway.ledger.row import LedgerRow
@@ -98,3 +102,22 @@ async def test_the_beginning_of_all_time_is_a_day_to_ask_from(gateway):
 async def test_a_span_that_is_none_is_a_bad_request(gateway, path, param):
     status, body = await ask(gateway, path)
     assert (status, body["error"]["param"]) == (400, param)
+
+
+async def test_reports_of_one_license_take_turns(gateway, monkeypatch):
+    running, most = Counter(), Counter()
+
+    async def slow_sums(database, span, *_):
+        running[span.license] += 1
+        most[span.license] = max(most[span.license], running[span.license])
+        most["all"] = max(most["all"], running.total())
+        await asyncio.sleep(0.01)
+        running[span.license] -= 1
+        return []
+
+    monkeypatch.setattr(usage_routes, "sums", slow_sums)
+    paths = ["/v1/usage", "/v1/dashboard/billing/usage"] * 4
+    keys = [LICENSE, "bob-key"]
+    answers = await asyncio.gather(*(ask(gateway, path, key) for path in paths for key in keys))
+    assert {status for status, _ in answers} == {200}
+    assert most == {"alice": 1, "bob": 1, "all": 2}

@@ -6,7 +6,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from click.testing import CliRunner
 
-from gateway.commands.doctor import _examine, doctor
+from gateway.commands.doctor import Finding, _examine, _show, doctor
 from gateway.database.engine import Database as Tables
 from gateway.exchange import License
 from gateway.licenses.store import LicenseStore
@@ -178,3 +178,8 @@ def test_what_looks_like_markup_is_shown_as_it_stands(tmp_path, monkeypatch):
     result = CliRunner().invoke(doctor)
     assert result.exit_code == 1
     assert "key_file: [/b] cannot be read: No such file or directory" in result.output
+
+
+def test_what_a_server_answers_does_not_command_the_terminal(capsys):
+    _show([Finding("state", well=False, remark="ResponseError: \x1b]0;title\x07\x1b[2J no")])
+    assert "\\x1b]0;title\\x07\\x1b[2J no" in capsys.readouterr().out

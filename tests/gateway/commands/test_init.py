@@ -50,6 +50,18 @@ def gateway(folder, *words, stdout=subprocess.PIPE, **environ):
     return done.returncode, done.stdout or b"", done.stderr
 
 
+def test_nobody_else_on_the_machine_may_read_the_database(tmp_path):
+    before = os.umask(0o022)
+    try:
+        status, _, err = gateway(tmp_path, "license", "create")
+    finally:
+        os.umask(before)
+    assert status == 0, err
+    assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {
+        "gateway.db": 0o600
+    }
+
+
 @pytest.mark.parametrize("charset", ["ascii", "gbk"])
 def test_a_terminal_that_cannot_show_a_text_loses_no_key(tmp_path, charset):
     """A key is shown once: an error behind its making would leave nobody who knows it."""

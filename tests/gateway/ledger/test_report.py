@@ -8,6 +8,7 @@ import pytest
 from gateway.database.statements import insert_new
 from gateway.database.tables import KINDS, USAGE
 from gateway.exchange import Usage
+from gateway.ledger import report
 from gateway.ledger.report import Span, sums
 from gateway.ledger.row import LedgerRow, to_row
 from gateway.ledger.writer import RowWriter
@@ -45,6 +46,21 @@ async def test_days_are_those_of_the_zone_also_when_clocks_change(filled):
     ]
     kathmandu = await sums(filled, Span(0), ("day",), ZoneInfo("Asia/Kathmandu"))
     assert [(one.day, one.requests) for one in kathmandu] == [("2026-10-25", 2), ("2026-10-26", 2)]
+
+
+async def test_many_rows_are_added_up_a_few_at_a_time(filled, monkeypatch):
+    sizes = []
+    add = report._add_quarters
+
+    def add_noting_size(added, rows, *more):
+        sizes.append(len(rows))
+        add(added, rows, *more)
+
+    monkeypatch.setattr(report, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(report, "_add_quarters", add_noting_size)
+    found = await sums(filled, Span(0), ("day",), BERLIN)
+    assert [one.requests for one in found] == [1, 2, 1]
+    assert sizes == [2, 2]
 
 
 async def test_everything_is_added_up(filled):

@@ -44,6 +44,17 @@ async def test_a_large_item_takes_no_more_memory_than_a_small_one():
         assert peak < 4 * MB
 
 
+async def test_what_is_in_memory_is_counted():
+    held = [0]
+    with closing(Spool(MB, held.append)) as spool:
+        await spool.write(bytes(400_000))
+        await spool.write(bytes(600_000))
+        assert sum(held) == MB
+        await spool.write(bytes(MB))
+        await spool.window()
+        assert sum(held) == 0
+
+
 async def test_a_large_item_left_half_way_is_forgotten():
     spool = Spool(10)
     await spool.write(bytes(2 * MB))

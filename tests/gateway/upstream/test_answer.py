@@ -110,6 +110,14 @@ async def test_breaks_are_told_by_kind(ending, error):
             await rest(one)
 
 
+async def test_a_stream_without_an_end_is_ended(monkeypatch):
+    monkeypatch.setattr("gateway.upstream.answer.MAX_STREAM_BYTES", 100_000)
+    async with answered(*[SSE, *[chunk(data(event("x" * 1000)))] * 1000, STALL]) as one:
+        await one.begin()
+        with pytest.raises(UpstreamError, match="larger than this gateway relays"):
+            await rest(one)
+
+
 async def test_while_nobody_reads_nothing_is_silent():
     script = [SSE, chunk(data(event("a"))), 0.05, chunk(data(event("b"))), 0.5, *stream(LAST)[1:]]
     async with answered(*script, idle_s=0.4) as one:

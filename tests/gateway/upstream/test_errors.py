@@ -61,6 +61,8 @@ DEAD = (
 )
 UNKNOWN_NAME = 'Invalid JSON payload received. Unknown name "{}": Cannot find field.'
 NO_CATEGORY = "Invalid value at 'safety_settings[0].category' (Category), \"{}\""
+NO_RESOURCE = "Permission 'storage.objects.get' denied on resource '{}' (or it may not exist)."
+NO_STORE = "Permission denied on FileSearchStore fileSearchStores/{}."
 NO_FILE = "You do not have permission to access the File {} or it may not exist."
 
 ROWS = [
@@ -81,9 +83,20 @@ ROWS = [
     ),
     (envelope(*DENIED, UNKNOWN_NAME.format("has been suspended")), Kind.REQUEST, 403),
     (envelope(*DENIED, NO_FILE.format("restricted")), Kind.NOT_HERE, 404),
+    *(
+        (envelope(*DENIED, error_body.format(word)), Kind.REQUEST, 403)
+        for error_body in (NO_RESOURCE, NO_STORE, "No access to gs://bucket/{}.")
+        for word in ("restricted", "has been suspended")
+    ),
     (envelope(401, "UNAUTHENTICATED"), Kind.KEY_INVALID, 503),
     *((envelope(*DENIED, "x", info(reason)), Kind.KEY_DEAD, 503) for reason in DEAD),
     (envelope(*DENIED, f"Consumer 'api_key:{KEY}' has been suspended."), Kind.KEY_DEAD, 503),
+    (
+        envelope(*DENIED, f"Permission denied: Consumer 'api_key:{KEY}' has been suspended."),
+        Kind.KEY_DEAD,
+        503,
+    ),
+    (envelope(*DENIED, "Requests to this API a.b.com method x.Y are blocked."), Kind.KEY_DEAD, 503),
     (envelope(*DENIED, "Your API key was reported as leaked."), Kind.KEY_DEAD, 503),
     (envelope(*DENIED, "The API has not been used in project 1 before"), Kind.KEY_DEAD, 503),
     (envelope(*DENIED, "You do not have access to the tuned model."), Kind.REQUEST, 403),
