@@ -89,6 +89,8 @@ def _last(choice: Choice, word: str, native: str, message: str | None) -> Json:
         last["finish_message"] = message
     if choice.continuation:
         last["continuation_token"] = choice.continuation
+    if choice.average_logprob is not None:
+        last["avg_logprobs"] = choice.average_logprob
     if choice.ratings:
         last["safety_ratings"] = choice.ratings
     return last
@@ -118,6 +120,11 @@ def _note_continuation(choice: Choice, value: Any) -> None:
     choice.continuation = str(value)
 
 
+def _note_average(choice: Choice, value: Any) -> None:
+    if type(value) in (int, float):
+        choice.average_logprob = value
+
+
 def _note_ratings(choice: Choice, value: Any) -> None:
     # What is nested too deeply to be sent is refused here, not when it is written.
     orjson.dumps(value)
@@ -128,6 +135,7 @@ _NOTERS: dict[str, Noter] = {
     "finishReason": _note_reason,
     "finishMessage": _note_message,
     "continuationToken": _note_continuation,
+    "avgLogprobs": _note_average,
     "safetyRatings": _note_ratings,
     "citationMetadata": keep_citations,
     "groundingMetadata": grounding_noter("groundingMetadata"),

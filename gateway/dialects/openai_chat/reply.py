@@ -117,6 +117,9 @@ class ChatReply:
             raise UpstreamError(_STRANGE) from error
         if self._options.include_usage:
             chunks.append({"choices": [], **self._totals()})
+        elif (counts := self.usage) is not None:
+            # OpenAI's streams name the tier without usage, too.
+            chunks[-1].update(usage.service_tier(counts))
         return chunks
 
     def encode(self, chunks: list[Json]) -> bytes:

@@ -111,6 +111,15 @@ def test_how_gemini_rates_an_answer_or_a_blocked_prompt_is_told_at_the_end():
     assert choice["safety_ratings"] == ratings
 
 
+@pytest.mark.parametrize(("given", "told"), [(-0.25, -0.25), ("-Infinity", None), ([1], None)])
+def test_the_average_of_the_log_probabilities_is_told_at_the_end(given, told):
+    """201 recorded answers have it, most without any other log probability."""
+    events = [event("a"), stop("b", avgLogprobs=given)]
+    assert last(run(make_reply(), events)).get("avg_logprobs") == told
+    [choice] = whole(events)["choices"]
+    assert choice.get("avg_logprobs") == told
+
+
 def test_giving_up_with_nothing_is_an_error_and_with_something_an_answer():
     """Report 44: an image model that drew nothing."""
     with pytest.raises(UpstreamEmpty, match="NO_IMAGE"):
