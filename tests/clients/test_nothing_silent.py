@@ -168,7 +168,12 @@ GOOGLE: dict[str, list[tuple[Any, dict]]] = {
         (True, {"tools": [{"google_search": {}}]}),
         (True, {}),
     ],
-    "tools": [([{"url_context": {}}], {}), ([{"colour": {}}], {})],
+    "tools": [
+        ([{"url_context": {}}], {}),
+        ([{"mcp_servers": [{"name": "a"}]}], {}),
+        ([{"colour": {}}], {}),
+    ],
+    "store": [(False, {})],
     "service_tier": [("flex", {})],
     "labels": [({"a": "b"}, {})],
     "colour": [(1, {})],

@@ -19,6 +19,7 @@ _TOP = {
     "safetySettings": "google.safety_settings",
     "cachedContent": "google.cached_content",
     "continuationToken": "google.continuation_token",
+    "store": "google.store",
 }
 # The client's fields for Gemini's settings, besides those that native ones may override.
 _SETTINGS: Mapping[str, tuple[str, ...]] = {

@@ -73,6 +73,18 @@ BUILTINS: Mapping[str, Shape] = {
         "enablePromptInjectionDetection": bool,
     },
 }
+MCP_SERVERS: Shape = [
+    {
+        "name": str,
+        "streamableHttpTransport": {
+            "url": str,
+            "headers": ANY,
+            "timeout": str,
+            "sseReadTimeout": str,
+            "terminateOnClose": bool,
+        },
+    }
+]
 _RESPONSE_FORMAT: Shape = {
     "text": {"mimeType": str, "schema": ANY},
     "image": {"mimeType": str, "delivery": str, "aspectRatio": str, "imageSize": str},

@@ -1,6 +1,7 @@
 """The tools that the model is offered, and their form in the body."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway.dialects.openai_chat import native
 from gateway.dialects.openai_chat.translation import Translation
@@ -20,7 +21,7 @@ class Tools:
     """
 
     declarations: dict[str, Json] = field(default_factory=dict)
-    builtins: dict[str, Json] = field(default_factory=dict)
+    builtins: dict[str, Any] = field(default_factory=dict)
     choice: Json | None = None
     names: dict[str, str] = field(default_factory=dict)
     strict: str | None = None

@@ -55,6 +55,7 @@ _HANDLED = frozenset(
         "includeServerSideToolInvocations",
         "tools",
         "serviceTier",
+        "store",
         "imageOutput",
         "imageConfig",
         "speechConfig",

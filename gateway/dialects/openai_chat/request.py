@@ -111,6 +111,9 @@ def _settled(body: Json, offered: Tools, translation: Translation) -> Json:
         if instruction is not None:
             body = features.instruct(body, instruction)
     _settle_format(body, offered, translation)
+    store = translation.google.get("store")
+    if store is not None:
+        body["store"] = native.fit(store, bool, "google.store", translation.notes)
     token = translation.google.get("continuationToken")
     if token is not None:
         body["continuationToken"] = _token(token)

@@ -45,6 +45,7 @@ PLACES = {
     "tools[0].function_declarations[1]": "tools[2].function",
     "safety_settings[0].category": "google.safety_settings",
     "service_tier": "service_tier",
+    "store": "google.store",
     "tool_config.retrieval_config.lat_lng": "google.retrieval_config",
     "tool_config.function_calling_config.mode": "tool_choice",
 }

@@ -89,6 +89,15 @@ def test_the_seven_examples_of_the_original_document(model, content, tools, blob
     assert (notes.adjusted, notes.dropped) == ({}, {})
 
 
+def test_whether_google_stores_a_request_is_the_clients_native_setting_alone():
+    call, notes = ask(google={"store": False}, store=True)
+    assert call.body["store"] is False
+    assert list(notes.dropped) == ["store"]
+    with pytest.raises(BadRequest) as caught:
+        ask(google={"store": "no"})
+    assert caught.value.param == "google.store"
+
+
 def test_fields_without_counterpart_never_go_up_and_are_named():
     call, notes = ask(
         user="u",
