@@ -35,6 +35,7 @@ _RESOLUTIONS = frozenset(
     }
 )
 VIDEO_METADATA: Shape = {"startOffset": str, "endOffset": str, "fps": float}
+MEDIA_PROCESSING = frozenset({"MEDIA_PROCESSING_UNSPECIFIED", "STATIC", "AGENTIC"})
 SAFETY_SETTINGS: Shape = [{"category": CATEGORIES, "threshold": THRESHOLDS}]
 THINKING_CONFIG: Shape = {
     "includeThoughts": bool,

@@ -40,7 +40,11 @@ def test_built_in_tools_are_known_by_name_by_type_and_by_key(tool, native):
 
 @pytest.mark.parametrize("spelling", ["mcpServers", "mcp_servers"])
 def test_mcp_servers_are_sent_also_beside_functions(spelling):
-    transport = {"url": "https://mcp.example/x", "headers": {"x-Key_a": "b"}, "sseReadTimeout": "9s"}
+    transport = {
+        "url": "https://mcp.example/x",
+        "headers": {"x-Key_a": "b"},
+        "sseReadTimeout": "9s",
+    }
     servers = [{"name": "a", "streamableHttpTransport": {**transport, "colour": 1}}]
     google = {"tools": [{spelling: servers}, {spelling: [{"name": "b"}]}]}
     call, notes = ask(model="gemini-3.5-flash", google=google, tools=[function("f")])
