@@ -183,7 +183,7 @@ GOOGLE: dict[str, list[tuple[Any, dict]]] = {
 # By which other names a field may be told: it asks for something that has these.
 ALSO = {
     "web_search_options": ["tools.googleSearch"],
-    "google": ["tools.", "thinking"],
+    "google": ["tools", "thinking"],
     "extra_body": ["google"],
     "reasoning_effort": ["thinking"],
     "reasoning": ["thinking"],

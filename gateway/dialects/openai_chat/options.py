@@ -99,9 +99,9 @@ def _requested_thresholds(translation: Translation, requested: Any) -> dict[str,
 
 def service_tier(translation: Translation) -> str | None:
     """Return Gemini's name of the requested service tier."""
-    tier, other = translation.payload.get("service_tier"), translation.google.get("serviceTier")
+    tier, other = translation.google.get("serviceTier"), translation.payload.get("service_tier")
     if tier and other not in (None, tier):
-        translation.notes.drop("google.service_tier")
+        translation.notes.drop("service_tier")
     tier = tier or other
     if tier is None:
         return None

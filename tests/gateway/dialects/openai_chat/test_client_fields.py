@@ -76,6 +76,15 @@ def test_what_nobody_knows_keeps_its_name(field):
     assert client_field(PAYLOAD, MEDIA, call, field) == field
 
 
+def test_a_native_setting_that_overrides_is_the_one_at_fault():
+    google = {"service_tier": "flex", "function_calling_config": {"mode": "AUTO"}}
+    payload = PAYLOAD | {"google": google}
+    call, _ = ask(payload, media=MEDIA)
+    for field in ("service_tier", "tool_config.function_calling_config"):
+        path = f"google.{field.removeprefix('tool_config.')}"
+        assert client_field(payload, MEDIA, call, field) == path
+
+
 def test_functions_of_old_have_their_place():
     payload = {"functions": [{"name": "f", "parameters": {"type": "object", "title": "t"}}]}
     call, _ = ask(payload)
