@@ -62,6 +62,9 @@ class Tools:
         if self.declarations and (self.choice is None or self.choice["mode"] == "AUTO"):
             # AUTO is refused where both are allowed (ai.google.dev: tool-combination).
             config["functionCallingConfig"] = {"mode": "VALIDATED"}
+            if "functionCallingConfig" in translation.google:
+                field = "google.function_calling_config"
+                translation.notes.adjust(field, "validated", "builtin")
         if self.declarations or shows_invocations is True:
             config["includeServerSideToolInvocations"] = True
 
