@@ -89,17 +89,17 @@ def _modalities(translation: Translation) -> list[str] | None:
     """Return the modalities that the model can produce; None for plain text."""
     outputs = translation.can.outputs
     google = translation.google.get("responseModalities")
-    ignored = [modality.upper() for modality in translation.payload.get("modalities") or ()]
+    modalities = [modality.upper() for modality in translation.payload.get("modalities") or ()]
     if google is not None:
         shape = native.GENERATION_CONFIG["responseModalities"]
         requested: list[str] = native.fit(
             google, shape, "google.response_modalities", translation.notes
         )
         field = "google.response_modalities"
-        if ignored and {*ignored} != {*requested}:
+        if modalities and {*modalities} != {*requested}:
             translation.notes.drop("modalities")
     else:
-        requested, field = ignored, "modalities"
+        requested, field = modalities, "modalities"
     if "VIDEO" in requested:
         # Only a native setting can name it, and Gemini itself refuses it for other models.
         return requested
