@@ -269,3 +269,15 @@ def test_cached_content_is_asked_for_nothing_that_goes_into_its_instruction():
     assert set(call.body) == {"contents", "cachedContent", "safetySettings"}
     assert notes.adjusted == {"tools": "dropped;reason=cached_content"}
     assert list(notes.dropped) == ["parallel_tool_calls"]
+
+
+def test_a_native_form_of_the_answer_is_not_requested_of_a_demanded_call():
+    """Forced calls with JSON are a 400 in either spelling of the form."""
+    google = {"response_format": {"text": {"mime_type": "APPLICATION_JSON"}}}
+    call, notes = ask(
+        model="gemini-3.5-flash", tools=[function("f")], tool_choice="required", google=google
+    )
+    assert "generationConfig" not in call.body
+    assert notes.adjusted == {"response_format": "dropped;reason=tool_choice"}
+    auto, _ = ask(model="gemini-3.5-flash", tools=[function("f")], google=google)
+    assert auto.body["generationConfig"]["responseFormat"]
