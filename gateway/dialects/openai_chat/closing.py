@@ -107,8 +107,10 @@ def _evidence(choice: Choice) -> list[Json]:
 
 
 def _note_reason(choice: Choice, value: Any) -> None:
-    # The last one counts: code executions were recorded with a STOP in mid-stream.
-    choice.finish_reason = native_reason(value) or choice.finish_reason
+    # The last one counts: code executions were recorded with a STOP in mid-stream. The reason why a
+    # prompt was refused is not one of them.
+    if not choice.is_blocked:
+        choice.finish_reason = native_reason(value) or choice.finish_reason
 
 
 def _note_message(choice: Choice, value: Any) -> None:

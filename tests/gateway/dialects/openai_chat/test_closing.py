@@ -94,6 +94,12 @@ def test_feedback_that_blocks_nothing_is_nothing():
         assert message([{**stop("a"), "promptFeedback": feedback}])["content"] == "a"
 
 
+def test_a_stop_after_a_blocked_prompt_does_not_replace_its_reason():
+    [choice] = whole([{"promptFeedback": {"blockReason": "SAFETY"}}, stop()])["choices"]
+    assert choice["message"]["refusal"] == "Gemini withheld the answer: SAFETY."
+    assert choice["native_finish_reason"] == "SAFETY"
+
+
 def test_a_withheld_answer_keeps_its_text_and_says_why():
     ratings = [{"category": "HARM_CATEGORY_HARASSMENT", "blocked": True}]
     ending = event(finishReason="SAFETY", safetyRatings=ratings)
