@@ -183,11 +183,14 @@ def stamp(response: web.StreamResponse, exchange: Exchange) -> None:
     headers[hdrs.SERVER] = "gateway"
     if exchange.headers:
         headers.update(exchange.headers)
-    outcome = exchange.outcome
-    if outcome.model is not None and outcome.model != exchange.requested_model:
-        headers[_MODEL] = outcome.model
-    if hasattr(exchange, "reply") and exchange.reply.sunset is not None:
-        headers["Sunset"] = exchange.reply.sunset
+    model = exchange.outcome.model
+    if hasattr(exchange, "reply"):
+        # Google redirects names, too: `gemini-flash-latest`, but also some that it has shut down.
+        model = exchange.reply.model or model
+        if exchange.reply.sunset is not None:
+            headers["Sunset"] = exchange.reply.sunset
+    if model is not None and model != exchange.requested_model:
+        headers[_MODEL] = model
     notes = exchange.notes
     if notes.adjusted or notes.dropped:
         headers.update(note_headers(notes))

@@ -189,6 +189,10 @@ class Reply(Protocol):
         """Why the first choice ended, in the client's vocabulary; None while it goes on."""
 
     @property
+    def model(self) -> str | None:
+        """The model that answered, as upstream names it; None as long as it has not."""
+
+    @property
     def sunset(self) -> str | None:
         """When upstream retires the model, as an HTTP date; None if upstream has not said so."""
 

@@ -56,6 +56,17 @@ def base_name(name: str) -> str:
     return parse(name).base
 
 
+def answering(version: object) -> str | None:
+    """Return the model that *version*, the `modelVersion` of an answer, names; None if it does not.
+
+    Google writes it with and without `models/`.
+    """
+    if type(version) is not str:
+        return None
+    name = version.removeprefix("models/")
+    return name if _NAME.fullmatch(name) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What one model can do.

@@ -140,6 +140,7 @@ async def test_native_fields_that_are_named_go_up(running, simulator):
         "tools": [{"google_maps": {}}],
         "tool_config": {"retrieval_config": {"language_code": "en"}},
         "service_tier": "flex",
+        "store": False,
     }
     page = (ROOT / "docs" / "chat.md").read_text()
     [named] = re.findall(r"omitted\), and\s(.+?)\. They take", page, re.DOTALL)

@@ -168,7 +168,12 @@ GOOGLE: dict[str, list[tuple[Any, dict]]] = {
         (True, {"tools": [{"google_search": {}}]}),
         (True, {}),
     ],
-    "tools": [([{"url_context": {}}], {}), ([{"colour": {}}], {})],
+    "tools": [
+        ([{"url_context": {}}], {}),
+        ([{"mcp_servers": [{"name": "a"}]}], {}),
+        ([{"colour": {}}], {}),
+    ],
+    "store": [(False, {})],
     "service_tier": [("flex", {})],
     "labels": [({"a": "b"}, {})],
     "colour": [(1, {})],
@@ -178,7 +183,7 @@ GOOGLE: dict[str, list[tuple[Any, dict]]] = {
 # By which other names a field may be told: it asks for something that has these.
 ALSO = {
     "web_search_options": ["tools.googleSearch"],
-    "google": ["tools.", "thinking"],
+    "google": ["tools", "thinking"],
     "extra_body": ["google"],
     "reasoning_effort": ["thinking"],
     "reasoning": ["thinking"],

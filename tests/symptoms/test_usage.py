@@ -213,6 +213,24 @@ async def test_the_cost_told_is_that_of_the_model_that_answered(scripted, ledger
     assert row["cost_nanos"] == 1_600_000_000
 
 
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        ("gemini-3.6-flash", "gemini-3.6-flash"),
+        ("models/gemini-3.6-flash", "gemini-3.6-flash"),
+        ("models/gemini-flash-latest", None),
+        ("strange\r\nname", None),
+        (5, None),
+    ],
+)
+async def test_a_name_that_google_redirects_is_told(scripted, streaming, version, told):
+    """Recorded: gemini-flash-latest, and gemini-3-pro-preview once it was shut down."""
+    answer = [says({"text": "Hi"}, finish="STOP") | {"modelVersion": version}]
+    async with scripted(answer) as (gateway, _):
+        reply = await ask(gateway, streaming=streaming, model="gemini-flash-latest")
+    assert reply.headers.get("x-gateway-model") == told
+
+
 def user(*texts: str) -> dict:
     return {"role": "user", "content": [{"type": "text", "text": text} for text in texts]}
 

@@ -8,6 +8,7 @@ from gateway.dialects.openai_chat.lookups import Lookups
 from gateway.dialects.openai_chat.reply import http_date
 from gateway.errors import UpstreamError, UpstreamTruncated
 from gateway.exchange import BYTES_PER_TOKEN, Json, UpstreamCall, Usage
+from gateway.models import answering
 
 _STRANGE = "Gemini sent an event that cannot be understood."
 _SHAPE_FAULTS = (AttributeError, IndexError, KeyError, TypeError, ValueError)
@@ -18,11 +19,14 @@ _COUNTS_TEXTS = frozenset({"embedContent", "batchEmbedContents"})
 
 
 class GeminiReply:
-    """Reads the events of one reply. *sunset* is when Gemini retires the model, as an HTTP date."""
+    """Reads the events of one reply.
+
+    *model* is the one that answered, *sunset* when Gemini retires it, as an HTTP date.
+    """
 
     __slots__ = (
         *("_ended", "_estimate", "_has_events", "_lookups", "_metadata", "_reason", "_streamed"),
-        "sunset",
+        *("model", "sunset"),
     )
 
     def __init__(self, call: UpstreamCall) -> None:
@@ -36,6 +40,7 @@ class GeminiReply:
         self._lookups = Lookups()
         self._reason: str | None = None
         self._ended = False
+        self.model: str | None = None
         self.sunset: str | None = None
 
     @property
@@ -72,6 +77,8 @@ class GeminiReply:
         metadata = event.get("usageMetadata")
         if type(metadata) is dict:
             self._metadata = metadata
+        if self.model is None:
+            self.model = answering(event.get("modelVersion"))
         for candidate in event.get("candidates") or ():
             reason = native_reason(candidate.get("finishReason"))
             if reason is not None:

@@ -31,6 +31,9 @@ BUILTIN_NAMES = {
 }
 # The setting without which a tool does nothing: a bare name cannot mean these tools.
 NEEDS = {"fileSearch": "fileSearchStoreNames", "computerUse": "environment"}
+# The tool whose setting is a list.
+_SERVERS = "mcpServers"
+_SERVERS_NAMES = frozenset({_SERVERS, "mcp_servers"})
 # Settings of OpenAI's hosted tools that have another name in Gemini, and one that OpenAI requires.
 _HOSTED_NAMES = {"vector_store_ids": "fileSearchStoreNames", "max_num_results": "topK"}
 _MEANINGLESS = (("container", {"type": "auto"}),)
@@ -56,10 +59,14 @@ def take_native(tools: Tools, translation: Translation, tool: Json, path: str) -
             has_builtin = True
             settings = value if value is not None else {}
             add(tools, translation, name, settings, f"{path}.{key}")
+        elif key in _SERVERS_NAMES and value is not None:
+            has_builtin = True
+            fitted = native.fit(value, native.MCP_SERVERS, f"{path}.{key}", translation.notes)
+            tools.builtins[_SERVERS] = [*tools.builtins.get(_SERVERS, ()), *fitted]
     if not has_builtin:
         translation.notes.drop(path)
         return
-    for key in tool.keys() - BUILTIN_NAMES.keys() - {"type"}:
+    for key in tool.keys() - BUILTIN_NAMES.keys() - _SERVERS_NAMES - {"type"}:
         translation.notes.drop(f"{path}.{key}")
 
 

@@ -39,7 +39,12 @@ _SOURCES = ("data", "url", "file_data", "file_id", "file_url", "filename", "form
 _source = by_type(
     {str: anything, dict: fields(dict.fromkeys(_SOURCES, _text))}, "a string or an object"
 )
-_BESIDE_MEDIA = {"video_metadata": _object, "detail": _text, "media_resolution": _text}
+_BESIDE_MEDIA = {
+    "video_metadata": _object,
+    "detail": _text,
+    "media_resolution": _text,
+    "media_processing": _text,
+}
 
 # The fields of a part, by its type.
 PARTS: dict[str, dict[str, Check]] = {

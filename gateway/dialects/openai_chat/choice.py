@@ -20,6 +20,7 @@ class Choice:
 
     __slots__ = (
         "audio",
+        "average_logprob",
         "calls",
         "citations",
         "continuation",
@@ -49,6 +50,7 @@ class Choice:
         self.finish_reason: str | None = None
         self.finish_message: str | None = None
         self.continuation: str | None = None
+        self.average_logprob: float | None = None
         self.is_blocked = False
         self.ratings: Sequence[Json] = ()
         self.calls: list[Json] = []

@@ -15,19 +15,20 @@ from gateway.exchange import Blob, Json, UpstreamCall
 
 _STEP = re.compile(r"(\w+)|\[(\d{1,9})\]")
 _TOP = {
-    "serviceTier": "service_tier",
     "safetySettings": "google.safety_settings",
     "cachedContent": "google.cached_content",
     "continuationToken": "google.continuation_token",
+    "store": "google.store",
 }
-# The client's fields for Gemini's settings, besides those that native ones may override.
+# The client's fields for Gemini's settings: those of `OVERRULED`, and others.
 _SETTINGS: Mapping[str, tuple[str, ...]] = {
     **OVERRULED,
     "thinkingConfig": ("thinking", "reasoning_effort", "reasoning"),
     "imageConfig": ("image_config",),
     "speechConfig": ("audio",),
     "responseModalities": ("modalities",),
-    "responseFormat": ("response_format",),
+    "serviceTier": ("service_tier",),
+    "functionCallingConfig": ("tool_choice", "function_call"),
 }
 _KINDS = ("parameters", "parametersJsonSchema", "name", "description")
 
@@ -61,8 +62,10 @@ def _path_of(payload: Json, media: Media, call: UpstreamCall, steps: list[Any]) 
         case ["toolConfig", "retrievalConfig", *_]:
             path = "google.retrieval_config"
         case ["toolConfig", "functionCallingConfig", *_]:
-            fields = (name for name in ("tool_choice", "function_call") if payload.get(name))
-            path = next(fields, "google.function_calling_config")
+            path = _setting_path(payload, "functionCallingConfig")
+            path = path or "google.function_calling_config"
+        case ["serviceTier"]:
+            path = _setting_path(payload, "serviceTier")
         case [str(name), *_]:
             path = _TOP.get(name)
     return path

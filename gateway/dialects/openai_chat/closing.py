@@ -89,6 +89,8 @@ def _last(choice: Choice, word: str, native: str, message: str | None) -> Json:
         last["finish_message"] = message
     if choice.continuation:
         last["continuation_token"] = choice.continuation
+    if choice.average_logprob is not None:
+        last["avg_logprobs"] = choice.average_logprob
     if choice.ratings:
         last["safety_ratings"] = choice.ratings
     return last
@@ -105,8 +107,10 @@ def _evidence(choice: Choice) -> list[Json]:
 
 
 def _note_reason(choice: Choice, value: Any) -> None:
-    # The last one counts: code executions were recorded with a STOP in mid-stream.
-    choice.finish_reason = native_reason(value) or choice.finish_reason
+    # The last one counts: code executions were recorded with a STOP in mid-stream. The reason why a
+    # prompt was refused is not one of them.
+    if not choice.is_blocked:
+        choice.finish_reason = native_reason(value) or choice.finish_reason
 
 
 def _note_message(choice: Choice, value: Any) -> None:
@@ -116,6 +120,11 @@ def _note_message(choice: Choice, value: Any) -> None:
 def _note_continuation(choice: Choice, value: Any) -> None:
     # The answer continues if the same request has this (google-genai 3.4: `continuation_token`).
     choice.continuation = str(value)
+
+
+def _note_average(choice: Choice, value: Any) -> None:
+    if type(value) in (int, float):
+        choice.average_logprob = value
 
 
 def _note_ratings(choice: Choice, value: Any) -> None:
@@ -128,6 +137,7 @@ _NOTERS: dict[str, Noter] = {
     "finishReason": _note_reason,
     "finishMessage": _note_message,
     "continuationToken": _note_continuation,
+    "avgLogprobs": _note_average,
     "safetyRatings": _note_ratings,
     "citationMetadata": keep_citations,
     "groundingMetadata": grounding_noter("groundingMetadata"),

@@ -62,19 +62,24 @@ def _media(translation: Translation, part: Json, at: tuple[int, int]) -> Json:
         native_part["videoMetadata"] = native.fit(
             metadata, native.VIDEO_METADATA, f"{path}.video_metadata", translation.notes
         )
-    detail = part.get("media_resolution") or part.get("detail") or beside.get("detail")
-    if isinstance(detail, str):
-        _set_resolution(translation, native_part, detail.lower(), path)
+    processing = part.get("media_processing")
+    if processing is not None:
+        native_part["mediaProcessing"] = native.fit(
+            processing, native.MEDIA_PROCESSING, f"{path}.media_processing", translation.notes
+        )
+    detail = part.get("media_resolution") or part.get("detail") or beside.get("detail") or "auto"
+    level = _level(translation, detail, f"{path}.detail")
+    if not translation.can.part_resolution:
+        translation.details.append((f"{path}.detail", level))
+    elif level is not None:
+        native_part["mediaResolution"] = {"level": level}
     return native_part
 
 
-def _set_resolution(translation: Translation, native_part: Json, detail: str, path: str) -> None:
-    word = detail.removeprefix("media_resolution_")
+def _level(translation: Translation, detail: object, path: str) -> str | None:
+    """Return the resolution that *detail*, at *path*, requests; None for the model's own choice."""
+    word = detail.lower().removeprefix("media_resolution_") if isinstance(detail, str) else ""
     level = _LEVELS.get(word)
-    if level is None:
-        if word not in ("auto", "unspecified"):
-            translation.notes.drop(f"{path}.detail")
-    elif translation.can.part_resolution:
-        native_part["mediaResolution"] = {"level": level}
-    else:
-        translation.details.append(level)
+    if level is None and word not in ("auto", "unspecified"):
+        translation.notes.drop(path)
+    return level

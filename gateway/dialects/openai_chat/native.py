@@ -35,6 +35,7 @@ _RESOLUTIONS = frozenset(
     }
 )
 VIDEO_METADATA: Shape = {"startOffset": str, "endOffset": str, "fps": float}
+MEDIA_PROCESSING = frozenset({"MEDIA_PROCESSING_UNSPECIFIED", "STATIC", "AGENTIC"})
 SAFETY_SETTINGS: Shape = [{"category": CATEGORIES, "threshold": THRESHOLDS}]
 THINKING_CONFIG: Shape = {
     "includeThoughts": bool,
@@ -73,6 +74,18 @@ BUILTINS: Mapping[str, Shape] = {
         "enablePromptInjectionDetection": bool,
     },
 }
+MCP_SERVERS: Shape = [
+    {
+        "name": str,
+        "streamableHttpTransport": {
+            "url": str,
+            "headers": ANY,
+            "timeout": str,
+            "sseReadTimeout": str,
+            "terminateOnClose": bool,
+        },
+    }
+]
 _RESPONSE_FORMAT: Shape = {
     "text": {"mimeType": str, "schema": ANY},
     "image": {"mimeType": str, "delivery": str, "aspectRatio": str, "imageSize": str},

@@ -1,6 +1,7 @@
 """The tools that the model is offered, and their form in the body."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway.dialects.openai_chat import native
 from gateway.dialects.openai_chat.translation import Translation
@@ -20,7 +21,7 @@ class Tools:
     """
 
     declarations: dict[str, Json] = field(default_factory=dict)
-    builtins: dict[str, Json] = field(default_factory=dict)
+    builtins: dict[str, Any] = field(default_factory=dict)
     choice: Json | None = None
     names: dict[str, str] = field(default_factory=dict)
     strict: str | None = None
@@ -61,6 +62,9 @@ class Tools:
         if self.declarations and (self.choice is None or self.choice["mode"] == "AUTO"):
             # AUTO is refused where both are allowed (ai.google.dev: tool-combination).
             config["functionCallingConfig"] = {"mode": "VALIDATED"}
+            if "functionCallingConfig" in translation.google:
+                field = "google.function_calling_config"
+                translation.notes.adjust(field, "validated", "builtin")
         if self.declarations or shows_invocations is True:
             config["includeServerSideToolInvocations"] = True
 

@@ -27,7 +27,9 @@ _TIERS = {
     "priority": "priority",
     "fast": "priority",
 }
-_RESOLUTIONS = ("MEDIA_RESOLUTION_LOW", "MEDIA_RESOLUTION_MEDIUM", "MEDIA_RESOLUTION_HIGH")
+# From coarse to fine; None is the model's own choice.
+_RESOLUTIONS = ("MEDIA_RESOLUTION_LOW", "MEDIA_RESOLUTION_MEDIUM", None, "MEDIA_RESOLUTION_HIGH")
+_FINEST = len(_RESOLUTIONS) - 1
 
 
 def generation_config(translation: Translation) -> Json:
@@ -44,13 +46,28 @@ def generation_config(translation: Translation) -> Json:
     if thoughts:
         config["thinkingConfig"] = thoughts
     outputs.put_into(config, translation)
-    if translation.details and "mediaResolution" not in config:
-        # These models have one resolution for all media: the finest that was requested.
-        known = [level for level in _RESOLUTIONS if level in translation.details]
-        config["mediaResolution"] = known[-1] if known else _RESOLUTIONS[-1]
     if translation.google:
         overlay.lay_over(translation, config)
+    if translation.details:
+        _resolve_details(translation, config)
     return config
+
+
+def _resolve_details(translation: Translation, config: Json) -> None:
+    """Set the one resolution that these models have for all media: the finest that is requested."""
+    if "mediaResolution" not in config:
+        ranks = [
+            _RESOLUTIONS.index(level) if level in _RESOLUTIONS else _FINEST
+            for _, level in translation.details
+        ]
+        finest = _RESOLUTIONS[max(ranks)]
+        if finest is not None:
+            config["mediaResolution"] = finest
+    sent = config.get("mediaResolution")
+    word = (sent or "auto").removeprefix("MEDIA_RESOLUTION_").lower()
+    for path, level in translation.details:
+        if level not in (sent, None):
+            translation.notes.adjust(path, word, "model")
 
 
 def safety_settings(translation: Translation) -> list[Json]:
@@ -82,9 +99,9 @@ def _requested_thresholds(translation: Translation, requested: Any) -> dict[str,
 
 def service_tier(translation: Translation) -> str | None:
     """Return Gemini's name of the requested service tier."""
-    tier, other = translation.payload.get("service_tier"), translation.google.get("serviceTier")
+    tier, other = translation.google.get("serviceTier"), translation.payload.get("service_tier")
     if tier and other not in (None, tier):
-        translation.notes.drop("google.service_tier")
+        translation.notes.drop("service_tier")
     tier = tier or other
     if tier is None:
         return None

@@ -89,15 +89,17 @@ def _modalities(translation: Translation) -> list[str] | None:
     """Return the modalities that the model can produce; None for plain text."""
     outputs = translation.can.outputs
     google = translation.google.get("responseModalities")
+    modalities = [modality.upper() for modality in translation.payload.get("modalities") or ()]
     if google is not None:
         shape = native.GENERATION_CONFIG["responseModalities"]
         requested: list[str] = native.fit(
             google, shape, "google.response_modalities", translation.notes
         )
         field = "google.response_modalities"
+        if modalities and {*modalities} != {*requested}:
+            translation.notes.drop("modalities")
     else:
-        requested = [modality.upper() for modality in translation.payload.get("modalities") or ()]
-        field = "modalities"
+        requested, field = modalities, "modalities"
     if "VIDEO" in requested:
         # Only a native setting can name it, and Gemini itself refuses it for other models.
         return requested
@@ -116,24 +118,33 @@ def _modalities(translation: Translation) -> list[str] | None:
 
 def _speech(translation: Translation) -> Json | None:
     config = translation.google.get("speechConfig")
-    if config is not None:
-        speech = native.fit(config, native.SPEECH_CONFIG, "google.speech_config", translation.notes)
-        _name_voices(speech)
-        several = speech.get("multiSpeakerVoiceConfig")
-        if several and len(several.get("speakerVoiceConfigs") or ()) != 2:
-            raise BadRequest(
-                "Exactly two speakers are possible.",
-                param="google.speech_config.multi_speaker_voice_config",
-                code="invalid_value",
-            )
-        result: Json = speech
-        return result
-    voice = (translation.payload.get("audio") or {}).get("voice")
+    voice = _voice_config(translation.payload.get("audio") or {})
+    if config is None:
+        return {"voiceConfig": voice} if voice else None
+    speech: Json = native.fit(
+        config, native.SPEECH_CONFIG, "google.speech_config", translation.notes
+    )
+    _name_voices(speech)
+    several = speech.get("multiSpeakerVoiceConfig")
+    if several and len(several.get("speakerVoiceConfigs") or ()) != 2:
+        raise BadRequest(
+            "Exactly two speakers are possible.",
+            param="google.speech_config.multi_speaker_voice_config",
+            code="invalid_value",
+        )
+    if voice and not several:
+        speech.setdefault("voiceConfig", voice)
+    if voice and speech.get("voiceConfig") != voice:
+        translation.notes.drop("audio.voice")
+    return speech
+
+
+def _voice_config(audio: Json) -> Json | None:
+    """Return the voice that OpenAI's *audio* names; None if it names none."""
+    voice = audio.get("voice")
     if isinstance(voice, dict):
-        voice = voice["id"] if voice.get("id") else None
-    if not voice:
-        return None
-    return {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": _voice(voice)}}}
+        voice = voice.get("id")
+    return {"prebuiltVoiceConfig": {"voiceName": _voice(voice)}} if voice else None
 
 
 def _name_voices(speech: Json) -> None:

@@ -38,6 +38,7 @@ OVERRULED: Mapping[str, tuple[str, ...]] = {
     "responseMimeType": ("response_format",),
     "responseJsonSchema": ("response_format",),
     "responseSchema": ("response_format",),
+    "responseFormat": ("response_format",),
 }
 # The first of these counts.
 _SCHEMAS = ("responseJsonSchema", "responseSchema")
@@ -55,6 +56,7 @@ _HANDLED = frozenset(
         "includeServerSideToolInvocations",
         "tools",
         "serviceTier",
+        "store",
         "imageOutput",
         "imageConfig",
         "speechConfig",
@@ -78,6 +80,11 @@ def lay_over(translation: Translation, config: Json) -> None:
             check_range(name, fitted, path)
         if config.get(_SAME.get(name, name), fitted) != fitted:
             _note_overruled(translation, name)
+        if name == "responseFormat" and "text" in fitted and "responseMimeType" in config:
+            # It supersedes these settings (python-genai 3.4).
+            _note_overruled(translation, name)
+            config.pop("responseJsonSchema", None)
+            del config["responseMimeType"]
         config[name] = fitted
     _settle_schemas(translation, config)
 

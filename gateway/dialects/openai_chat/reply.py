@@ -23,7 +23,7 @@ from gateway.dialects.openai_chat.parts import translate
 from gateway.dialects.openai_chat.reply_options import ReplyOptions, reply_options
 from gateway.errors import UpstreamError, UpstreamTruncated
 from gateway.exchange import Json, Known, UpstreamCall, Usage
-from gateway.models import base_name
+from gateway.models import answering, base_name
 
 _STRANGE = "Gemini sent an event that cannot be understood."
 _SHAPE_FAULTS = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
@@ -34,7 +34,7 @@ _PARTS_ONLY = frozenset({"content", "index"})
 class ChatReply:
     """Translates the events of one reply into chat.completion chunks.
 
-    *sunset* is when Gemini retires the model, as an HTTP date.
+    *model* is the one that answered, *sunset* when Gemini retires it, as an HTTP date.
     """
 
     __slots__ = (
@@ -47,6 +47,7 @@ class ChatReply:
         "_metadata",
         "_options",
         "_usage_head",
+        "model",
         "sunset",
     )
 
@@ -57,6 +58,7 @@ class ChatReply:
         self._metadata: Json = {}
         self._counts: tuple[Usage, usage.Tokens, usage.Tokens] | None = None
         self._cost = known.cost
+        self.model: str | None = None
         self.sunset: str | None = None
         self._fingerprint = _fingerprint(call.model)
         self._head = self._usage_head = b""
@@ -115,6 +117,9 @@ class ChatReply:
             raise UpstreamError(_STRANGE) from error
         if self._options.include_usage:
             chunks.append({"choices": [], **self._totals()})
+        elif (counts := self.usage) is not None:
+            # OpenAI's streams name the tier without usage, too.
+            chunks[-1].update(usage.service_tier(counts))
         return chunks
 
     def encode(self, chunks: list[Json]) -> bytes:
@@ -175,6 +180,8 @@ class ChatReply:
         if type(metadata) is dict:
             self._metadata = metadata
             self._counts = None
+        if self.model is None:
+            self.model = answering(event.get("modelVersion"))
         candidates = event.get("candidates")
         if candidates:
             for candidate in candidates:

@@ -111,6 +111,9 @@ def _settled(body: Json, offered: Tools, translation: Translation) -> Json:
         if instruction is not None:
             body = features.instruct(body, instruction)
     _settle_format(body, offered, translation)
+    store = translation.google.get("store")
+    if store is not None:
+        body["store"] = native.fit(store, bool, "google.store", translation.notes)
     token = translation.google.get("continuationToken")
     if token is not None:
         body["continuationToken"] = _token(token)
@@ -128,17 +131,17 @@ def _token(token: Any) -> str:
 def _settle_format(body: Json, offered: Tools, translation: Translation) -> None:
     """Adapt the answer's format in *body*, whose settings may be changed, to its tools."""
     config = body.get("generationConfig") or {}
-    if "responseMimeType" not in config:
+    if "responseMimeType" not in config and "text" not in config.get("responseFormat", ()):
         return
     calling = (body.get("toolConfig") or {}).get("functionCallingConfig") or {}
     if calling.get("mode") == "ANY":
         # Refused by every model, and without effect: the answer will be a call.
         translation.notes.adjust("response_format", "dropped", "tool_choice")
-        config.pop("responseMimeType")
-        config.pop("responseJsonSchema", None)
+        for name in ("responseMimeType", "responseJsonSchema", "responseFormat"):
+            config.pop(name, None)
         if not config:
             del body["generationConfig"]
-    elif "googleMaps" in offered.builtins and config["responseMimeType"] == "application/json":
+    elif "googleMaps" in offered.builtins and config.get("responseMimeType") == "application/json":
         # The only way to request JSON together with this tool (ai.google.dev: maps-grounding).
         text = {"mimeType": "APPLICATION_JSON"}
         config.pop("responseMimeType")

@@ -19,9 +19,9 @@ def choose(tools: Tools, translation: Translation) -> None:
     Raises `BadRequest` for a choice of a tool that does not exist.
     """
     choices = {
+        "google.function_calling_config": translation.google.get("functionCallingConfig"),
         "tool_choice": translation.payload.get("tool_choice"),
         "function_call": translation.payload.get("function_call"),
-        "google.function_calling_config": translation.google.get("functionCallingConfig"),
     }
     field, *overruled = [name for name, choice in choices.items() if choice is not None] or [""]
     for name in overruled:

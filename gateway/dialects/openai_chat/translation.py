@@ -12,8 +12,9 @@ from gateway.models import Capabilities, ModelName
 class Translation:
     """One request being translated.
 
-    *google* holds the client's native fields as they came; *details* are the media resolutions that
-    were requested where they cannot be set for one part; *steps* is what is left for schemas.
+    *google* holds the client's native fields as they came; *details* are the path and the requested
+    resolution (None for the model's choice) of each medium, where it cannot be set for one part;
+    *steps* is what is left for schemas.
     """
 
     payload: Json
@@ -23,7 +24,7 @@ class Translation:
     name: ModelName
     can: Capabilities
     google: Json
-    details: list[str]
+    details: list[tuple[str, str | None]]
     steps: Steps = field(default_factory=Steps)
     _image_budget: ImageBudget | None = None
 

@@ -27,6 +27,7 @@ class EmbeddingsReply:
         "_sizes",
         "_texts",
         "_vectors",
+        "model",
         "sunset",
     )
 
@@ -39,6 +40,8 @@ class EmbeddingsReply:
         # By the number of the call, as the calls end in any order.
         self._vectors: dict[int, list[list[float]]] = {}
         self._counted = 0
+        # Gemini names neither for embeddings.
+        self.model: str | None = None
         self.sunset: str | None = None
 
     @property

@@ -105,7 +105,10 @@ def test_the_tokens_of_vectors_are_estimated_unless_they_are_told(action):
 
 def test_the_end_of_a_model_is_told():
     one = reply()
+    assert one.model is None
     one.feed({**event(), "modelStatus": {"retirementTime": "2027-03-15T00:00:00Z"}})
+    one.feed({**event(), "modelVersion": "models/gemini-2.5-pro"})
+    assert one.model == "gemini-2.5-pro"
     assert one.sunset == "Mon, 15 Mar 2027 00:00:00 GMT"
 
 

@@ -76,7 +76,13 @@ google = st.fixed_dictionaries(
         "continuation_token": st.just("dG9rZW4="),
         "media_resolution": st.just("MEDIA_RESOLUTION_LOW"),
         "labels": st.just({"a": "b"}),
-        "tools": st.just([{"url_context": {}}]),
+        "tools": st.sampled_from([[{"url_context": {}}], [{"mcp_servers": [{"name": "m"}]}]]),
+        "store": st.booleans(),
+        "service_tier": st.just("priority"),
+        "speech_config": st.just({"language_code": "de"}),
+        "response_modalities": st.sampled_from([["TEXT"], ["IMAGE"]]),
+        "function_calling_config": st.sampled_from([{"mode": "AUTO"}, {"mode": "VALIDATED"}]),
+        "response_format": st.just({"text": {"mime_type": "APPLICATION_JSON"}}),
     },
 )
 options = st.fixed_dictionaries(

@@ -38,6 +38,26 @@ def test_built_in_tools_are_known_by_name_by_type_and_by_key(tool, native):
     assert body(tools=[tool])["tools"] == [native]
 
 
+@pytest.mark.parametrize("spelling", ["mcpServers", "mcp_servers"])
+def test_mcp_servers_are_sent_also_beside_functions(spelling):
+    transport = {
+        "url": "https://mcp.example/x",
+        "headers": {"x-Key_a": "b"},
+        "sseReadTimeout": "9s",
+    }
+    servers = [{"name": "a", "streamableHttpTransport": {**transport, "colour": 1}}]
+    google = {"tools": [{spelling: servers}, {spelling: [{"name": "b"}]}]}
+    call, notes = ask(model="gemini-3.5-flash", google=google, tools=[function("f")])
+    sent = [{"name": "a", "streamableHttpTransport": transport}, {"name": "b"}]
+    assert call.body["tools"][1:] == [{"mcpServers": sent}]
+    assert list(notes.dropped) == [
+        f"google.tools[0].{spelling}[0].streamableHttpTransport.colour",
+    ]
+    call, notes = ask(google=google, tools=[function("f")])
+    assert len(call.body["tools"]) == 1, "this model does not combine them"
+    assert "tools.mcpServers" in notes.dropped
+
+
 def test_file_search_without_a_store_is_refused():
     with pytest.raises(BadRequest) as caught:
         ask(tools=[{"type": "file_search"}])

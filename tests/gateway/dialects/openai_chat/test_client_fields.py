@@ -45,6 +45,7 @@ PLACES = {
     "tools[0].function_declarations[1]": "tools[2].function",
     "safety_settings[0].category": "google.safety_settings",
     "service_tier": "service_tier",
+    "store": "google.store",
     "tool_config.retrieval_config.lat_lng": "google.retrieval_config",
     "tool_config.function_calling_config.mode": "tool_choice",
 }
@@ -73,6 +74,15 @@ def test_what_gemini_names_has_the_clients_name(field, path):
 def test_what_nobody_knows_keeps_its_name(field):
     call, _ = ask(PAYLOAD, media=MEDIA)
     assert client_field(PAYLOAD, MEDIA, call, field) == field
+
+
+def test_a_native_setting_that_overrides_is_the_one_at_fault():
+    google = {"service_tier": "flex", "function_calling_config": {"mode": "AUTO"}}
+    payload = PAYLOAD | {"google": google}
+    call, _ = ask(payload, media=MEDIA)
+    for field in ("service_tier", "tool_config.function_calling_config"):
+        path = f"google.{field.removeprefix('tool_config.')}"
+        assert client_field(payload, MEDIA, call, field) == path
 
 
 def test_functions_of_old_have_their_place():

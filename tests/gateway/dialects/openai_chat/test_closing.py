@@ -94,6 +94,12 @@ def test_feedback_that_blocks_nothing_is_nothing():
         assert message([{**stop("a"), "promptFeedback": feedback}])["content"] == "a"
 
 
+def test_a_stop_after_a_blocked_prompt_does_not_replace_its_reason():
+    [choice] = whole([{"promptFeedback": {"blockReason": "SAFETY"}}, stop()])["choices"]
+    assert choice["message"]["refusal"] == "Gemini withheld the answer: SAFETY."
+    assert choice["native_finish_reason"] == "SAFETY"
+
+
 def test_a_withheld_answer_keeps_its_text_and_says_why():
     ratings = [{"category": "HARM_CATEGORY_HARASSMENT", "blocked": True}]
     ending = event(finishReason="SAFETY", safetyRatings=ratings)
@@ -109,6 +115,15 @@ def test_how_gemini_rates_an_answer_or_a_blocked_prompt_is_told_at_the_end():
     feedback = {"blockReason": "SAFETY", "safetyRatings": ratings}
     [choice] = whole([{"promptFeedback": feedback}])["choices"]
     assert choice["safety_ratings"] == ratings
+
+
+@pytest.mark.parametrize(("given", "told"), [(-0.25, -0.25), ("-Infinity", None), ([1], None)])
+def test_the_average_of_the_log_probabilities_is_told_at_the_end(given, told):
+    """201 recorded answers have it, most without any other log probability."""
+    events = [event("a"), stop("b", avgLogprobs=given)]
+    assert last(run(make_reply(), events)).get("avg_logprobs") == told
+    [choice] = whole(events)["choices"]
+    assert choice.get("avg_logprobs") == told
 
 
 def test_giving_up_with_nothing_is_an_error_and_with_something_an_answer():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.errors import BadRequest
 from gateway.exchange import Blob
 from tests.gateway.dialects.openai_chat.asking import (
     ask,
@@ -42,8 +43,52 @@ def test_media_stand_where_they_stood_with_their_settings():
             "mediaResolution": {"level": "MEDIA_RESOLUTION_LOW"},
         },
     ]
-    old = body(messages=messages, media=media)
+    messages = [user([{"type": "text", "text": "See"}, image])]
+    old = body(messages=messages, media={(0, 1): BLOB})
     assert old["generationConfig"]["mediaResolution"] == "MEDIA_RESOLUTION_LOW"
+
+
+@pytest.mark.parametrize(
+    ("details", "sent", "adjusted"),
+    [
+        (["low"], "LOW", {}),
+        (["low", None], None, {0: "auto"}),
+        (["auto", "low"], None, {1: "auto"}),
+        (["low", "medium"], "MEDIUM", {0: "medium"}),
+        (["low", "high", None], "HIGH", {0: "high"}),
+        (["original", "high"], "HIGH", {0: "high"}),
+        ([None], None, {}),
+    ],
+)
+def test_one_resolution_for_all_media_is_coarser_for_none_of_them(details, sent, adjusted):
+    parts = [
+        {"type": "image_url", "image_url": {"url": "x", "detail": detail}} for detail in details
+    ]
+    media = {(0, at): BLOB for at in range(len(parts))}
+    call, notes = ask(messages=[user(parts)], media=media)
+    level = call.body.get("generationConfig", {}).get("mediaResolution")
+    assert level == (sent and f"MEDIA_RESOLUTION_{sent}")
+    assert notes.adjusted == {
+        f"messages[0].content[{at}].detail": f"{word};reason=model" for at, word in adjusted.items()
+    }
+
+
+def test_a_native_resolution_overrides_those_of_parts_and_that_is_noted():
+    parts = [{"type": "image_url", "image_url": {"url": "x"}, "detail": "high"}]
+    google = {"media_resolution": "MEDIA_RESOLUTION_LOW"}
+    call, notes = ask(messages=[user(parts)], media={(0, 0): BLOB}, google=google)
+    assert call.body["generationConfig"]["mediaResolution"] == "MEDIA_RESOLUTION_LOW"
+    assert notes.adjusted == {"messages[0].content[0].detail": "low;reason=model"}
+
+
+def test_how_a_video_is_processed_is_sent_with_it():
+    video = {"type": "video_url", "video_url": {"url": "x"}, "media_processing": "static"}
+    media = {(0, 0): Blob(None, uri="https://youtu.be/1")}
+    [part] = contents(user([video]), media=media, model=NEWEST)[0]["parts"]
+    assert part["mediaProcessing"] == "STATIC"
+    with pytest.raises(BadRequest) as caught:
+        ask(messages=[user([{**video, "media_processing": "fast"}])], media=media)
+    assert caught.value.param == "messages[0].content[0].media_processing"
 
 
 def test_an_unknown_detail_asks_for_nothing():

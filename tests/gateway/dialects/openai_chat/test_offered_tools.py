@@ -20,6 +20,15 @@ def test_newer_models_take_both_with_validated_calls():
     }
 
 
+def test_a_native_mode_that_is_refused_beside_built_in_tools_is_noted():
+    tools = [function(), {"google_search": {}}]
+    google = {"function_calling_config": {"mode": "AUTO"}}
+    call, notes = ask(model=NEW, tools=tools, google=google)
+    assert call.body["toolConfig"]["functionCallingConfig"] == {"mode": "VALIDATED"}
+    assert notes.adjusted == {"google.function_calling_config": "validated;reason=builtin"}
+    assert not ask(model=NEW, tools=tools, tool_choice="auto")[1].adjusted
+
+
 def test_native_tools_and_the_place_of_the_user_come_through_google():
     google = {
         "tools": [{"google_maps": {"enable_widget": True}}],

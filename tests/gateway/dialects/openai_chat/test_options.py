@@ -205,7 +205,7 @@ def test_configured_safety_counts_alone_too():
     assert set(thresholds.values()) == {"OFF"}
 
 
-def test_openais_tier_and_image_settings_are_not_overruled_without_a_word():
+def test_native_settings_override_openais_tier_and_image_settings_and_that_is_noted():
     google = {"service_tier": "flex", "image_config": {"aspect_ratio": "2:3"}}
     call, notes = ask(
         model="gemini-3-pro-image",
@@ -213,9 +213,22 @@ def test_openais_tier_and_image_settings_are_not_overruled_without_a_word():
         image_config={"aspect_ratio": "1:1"},
         google=google,
     )
-    assert call.body["serviceTier"] == "priority"
+    assert call.body["serviceTier"] == "flex"
     assert call.body["generationConfig"]["imageConfig"] == {"aspectRatio": "2:3"}
-    assert sorted(notes.dropped) == ["google.service_tier", "image_config"]
+    assert sorted(notes.dropped) == ["image_config", "service_tier"]
+
+
+def test_the_native_form_of_the_answer_is_sent_alone():
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": OBJECT}}
+    text = {"mimeType": "APPLICATION_JSON", "schema": {"type": "array"}}
+    google = {"response_format": {"text": text}}
+    call, notes = ask(response_format=form, google=google)
+    assert call.body["generationConfig"] == {"responseFormat": {"text": text}}
+    assert list(notes.dropped) == ["response_format"]
+    sound = {"audio": {"sampleRate": 8000}}
+    call, notes = ask(response_format=form, google={"response_format": sound})
+    assert call.body["generationConfig"]["responseMimeType"] == "application/json"
+    assert call.body["generationConfig"]["responseFormat"] == sound
 
 
 def test_a_native_schema_is_read_as_deep_as_schemas_are():

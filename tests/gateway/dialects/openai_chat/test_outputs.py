@@ -52,6 +52,35 @@ def test_three_speakers_are_refused():
     assert caught.value.param == "google.speech_config.multi_speaker_voice_config"
 
 
+@pytest.mark.parametrize(
+    ("speech", "sent", "dropped"),
+    [
+        ({"language_code": "de"}, {"languageCode": "de", **voice("Kore")}, []),
+        (voice("alloy"), voice("Kore"), []),
+        (voice("Puck"), voice("Puck"), ["audio.voice"]),
+        (
+            {"multi_speaker_voice_config": {"speaker_voice_configs": speakers(2)}},
+            None,
+            ["audio.voice"],
+        ),
+    ],
+)
+def test_openais_voice_counts_unless_native_settings_name_another(speech, sent, dropped):
+    audio = {"voice": "alloy", "format": "wav"}
+    call, notes = ask(model=TTS, audio=audio, google={"speech_config": speech})
+    config = call.body["generationConfig"]["speechConfig"]
+    assert config == sent or (sent is None and "voiceConfig" not in config)
+    assert list(notes.dropped) == dropped
+
+
+@pytest.mark.parametrize(("modalities", "dropped"), [(["text"], ["modalities"]), (["image"], [])])
+def test_native_modalities_override_openais_and_that_is_noted(modalities, dropped):
+    google = {"response_modalities": ["IMAGE"]}
+    call, notes = ask(model=IMAGE, modalities=modalities, google=google)
+    assert call.body["generationConfig"]["responseModalities"] == ["IMAGE"]
+    assert list(notes.dropped) == dropped
+
+
 def test_a_model_of_text_does_not_speak_which_is_noted():
     call, notes = ask(modalities=["text", "audio"], google={"speech_config": voice("Puck")})
     assert "generationConfig" not in call.body

@@ -131,6 +131,14 @@ def test_an_answer_without_counts_has_no_usage():
 
 
 @pytest.mark.parametrize("payload", [{}, USAGE])
+def test_a_stream_names_the_tier_that_served_it_with_and_without_usage(payload):
+    events = [stop("a") | {"usageMetadata": {"promptTokenCount": 1, "serviceTier": "flex"}}]
+    *earlier, end = run(make_reply(payload), events)
+    assert end["service_tier"] == whole(events, payload)["service_tier"] == "flex"
+    assert not any("service_tier" in chunk for chunk in earlier)
+
+
+@pytest.mark.parametrize("payload", [{}, USAGE])
 def test_all_frames_have_the_same_facts_and_are_what_the_sdk_takes(payload):
     reply = make_reply(payload)
     counts = {"usageMetadata": {"promptTokenCount": 1}}

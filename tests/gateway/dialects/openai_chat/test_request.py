@@ -89,6 +89,15 @@ def test_the_seven_examples_of_the_original_document(model, content, tools, blob
     assert (notes.adjusted, notes.dropped) == ({}, {})
 
 
+def test_whether_google_stores_a_request_is_the_clients_native_setting_alone():
+    call, notes = ask(google={"store": False}, store=True)
+    assert call.body["store"] is False
+    assert list(notes.dropped) == ["store"]
+    with pytest.raises(BadRequest) as caught:
+        ask(google={"store": "no"})
+    assert caught.value.param == "google.store"
+
+
 def test_fields_without_counterpart_never_go_up_and_are_named():
     call, notes = ask(
         user="u",
@@ -260,3 +269,15 @@ def test_cached_content_is_asked_for_nothing_that_goes_into_its_instruction():
     assert set(call.body) == {"contents", "cachedContent", "safetySettings"}
     assert notes.adjusted == {"tools": "dropped;reason=cached_content"}
     assert list(notes.dropped) == ["parallel_tool_calls"]
+
+
+def test_a_native_form_of_the_answer_is_not_requested_of_a_demanded_call():
+    """Forced calls with JSON are a 400 in either spelling of the form."""
+    google = {"response_format": {"text": {"mime_type": "APPLICATION_JSON"}}}
+    call, notes = ask(
+        model="gemini-3.5-flash", tools=[function("f")], tool_choice="required", google=google
+    )
+    assert "generationConfig" not in call.body
+    assert notes.adjusted == {"response_format": "dropped;reason=tool_choice"}
+    auto, _ = ask(model="gemini-3.5-flash", tools=[function("f")], google=google)
+    assert auto.body["generationConfig"]["responseFormat"]

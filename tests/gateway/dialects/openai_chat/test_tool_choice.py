@@ -104,10 +104,11 @@ def test_geminis_own_tool_choice_is_taken_in_both_spellings(config, sent):
         assert body(tools=tools, google=google)["toolConfig"] == {"functionCallingConfig": sent}
 
 
-def test_tool_choice_comes_before_geminis_own():
-    google = {"functionCallingConfig": {"mode": "ANY"}}
-    sent = body(tools=[function("f")], google=google, tool_choice="none")
-    assert sent["toolConfig"] == {"functionCallingConfig": {"mode": "NONE"}}
+def test_geminis_own_tool_choice_overrides_openais_like_every_native_setting():
+    google = {"functionCallingConfig": {"mode": "VALIDATED"}}
+    call, notes = ask(tools=[function("f")], google=google, tool_choice="auto")
+    assert call.body["toolConfig"] == {"functionCallingConfig": {"mode": "VALIDATED"}}
+    assert list(notes.dropped) == ["tool_choice"]
 
 
 def test_geminis_own_tool_choice_names_functions_that_are_there():
