@@ -45,7 +45,7 @@ Stop it with Ctrl-C.
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),
-    help="Default: 8080, or any free one if that is taken.",
+    help="Default: 8080, or a free one if that is taken.",
 )
 def demo(port: int | None) -> None:
     """Try the gateway without a Gemini key."""
