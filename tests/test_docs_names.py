@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from time import monotonic
 
 from prometheus_client import generate_latest
 
@@ -15,6 +16,8 @@ from gateway.commands.license import license_
 from gateway.limit_report import _HEADERS
 from gateway.metrics import Metrics
 from gateway.settings import Settings
+from gateway.upstream.credential import Credential
+from gateway.upstream.credentials import CredentialPool
 from tests.running import settings_for
 
 ROOT = Path(__file__).parents[1]
@@ -66,6 +69,23 @@ def test_every_event_of_the_log_is_documented_and_no_other():
 def test_every_metric_is_documented_and_no_other():
     made = re.findall(r"^# TYPE (\w+)", generate_latest(Metrics().registry).decode(), re.MULTILINE)
     assert named("monitoring.md", "Metrics") == set(made)
+
+
+def test_every_reason_and_field_of_readiness_is_documented_and_no_other():
+    """The reasons are the texts that checks return."""
+    made = {"draining"}
+    for node in trees():
+        if getattr(node, "name", "") in {"check", "_run_check"}:
+            made |= {
+                part.value
+                for statement in ast.walk(node)
+                if isinstance(statement, ast.Return) and statement.value
+                for part in ast.walk(statement.value)
+                if isinstance(part, ast.Constant) and isinstance(part.value, str)
+            }
+    assert len(made) > 4
+    [credential] = CredentialPool([Credential("one", "key")], clock=monotonic).states()
+    assert named("monitoring.md", "Health") == made | set(credential)
 
 
 def test_every_header_of_the_gateway_is_documented_and_no_other():
