@@ -14,6 +14,8 @@ from prometheus_client import generate_latest
 from gateway.app import build_app
 from gateway.commands.license import license_
 from gateway.limit_report import _HEADERS
+from gateway.media.known_formats import ALLOWED
+from gateway.media.parts import _FIELDS
 from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.upstream.credential import Credential
@@ -128,6 +130,16 @@ def test_every_middleware_of_the_default_chain_and_its_options_are_documented():
         for option in inspect.signature(options).parameters if options else ():
             assert f"`{option}`" in text
             assert re.search(rf'^use = "{use}"\n#{option} = ', config, re.MULTILINE)
+
+
+def test_every_kind_of_media_is_documented():
+    page = (ROOT / "docs" / "media.md").read_text()
+    assert [kind for kind in _FIELDS if not re.search(rf'[`"]{kind}[`"]', page)] == []
+    rows = dict(re.findall(r"^\| (images|sound|video|documents) \| (.+) \|$", page, re.MULTILINE))
+    kinds = {"image": "images", "audio": "sound", "text": "documents", "document": "documents"}
+    for kind, names in ALLOWED.items():
+        row = rows[kinds.get(kind, kind)]
+        assert [name for name in names if not re.search(rf"\b{name}\b", row)] == []
 
 
 def test_every_extra_is_documented():

@@ -34,7 +34,7 @@ _HELP = {
     "note": "For your information.",
     "models": "Models it may use, such as 'gemini-2.5-*'; may be given several times.",
     "networks": "Addresses it may be used from, as CIDR; may be given several times.",
-    "concurrent_requests": "Limit of requests that run at the same time.",
+    "concurrent_requests": "Limit of requests to models that run at the same time.",
     "timezone": "Where its days and months begin, such as Asia/Shanghai.",
     "expires": "The day (at its beginning) or moment of its end: 2027-01-01",
 }
