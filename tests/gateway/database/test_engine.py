@@ -128,11 +128,23 @@ def test_a_server_and_a_database_in_memory_have_no_stamp():
     assert Database("postgresql+asyncpg://localhost/x").stamp() is None
 
 
-@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
-def test_a_url_without_a_driver_is_told_the_one_that_is_meant(scheme):
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://me:secret@host/db",
+        "postgresql://me:secret@host/db",
+        "postgresql+nothing://me:secret@host/db",
+        "mysql://me:secret@host/db",
+        "sqlite:///gateway.db",
+        "gateway.db",
+        "",
+    ],
+)
+def test_a_url_of_another_kind_is_told_those_that_are_possible(url):
     with pytest.raises(ConfigError) as caught:
-        Database(f"{scheme}://me:secret@host/db")
-    assert str(caught.value) == "database.url: must begin with postgresql+asyncpg://"
+        Database(url)
+    expected = "database.url: must begin with sqlite+aiosqlite:/// or postgresql+asyncpg://"
+    assert str(caught.value) == expected
 
 
 async def test_a_server_that_hangs_is_left_soon(postgres, monkeypatch):
