@@ -20,6 +20,7 @@ from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.upstream.credential import Credential
 from gateway.upstream.credentials import CredentialPool
+from middlewares.cors import EXPOSED
 from tests.running import settings_for
 
 ROOT = Path(__file__).parents[1]
@@ -101,6 +102,8 @@ def test_every_header_of_the_gateway_is_documented_and_no_other():
     made |= {name.lower() for names in _HEADERS.values() for name in names}
     names = named("api.md", "Request headers") | named("api.md", "Response headers")
     text = section_of("api.md", "Response headers").lower()
+    # What SDKs obey must be readable in a browser, too.
+    assert set(EXPOSED.lower().split(", ")) == made - {"x-gateway-strict"}
     # Those of tokens stand in the row of those of requests.
     assert names <= made
     assert [name for name in made if name not in names and f"`{name}`" not in text] == []
