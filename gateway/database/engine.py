@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Dialect, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.config import ConfigError
@@ -139,8 +139,8 @@ def _make_engine(url: str) -> tuple[URL, AsyncEngine]:
     except ValueError:
         # The text may quote a part of the password.
         raise ConfigError(_NOT_UNDERSTOOD) from None
-    except ArgumentError:
-        # Not even the beginning of an address.
+    except (ArgumentError, InvalidRequestError):
+        # No address at all, or one of SQLite with two slashes.
         raise ConfigError(_NO_DRIVER) from None
     if "@" in (parsed.host or ""):
         # The end of a password, which errors of the connection would quote.

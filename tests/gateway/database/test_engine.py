@@ -22,6 +22,7 @@ from gateway.database.tables import REVISIONS
         "postgresql+nothing://me:secret@host/db",
         "mysql://me:secret@host/db",
         "sqlite:///gateway.db",
+        "sqlite+aiosqlite://folder/gateway.db",
         "oracle+nothing://x",
         "nonsense",
         "",
