@@ -6,13 +6,15 @@ CONFIG ?= config.toml
 
 .PHONY: demo run test lowest lint format soak bench guard clean
 
+# The gateway in front of a simulator: no Gemini key is needed.
 demo: $(VENV)/.run
 	$(BIN)/python -m gateway demo
 
+# The gateway with the configuration in $(CONFIG).
 run: $(VENV)/.run
 	$(BIN)/python -m gateway serve --config $(CONFIG)
 
-# Tests start hundreds of processes: none of them is to compile all modules anew.
+# All checks and tests. Tests start hundreds of processes, which share compiled modules.
 test: export PYTHONDONTWRITEBYTECODE =
 # pytest's status 5 means that no test is marked so. The run that says most comes last.
 test: $(VENV)/.test lint
@@ -28,6 +30,7 @@ lowest: export PYTHONDONTWRITEBYTECODE =
 lowest: $(LOWEST)/.ready
 	$(LOWEST)/bin/python -m pytest -q -n 2 --dist loadgroup -m "not serial and not soak" $(LOWEST_TESTS)
 
+# Format, lint, types and import contracts.
 lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -38,13 +41,16 @@ format: $(VENV)/.test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# Tests that take minutes.
 soak: $(VENV)/.test
 	$(BIN)/python -m pytest -q -m soak
 
+# The gateway's cost next to a minimal relay's: see docs/performance.md.
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks --json bench.json
 
-# The status 77 means that this machine cannot count instructions.
+# Instructions of a request and a chunk next to the stored ones; the status 77 means that this machine
+# cannot count them.
 guard: $(VENV)/.test
 	$(BIN)/python -m benchmarks.instructions || [ $$? -eq 77 ]
 

@@ -159,8 +159,9 @@ def _gateway_error(error: Exception, request: web.Request, exchange: Exchange) -
     if isinstance(error, GatewayError):
         return error
     if isinstance(error, web.HTTPMethodNotAllowed):
-        message = f"{error.method} is not possible here."
-        return MethodNotAllowed(message, allowed=sorted(error.allowed_methods))
+        allowed = sorted(error.allowed_methods)
+        message = f"{error.method} is not allowed at this address; use {' or '.join(allowed)}."
+        return MethodNotAllowed(message, allowed=allowed)
     if isinstance(error, web.HTTPNotFound):
         return _nowhere(request)
     if isinstance(error, web.HTTPRequestEntityTooLarge):

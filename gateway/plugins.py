@@ -55,7 +55,10 @@ class Chain:
         """Raise `PluginError` unless requests can be answered behind the chain."""
         for needed in ("license", "call"):
             if needed not in self.provides:
-                raise PluginError(f"middlewares: none of them provides {needed!r}")
+                raise PluginError(
+                    f"middlewares: none of them provides {needed!r}; a chain is listed in full, as "
+                    "in the shipped config.toml"
+                )
 
     def wrap(self, handler: Handler) -> Handler:
         """Return *handler* behind the chain, composed once, so that no request pays for it."""

@@ -12,8 +12,9 @@ from aiohttp import hdrs, web
 from gateway.keys import EXCHANGE, SETTINGS
 
 EXPOSED = (
-    "x-request-id, retry-after, retry-after-ms, x-gateway-model, x-gateway-adjusted, "
-    "x-gateway-dropped, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
+    "x-request-id, openai-processing-ms, retry-after, retry-after-ms, x-should-retry, Sunset, "
+    "x-gateway-version, x-gateway-model, x-gateway-adjusted, x-gateway-dropped, "
+    "x-gateway-degraded, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
     "x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, "
     "x-ratelimit-reset-tokens"
 )

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime
+from math import ceil
 from time import monotonic
 
 from aiohttp import hdrs, web
@@ -81,10 +82,11 @@ class LicenseAuth:
     def _refusal(self, request: web.Request, *, has_key: bool) -> Unauthorized | RateLimited:
         wait = self._wrong.count(self._address(request), monotonic())
         if wait:
-            return RateLimited("Too many wrong license keys from this address.", retry_after=wait)
+            message = f"Too many wrong license keys from this address; wait {ceil(wait)} s."
+            return RateLimited(message, retry_after=wait)
         if has_key:
             return Unauthorized("The license key is not valid.")
-        return Unauthorized("No license key; send it in the header Authorization.")
+        return Unauthorized("The license key is missing; send it in the header Authorization.")
 
     def _check(self, license_: License, request: web.Request) -> None:
         if license_.disabled:
@@ -92,7 +94,9 @@ class LicenseAuth:
         if license_.expires is not None and license_.expires <= datetime.now(UTC):
             raise Unauthorized("The license has expired.", code="license_expired")
         if license_.networks and not within(self._address(request), networks(license_.networks)):
-            raise Forbidden("The license may not be used from here.", code="address_not_allowed")
+            raise Forbidden(
+                "The license may not be used from this address.", code="address_not_allowed"
+            )
 
     def _address(self, request: web.Request) -> str:
         headers = request.headers

@@ -190,7 +190,8 @@ class TokenEstimate:
             cost = prices.cost(self._catalog.replacement(model) or model, usage)
         if cost is None:
             raise Forbidden(
-                f"The license has a quota in USD, and the model {model!r} has no price here.",
+                f"The license has a quota in USD, and the model {model!r} has no price here; the "
+                "operator can configure one in [models.prices].",
                 param="model",
                 code="model_without_price",
             )

@@ -20,7 +20,7 @@ ROW = re.compile(r"^\| (\d{3}) \| ([^|]+) \|", re.MULTILINE)
 EXAMPLES = re.findall(
     r"^```json\n(.+?)^```$", (ROOT / "docs" / "chat.md").read_text(), re.MULTILINE | re.DOTALL
 )
-LINK = re.compile(r"\]\(([^)#]+)\)")
+LINK = re.compile(r"\]\(([^)#]*)(?:#([^)]*))?\)")
 
 KINDS = [
     kind
@@ -90,19 +90,36 @@ def test_every_error_is_documented_with_its_status(kind):
     assert (kind.status, kind.default_code) in documented() | documented_of_media()
 
 
+def anchors(page: Path) -> set[str]:
+    """Give the anchors that a Markdown renderer makes of the headings of *page*."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
-    for link in LINK.findall(page.read_text()):
-        assert link.startswith("https://") or (page.parent / link).exists(), link
+    for link, anchor in LINK.findall(page.read_text()):
+        target = page.parent / link if link else page
+        assert link.startswith("https://") or target.exists(), link
+        assert not anchor or anchor in anchors(target), f"{link}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_readme_leads_to_every_page(page):
+    assert f"](docs/{page.name})" in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_options_that_are_named_exist(page):
-    """`section.option` in a page is an option of the shipped file."""
+    """`section.option` or `[section] option` in a page is an option of the shipped file."""
     config = tomllib.loads((ROOT / "config.toml").read_text())
-    for section, option in re.findall(r"`([a-z]+)\.([a-z_]+)(?: = [^`]*)?`", page.read_text()):
+    text = " ".join(page.read_text().split())
+    for section, option in re.findall(r"`([a-z]+)\.([a-z_]+)(?: = [^`]*)?`", text):
         if section in config and isinstance(config[section], dict):
             assert option in config[section], f"{section}.{option}"
+    for section, options in re.findall(r"`\[([a-z]+)\]([a-z_ ]*)", text):
+        assert section in config
+        assert set(options.split()) <= set(config[section])
 
 
 async def test_the_request_for_vectors_that_is_shown_works(running, simulator):

@@ -47,9 +47,24 @@ def test_both_say_the_same():
         for text in (one, other)
     ]
     assert sorted(links[0]) == sorted(links[1])
+    words = [set(re.findall(r"`[^`\n]+`", FENCE.sub("", text))) for text in (one, other)]
+    assert words[0] == words[1]
+    assert one.count("\n\n") == other.count("\n\n")
     content = re.compile(r'("content": )"[^"]*"')
     codes = [[content.sub(r"\1...", block.text) for block in blocks(name)] for name in FILES]
     assert codes[0] == codes[1]
+
+
+def test_chinese_is_set_as_usual():
+    """Spaces between Chinese and Latin or code, and full-width punctuation after Chinese."""
+    text = FENCE.sub("", (ROOT / "README.zh-CN.md").read_text())
+    shown = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", text)
+    chinese = "[\u4e00-\u9fff]"
+    for wrong in (f"{chinese}[\\w`]", f"[\\w`]{chinese}"):
+        assert re.findall(wrong, shown, re.ASCII) == []
+    assert re.findall(f"{chinese}[,.;:!?()]|[，。；：！？（）、] ", shown) == []
+    # A line break would show as a space.
+    assert re.findall(f"{chinese}\n{chinese}|[，。；：、]\n\\S", shown) == []
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -30,6 +30,13 @@ DEFAULT = "serve"
 SERVING = {"serve", "demo"}
 OWN_OPTIONS = {"--help", "-h", "--version"}
 
+config_option = click.option(
+    "--config",
+    "path",
+    type=click.Path(readable=False, path_type=Path),
+    help="Default: the path in $GATEWAY_CONFIG, else config.toml.",
+)
+
 
 class Commands(click.Group):
     """The group of `COMMANDS`; without a command its arguments are those of `serve`."""

@@ -22,9 +22,6 @@ WIDTH = 240
 
 Result = TypeVar("Result")
 
-config_option = click.option(
-    "--config", "path", type=click.Path(readable=False, path_type=Path), help="Default: config.toml"
-)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 

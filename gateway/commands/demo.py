@@ -25,7 +25,8 @@ HOST = "127.0.0.1"
 
 GUIDE = """\
 The gateway runs at {base} in front of a simulator: all answers are simulated,
-nothing leaves this machine, no Gemini key is used. The license is "demo".
+nothing leaves this machine, no Gemini key is used. The license is "{license}".
+For an OpenAI SDK: base URL {base}/v1, key {license}
 
 curl -sS {base}/v1/models -H 'Authorization: {license}'
 
@@ -45,7 +46,7 @@ Stop it with Ctrl-C.
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),
-    help="Default: 8080, or any free one if that is taken.",
+    help="Default: 8080, or a free one if that is taken.",
 )
 def demo(port: int | None) -> None:
     """Try the gateway without a Gemini key."""

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gateway.commands import config_option
 from gateway.commands.database import WIDTH, printable
 from gateway.commands.serve import checked
 from gateway.config import ConfigError
@@ -39,9 +40,7 @@ class Finding(NamedTuple):
 
 
 @click.command()
-@click.option(
-    "--config", "path", type=click.Path(readable=False, path_type=Path), help="Default: config.toml"
-)
+@config_option
 def doctor(path: Path | None) -> None:
     """Check configuration, port, state server, database, and each Gemini key."""
     try:
@@ -97,7 +96,7 @@ async def _port(host: str, port: int) -> str:
 async def _state(settings: Settings) -> str:
     url = settings.state.url
     if url.startswith("memory:") or is_embedded(url):
-        return f"{url} (this process's own)"
+        return f"{url} (nothing to check: the gateway keeps it itself)"
     from gateway.state.valkey import ValkeyStore
 
     store = ValkeyStore(url, settings.state.namespace, timeout_s=TIMEOUT_S)
@@ -169,7 +168,7 @@ class _CredentialCheck:
 def _show(findings: list[Finding]) -> None:
     table = Table(show_header=False, box=None)
     for finding in findings:
-        mark = "[green]ok[/]" if finding.well else "[red]not well[/]"
+        mark = "[green]ok[/]" if finding.well else "[red]failed[/]"
         # As they stand: a name in brackets is no markup.
         table.add_row(Text(finding.subject), mark, Text(printable(finding.remark)))
     console = Console()

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from gateway.commands import config_option
 from gateway.commands.database import (
-    config_option,
     json_option,
     settings_of,
     show_json,
@@ -30,24 +30,34 @@ LISTED = ("id", "owner", "models", "requests_per_minute", "tokens_per_minute", "
 LONGEST_OVERLAP_S = 100 * 366 * 86_400
 CLEARABLE = tuple(name for name in FIELDS if name not in {"disabled", "timezone"})
 _HELP = {
-    "models": "Models it may use, as globs; may be given several times. All if omitted.",
-    "networks": "Addresses it may be used from; may be given several times. All if omitted.",
-    "timezone": "Where its days and months begin. UTC if omitted.",
-    "expires": "The day or moment of its end: 2027-01-01",
+    "owner": "For your information.",
+    "note": "For your information.",
+    "models": "Models it may use, such as 'gemini-2.5-*'; may be given several times.",
+    "networks": "Addresses it may be used from, as CIDR; may be given several times.",
+    "concurrent_requests": "Limit of requests to models that run at the same time.",
+    "timezone": "Where its days and months begin, such as Asia/Shanghai.",
+    "expires": "The day (at its beginning) or moment of its end: 2027-01-01",
 }
 
 Command = Callable[..., None]
+
+
+def _help(name: str) -> str:
+    what, _, span = name.partition("_per_")
+    return _HELP.get(name) or f"Limit of {'USD' if what == 'usd' else what} per {span}."
 
 
 def _fields(command: Command) -> Command:
     """Add an option for each field of a license."""
     for name in reversed(FIELDS):
         if name == "disabled":
-            option = click.option("--disabled/--enabled", default=None, help="Refuse it, or not.")
+            option = click.option(
+                "--disabled/--enabled", default=None, help="Refuse the license, or accept it again."
+            )
         else:
             many = name in {"models", "networks"}
             flag = f"--{name.replace('_', '-')}"
-            option = click.option(flag, multiple=many, default=None, help=_HELP.get(name))
+            option = click.option(flag, multiple=many, default=None, help=_help(name))
         command = option(command)
     return command
 
@@ -63,14 +73,17 @@ license_.add_command(export)
 
 @license_.command()
 @config_option
-@click.option("--id", "id_", help="Its name in logs; generated if omitted.")
+@click.option("--id", "id_", help="Its name in the log and in usage; random if omitted.")
 @click.option("--key", help="The key that clients present; random if omitted.")
 @_fields
 @json_option
 def create(
     path: Path | None, id_: str | None, key: str | None, *, as_json: bool, **fields: Any
 ) -> None:
-    """Make a license and show its key once."""
+    """Make a license and show its key once.
+
+    An omitted limit or list does not restrict it. Its days begin in UTC unless --timezone is given.
+    """
     settings = settings_of(path)
     new_license = _checked(
         make_license, {"id": id_ or secrets.token_hex(4), **_given_fields(fields)}
@@ -118,7 +131,12 @@ def show(path: Path | None, id_: str, *, as_json: bool) -> None:
 @license_.command()
 @config_option
 @click.argument("id_", metavar="ID")
-@click.option("--clear", multiple=True, type=click.Choice(CLEARABLE), help="Remove a field.")
+@click.option(
+    "--clear",
+    multiple=True,
+    type=click.Choice(CLEARABLE),
+    help="Remove a value; may be given several times.",
+)
 @_fields
 @json_option
 def update(
@@ -129,14 +147,19 @@ def update(
     as_json: bool,
     **fields: Any,
 ) -> None:
-    """Change a license."""
+    """Change a license.
+
+    What is omitted stays as it is. --models and --networks replace the whole list.
+    """
     settings = settings_of(path)
     defaults = fields_of(License(id_))
     new_values = _given_fields(fields)
     for name in set(clear) & set(new_values):
         raise click.UsageError(f"{name} is both cleared and set.")
     if not clear and not new_values:
-        raise click.UsageError("There is nothing to change.")
+        raise click.UsageError(
+            "There is nothing to change; give an option such as --owner or --clear."
+        )
     changes = {name: defaults[name] for name in clear} | new_values
     stored = _change_stored(settings, id_, lambda old: change_license(old, changes))
     _show_done(stored, "changed", as_json=as_json)
@@ -146,7 +169,10 @@ def update(
 @config_option
 @click.argument("id_", metavar="ID")
 @click.option(
-    "--overlap", default="0s", show_default=True, help="How long the old key stays valid: 24h, 7d"
+    "--overlap",
+    default="0s",
+    show_default=True,
+    help="How long the old key stays valid: 30m, 24h, 7d.",
 )
 @click.option("--key", help="The new key; random if omitted.")
 @json_option
@@ -168,7 +194,7 @@ def rotate(path: Path | None, id_: str, overlap: str, key: str | None, *, as_jso
 @click.argument("id_", metavar="ID")
 @json_option
 def revoke(path: Path | None, id_: str, *, as_json: bool) -> None:
-    """End a license; what it used stays known."""
+    """End a license; its usage is kept. `update --enabled` undoes it."""
     # Even if it is invalid otherwise.
     stored = _change_stored(settings_of(path), id_, lambda old: replace(old, disabled=True))
     _show_done(stored, "revoked", as_json=as_json)

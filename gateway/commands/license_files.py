@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from gateway.commands import config_option
 from gateway.commands.database import (
-    config_option,
     json_option,
     settings_of,
     show_json,
@@ -26,7 +26,7 @@ _FIXED = Refused("duplicate", "config.toml has a license of that id")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @json_option
 def import_(path: Path | None, file: Path, *, as_json: bool) -> None:
-    """Take over licenses from a file: an own export, or one of new-api or one-api, CSV or JSON."""
+    """Add the licenses in a file: an export of this gateway, new-api or one-api, CSV or JSON."""
     settings = settings_of(path)
     stored = with_licenses(settings, lambda store: store.stored())
     ids = {one.license.id for one in stored} | {one.id for one in settings.licenses}
@@ -50,7 +50,9 @@ def import_(path: Path | None, file: Path, *, as_json: bool) -> None:
 @config_option
 @click.option("--csv", "csv_", is_flag=True, help="Print CSV instead of JSON.")
 @click.option(
-    "--with-pepper", is_flag=True, help="Include the secret without which the digests are useless."
+    "--with-pepper",
+    is_flag=True,
+    help="Include the pepper: without it the digests are useless.",
 )
 def export(path: Path | None, *, csv_: bool, with_pepper: bool) -> None:
     """Print all licenses, with the digests of their keys; `import` reads it back."""

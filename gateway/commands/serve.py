@@ -12,7 +12,7 @@ import structlog
 from gateway import __version__, config, plugins, signals
 from gateway.app import build_app
 from gateway.balancing import Share
-from gateway.commands import exiting_on_error
+from gateway.commands import config_option, exiting_on_error
 from gateway.database.engine import Database
 from gateway.log import Output, secrets_of
 from gateway.machine import check_machine
@@ -25,9 +25,7 @@ from gateway.supervisor import Supervisor, worker_command
 
 
 @click.command()
-@click.option(
-    "--config", "path", type=click.Path(readable=False, path_type=Path), help="Default: config.toml"
-)
+@config_option
 @click.option("--check", is_flag=True, help="Read and check the configuration, then stop.")
 @click.option("--worker", type=int, default=0, hidden=True)
 @click.option("--listen-fd", "descriptors", type=int, multiple=True, hidden=True)
@@ -40,7 +38,7 @@ def serve(
     *,
     check: bool,
 ) -> None:
-    """Run the gateway."""
+    """Run the gateway; this is also what happens without a command."""
     if worker:
         # There is nothing to clean up yet, and whoever ends it waits.
         signals.let_through(signals.ENDING)

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from gateway.commands import config_option
 from gateway.commands.database import (
-    config_option,
     json_option,
     settings_of,
     show_json,
@@ -22,10 +22,20 @@ from gateway.zones import zone_of
 
 @click.command()
 @config_option
-@click.option("--license", "license_id", help="Only of this license.")
-@click.option("--since", default="7d", show_default=True, help="24h, 7d, or a day: 2026-11-01")
-@click.option("--by", multiple=True, type=click.Choice(GROUPS), help="Default: all three.")
-@click.option("--timezone", default="UTC", show_default=True, help="Whose days.")
+@click.option("--license", "license_id", help="Report only this license.")
+@click.option(
+    "--since",
+    default="7d",
+    show_default=True,
+    help="How far back: 24h, 7d, or a day such as 2026-11-01.",
+)
+@click.option(
+    "--by",
+    multiple=True,
+    type=click.Choice(GROUPS),
+    help="What to group by; may be given several times. Default: all three.",
+)
+@click.option("--timezone", default="UTC", show_default=True, help="Where days begin.")
 @json_option
 def usage(path: Path | None, license_id: str | None, *, as_json: bool, **options: object) -> None:
     """Report usage by license, model and day."""

@@ -169,6 +169,8 @@ def _convert(value: Any, kind: Any, path: str, *, strict: bool) -> Any:
         reason, _, place = str(error).partition(" - at `$")
         if reason.startswith("Invalid enum value"):
             reason += f"; one of: {', '.join(map(str, get_args(kind)))}"
+        if "RFC3339" in reason:
+            reason += "; expected a day such as 2027-01-01, or 2027-01-01T12:00:00Z"
         raise ConfigError(f"{path}{place.rstrip('`')}: {reason[0].lower()}{reason[1:]}") from None
 
 

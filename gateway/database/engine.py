@@ -9,13 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Dialect, event, make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-    DBAPIError,
-    InvalidRequestError,
-    NoSuchModuleError,
-    SQLAlchemyError,
-)
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.config import ConfigError
@@ -34,6 +28,8 @@ _COARSE_S = 0.1
 # Of one transaction, including the wait for its connection.
 TRANSACTION_TIMEOUT_S = 30.0
 
+_DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
+_NO_DRIVER = "database.url: must begin with sqlite+aiosqlite:/// or postgresql+asyncpg://"
 _NOT_UNDERSTOOD = (
     "database.url: cannot be understood; ports are numbers, and in user and password / @ : are "
     "written %2F %40 %3A"
@@ -130,9 +126,9 @@ def _make_engine(url: str) -> tuple[URL, AsyncEngine]:
     """Return *url* parsed, and its engine. Raises `ConfigError` for an unusable one."""
     try:
         parsed = make_url(url)
-        if parsed.drivername in {"postgres", "postgresql"}:
-            # As database hosts write it, without the driver.
-            raise ConfigError("database.url: must begin with postgresql+asyncpg://")
+        # Database hosts write `postgres://`, without the driver.
+        if parsed.drivername not in _DRIVERS:
+            raise ConfigError(_NO_DRIVER)
         options = _SQLITE if parsed.get_backend_name() == "sqlite" else _POSTGRES
         engine = create_async_engine(parsed, **options)
     except ModuleNotFoundError as error:
@@ -143,8 +139,9 @@ def _make_engine(url: str) -> tuple[URL, AsyncEngine]:
     except ValueError:
         # The text may quote a part of the password.
         raise ConfigError(_NOT_UNDERSTOOD) from None
-    except (ArgumentError, InvalidRequestError, NoSuchModuleError) as error:
-        raise ConfigError(f"database.url: {error}") from None
+    except (ArgumentError, InvalidRequestError):
+        # No address at all, or one of SQLite with two slashes.
+        raise ConfigError(_NO_DRIVER) from None
     if "@" in (parsed.host or ""):
         # The end of a password, which errors of the connection would quote.
         raise ConfigError(_NOT_UNDERSTOOD)

@@ -96,7 +96,10 @@ class CredentialChoice:
             return error
         if outlook is None:
             kind = RateLimited if error.status == RateLimited.status else Unavailable
-            return kind("No credential that was tried can serve now; others may.", retry_after=1.0)
+            return kind(
+                "No credential that was tried can serve now; others may: try again.",
+                retry_after=1.0,
+            )
         if type(outlook) is not type(error):
             return outlook
         # Gemini's own message says more.

@@ -18,7 +18,10 @@ _COUNTED = ("generateContentRequest", "generate_content_request")
 def _count(value: Any) -> None:
     integer(value)
     if not 0 <= value <= MAX_INT32:
-        raise BadRequest("This is out of range.", code="invalid_value")
+        raise BadRequest(
+            f"This is out of range: expected an integer from 0 to {MAX_INT32}.",
+            code="invalid_value",
+        )
 
 
 def _both_spellings(known: dict[str, Check]) -> dict[str, Check]:

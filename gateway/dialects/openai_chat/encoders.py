@@ -182,7 +182,7 @@ def check_format(name: object) -> None:
     """Raise `BadRequest` if *name* is no format that this installation can produce."""
     if not isinstance(name, str) or name not in ENCODERS:
         known = ", ".join(ENCODERS)
-        raise BadRequest(f"audio.format is one of {known}.", param="audio.format")
+        raise BadRequest(f"Expected one of {known}.", param="audio.format")
     if name in _NEED_AV and find_spec("av") is None:
         raise BadRequest(
             f"This gateway has no encoder for {name}; ask for wav, pcm16 or mp3.",

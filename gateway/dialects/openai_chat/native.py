@@ -219,7 +219,11 @@ def _fit_plain(value: Any, kind: type, path: str) -> Any:
     if not fits:
         raise _wrong(path, _TYPES[kind])
     if kind is int and abs(value) > MAX_INT32:
-        raise BadRequest("This is out of range.", param=path, code="invalid_value")
+        raise BadRequest(
+            f"This is out of range: expected an integer up to {MAX_INT32}.",
+            param=path,
+            code="invalid_value",
+        )
     return value
 
 

@@ -128,7 +128,7 @@ def _speech(translation: Translation) -> Json | None:
     several = speech.get("multiSpeakerVoiceConfig")
     if several and len(several.get("speakerVoiceConfigs") or ()) != 2:
         raise BadRequest(
-            "Exactly two speakers are possible.",
+            "Expected exactly two speakers.",
             param="google.speech_config.multi_speaker_voice_config",
             code="invalid_value",
         )

@@ -123,7 +123,7 @@ def test_a_database_that_cannot_be_reached_is_one_line(run_license, tmp_path):
 
 def test_an_update_that_says_nothing_or_two_things_is_refused(run_license):
     run_license("create", "--id", "bob")
-    assert "There is nothing to change." in run_license("update", "bob", status=2)
+    assert "There is nothing to change;" in run_license("update", "bob", status=2)
     output = run_license("update", "bob", "--clear", "owner", "--owner", "Bob", status=2)
     assert "owner is both cleared and set." in output
 

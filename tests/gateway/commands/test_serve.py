@@ -37,7 +37,10 @@ WRONG = [
         COMPLETE + '[[middlewares]]\nuse = "middlewares.license:LicenseAuth"',
         "middlewares: none of them provides 'call'",
     ),
-    (COMPLETE + '[database]\nurl = "sqlite:///x.db"', "database.url: The asyncio extension"),
+    (
+        COMPLETE + '[database]\nurl = "sqlite:///x.db"',
+        "database.url: must begin with sqlite+aiosqlite",
+    ),
     (COMPLETE + '[database]\nurl = "postgresql+asyncpg://h:x/y"', "database.url: cannot be under"),
     *(
         (COMPLETE + f'[state]\nurl = "{url}"', f"state.url: {complaint}")
