@@ -1,8 +1,9 @@
 """Runs one process: its sockets, signals, start, drain, reload and end.
 
-SIGTERM and SIGINT begin the drain: `/readyz` says so, listening ends, and running requests may take
-up to `drain_timeout_s` before they are ended. A second signal ends them at once. SIGHUP reads the
-configuration again; an invalid one is refused, and the old one stays.
+SIGTERM and SIGINT begin the drain: `/readyz` says so, new requests are refused, and running ones
+may take up to `drain_timeout_s` before they are ended; listening ends last. A second signal ends
+them at once. SIGHUP reads the configuration again; an invalid one is refused, and the old one
+stays.
 """
 
 import asyncio
@@ -36,7 +37,7 @@ from gateway.sockets import BACKLOG, accept_queued, base_urls
 END_GRACE_S = 5.0
 CLEANUP_TIMEOUT_S = 10.0
 THREADS_TIMEOUT_S = 1.0
-# Requests sent before the client could know of the stop arrive within this time and are told.
+# Requests sent before the client could know that its connection ends arrive within this time.
 ARRIVING_S = 0.1
 GC_ALLOCATIONS = 10_000
 RELOADED = ("licenses", "ledger", "models", "limits", "log")
@@ -132,7 +133,6 @@ class Service:
     async def _drain(self, runner: Runner, drain: Drain) -> None:
         log.info("draining", running=drain.count)
         drain.begin()
-        await self._end_listening(runner)
         await asyncio.sleep(ARRIVING_S)
         runner.connections.close_idle()
         finished = asyncio.create_task(self._wait_for_requests(runner.connections, drain))
@@ -144,6 +144,7 @@ class Service:
             log.warning("ending_requests", running=drain.count)
             drain.end()
             await drain.finished(END_GRACE_S)
+        await self._end_listening(runner)
 
     async def _end_listening(self, runner: Runner) -> None:
         """Stop listening; clients already in the queue would otherwise be cut without an answer."""
@@ -153,6 +154,7 @@ class Service:
         loop = asyncio.get_running_loop()
         for accepted in waiting:
             await loop.connect_accepted_socket(runner.connections, accepted)
+        await asyncio.sleep(ARRIVING_S)
 
     async def _wait_for_requests(self, connections: ConnectionServer, drain: Drain) -> None:
         """Wait, up to the time limit, until every running request is answered and sent."""

@@ -15,7 +15,7 @@ from aiohttp import web
 from gateway import config, health
 from gateway.balancing import Share
 from gateway.drain import Drain
-from gateway.keys import DRAIN, METRICS, READINESS, RELOADERS
+from gateway.keys import CREDENTIALS, DRAIN, METRICS, READINESS, RELOADERS
 from gateway.log import Output
 from gateway.metrics import Metrics
 from gateway.server import Service, run
@@ -69,7 +69,7 @@ def build(settings) -> web.Application:
 
     app = web.Application(middlewares=[entered])
     app[DRAIN], app[READINESS], app[METRICS] = Drain(), [], Metrics()
-    app[RELOADERS] = [taken_over]
+    app[CREDENTIALS], app[RELOADERS] = list, [taken_over]
     app.router.add_routes(health.routes())
     for handler in (stream, wait, pid):
         app.router.add_get(f"/{handler.__name__}", handler)

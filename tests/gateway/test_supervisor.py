@@ -115,22 +115,24 @@ async def test_a_stream_ends_whole_when_the_parent_is_told_to_stop(parent):
         answer = await session.get(f"{url}/stream?n=50")
         await answer.content.readany()
         process.send_signal(signal.SIGINT)
-        await _refused(url)
+        await _draining(url)
         assert not answer.content.is_eof()
         assert (await answer.read()).endswith(b"whole")
     assert await asyncio.wait_for(process.wait(), 20) == 0
 
 
-async def _refused(url: str) -> None:
-    """Wait until nobody listens any more."""
+async def _draining(url: str) -> None:
+    """Wait until the workers say that they are ending."""
     async with asyncio.timeout(20):
         while True:
             # A session each: what waits in the queue when a worker ends is cut.
             try:
-                async with aiohttp.ClientSession() as session, session.get(f"{url}/pid"):
-                    pass
-            except aiohttp.ClientConnectorError:
-                return
+                async with (
+                    aiohttp.ClientSession() as session,
+                    session.get(f"{url}/readyz") as answer,
+                ):
+                    if answer.status == 503:
+                        return
             except aiohttp.ClientError:
                 pass
 
