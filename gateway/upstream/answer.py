@@ -146,7 +146,8 @@ class Answer:
     async def is_single(self) -> bool:
         """Tell whether the first event is the only one; reads on until another one arrives.
 
-        Raises `Failed`, as `begin` does: nothing has been sent yet.
+        Raises `Failed`, as `begin` does: nothing has been sent yet. An error in the read of the
+        first event is raised as it is.
         """
         if not self._stream:
             return len(self._first) == 1
@@ -188,12 +189,12 @@ class Answer:
                 self._taken += len(data)
                 if self._taken > MAX_STREAM_BYTES:
                     raise UpstreamError(_TOO_LARGE)
-                if events := self._events(self._decoder.feed(data)):
+                if events := self._events([], self._decoder.feed(data)):
                     return events
                 # While waiting, nothing that was read is kept alive.
                 del data
                 self._expect(self._decoder.unfinished_bytes)
-            if events := self._events(self._decoder.finish()):
+            if events := self._events([], self._decoder.finish()):
                 return events
         except aiohttp.ClientError as error:
             # The stream keeps the exception, and its frames hold the stream.
@@ -216,9 +217,8 @@ class Answer:
         if not self._response.content.at_eof():
             self._response.close()
 
-    def _events(self, payloads: list[bytes]) -> list[Json]:
-        """Parse *payloads*; an error among them is raised after the events before it."""
-        events: list[Json] = []
+    def _events(self, events: list[Json], payloads: list[bytes]) -> list[Json]:
+        """Return *events* and those in *payloads*; an error there is raised after those before."""
         for payload in payloads:
             try:
                 event = orjson.loads(payload)
@@ -242,9 +242,16 @@ class Answer:
         content = self._response.content
         while data := await content.read(READ_BYTES):
             if payloads := self._decoder.feed(data):
-                return [_unwrapped(orjson.loads(payload)) for payload in payloads]
+                return self._opening(payloads)
             self._expect(self._decoder.unfinished_bytes)
-        return [_unwrapped(orjson.loads(payload)) for payload in self._decoder.finish()]
+        return self._opening(self._decoder.finish())
+
+    def _opening(self, payloads: list[bytes]) -> list[Json]:
+        """Parse the first *payloads*: whatever follows an event breaks a stream that has begun."""
+        if not payloads:
+            return []
+        first = _unwrapped(orjson.loads(payloads[0]))
+        return [first] if "error" in first else self._events([first], payloads[1:])
 
     async def _whole_body(self) -> list[Json]:
         body = await self._read_body(MAX_WHOLE_BYTES)

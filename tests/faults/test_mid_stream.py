@@ -97,6 +97,23 @@ async def test_a_break_after_the_first_byte_is_told_in_band(running, name):
         assert (again.text, again.finish_reasons) == ("fine end", ["stop"])
 
 
+@pytest.mark.parametrize(
+    ("bad", "code"),
+    [(data(OVERLOADED), "overloaded"), (b"data: {nonsense\r\n\r\n", "upstream_error")],
+)
+async def test_the_first_event_is_delivered_even_if_an_error_comes_in_the_same_read(
+    running, bad, code
+):
+    script = [SSE + chunk(data(event("Hello")) + bad), END]
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        seen = await gateway.stream()
+        assert (seen.text, seen.error["code"], seen.done) == ("Hello", code, True)
+        assert len(upstream.seen) == 1
+
+
 @pytest.mark.parametrize("ending", [[RESET], [CLOSE], [END], [STALL]])
 @pytest.mark.usefixtures("with_and_without_tls")
 async def test_a_break_after_the_finish_reason_is_success(running, ending):
