@@ -10,11 +10,11 @@ import importlib
 import inspect
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import Any
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
 from gateway.config import ConfigError, nearest
@@ -37,10 +37,14 @@ class PluginError(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One middleware of a chain; exchanges without a payload skip one that is *for_payloads*."""
+    """One middleware of a chain; exchanges without a payload skip one that is *for_payloads*.
+
+    OPTIONS is answered before the one that *authenticates*.
+    """
 
     middleware: Middleware
     for_payloads: bool
+    authenticates: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +80,30 @@ class Chain:
         return chained
 
     def for_unrouted(self, prefix: str) -> Middleware:
-        """Return the middleware that runs the chain for unrouted addresses under *prefix*."""
+        """Return the middleware that runs the chain for unrouted addresses under *prefix*.
+
+        OPTIONS is one of them everywhere.
+        """
+        public = takewhile(lambda step: not step.authenticates, self.steps)
+        answer_options = dataclasses.replace(self, steps=tuple(public)).wrap(_name_methods)
 
         def chain(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
             is_lost = request.match_info.http_exception is not None
             if is_lost and f"{request.path}/".startswith(f"{prefix}/"):
-                handler = self.wrap(handler)
+                is_options = request.method == hdrs.METH_OPTIONS
+                handler = answer_options if is_options else self.wrap(handler)
             return handler(request)
 
         return web.middleware(chain)
+
+
+async def _name_methods(request: web.Request) -> web.StreamResponse:
+    """Answer OPTIONS if no middleware does. Raises aiohttp's 404 where nothing is."""
+    error = request.match_info.http_exception
+    if not isinstance(error, web.HTTPMethodNotAllowed):
+        raise error or web.HTTPNotFound
+    methods = sorted({*error.allowed_methods, hdrs.METH_OPTIONS})
+    return web.Response(status=204, headers={hdrs.ALLOW: ", ".join(methods)})
 
 
 def load(tables: tuple[dict[str, Any], ...]) -> Chain:
@@ -108,7 +127,8 @@ def load(tables: tuple[dict[str, Any], ...]) -> Chain:
             lifespan = lifespan and bounded(lifespan, f"{place}: {name}")
         if lifespan is not None:
             lifespans.append(lifespan)
-        steps.append(Step(middleware, bool(OF_PAYLOAD & (requires | provides))))
+        for_payloads = bool(OF_PAYLOAD & (requires | provides))
+        steps.append(Step(middleware, for_payloads, authenticates="license" in provides))
     return Chain(tuple(steps), tuple(lifespans), frozenset(provided))
 
 

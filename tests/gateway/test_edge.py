@@ -189,6 +189,26 @@ async def test_every_answer_carries_the_headers_of_all(beside_others, method, pa
         assert len(response.headers.getall("x-request-id")) == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "allowed"),
+    [
+        ("/gemini/v1/chat/completions", 204, "OPTIONS, POST"),
+        ("/gemini/v1/models", 204, "GET, HEAD, OPTIONS"),
+        ("/gemini/v1/nothing", 404, None),
+    ],
+)
+async def test_a_chain_without_cors_answers_options_before_the_license(
+    running, path, status, allowed
+):
+    settings = settings_for("http://127.0.0.1:9")
+    chain = tuple(one for one in settings.middlewares if one["use"] != "middlewares.cors:Cors")
+    async with running(msgspec.structs.replace(settings, middlewares=chain)) as gateway:
+        root = gateway.url.removesuffix("/gemini")
+        async with gateway.session.options(f"{root}{path}") as answer:
+            assert (answer.status, answer.headers.get("Allow")) == (status, allowed)
+            assert answer.headers["x-request-id"]
+
+
 async def test_a_middleware_that_gives_nothing_is_named_in_the_log(beside_others):
     with structlog.testing.capture_logs() as lines:
         _, body = await ask(
