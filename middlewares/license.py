@@ -72,7 +72,7 @@ class LicenseAuth:
                 "The request contains two different license keys; send one.", param="authorization"
             )
         assert self._licenses is not None
-        license_ = self._licenses.find(*keys) if keys and "" not in keys else None
+        license_ = self._licenses.find(*keys) if keys else None
         if license_ is None:
             raise self._refusal(request, has_key=bool(keys))
         self._check(license_, request)
@@ -134,9 +134,11 @@ def presented(request: web.Request) -> set[str]:
     keys = {normalised(text) for text in authorization}
     for name in _HEADERS:
         if name in headers:
-            keys |= {text.strip() for text in headers.getall(name)}
+            keys |= {normalised(text) for text in headers.getall(name)}
     if request.query_string and "key" in request.query and _takes_query_key(request):
-        keys |= set(request.query.getall("key"))
+        keys |= {normalised(text) for text in request.query.getall("key")}
+    # An empty header presents none.
+    keys.discard("")
     return keys
 
 

@@ -8,13 +8,14 @@ import hashlib
 import hmac
 import secrets
 
-_SCHEME = "bearer "
+# The second is the first without its key, as servers trim it.
+_SCHEMES = ("bearer ", "bearer")
 
 
 def normalised(header: str) -> str:
     """Return the key in *header*, bare or after `Bearer` in any case, without blanks around it."""
     text = header.strip()
-    if text[:7].lower() == _SCHEME:
+    if text[:7].lower() in _SCHEMES:
         text = text[7:].strip()
     return text
 

@@ -105,6 +105,19 @@ async def test_two_keys_or_a_double_header_are_refused(client, headers):
 @pytest.mark.parametrize(
     "headers",
     [
+        [("x-api-key", "good"), ("Authorization", "")],
+        [("x-api-key", "good"), ("Authorization", "Bearer ")],
+        [("Authorization", "good"), ("x-api-key", "")],
+        [("x-api-key", "Bearer good")],
+    ],
+)
+async def test_an_empty_header_is_no_second_key_and_a_scheme_is_no_part_of_one(client, headers):
+    assert (await ask(client, *headers))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
         [],
         [("Authorization", "")],
         [("Authorization", "Bearer")],
