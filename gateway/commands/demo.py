@@ -45,6 +45,7 @@ Stop it with Ctrl-C.
 @click.command()
 @click.option(
     "--port",
+    envvar="GATEWAY_SERVER__PORT",
     type=click.IntRange(0, 65_535),
     help="Default: 8080, or a free one if that is taken.",
 )

@@ -4,6 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.commands.demo import demo as command
+from gateway.sockets import StartError
 from tests.demo_process import demo, shell
 
 
@@ -32,6 +33,18 @@ def test_it_says_that_answers_are_simulated(running):
 
 def test_it_leaves_nothing_in_the_folder(running):
     assert list(running[2].iterdir()) == []
+
+
+def test_its_port_may_be_set_in_the_environment(monkeypatch):
+    asked = []
+
+    def taken(port):
+        asked.append(port)
+        raise StartError("taken")
+
+    monkeypatch.setattr("gateway.commands.demo._sockets", taken)
+    result = CliRunner().invoke(command, env={"GATEWAY_SERVER__PORT": "18080"})
+    assert (asked, result.exit_code) == ([18080], 78)
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "x"])
