@@ -1,9 +1,9 @@
 """Runs one process: its sockets, signals, start, drain, reload and end.
 
 SIGTERM and SIGINT begin the drain: `/readyz` says so, new requests are refused, and running ones
-may take up to `drain_timeout_s` before they are ended; listening ends last. A second signal ends
-them at once. SIGHUP reads the configuration again; an invalid one is refused, and the old one
-stays.
+may take up to `drain_timeout_s` before they are ended; listening ends a few seconds earlier. A
+second signal ends them at once. SIGHUP reads the configuration again; an invalid one is refused,
+and the old one stays.
 """
 
 import asyncio
@@ -37,6 +37,9 @@ from gateway.sockets import BACKLOG, accept_queued, base_urls
 END_GRACE_S = 5.0
 CLEANUP_TIMEOUT_S = 10.0
 THREADS_TIMEOUT_S = 1.0
+# In this time load balancers see `/readyz`. Later connections are refused, upon which a proxy asks
+# another machine.
+LISTENING_S = 5.0
 # Requests sent before the client could know that its connection ends arrive within this time.
 ARRIVING_S = 0.1
 GC_ALLOCATIONS = 10_000
@@ -137,14 +140,16 @@ class Service:
         runner.connections.close_idle()
         finished = asyncio.create_task(self._wait_for_requests(runner.connections, drain))
         stop_now = asyncio.create_task(self._stop_now.wait())
-        await asyncio.wait({finished, stop_now}, return_when=asyncio.FIRST_COMPLETED)
+        ends = {finished, stop_now}
+        await asyncio.wait(ends, timeout=LISTENING_S, return_when=asyncio.FIRST_COMPLETED)
+        await self._end_listening(runner)
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         stop_now.cancel()
         finished.cancel()
         if drain.count:
             log.warning("ending_requests", running=drain.count)
             drain.end()
             await drain.finished(END_GRACE_S)
-        await self._end_listening(runner)
 
     async def _end_listening(self, runner: Runner) -> None:
         """Stop listening; clients already in the queue would otherwise be cut without an answer."""
