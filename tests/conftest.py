@@ -30,7 +30,7 @@ from gateway.upstream import files, retry
 from tests.databases import Postgres
 from tests.discovery import SENT
 from tests.faults.scripted import ScriptedUpstream
-from tests.running import SECRET, Gateway
+from tests.running import HANGING_S, SECRET, Gateway
 from tests.tls import client_context, server_context
 
 # LiteLLM would look for prices on the internet as soon as it is imported.
@@ -68,7 +68,7 @@ class Valkey:
         self._process = subprocess.Popen(
             [binary, *words], stdout=subprocess.DEVNULL, cwd=self._folder
         )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + HANGING_S
         while time.monotonic() < deadline:
             try:
                 with Redis(unix_socket_path=str(self.socket)) as client:

@@ -11,6 +11,7 @@ import pytest
 from gateway import supervisor
 from gateway.sockets import base_urls, listen
 from gateway.supervisor import LONGEST_PAUSE_S, Supervisor, pause_s
+from tests.running import HANGING_S
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("fake_service.py")
@@ -65,7 +66,7 @@ async def parent(tmp_path):
     for process in running:
         if process.returncode is None:
             process.terminate()
-        await asyncio.wait_for(process.wait(), 20)
+        await asyncio.wait_for(process.wait(), HANGING_S)
 
 
 def _free_port() -> int:
@@ -83,7 +84,7 @@ def _service(folder: Path) -> list[str]:
 async def _pids(url: str, count: int) -> set[int]:
     """Ask until *count* different workers have answered."""
     pids: set[int] = set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGING_S):
         while len(pids) < count:
             try:
                 # A session each: a kept connection stays with its worker.
@@ -102,7 +103,7 @@ async def test_workers_share_the_port_and_one_that_dies_is_replaced(parent):
     assert len(second - first) == 1
     assert killed not in second
     process.terminate()
-    assert await asyncio.wait_for(process.wait(), 20) == 0
+    assert await asyncio.wait_for(process.wait(), HANGING_S) == 0
     for pid in first | second:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
@@ -118,12 +119,12 @@ async def test_a_stream_ends_whole_when_the_parent_is_told_to_stop(parent):
         await _refused(url)
         assert not answer.content.is_eof()
         assert (await answer.read()).endswith(b"whole")
-    assert await asyncio.wait_for(process.wait(), 20) == 0
+    assert await asyncio.wait_for(process.wait(), HANGING_S) == 0
 
 
 async def _refused(url: str) -> None:
     """Wait until nobody listens any more."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING_S):
         while True:
             # A session each: what waits in the queue when a worker ends is cut.
             try:
@@ -146,14 +147,14 @@ async def test_a_worker_that_stands_still_does_not_keep_the_parent(monkeypatch, 
     for _ in range(2 if again else 1):
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.sleep(0.01)
-    assert await asyncio.wait_for(running, 20) == 0
+    assert await asyncio.wait_for(running, HANGING_S) == 0
 
 
 async def test_no_worker_outlives_a_parent_that_was_killed(parent):
     process, url = await parent()
     pids = await _pids(url, 2)
     process.kill()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING_S):
         while any(Path(f"/proc/{pid}/cmdline").exists() and _alive(pid) for pid in pids):
             await asyncio.sleep(0.05)
 
@@ -168,13 +169,13 @@ def _alive(pid: int) -> bool:
 
 async def test_a_worker_that_a_restart_will_not_mend_ends_the_parent(parent):
     process, _ = await parent(sys.executable, "-c", "raise SystemExit(78)")
-    assert await asyncio.wait_for(process.wait(), 20) == 78
+    assert await asyncio.wait_for(process.wait(), HANGING_S) == 78
 
 
 async def _lives(folder: Path, number: int, count: int) -> list[int]:
     """Return the pids of worker *number* when it has begun to live for the *count*th time."""
     file = folder / f"--worker={number}"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING_S):
         while not file.exists() or file.read_text().count("\n") < count:
             await asyncio.sleep(0.02)
     return [int(pid) for pid in file.read_text().split()]
@@ -202,7 +203,7 @@ async def test_a_worker_that_cannot_be_forked_is_tried_again(monkeypatch):
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", failing)
     parent = Supervisor([sys.executable, "-c", "raise SystemExit(78)"], [], 1, 30.0)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING_S):
         # The status of its first life counts as ever.
         assert await parent.run() == 78
     assert len(tries) == 2
