@@ -1,6 +1,7 @@
 """What only several processes show: exact limits across them, and slots of the dead."""
 
 import asyncio
+from tempfile import mkdtemp
 
 import pytest
 
@@ -310,7 +311,7 @@ async def test_a_server_that_tells_nothing_of_itself_serves_all_the_same(serve, 
 async def test_a_cluster_is_spoken_to_as_one(serve, connect, in_memory, unused_tcp_port_factory):
     port, bus_port = unused_tcp_port_factory(), unused_tcp_port_factory()
     config = {"cluster-enabled": "yes", "port": str(port), "cluster-port": str(bus_port)}
-    server = serve(dir=str(in_memory), **config)
+    server = serve(dir=mkdtemp(dir=in_memory), **config)
     server.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
     async with asyncio.timeout(20):
         while b"cluster_state:ok" not in server.command("CLUSTER", "INFO"):
