@@ -30,7 +30,8 @@ from gateway.upstream import files, retry
 from tests.databases import Postgres
 from tests.discovery import SENT
 from tests.faults.scripted import ScriptedUpstream
-from tests.running import HANGING_S, SECRET, Gateway
+from tests.patience import HANGING_S
+from tests.running import SECRET, Gateway
 from tests.tls import client_context, server_context
 
 # LiteLLM would look for prices on the internet as soon as it is imported.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.running import HANGING_S
+from tests.patience import HANGING_S
 
 ROOT = Path(__file__).parents[1]
 

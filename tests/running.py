@@ -15,8 +15,6 @@ from gateway.settings import Settings
 LICENSE = "fault-license"
 # Every upstream key of the tests begins so; `tests/conftest.py` looks for it in all output.
 SECRET = "AIzaSyNeverToBeSeen-"
-# Whoever waits longer for another process waits in vain, however busy the machine is.
-HANGING_S = 60.0
 
 
 def settings_for(url: str, *, keys=("key-1",), **sections) -> Settings:

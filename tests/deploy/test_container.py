@@ -19,7 +19,7 @@ import yaml
 from gateway.config import read
 from gateway.settings import Server
 from gateway.supervisor import ENDING_S
-from tests.running import HANGING_S
+from tests.patience import HANGING_S
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "container"

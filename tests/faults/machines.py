@@ -13,7 +13,7 @@ from typing import Self
 import aiohttp
 import orjson
 
-from tests.running import HANGING_S
+from tests.patience import HANGING_S
 
 ROOT = Path(__file__).parents[2]
 CHAT = {"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "hi"}]}

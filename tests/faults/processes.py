@@ -13,7 +13,8 @@ import aiohttp
 import orjson
 
 from tests.faults.scripted import ScriptedUpstream
-from tests.running import HANGING_S, Gateway
+from tests.patience import HANGING_S
+from tests.running import Gateway
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """

@@ -21,7 +21,8 @@ from gateway.keys import LEDGER
 from gateway.ledger.row import LedgerRow, to_row
 from gateway.licenses.store import LicenseStore
 from tests.faults.scripted import ScriptedUpstream, answer
-from tests.running import HANGING_S, settings_for
+from tests.patience import HANGING_S
+from tests.running import settings_for
 
 ROOT = Path(__file__).parents[2]
 REPLY = {

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.server import restart_needed
 from gateway.settings import Credential, License, Log, Models, Server, Settings, Upstream
-from tests.running import HANGING_S
+from tests.patience import HANGING_S
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("fake_service.py")

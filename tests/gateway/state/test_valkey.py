@@ -140,9 +140,9 @@ async def test_a_client_that_leaves_while_it_is_refused_makes_no_room(store):
 
 async def test_an_answer_that_comes_too_late_leaves_no_slot_taken(own_valkey, connect):
     hasty, patient = connect(own_valkey.url), connect(own_valkey.url)
-    hasty._counts._timeout_s = 0.1
     limited = plan(concurrent_requests=1)
     await hasty.probe()
+    hasty._counts._timeout_s = 0.1
     own_valkey.hang()
     with pytest.raises(StoreDown):
         await hasty.take(limited, Demand(slots=1))
@@ -157,10 +157,11 @@ async def test_what_is_settled_while_the_server_hangs_is_booked_once_it_goes_on(
     own_valkey, connect
 ):
     store = connect(own_valkey.url)
-    store.slot_ttl_s, store._counts._timeout_s = 60.0, 0.1
+    store.slot_ttl_s = 60.0
     limited = plan(tokens_per_day=10_000, concurrent_requests=3)
     demand = Demand(tokens=1_000, slots=1)
     grants = [await store.take(limited, demand) for _ in range(2)]
+    store._counts._timeout_s = 0.1
     own_valkey.hang()
     # It takes that one when it goes on.
     with pytest.raises(StoreDown):
@@ -191,11 +192,11 @@ async def test_what_the_server_refuses_to_settle_is_settled_later(own_valkey, co
 
 async def test_what_was_never_sent_is_not_given_back(own_valkey, connect):
     hasty, patient = connect(own_valkey.url), connect(own_valkey.url)
-    hasty._counts._timeout_s = 0.1
     limited = plan(tokens_per_day=10_000)
     used = await hasty.take(limited, Demand(tokens=1_000))
     hasty.settle(used, ActualUse(1_000))
     await hasty.probe()
+    hasty._counts._timeout_s = 0.1
     own_valkey.hang()
     sent = asyncio.ensure_future(hasty.take(limited, Demand(tokens=100)))
     await asyncio.sleep(0.02)
