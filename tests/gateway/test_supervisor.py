@@ -9,20 +9,19 @@ import aiohttp
 import pytest
 
 from gateway import supervisor
-from gateway.sockets import base_urls, listen
+from gateway.sockets import listen
 from gateway.supervisor import LONGEST_PAUSE_S, Supervisor, pause_s
 from tests.patience import HANGING_S
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("fake_service.py")
 PARENT = """
-import asyncio, sys
+import asyncio, socket, sys
 from gateway.supervisor import Supervisor
-from gateway.sockets import listen
 from gateway.log import Output
 from gateway.settings import Log
 Output().configure(Log(format="json"), ())
-sockets = listen("127.0.0.1", int(sys.argv[1]))
+sockets = [socket.socket(fileno=int(sys.argv[1]))]
 sys.exit(asyncio.run(Supervisor(sys.argv[2:], sockets, 2, 30.0).run()))
 """
 # A worker that writes down each of its lives, in a folder, and is fatally wrong from the second on.
@@ -51,28 +50,25 @@ async def parent(tmp_path):
     running = []
 
     async def start(*command: str):
-        port = _free_port()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-c", PARENT, str(port)),
-            *(command or _service(tmp_path)),
-            stderr=asyncio.subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-        running.append(process)
-        return process, f"http://127.0.0.1:{port}"
+        # It listens at once: nobody else can take its port while the process starts.
+        (sock,) = listen("127.0.0.1", 0)
+        with sock:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-c", PARENT, str(sock.fileno())),
+                *(command or _service(tmp_path)),
+                stderr=asyncio.subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                pass_fds=[sock.fileno()],
+            )
+            running.append(process)
+            return process, f"http://127.0.0.1:{sock.getsockname()[1]}"
 
     yield start
     for process in running:
         if process.returncode is None:
             process.terminate()
         await asyncio.wait_for(process.wait(), HANGING_S)
-
-
-def _free_port() -> int:
-    (sock,) = listen("127.0.0.1", 0)
-    with sock:
-        return int(base_urls([sock], "")[0].rsplit(":", 1)[1])
 
 
 def _service(folder: Path) -> list[str]:
