@@ -38,7 +38,7 @@ def demo(folder: Path) -> Iterator[tuple[str, str]]:
         process.terminate()
         rest, _ = process.communicate(timeout=HANGING_S)
     assert process.returncode == 0, rest
-    assert rest == "", "a demo that works has nothing to complain about"
+    assert rest == "", f"a demo that works has nothing to complain about:\n{rest}"
 
 
 def shell(command: str, folder: Path, **environ: str) -> str:

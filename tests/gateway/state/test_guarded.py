@@ -239,14 +239,15 @@ async def test_the_watch_renews_slots_that_are_held(guarded, monkeypatch):
 async def test_slots_are_renewed_however_long_seeding_takes(own_valkey, guarded):
     store = await guarded()
     limited = plan(concurrent_requests=1)
-    store._shared.slot_ttl_s = 2.0
+    now = 1_790_000_000.0
+    store._shared._clock = lambda: now
     await store.take(limited, Demand(slots=1))
     seeded = asyncio.Event()
     store.seeders.append(seeded.wait)
     store._note_failure(StoreDown("one late answer"))
     for _ in range(4):
         await store._tick(renew=True)
-        await asyncio.sleep(0.7)
+        now += store._shared.slot_ttl_s * 0.7
     assert (await store.take(limited, Demand(slots=1))).refused
     assert not seeded.is_set()
     seeded.set()
