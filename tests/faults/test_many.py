@@ -27,6 +27,7 @@ from tests.faults.scripted import (
     refusal,
     stream,
 )
+from tests.patience import HANGING_S
 from tests.running import settings_for
 
 CHUNKS = 10
@@ -133,7 +134,7 @@ async def test_afterwards_memory_and_descriptors_are_those_of_an_idle_gateway(tm
         for number in range(3):
             await five_hundred(gateway, faulty, f"round{number}-")
             upstream.hang_up()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(HANGING_S):
                 while process.descriptors() > quiet + 2:
                     await gateway.tick()
             idle.append(process.memory())

@@ -13,7 +13,7 @@ from gateway.state.rules import Demand, Plan
 from gateway.state.store import ActualUse, StoreDown
 from gateway.state.valkey import ValkeyStore
 from tests.gateway.state.servers import odd_server
-from tests.patience import own_clock
+from tests.patience import HANGING_S, own_clock
 
 # Both longer than what ships, so that a busy machine does not look like a fault.
 TIMEOUT_S = 0.25
@@ -41,7 +41,7 @@ async def guarded(own_valkey):
 
 
 async def until(condition):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING_S):
         while not condition():
             await asyncio.sleep(0.02)
 

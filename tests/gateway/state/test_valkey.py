@@ -12,6 +12,7 @@ from gateway.state.store import ActualUse, Grant, NotDone, StoreDown
 from gateway.state.valkey import ValkeyStore
 from tests.conftest import Valkey
 from tests.gateway.state.conftest import PATIENT_S, processes
+from tests.patience import HANGING_S
 
 # Another process of the gateway: takes when told to, says how many were admitted, holds them.
 TAKER = """
@@ -316,7 +317,7 @@ async def test_a_cluster_is_spoken_to_as_one(serve, connect, in_memory, unused_t
     config = {"cluster-enabled": "yes", "port": str(port), "cluster-port": str(bus_port)}
     server = serve(dir=mkdtemp(dir=in_memory), **config)
     server.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING_S):
         while b"cluster_state:ok" not in server.command("CLUSTER", "INFO"):
             await asyncio.sleep(0.05)
     store = connect(f"redis+cluster://127.0.0.1:{port}")
