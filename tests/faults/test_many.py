@@ -34,6 +34,8 @@ CHUNKS = 10
 # A smaller share of the 100,000 requests for a quick look: GATEWAY_SOAK_ROUNDS=20 is a fifth.
 SOAK_ROUNDS = int(os.environ.get("GATEWAY_SOAK_ROUNDS", "100"))
 ENDINGS = [[RESET], [CLOSE], [END], [chunk(b"data: {nonsense\r\n\r\n"), END]]
+# So many requests at once wait for a busy machine, and not for the upstream.
+PATIENT = {"first_event_timeout_s": 60.0}
 
 
 def pieces(marker: str) -> list[dict]:
@@ -101,7 +103,7 @@ def check(marker, seen, broken) -> None:
 
 async def test_five_hundred_streams_with_faults_neither_mix_nor_hang(running):
     faulty = Faulty(seed=1)
-    settings = {"upstream": {"idle_timeout_s": 2.0}}
+    settings = {"upstream": {"idle_timeout_s": 2.0} | PATIENT}
     async with (
         ScriptedUpstream(faulty) as upstream,
         running(settings_for(upstream.url, keys=("key-1", "key-2"), **settings)) as gateway,
@@ -148,7 +150,7 @@ async def test_two_hundred_held_streams_all_go_on(running):
 
     async with (
         ScriptedUpstream(held) as upstream,
-        running(settings_for(upstream.url)) as gateway,
+        running(settings_for(upstream.url, upstream=PATIENT | {"idle_timeout_s": 60.0})) as gateway,
     ):
         tasks = [asyncio.create_task(ask(gateway, f"held{n}")) for n in range(200)]
         while len(upstream.seen) < 200:
@@ -163,7 +165,7 @@ async def test_two_hundred_held_streams_all_go_on(running):
 @pytest.mark.timeout(3600)
 async def test_a_hundred_thousand_requests_leave_nothing_behind(running):
     """No growth of memory, descriptors or tasks over 100,000 requests with random faults."""
-    settings = {"upstream": {"idle_timeout_s": 2.0}, "log": {"level": "error"}}
+    settings = {"upstream": {"idle_timeout_s": 2.0} | PATIENT, "log": {"level": "error"}}
     process = psutil.Process(os.getpid())
 
     def quick(seen, number):
