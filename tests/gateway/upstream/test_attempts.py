@@ -137,7 +137,7 @@ async def test_when_no_fallback_can_the_last_error_is_told(gemini):
         (6, ["old", "old", "old", "second", "second", "third"]),
     ],
 )
-async def test_fallbacks_share_the_attempts_of_the_request(gemini, attempts, asked):
+async def test_fallbacks_share_the_attempts_of_the_request(gemini, impatient, attempts, asked):
     models = Models(fallbacks={"old": ("second", "third")})
     async with ScriptedUpstream(BUSY) as scripted:
         upstream = await gemini(scripted.url, models=models, max_attempts=attempts)
