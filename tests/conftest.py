@@ -30,6 +30,7 @@ from gateway.upstream import files, retry
 from tests.databases import Postgres
 from tests.discovery import SENT
 from tests.faults.scripted import ScriptedUpstream
+from tests.patience import HANGING_S
 from tests.running import SECRET, Gateway
 from tests.tls import client_context, server_context
 
@@ -68,7 +69,7 @@ class Valkey:
         self._process = subprocess.Popen(
             [binary, *words], stdout=subprocess.DEVNULL, cwd=self._folder
         )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + HANGING_S
         while time.monotonic() < deadline:
             try:
                 with Redis(unix_socket_path=str(self.socket)) as client:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.patience import HANGING_S
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -34,9 +36,9 @@ def demo(folder: Path) -> Iterator[tuple[str, str]]:
         yield found[0], text
     finally:
         process.terminate()
-        rest, _ = process.communicate(timeout=20)
+        rest, _ = process.communicate(timeout=HANGING_S)
     assert process.returncode == 0, rest
-    assert rest == "", "a demo that works has nothing to complain about"
+    assert rest == "", f"a demo that works has nothing to complain about:\n{rest}"
 
 
 def shell(command: str, folder: Path, **environ: str) -> str:
@@ -47,7 +49,7 @@ def shell(command: str, folder: Path, **environ: str) -> str:
         env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGING_S,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

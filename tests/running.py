@@ -40,9 +40,11 @@ def _defaults() -> dict:
     return msgspec.to_builtins(read(None, {}))
 
 
-def _merge(below, above):
-    if isinstance(below, dict) and isinstance(above, dict):
-        return below | {key: _merge(below.get(key), value) for key, value in above.items()}
+def _merge(below, above, depth=3):
+    """Merge sections, their options and tables of those; what a table names is replaced whole."""
+    if depth and isinstance(below, dict) and isinstance(above, dict):
+        merged = {key: _merge(below.get(key), value, depth - 1) for key, value in above.items()}
+        return below | merged
     return above
 
 

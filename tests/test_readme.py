@@ -129,9 +129,11 @@ def test_the_middleware_fits_into_the_chain(name, tmp_path, monkeypatch):
     (tmp_path / "acme_models.py").write_text(code.text)
     (tmp_path / "config.toml").write_text(chain.text)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "acme_models", raising=False)
     settings = config.load(Path(tmp_path / "config.toml"), {})
-    plugins.load(settings.middlewares).require_whole()
+    try:
+        plugins.load(settings.middlewares).require_whole()
+    finally:
+        sys.modules.pop("acme_models", None)
 
 
 @pytest.mark.parametrize("name", FILES)

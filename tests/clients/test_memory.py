@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.faults.scripted import END, LAST, SSE, STALL, ScriptedUpstream, chunk, data, event
+from tests.patience import HANGING_S
 from tests.running import streamed
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +75,7 @@ async def process(tmp_path):
 
 
 async def ready(session, root: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING_S):
         while True:
             try:
                 async with session.get(f"{root}/readyz") as response:

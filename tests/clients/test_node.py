@@ -71,7 +71,6 @@ def node(tmp_path_factory):
     return run
 
 
-@pytest.mark.timeout(200)
 def test_openai_for_node(node, base_url):
     output = node(OPENAI, base_url)
     assert "hello" in output["whole"]
@@ -80,7 +79,6 @@ def test_openai_for_node(node, base_url):
     assert output["refused"] == [404, "model_not_found"]
 
 
-@pytest.mark.timeout(200)
 def test_the_ai_sdk(node, base_url):
     output = node(AI, base_url)
     assert "hello" in output["whole"]

@@ -19,6 +19,7 @@ import yaml
 from gateway.config import read
 from gateway.settings import Server
 from gateway.supervisor import ENDING_S
+from tests.patience import HANGING_S
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "container"
@@ -95,22 +96,22 @@ def test_it_starts_answers_its_health_check_and_stops(image, tmp_path, unused_tc
     check = [part.replace("8080", port) for part in command("HEALTHCHECK CMD")[1:]]
     try:
         wait_for(f"http://127.0.0.1:{port}/healthz")
-        assert subprocess.run([sys.executable, *check], timeout=10).returncode == 0
+        assert subprocess.run([sys.executable, *check], timeout=HANGING_S).returncode == 0
         # Where the image has its volume.
         assert (tmp_path / "gateway.db").exists()
     finally:
         process.terminate()
-        told = process.communicate(timeout=20)[1].decode()
+        told = process.communicate(timeout=HANGING_S)[1].decode()
     assert process.returncode == 0, told
-    checked = subprocess.run([sys.executable, *check], capture_output=True, timeout=10)
+    checked = subprocess.run([sys.executable, *check], capture_output=True, timeout=HANGING_S)
     assert checked.returncode != 0
 
 
 def wait_for(url: str) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + HANGING_S
     while time.monotonic() < deadline:
         try:
-            urllib.request.urlopen(url, timeout=2).close()
+            urllib.request.urlopen(url, timeout=HANGING_S).close()
         except URLError:
             time.sleep(0.05)
         else:

@@ -205,7 +205,6 @@ async def test_silence_within_the_limit_is_survived_and_beyond_it_is_told_in_jso
 
 @pytest.mark.soak
 @needs_nginx
-@pytest.mark.timeout(120)
 async def test_seventy_seconds_of_silence_are_survived(run_nginx, running):
     """The shipped file and the shipped figures of the gateway, in real time."""
     shipped = Upstream()

@@ -13,6 +13,8 @@ from typing import Self
 import aiohttp
 import orjson
 
+from tests.patience import HANGING_S
+
 ROOT = Path(__file__).parents[2]
 CHAT = {"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "hi"}]}
 # With one license; tables of further ones may follow.
@@ -71,7 +73,7 @@ class Machine:
 
     async def told(self, event: str, times: int = 1) -> list[dict]:
         """Wait until the log tells of *event* so many *times*."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGING_S):
             while len(lines := self.lines(event)) < times:
                 assert self._process.returncode is None, self._log.read_text()[-2000:]
                 await asyncio.sleep(0.05)

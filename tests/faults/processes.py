@@ -13,6 +13,7 @@ import aiohttp
 import orjson
 
 from tests.faults.scripted import ScriptedUpstream
+from tests.patience import HANGING_S
 from tests.running import Gateway
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +43,7 @@ class Process:
 
     async def line(self, wanted: str) -> dict:
         """Read the log on to the event *wanted*."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGING_S):
             while raw := await self.process.stderr.readline():
                 self.log += raw
                 line = orjson.loads(raw)
@@ -55,7 +56,7 @@ class Process:
 
     async def ended(self) -> int:
         """Wait for the end; the log of the whole life is in `log` then."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGING_S):
             _, rest = await self.process.communicate()
         self.log += rest or b""
         return self.process.returncode

@@ -31,7 +31,7 @@ SPEECH = "gemini-2.5-flash-preview-tts"
 PRICES = {
     "prices": {
         SINGLE: {"input": 10.0, "output": 100.0, "search_queries": 14.0},
-        VECTORS: {"input": 10.0},
+        VECTORS: {"input": 10.0, "output": 0.0},
         SPEECH: {"input": 10.0, "output": 100.0},
     }
 }

@@ -11,6 +11,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from tests.patience import HANGING_S
+
 ROOT = Path(__file__).parents[2]
 CONFIG = """
 [server]
@@ -66,7 +68,7 @@ class Starting:
     async def stand(self, kind: str = "first", count: int = 1) -> None:
         """Wait until *count* processes of *kind* stand still."""
         begun = self._folder / f"begun-{kind}"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANGING_S):
             while not begun.exists() or begun.stat().st_size < count:
                 await asyncio.sleep(0.005)
 
@@ -74,7 +76,7 @@ class Starting:
         (self._folder / f"go-{kind}").touch()
 
     async def told(self, event: str) -> dict:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANGING_S):
             while raw := await self.process.stderr.readline():
                 self.lines.append(orjson.loads(raw))
                 if self.lines[-1]["event"] == event:
@@ -83,7 +85,7 @@ class Starting:
 
     async def ended(self) -> int:
         """Wait for the end; all that went wrong is an error by now."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANGING_S):
             _, rest = await self.process.communicate()
         self.lines += map(orjson.loads, rest.splitlines())
         assert not [line for line in self.lines if line["level"] == "error"]

@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from tests.faults.scripted import LAST, ScriptedUpstream, answer, refusal
+from tests.patience import HANGING_S
 
 ROOT = Path(__file__).parents[2]
 LICENSE = "license-of-alice"
@@ -53,7 +54,7 @@ async def gateway(folder, **options):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGING_S):
             started = await line_of(process, "started")
             for _ in range(options["workers"] if options["workers"] > 1 else 0):
                 await line_of(process, "worker_started")
@@ -180,7 +181,7 @@ async def test_what_one_process_learns_of_a_key_keeps_the_others_from_it(
 
 async def until_it_fares(session, url: str, fares: str) -> None:
     """Wait until the gateway at *url* says that the main credential *fares* so."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING_S):
         while True:
             async with session.get(f"{url.removesuffix('/gemini')}/readyz") as response:
                 main = (await response.json())["credentials"][0]
@@ -214,7 +215,7 @@ async def test_without_its_state_server_the_gateway_goes_on_and_comes_back(
             # 250 ms are configured, for the first three; the rest is a busy machine.
             assert sum(seconds for _, seconds, _ in answers) < 5
             own_valkey.start() if fault == "kill" else own_valkey.resume()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(HANGING_S):
                 assert (await line_of(process, "state_server_down"))["policy"] == "local"
                 await line_of(process, "state_server_back")
             _, _, headers = await ask(session, url)

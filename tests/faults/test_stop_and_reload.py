@@ -22,6 +22,7 @@ from tests.faults.scripted import (
     event,
     stream,
 )
+from tests.patience import HANGING_S
 from tests.running import Gateway, streamed
 
 LICENSE = "fault-license"
@@ -51,7 +52,7 @@ async def read(client: Gateway, begun: asyncio.Event) -> bytes:
 async def begin(client: Gateway, count: int) -> list[asyncio.Task]:
     begun = [asyncio.Event() for _ in range(count)]
     reading = [asyncio.create_task(read(client, one)) for one in begun]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGING_S):
         await asyncio.gather(*(one.wait() for one in begun))
     return reading
 
@@ -191,7 +192,7 @@ async def test_a_log_that_nobody_reads_any_more_harms_no_request(gateway):
 
 async def _url_of(pid: int) -> str:
     """Find the port on which the process *pid* listens, in the kernel's table."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING_S):
         while True:
             inodes = set()
             for link in Path(f"/proc/{pid}/fd").glob("*"):

@@ -8,6 +8,7 @@ import aiohttp
 
 from tests.faults.machines import CONFIG, Machine, ask
 from tests.faults.scripted import LAST, STALL, ScriptedUpstream, answer
+from tests.patience import HANGING_S
 
 LICENSE = "license-of-alice"
 LIMITS = """
@@ -32,7 +33,7 @@ async def test_slots_of_killed_workers_come_free_and_what_they_counted_stays(tmp
             for deaths in (2, 4):
                 slow = [asyncio.create_task(asked("gemini-slow")) for _ in range(6)]
                 arrived = 3 * deaths
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(HANGING_S):
                     while sum("slow" in seen.path for seen in upstream.seen) < arrived:
                         await asyncio.sleep(0.02)
                 assert await asked() == 429

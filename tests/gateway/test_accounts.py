@@ -21,6 +21,7 @@ from gateway.keys import LEDGER
 from gateway.ledger.row import LedgerRow, to_row
 from gateway.licenses.store import LicenseStore
 from tests.faults.scripted import ScriptedUpstream, answer
+from tests.patience import HANGING_S
 from tests.running import settings_for
 
 ROOT = Path(__file__).parents[2]
@@ -178,7 +179,7 @@ async def test_a_license_that_cannot_be_judged_any_more_gets_503_with_the_reason
 
         assert (await asked("license-of-carol"))[0].status == 200
         await asyncio.to_thread(own_postgres.stop)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGING_S):
             while (found := await asked("license-of-carol"))[0].status == 200:
                 await asyncio.sleep(0.05)
         response, body = found
@@ -188,7 +189,7 @@ async def test_a_license_that_cannot_be_judged_any_more_gets_503_with_the_reason
         assert (await asked("unknown"))[0].status == 401
         assert (await gateway.whole())[0] == 200, "a fixed license needs no database"
         await asyncio.to_thread(own_postgres.start)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANGING_S):
             while (await asked("license-of-carol"))[0].status != 200:
                 await asyncio.sleep(0.05)
 
@@ -243,7 +244,7 @@ async def started(upstream, tmp_path):
             '[[licenses]]\nid = "alice"\nkey = "alice-key"\n[log]\nformat = "json"\n'
         )
         process = await _spawn(tmp_path, "serve")
-        line = orjson.loads(await asyncio.wait_for(process.stderr.readline(), 30))
+        line = orjson.loads(await asyncio.wait_for(process.stderr.readline(), HANGING_S))
         try:
             async with aiohttp.ClientSession() as session:
                 yield Process(process, line["listen"][0], tmp_path, session)

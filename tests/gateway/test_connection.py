@@ -15,6 +15,7 @@ from gateway.edge import edge
 from gateway.keys import DRAIN
 from gateway.record import RECORDER, Recorder
 from tests.gateway.raw_http import CHUNKED, GET, answered, app_of, echo
+from tests.patience import HANGING_S
 
 
 @pytest.mark.parametrize("begun", [b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX-"])
@@ -194,7 +195,7 @@ async def test_requests_in_one_piece_are_answered_in_order(serve_app, dial):
         for number, size in enumerate(sizes)
     ]
     reader, _ = await dial(port, b"".join(requests))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING_S):
         for number, size in enumerate(sizes):
             assert (await answered(reader))[2] == f"/{number} {size}".encode()
 
@@ -210,7 +211,7 @@ async def test_a_body_that_is_read_slowly_arrives_whole(serve_app, dial):
     port, _ = await serve_app(app_of(slow))
     head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n"
     reader, _ = await dial(port, head + b"x" * 3_000_000)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING_S):
         assert (await answered(reader))[2] == b"3000000"
 
 

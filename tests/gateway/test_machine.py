@@ -17,6 +17,7 @@ from gateway.machine import (
     shrink_tls_buffers,
 )
 from gateway.sockets import StartError
+from tests.patience import HANGING_S
 from tests.tls import client_context
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +50,7 @@ def test_a_start_that_would_be_unsafe_is_refused(flags, environ, message):
         env={"PYTHONPATH": str(ROOT), "GEMINI_API_KEY": "k", **environ},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGING_S,
     )
     assert done.returncode == 78
     assert message in done.stderr

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.server import ARRIVING_S, restart_needed
 from gateway.settings import Credential, License, Log, Models, Server, Settings, Upstream
+from tests.patience import HANGING_S
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("fake_service.py")
@@ -24,7 +25,7 @@ class Process:
 
     async def line(self, event: str) -> dict:
         """Wait for the next log line with *event*."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANGING_S):
             while raw := await self._process.stderr.readline():
                 line = orjson.loads(raw)
                 self.lines.append(line)
@@ -36,7 +37,7 @@ class Process:
         self._process.send_signal(number)
 
     async def ended(self) -> int:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANGING_S):
             return await self._process.wait()
 
 
@@ -167,7 +168,7 @@ async def test_a_reload_that_hangs_holds_up_neither_requests_nor_the_end(start):
 
 async def _read_by_somebody(fifo: Path) -> int:
     """Return the writing end of *fifo* once somebody reads there."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGING_S):
         while True:
             try:
                 return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)

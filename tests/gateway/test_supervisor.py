@@ -9,19 +9,19 @@ import aiohttp
 import pytest
 
 from gateway import supervisor
-from gateway.sockets import base_urls, listen
+from gateway.sockets import listen
 from gateway.supervisor import LONGEST_PAUSE_S, Supervisor, pause_s
+from tests.patience import HANGING_S
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("fake_service.py")
 PARENT = """
-import asyncio, sys
+import asyncio, socket, sys
 from gateway.supervisor import Supervisor
-from gateway.sockets import listen
 from gateway.log import Output
 from gateway.settings import Log
 Output().configure(Log(format="json"), ())
-sockets = listen("127.0.0.1", int(sys.argv[1]))
+sockets = [socket.socket(fileno=int(sys.argv[1]))]
 sys.exit(asyncio.run(Supervisor(sys.argv[2:], sockets, 2, 30.0).run()))
 """
 # A worker that writes down each of its lives, in a folder, and is fatally wrong from the second on.
@@ -50,28 +50,25 @@ async def parent(tmp_path):
     running = []
 
     async def start(*command: str):
-        port = _free_port()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-c", PARENT, str(port)),
-            *(command or _service(tmp_path)),
-            stderr=asyncio.subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-        running.append(process)
-        return process, f"http://127.0.0.1:{port}"
+        # It listens at once: nobody else can take its port while the process starts.
+        (sock,) = listen("127.0.0.1", 0)
+        with sock:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-c", PARENT, str(sock.fileno())),
+                *(command or _service(tmp_path)),
+                stderr=asyncio.subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                pass_fds=[sock.fileno()],
+            )
+            running.append(process)
+            return process, f"http://127.0.0.1:{sock.getsockname()[1]}"
 
     yield start
     for process in running:
         if process.returncode is None:
             process.terminate()
-        await asyncio.wait_for(process.wait(), 20)
-
-
-def _free_port() -> int:
-    (sock,) = listen("127.0.0.1", 0)
-    with sock:
-        return int(base_urls([sock], "")[0].rsplit(":", 1)[1])
+        await asyncio.wait_for(process.wait(), HANGING_S)
 
 
 def _service(folder: Path) -> list[str]:
@@ -83,7 +80,7 @@ def _service(folder: Path) -> list[str]:
 async def _pids(url: str, count: int) -> set[int]:
     """Ask until *count* different workers have answered."""
     pids: set[int] = set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANGING_S):
         while len(pids) < count:
             try:
                 # A session each: a kept connection stays with its worker.
@@ -102,7 +99,7 @@ async def test_workers_share_the_port_and_one_that_dies_is_replaced(parent):
     assert len(second - first) == 1
     assert killed not in second
     process.terminate()
-    assert await asyncio.wait_for(process.wait(), 20) == 0
+    assert await asyncio.wait_for(process.wait(), HANGING_S) == 0
     for pid in first | second:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
@@ -118,12 +115,12 @@ async def test_a_stream_ends_whole_when_the_parent_is_told_to_stop(parent):
         await _draining(url)
         assert not answer.content.is_eof()
         assert (await answer.read()).endswith(b"whole")
-    assert await asyncio.wait_for(process.wait(), 20) == 0
+    assert await asyncio.wait_for(process.wait(), HANGING_S) == 0
 
 
 async def _draining(url: str) -> None:
     """Wait until the workers say that they are ending."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING_S):
         while True:
             # A session each: what waits in the queue when a worker ends is cut.
             try:
@@ -148,14 +145,14 @@ async def test_a_worker_that_stands_still_does_not_keep_the_parent(monkeypatch, 
     for _ in range(2 if again else 1):
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.sleep(0.01)
-    assert await asyncio.wait_for(running, 20) == 0
+    assert await asyncio.wait_for(running, HANGING_S) == 0
 
 
 async def test_no_worker_outlives_a_parent_that_was_killed(parent):
     process, url = await parent()
     pids = await _pids(url, 2)
     process.kill()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING_S):
         while any(Path(f"/proc/{pid}/cmdline").exists() and _alive(pid) for pid in pids):
             await asyncio.sleep(0.05)
 
@@ -170,13 +167,13 @@ def _alive(pid: int) -> bool:
 
 async def test_a_worker_that_a_restart_will_not_mend_ends_the_parent(parent):
     process, _ = await parent(sys.executable, "-c", "raise SystemExit(78)")
-    assert await asyncio.wait_for(process.wait(), 20) == 78
+    assert await asyncio.wait_for(process.wait(), HANGING_S) == 78
 
 
 async def _lives(folder: Path, number: int, count: int) -> list[int]:
     """Return the pids of worker *number* when it has begun to live for the *count*th time."""
     file = folder / f"--worker={number}"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING_S):
         while not file.exists() or file.read_text().count("\n") < count:
             await asyncio.sleep(0.02)
     return [int(pid) for pid in file.read_text().split()]
@@ -204,7 +201,7 @@ async def test_a_worker_that_cannot_be_forked_is_tried_again(monkeypatch):
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", failing)
     parent = Supervisor([sys.executable, "-c", "raise SystemExit(78)"], [], 1, 30.0)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING_S):
         # The status of its first life counts as ever.
         assert await parent.run() == 78
     assert len(tries) == 2

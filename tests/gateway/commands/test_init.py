@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from gateway import __version__
 from gateway.commands import COMMANDS, main
+from tests.patience import HANGING_S
 
 ROOT = Path(__file__).parents[3]
 
@@ -45,7 +46,7 @@ def gateway(folder, *words, stdout=subprocess.PIPE, **environ):
         env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
         stdout=stdout,
         stderr=subprocess.PIPE,
-        timeout=60,
+        timeout=HANGING_S,
     )
     return done.returncode, done.stdout or b"", done.stderr
 

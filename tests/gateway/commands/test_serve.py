@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from gateway.commands import main
 from gateway.settings import Settings
 from gateway.sockets import listen
+from tests.patience import HANGING_S
 
 ROOT = Path(__file__).parents[3]
 KEY, LICENSE = "upstream-key-not-to-be-told", "license-not-to-be-told"
@@ -81,7 +82,7 @@ async def gateway(tmp_path: Path):
 
 
 async def ended(process: asyncio.subprocess.Process) -> tuple[int, str, str]:
-    out, err = await asyncio.wait_for(process.communicate(), 15)
+    out, err = await asyncio.wait_for(process.communicate(), HANGING_S)
     return process.returncode, out.decode(), err.decode()
 
 
@@ -146,7 +147,7 @@ async def test_a_taken_port_ends_the_start(gateway):
 
 
 async def started(process: asyncio.subprocess.Process) -> dict:
-    return orjson.loads(await asyncio.wait_for(process.stderr.readline(), 20))
+    return orjson.loads(await asyncio.wait_for(process.stderr.readline(), HANGING_S))
 
 
 async def test_a_reload_of_what_would_not_start_is_refused_and_the_old_goes_on(gateway, tmp_path):

@@ -14,6 +14,7 @@ from gateway.ledger.pruning import EVERY_S, Pruner
 from gateway.ledger.row import to_row
 from gateway.settings import Ledger, Settings
 from tests.gateway.ledger.test_ledger import count, row
+from tests.patience import HANGING_S
 
 DAY_MS = 86_400_000
 
@@ -66,7 +67,7 @@ async def test_it_prunes_by_itself_and_obeys_a_reload(filled):
     pruner = Pruner(filled, 0)
     await pruner.reload(Settings(ledger=Ledger(keep_days=10)))
     pruner.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING_S):
         while await count(filled) != 10:
             await asyncio.sleep(0.02)
     await pruner.close()
@@ -76,7 +77,7 @@ async def test_a_database_that_is_down_is_told_and_ends_nothing(tmp_path, capsys
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/no/x.db")
     pruner = Pruner(database, 10)
     pruner.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING_S):
         while "ledger_not_pruned" not in capsys.readouterr().out:
             await asyncio.sleep(0.02)
     assert not pruner._task.done()

@@ -167,8 +167,8 @@ async def test_whatever_goes_wrong_in_a_look_the_next_one_is_made(database, book
         assert await watch.check() is not None
         await asyncio.sleep(0.05)
     assert [line["event"] for line in lines] == ["licenses_unreadable", "database_down"]
-    monkeypatch.undo()
     await LicenseStore(database).create(License("a"), "key")
+    monkeypatch.undo()
     async with asyncio.timeout(10):
         while watch._revision == -1:
             await asyncio.sleep(0.01)

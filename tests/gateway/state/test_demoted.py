@@ -76,6 +76,6 @@ async def test_a_server_that_became_a_replica_is_left(pair):
         master.command("REPLICAOF", "127.0.0.1", replica.port)
         address.port = replica.port
         assert not await is_admitted()
-        await eventually(is_admitted, 5)
+        await eventually(is_admitted)
         assert (await store.take(plan, Demand())).used == (3,)
         await store.close()

@@ -15,6 +15,7 @@ from gateway.state.rules import Demand, Plan
 from gateway.state.shared_memory import SharedMemory
 from gateway.state.store import ActualUse, StoreDown
 from tests.gateway.state.conftest import embedded_folder_on, processes
+from tests.patience import HANGING_S
 
 # Another worker: takes when told to, settles half of it, and says how many were admitted.
 WORKER = """
@@ -195,7 +196,7 @@ async def test_limits_hold_though_the_private_server_is_gone(own_valkey):
         store = GuardedStore(EmbeddedStore(folder, "test", timeout_s=0.05), "deny")
         await store.open()
         own_valkey.kill()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANGING_S):
             while not store._breaker.open:
                 assert await store.get(["a"]) == [None]
                 await asyncio.sleep(0.01)

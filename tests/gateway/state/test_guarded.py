@@ -1,7 +1,6 @@
 """A real Valkey killed, hung and restarted under the store: waits are short, the policy holds."""
 
 import asyncio
-import time
 
 import pytest
 import structlog
@@ -14,6 +13,7 @@ from gateway.state.rules import Demand, Plan
 from gateway.state.store import ActualUse, StoreDown
 from gateway.state.valkey import ValkeyStore
 from tests.gateway.state.servers import odd_server
+from tests.patience import HANGING_S, own_clock
 
 # Both longer than what ships, so that a busy machine does not look like a fault.
 TIMEOUT_S = 0.25
@@ -41,7 +41,7 @@ async def guarded(own_valkey):
 
 
 async def until(condition):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING_S):
         while not condition():
             await asyncio.sleep(0.02)
 
@@ -50,9 +50,9 @@ async def take_until_degraded(store, limited):
     """Take until the store has given up on the server; give the longest single wait."""
     longest = 0.0
     while not store.degraded:
-        began = time.monotonic()
+        began = own_clock()
         await store.take(limited, Demand())
-        longest = max(longest, time.monotonic() - began)
+        longest = max(longest, own_clock() - began)
     return longest
 
 
@@ -65,9 +65,9 @@ async def test_a_dead_or_hung_server_costs_little_then_nothing_and_comes_back(
     assert not (await store.take(limited, Demand())).degraded
     getattr(own_valkey, fault)()
     assert await take_until_degraded(store, limited) < SHORT_S
-    began = time.monotonic()
+    began = own_clock()
     grants = [await store.take(limited, Demand()) for _ in range(100)]
-    assert time.monotonic() - began < SHORT_S
+    assert own_clock() - began < SHORT_S
     assert all(grant.degraded and grant.refused is None for grant in grants)
     own_valkey.start() if fault == "kill" else own_valkey.resume()
     await until(lambda: not store.degraded)
@@ -91,9 +91,9 @@ async def test_many_who_wait_for_a_hung_server_wait_together(own_valkey, guarded
     store = await guarded()
     limited = plan(requests_per_minute=1_000_000)
     own_valkey.hang()
-    began = time.monotonic()
+    began = own_clock()
     grants = await asyncio.gather(*(store.take(limited, Demand()) for _ in range(300)))
-    assert time.monotonic() - began < SHORT_S
+    assert own_clock() - began < SHORT_S
     assert all(grant.degraded for grant in grants)
     own_valkey.resume()
 
@@ -239,14 +239,15 @@ async def test_the_watch_renews_slots_that_are_held(guarded, monkeypatch):
 async def test_slots_are_renewed_however_long_seeding_takes(own_valkey, guarded):
     store = await guarded()
     limited = plan(concurrent_requests=1)
-    store._shared.slot_ttl_s = 2.0
+    now = 1_790_000_000.0
+    store._shared._clock = lambda: now
     await store.take(limited, Demand(slots=1))
     seeded = asyncio.Event()
     store.seeders.append(seeded.wait)
     store._note_failure(StoreDown("one late answer"))
     for _ in range(4):
         await store._tick(renew=True)
-        await asyncio.sleep(0.7)
+        now += store._shared.slot_ttl_s * 0.7
     assert (await store.take(limited, Demand(slots=1))).refused
     assert not seeded.is_set()
     seeded.set()

@@ -1,6 +1,7 @@
 """What only several processes show: exact limits across them, and slots of the dead."""
 
 import asyncio
+from tempfile import mkdtemp
 
 import pytest
 
@@ -11,6 +12,7 @@ from gateway.state.store import ActualUse, Grant, NotDone, StoreDown
 from gateway.state.valkey import ValkeyStore
 from tests.conftest import Valkey
 from tests.gateway.state.conftest import PATIENT_S, processes
+from tests.patience import HANGING_S
 
 # Another process of the gateway: takes when told to, says how many were admitted, holds them.
 TAKER = """
@@ -72,10 +74,12 @@ async def test_slots_of_a_killed_process_free_themselves(valkey, store):
 
 
 async def test_slots_that_are_renewed_outlive_their_time(store):
+    now = 1_790_000_000.0
+    store._clock = lambda: now
     limited = plan(concurrent_requests=1)
     grant = await store.take(limited, Demand(slots=1))
     for _ in range(4):
-        await asyncio.sleep(0.4)
+        now += 0.7
         await store.tend()
     assert (await store.take(limited, Demand(slots=1))).refused
     store.settle(grant, ActualUse())
@@ -139,9 +143,9 @@ async def test_a_client_that_leaves_while_it_is_refused_makes_no_room(store):
 
 async def test_an_answer_that_comes_too_late_leaves_no_slot_taken(own_valkey, connect):
     hasty, patient = connect(own_valkey.url), connect(own_valkey.url)
-    hasty._counts._timeout_s = 0.1
     limited = plan(concurrent_requests=1)
     await hasty.probe()
+    hasty._counts._timeout_s = 0.1
     own_valkey.hang()
     with pytest.raises(StoreDown):
         await hasty.take(limited, Demand(slots=1))
@@ -156,10 +160,11 @@ async def test_what_is_settled_while_the_server_hangs_is_booked_once_it_goes_on(
     own_valkey, connect
 ):
     store = connect(own_valkey.url)
-    store.slot_ttl_s, store._counts._timeout_s = 60.0, 0.1
+    store.slot_ttl_s = 60.0
     limited = plan(tokens_per_day=10_000, concurrent_requests=3)
     demand = Demand(tokens=1_000, slots=1)
     grants = [await store.take(limited, demand) for _ in range(2)]
+    store._counts._timeout_s = 0.1
     own_valkey.hang()
     # It takes that one when it goes on.
     with pytest.raises(StoreDown):
@@ -190,11 +195,11 @@ async def test_what_the_server_refuses_to_settle_is_settled_later(own_valkey, co
 
 async def test_what_was_never_sent_is_not_given_back(own_valkey, connect):
     hasty, patient = connect(own_valkey.url), connect(own_valkey.url)
-    hasty._counts._timeout_s = 0.1
     limited = plan(tokens_per_day=10_000)
     used = await hasty.take(limited, Demand(tokens=1_000))
     hasty.settle(used, ActualUse(1_000))
     await hasty.probe()
+    hasty._counts._timeout_s = 0.1
     own_valkey.hang()
     sent = asyncio.ensure_future(hasty.take(limited, Demand(tokens=100)))
     await asyncio.sleep(0.02)
@@ -310,9 +315,9 @@ async def test_a_server_that_tells_nothing_of_itself_serves_all_the_same(serve, 
 async def test_a_cluster_is_spoken_to_as_one(serve, connect, in_memory, unused_tcp_port_factory):
     port, bus_port = unused_tcp_port_factory(), unused_tcp_port_factory()
     config = {"cluster-enabled": "yes", "port": str(port), "cluster-port": str(bus_port)}
-    server = serve(dir=str(in_memory), **config)
+    server = serve(dir=mkdtemp(dir=in_memory), **config)
     server.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANGING_S):
         while b"cluster_state:ok" not in server.command("CLUSTER", "INFO"):
             await asyncio.sleep(0.05)
     store = connect(f"redis+cluster://127.0.0.1:{port}")
