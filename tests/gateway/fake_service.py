@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from gateway import config, health
+from gateway import config, health, server
 from gateway.balancing import Share
 from gateway.drain import Drain
 from gateway.keys import CREDENTIALS, DRAIN, METRICS, READINESS, RELOADERS
@@ -77,6 +77,7 @@ def build(settings) -> web.Application:
 
 
 def main(path: Path, *rest: str) -> int:
+    server.LISTENING_S = float(os.environ.get("LISTENING_S", server.LISTENING_S))
     options = dict(argument.lstrip("-").split("=") for argument in rest)
     settings = config.load(path)
     output = Output()

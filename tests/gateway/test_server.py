@@ -77,6 +77,15 @@ async def _read(session: aiohttp.ClientSession, url: str, begun: asyncio.Event) 
     return data
 
 
+async def _readiness(url: str) -> int | None:
+    """Return the status of `/readyz`, None if nobody listens."""
+    try:
+        async with aiohttp.ClientSession() as session, session.get(f"{url}/readyz") as answer:
+            return answer.status
+    except aiohttp.ClientConnectorError:
+        return None
+
+
 async def test_the_first_line_says_where_it_listens_and_with_what(start):
     service, url = await start()
     line = service.lines[0]
@@ -113,6 +122,21 @@ async def test_streams_finish_while_nobody_new_is_let_in(start):
             assert (answer.status, (await answer.json())["reasons"]) == (503, ["draining"])
             assert answer.headers["Connection"] == "close"
         assert await asyncio.gather(*reading) == [b"." * 50 + b"whole"] * 20
+    assert await service.ended() == 0
+
+
+async def test_after_a_while_connections_are_refused_and_streams_go_on(start, monkeypatch):
+    monkeypatch.setenv("LISTENING_S", "0.2")
+    service, url = await start()
+    async with aiohttp.ClientSession() as session:
+        begun = asyncio.Event()
+        reading = asyncio.create_task(_read(session, f"{url}/stream?n=100", begun))
+        await begun.wait()
+        service.send(signal.SIGTERM)
+        await service.line("draining")
+        while await _readiness(url) is not None:
+            assert not reading.done()
+        assert await reading == b"." * 100 + b"whole"
     assert await service.ended() == 0
 
 
