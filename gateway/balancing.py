@@ -29,6 +29,8 @@ PAUSE_S: Final = 0.001
 TAKEN_ANYWAY: Final = 4
 # Until the next try when no descriptor, or no memory for one, is left.
 EXHAUSTED_PAUSE_S: Final = 0.1
+# At most one line in this time says so.
+EXHAUSTED_LOGGED_S: Final = 60.0
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 log = structlog.get_logger()
@@ -79,7 +81,10 @@ class Share:
 class BalancedSite(web.BaseSite):
     """Accepts connections at *sock* for *runner*, as far as *share* allows."""
 
-    __slots__ = ("_left", "_loop", "_new_protocol", "_pause", "_share", "_sock", "_starting")
+    __slots__ = (
+        *("_left", "_log_again_at", "_loop", "_new_protocol", "_pause", "_share", "_sock"),
+        "_starting",
+    )
 
     def __init__(self, runner: web.BaseRunner, sock: socket.socket, share: Share) -> None:
         super().__init__(runner)
@@ -88,6 +93,7 @@ class BalancedSite(web.BaseSite):
         self._loop = asyncio.get_running_loop()
         # How often new connections were left to others.
         self._left = 0
+        self._log_again_at = 0.0
         self._pause: asyncio.TimerHandle | None = None
         self._share = share
         self._sock = sock
@@ -142,7 +148,10 @@ class BalancedSite(web.BaseSite):
         except OSError as error:
             if error.errno not in _EXHAUSTED:
                 raise
-            log.error("accept_failed", reason=error.strerror)  # noqa: TRY400 - no trace needed
+            now = self._loop.time()
+            if now >= self._log_again_at:
+                log.error("accept_failed", reason=error.strerror)  # noqa: TRY400 - no trace needed
+                self._log_again_at = now + EXHAUSTED_LOGGED_S
             self._wait(EXHAUSTED_PAUSE_S)
             return False
         accepted.setblocking(False)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import NamedTuple
 from urllib.request import getproxies
 
@@ -27,6 +28,8 @@ from gateway.state.embedded import is_embedded
 from gateway.state.rules import Demand, Plan
 
 TIMEOUT_S = 10.0
+# For the next rows of usage.
+ROOM_BYTES = 1 << 20
 CREDENTIAL_REFUSED = {400, 401, 403}
 _NO_PROXY = "; the proxy in the environment is not used, only the one in upstream.proxy"
 
@@ -64,7 +67,11 @@ async def _examine(settings: Settings) -> list[Finding]:
     checks: list[tuple[str, Callable[[], Awaitable[str]]]] = [
         (f"port {port}", partial(_port, host, port)) for host, port in ports
     ]
-    checks += [("state", lambda: _state(settings)), ("database", lambda: _database(settings))]
+    checks += [
+        ("state", lambda: _state(settings)),
+        ("database", lambda: _database(settings)),
+        ("spill", lambda: _spill(settings)),
+    ]
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     proxy = settings.upstream.proxy or None
     async with aiohttp.ClientSession(timeout=timeout, proxy=proxy) as session:
@@ -110,8 +117,8 @@ async def _state(settings: Settings) -> str:
 
 
 async def _database(settings: Settings) -> str:
-    """Read from the database, and check that its licenses use this pepper; change nothing."""
-    from sqlalchemy import select, text
+    """Check that the database can be written to, and that its licenses use this pepper."""
+    from sqlalchemy import false, make_url, select, text, update
 
     from gateway.database.engine import Database
     from gateway.database.tables import FACTS
@@ -119,16 +126,37 @@ async def _database(settings: Settings) -> str:
 
     database = Database(settings.database.url)
     try:
-        async with database.reading() as connection:
+        # Nothing is changed, but a database that can only be read refuses the attempt.
+        async with database.writing() as connection:
             await connection.execute(text("SELECT 1"))
             if await connection.run_sync(lambda it: it.dialect.has_table(it, FACTS.name)):
+                await connection.execute(update(FACTS).where(false()).values(value=""))
                 of_pepper = select(FACTS).where(FACTS.c.name.startswith("pepper"))
                 rows = await connection.execute(of_pepper)
                 if facts := {row.name: row.value for row in rows}:
                     agreed_pepper(facts, settings.database.pepper)
     finally:
         await database.close()
+    file = make_url(settings.database.url).database if database.is_sqlite else None
+    if file and file != ":memory:":
+        _require_room(Path(file).parent)
     return "answers"
+
+
+async def _spill(settings: Settings) -> str:
+    _require_room(Path(settings.database.spill))
+    return "can be written to"
+
+
+def _require_room(folder: Path) -> None:
+    """Raise `StartError` unless there is room in *folder*, or where it would be created."""
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        with TemporaryFile(dir=folder) as file:
+            file.write(bytes(ROOM_BYTES))
+    except OSError as error:
+        raise StartError(f"cannot write to {folder.absolute()}: {error.strerror}") from None
 
 
 class _CredentialCheck:

@@ -68,6 +68,8 @@ class Ledger:
         self._wake = asyncio.Event()
         self._closing = False
         self._spilled = True
+        # An outage makes one line, not one per second.
+        self._spill_failure = ""
         self._tasks: list[asyncio.Task[None]] = []
 
     def __len__(self) -> int:
@@ -88,7 +90,7 @@ class Ledger:
         self._tasks += [asyncio.create_task(self._run(step)) for step in steps]
 
     async def close(self) -> None:
-        """Write what is left, to the spill file if necessary."""
+        """Write what is left, to the spill file if necessary; log how many rows are lost."""
         self._closing = True
         self._wake.set()
         await asyncio.gather(*self._tasks)
@@ -98,6 +100,8 @@ class Ledger:
             await self._stream.close()
         await self.replay()
         self._spill.seal()
+        if len(self):
+            log.error("ledger_rows_lost", rows=len(self))
 
     async def flush(self) -> None:
         """Write what is booked so far; later rows wait for the next batch.
@@ -160,9 +164,9 @@ class Ledger:
         for write in writers:
             if await write(rows):
                 return
-        dropped = max(0, len(rows) - MOST_WAITING)
-        log.warning("ledger_rows_wait_in_memory", rows=len(rows), lost=dropped)
-        self._waiting = rows[dropped:]
+        self._waiting = rows[-MOST_WAITING:]
+        if len(rows) > MOST_WAITING:
+            log.error("ledger_rows_lost", rows=len(rows) - MOST_WAITING)
 
     async def _send(self, rows: list[Row]) -> bool:
         if self._stream is None:
@@ -178,8 +182,12 @@ class Ledger:
             async with self._spill_turn:
                 await asyncio.to_thread(self._spill.write, rows)
         except OSError as error:
-            log.warning("ledger_spill_failed", error=type(error).__name__)
+            reason = error.strerror or str(error)
+            if reason != self._spill_failure:
+                log.warning("ledger_spill_failed", reason=reason)
+            self._spill_failure = reason
             return False
+        self._spill_failure = ""
         self._spilled = True
         return True
 

@@ -6,9 +6,9 @@ Each change raises the revision in its own transaction; processes that watch it 
 import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import Column, and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database.engine import Database
@@ -27,6 +27,9 @@ from gateway.licenses.records import NewLicense, Refused, StoredKey, StoredLicen
 from gateway.licenses.rows import by_digest, license_of_row, row_of
 
 REVISION = "licenses"
+KEY_TAKEN = "another license has that key already"
+# Values in one query.
+MOST_ASKED = 500
 
 
 class LicenseError(Exception):
@@ -91,9 +94,9 @@ class LicenseStore:
         """Add *license_* with *key*. Raises `LicenseError` if its id or *key* is taken."""
         async with self._database.writing() as connection:
             pepper = await ensure_pepper(connection, self._pepper)
-            if refused := await _add(connection, NewLicense(license_, key), pepper):
+            [refused] = await _add(connection, [NewLicense(license_, key)], pepper)
+            if refused:
                 raise LicenseError(refused.reason)
-            await raise_revision(connection, REVISION)
 
     async def update(self, license_: License) -> None:
         """Overwrite the license with the id of *license_*. Raises `LicenseError`."""
@@ -134,8 +137,10 @@ class LicenseStore:
                 .values(expires=end)
             )
             digest = keyed_digest(key, await ensure_pepper(connection, self._pepper))
-            if not await _add_key(connection, id_, StoredKey(digest.hex(), None, now)):
-                raise LicenseError("another license has that key already")
+            row = _key_row(id_, StoredKey(digest.hex(), None, now))
+            added = await connection.execute(insert_new(connection, LICENSE_KEYS), [row])
+            if not added.rowcount:
+                raise LicenseError(KEY_TAKEN)
             await raise_revision(connection, REVISION)
 
     async def add_all(self, licenses: Sequence[NewLicense]) -> list[Refused | None]:
@@ -150,9 +155,7 @@ class LicenseStore:
             if pepper_along and keys is None and not self._pepper:
                 await adopt_pepper(connection, pepper_along)
                 pepper = pepper_along.encode()
-            refused = [await _add(connection, license_, pepper) for license_ in licenses]
-            await raise_revision(connection, REVISION)
-        return refused
+            return await _add(connection, licenses, pepper)
 
     async def pepper(self) -> bytes:
         """Return the current pepper. Raises `WrongPepper`."""
@@ -160,30 +163,61 @@ class LicenseStore:
             return await ensure_pepper(connection, self._pepper)
 
 
-async def _add(connection: AsyncConnection, new: NewLicense, pepper: bytes) -> Refused | None:
-    """Add the license with its keys, or nothing; return the reason if it is refused."""
-    if new.keys and new.pepper_check != check_value(pepper):
+async def _add(
+    connection: AsyncConnection, licenses: Sequence[NewLicense], pepper: bytes
+) -> list[Refused | None]:
+    """Add *licenses* in few statements; return for each the reason if it is refused."""
+    # First of all: from here to the commit nobody else adds one, on PostgreSQL either.
+    await raise_revision(connection, REVISION)
+    now, check = int(time.time()), check_value(pepper)
+    rows, key_rows, refused = [], [], []
+    all_keys = [
+        one.keys or (StoredKey(keyed_digest(one.key, pepper).hex(), None, now),) for one in licenses
+    ]
+    ids = await _taken(connection, LICENSES.c.id, [one.license.id for one in licenses])
+    digests = [bytes.fromhex(key.digest) for keys in all_keys for key in keys]
+    taken = await _taken(connection, LICENSE_KEYS.c.digest, digests)
+    for one, keys in zip(licenses, all_keys, strict=True):
+        own = {bytes.fromhex(key.digest) for key in keys}
+        is_taken = len(own) < len(keys) or not taken.isdisjoint(own)
+        reason = _refused(one, check, has_id=one.license.id in ids, has_key=is_taken)
+        refused.append(reason)
+        if reason is None:
+            ids.add(one.license.id)
+            taken |= own
+            created = now if one.created is None else one.created
+            rows.append(row_of(one.license) | {"created": created})
+            key_rows += [_key_row(one.license.id, key) for key in keys]
+    if rows:
+        await connection.execute(insert(LICENSES), rows)
+        await connection.execute(insert(LICENSE_KEYS), key_rows)
+    return refused
+
+
+async def _taken(
+    connection: AsyncConnection, column: Column[Any], values: Sequence[Any]
+) -> set[Any]:
+    """Return those of *values* that *column* holds."""
+    taken: set[Any] = set()
+    for start in range(0, len(values), MOST_ASKED):
+        asked = values[start : start + MOST_ASKED]
+        taken.update(await connection.scalars(select(column).where(column.in_(asked))))
+    return taken
+
+
+def _refused(new: NewLicense, check: str, *, has_id: bool, has_key: bool) -> Refused | None:
+    """Return why *new* cannot be added, given whether its id or key is taken; None if it can."""
+    if new.keys and new.pepper_check != check:
         return Refused("invalid", "its keys were made with another pepper")
-    now = int(time.time())
-    keys = new.keys or (StoredKey(keyed_digest(new.key, pepper).hex(), None, now),)
-    savepoint = await connection.begin_nested()
-    values = row_of(new.license) | {"created": now if new.created is None else new.created}
-    added = await connection.execute(insert_new(connection, LICENSES), [values])
-    if not added.rowcount:
-        await savepoint.rollback()
+    if has_id:
         return Refused("duplicate", f"there is a license {new.license.id!r} already")
-    for key in keys:
-        if not await _add_key(connection, new.license.id, key):
-            await savepoint.rollback()
-            return Refused("duplicate", "another license has that key already")
-    await savepoint.commit()
+    if has_key:
+        return Refused("duplicate", KEY_TAKEN)
     return None
 
 
-async def _add_key(connection: AsyncConnection, id_: str, key: StoredKey) -> bool:
-    row = key._asdict() | {"license": id_, "digest": bytes.fromhex(key.digest)}
-    added = await connection.execute(insert_new(connection, LICENSE_KEYS), [row])
-    return bool(added.rowcount)
+def _key_row(id_: str, key: StoredKey) -> dict[str, Any]:
+    return key._asdict() | {"license": id_, "digest": bytes.fromhex(key.digest)}
 
 
 def _require(ids: Collection[str], known_ids: Collection[str | None]) -> None:

@@ -23,6 +23,8 @@ class Sink:
         self._writing = threading.Lock()
         self.dropped = 0
         self._dropped_reported = 0
+        # What is left of a line of which only the beginning could be written.
+        self._rest = b""
         threading.Thread(target=self._run, name="log", daemon=True).start()
 
     def put(self, line: bytes) -> None:
@@ -69,17 +71,23 @@ class Sink:
         lines: list[bytes] = []
         while self._lines:
             lines.append(self._lines.popleft())
-        if self.dropped > self._dropped_reported:
-            lines.append(b'{"event":"log_lines_dropped","count":%d}\n' % self.dropped)
-        if lines and self._write(b"".join(lines)):
-            self._dropped_reported = self.dropped
-        else:
-            self.dropped += len(lines)
+        lost = self._write(b"".join(lines))
+        self.dropped += lost
+        dropped = self.dropped
+        if lost or dropped == self._dropped_reported:
+            return
+        if not self._write(b'{"event":"log_lines_dropped","count":%d}\n' % dropped):
+            self._dropped_reported = dropped
 
-    def _write(self, data: bytes) -> bool:
+    def _write(self, lines: bytes) -> int:
+        """Write *lines*; return how many are lost. The rest of one that is cut is written later."""
+        data = self._rest + lines
         try:
             while data:
-                data = data[os.write(self._fd, data) :]
+                written = os.write(self._fd, data)
+                is_cut = data[written - 1 : written] != b"\n"
+                data = data[written:]
+                self._rest = data[: data.find(b"\n") + 1] if is_cut else b""
         except OSError:
-            return False
-        return True
+            return data.count(b"\n") - bool(self._rest)
+        return 0

@@ -145,7 +145,8 @@ class GuardedStore:
         ticks_per_renewal = max(1, int(self._shared.slot_ttl_s / 3 / TICK_S))
         for tick in count(1):
             await self._pause()
-            await self._tick(renew=self._breaker.open or not tick % ticks_per_renewal)
+            # Only a renewal shows that the server accepts changes, too.
+            await self._tick(renew=self._breaker.doubtful or not tick % ticks_per_renewal)
 
     async def _pause(self) -> None:
         """Wait until the next tick is due: at once when seeding ends, which closes the breaker."""

@@ -126,17 +126,17 @@ async def test_a_stopped_site_takes_nothing_and_publishes_so(counts, workers):
     assert _open(one) == before
 
 
-async def test_without_descriptors_it_waits_and_says_so(counts, workers, monkeypatch):
+async def test_without_descriptors_it_waits_and_says_so_once(counts, workers, monkeypatch):
     monkeypatch.setattr(balancing, "EXHAUSTED_PAUSE_S", 0.01)
-    refusals = [OSError(errno.EMFILE, os.strerror(errno.EMFILE))]
+    refusals = [OSError(errno.EMFILE, os.strerror(errno.EMFILE)) for _ in range(5)]
     accept = socket.socket.accept
 
-    def refuse_once(sock: socket.socket):
+    def refuse_at_first(sock: socket.socket):
         if refusals:
             raise refusals.pop()
         return accept(sock)
 
-    monkeypatch.setattr(socket.socket, "accept", refuse_once)
+    monkeypatch.setattr(socket.socket, "accept", refuse_at_first)
     worker, connect = workers
     only = await worker(counts(1))
     with structlog.testing.capture_logs() as lines:

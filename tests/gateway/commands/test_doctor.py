@@ -1,3 +1,4 @@
+import re
 import sys
 from pathlib import Path
 
@@ -5,7 +6,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from click.testing import CliRunner
+from sqlalchemy import make_url, text
 
+from gateway.commands import doctor as doctor_module
 from gateway.commands.doctor import Finding, _examine, _show, doctor
 from gateway.database.engine import Database as Tables
 from gateway.exchange import License
@@ -54,6 +57,7 @@ async def test_each_credential_is_asked_for(gemini, tmp_path):
         "port 0": (True, "free"),
         "state": (True, "memory:// (nothing to check: the gateway keeps it itself)"),
         "database": (True, "answers"),
+        "spill": (True, "can be written to"),
         "credential a": (True, "accepted, 2 models"),
         "credential b": (False, "Gemini refuses this key (status 400)"),
     }
@@ -67,10 +71,10 @@ async def test_what_is_not_there_is_found_and_no_password_is_told(tmp_path):
             tmp_path,
             server=Server(port=sock.getsockname()[1]),
             state=State(url=f"redis://:{KEY}@127.0.0.1:1"),
-            database=Database(url=f"sqlite+aiosqlite:////none/{KEY}.db"),
+            database=Database(url=f"sqlite+aiosqlite:////none/{KEY}.db", spill=f"{__file__}/spill"),
         )
         findings = await _examine(settings)
-    assert [finding.well for finding in findings] == [False] * 5
+    assert [finding.well for finding in findings] == [False] * 6
     assert KEY not in "".join(
         finding.remark for finding in findings if finding.subject != "database"
     )
@@ -159,6 +163,35 @@ async def test_a_database_that_nobody_has_used_yet_is_well_with_any_pepper(
     settings = settings_of(gemini, tmp_path, database=Database(url=database_url, pepper="any"))
     [found] = [one for one in await _examine(settings) if one.subject == "database"]
     assert (found.well, found.remark) == (True, "answers")
+
+
+async def test_a_database_that_can_only_be_read_is_found(gemini, tmp_path, database_url):
+    database = Tables(database_url)
+    await database.migrate()
+    url = database_url
+    if database.is_sqlite:
+        url = f"sqlite+aiosqlite:///file:{make_url(url).database}?mode=ro&uri=true"
+    else:
+        async with database.writing() as connection:
+            name = make_url(url).database
+            read_only = f"ALTER DATABASE {name} SET default_transaction_read_only = on"
+            await connection.execute(text(read_only))
+    await database.close()
+    settings = settings_of(gemini, tmp_path, database=Database(url=url))
+    [found] = [one for one in await _examine(settings) if one.subject == "database"]
+    assert not found.well
+    assert re.search("read-?only", found.remark)
+
+
+async def test_a_folder_without_room_is_found(gemini, tmp_path, monkeypatch):
+    def file_without_room(**_):
+        return Path("/dev/full").open("wb")
+
+    monkeypatch.setattr(doctor_module, "TemporaryFile", file_without_room)
+    findings = await _examine(settings_of(gemini, tmp_path))
+    remarks = {one.subject: one.remark for one in findings if not one.well}
+    assert remarks["database"] == f"cannot write to {tmp_path}: No space left on device"
+    assert remarks["spill"] == f"cannot write to {Path.cwd()}: No space left on device"
 
 
 async def test_the_port_of_the_numbers_is_looked_at_too(gemini, tmp_path):

@@ -3,11 +3,13 @@
 import asyncio
 
 import pytest
+import structlog
 from sqlalchemy import func, select
 
 from gateway.database.engine import Database
 from gateway.database.tables import USAGE
 from gateway.exchange import Usage
+from gateway.ledger import ledger as ledger_module
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.row import LedgerRow
 from gateway.ledger.spill import Spill
@@ -184,6 +186,35 @@ async def test_with_disk_and_database_gone_rows_wait_in_memory(database, tmp_pat
     ledger._writer = RowWriter(database)
     await ledger.flush()
     assert await count(database) == 1_200
+
+
+async def test_with_disk_and_database_gone_one_line_says_why_and_the_last_what_is_lost(tmp_path):
+    (tmp_path / "s").write_text("in the way of the folder")
+    gone = Database(f"sqlite+aiosqlite:///{tmp_path}/no/x.db")
+    ledger = Ledger(gone, Spill(tmp_path / "s", "me"))
+    with structlog.testing.capture_logs() as lines:
+        for number in range(3):
+            ledger.book(row(number))
+            await ledger.flush()
+        await ledger.close()
+    told = [line for line in lines if line["event"] != "ledger_database_down"]
+    assert told == [
+        {"event": "ledger_spill_failed", "log_level": "warning", "reason": "File exists"},
+        {"event": "ledger_rows_lost", "log_level": "error", "rows": 3},
+    ]
+
+
+async def test_of_the_rows_that_wait_in_memory_the_oldest_are_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr(ledger_module, "MOST_WAITING", 2)
+    (tmp_path / "s").write_text("in the way of the folder")
+    gone = Database(f"sqlite+aiosqlite:///{tmp_path}/no/x.db")
+    ledger = Ledger(gone, Spill(tmp_path / "s", "me"))
+    with structlog.testing.capture_logs() as lines:
+        for number in range(5):
+            ledger.book(row(number))
+        await ledger.flush()
+    assert [kept["id"] for kept in ledger._waiting] == ["request-3", "request-4"]
+    assert [line["rows"] for line in lines if line["event"] == "ledger_rows_lost"] == [3]
 
 
 async def test_booking_never_waits_for_a_database_that_hangs(database, tmp_path):

@@ -63,6 +63,14 @@ async def test_of_several_processes_one_prunes_and_not_again_within_the_hour(fil
         await database.close()
 
 
+async def test_a_clock_that_ran_ahead_for_a_while_does_not_end_the_pruning(filled, monkeypatch):
+    clock = time.time()
+    monkeypatch.setattr("time.time", lambda: clock + 86_400)
+    assert await Pruner(filled, 1_000).prune() == 0
+    monkeypatch.setattr("time.time", lambda: clock)
+    assert await Pruner(filled, 10).prune() == 90
+
+
 async def test_it_prunes_by_itself_and_obeys_a_reload(filled):
     pruner = Pruner(filled, 0)
     await pruner.reload(Settings(ledger=Ledger(keep_days=10)))

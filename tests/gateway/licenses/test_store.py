@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from gateway.database.engine import Database
 from gateway.database.tables import LICENSES
@@ -127,6 +127,26 @@ async def test_adding_many_tells_which_were_not_added(store):
     assert refused[1] == ("duplicate", "another license has that key already")
     assert refused[2] == ("duplicate", "there is a license 'b' already")
     assert {one.license.id for one in await store.stored()} == {"a", "b"}
+
+
+async def test_very_many_are_added_in_few_statements(store, database):
+    statements = []
+    engine = database._engine.sync_engine
+    event.listen(engine, "before_cursor_execute", lambda *words: statements.append(words[2]))
+    many = [NewLicense(License(f"l{number}"), f"key-{number}") for number in range(1_200)]
+    assert await store.add_all(many) == [None] * 1_200
+    assert len(statements) < 20
+    assert len(await store.stored()) == 1_200
+
+
+async def test_of_those_that_add_the_same_id_at_once_one_does(store):
+    made = await asyncio.gather(
+        *(store.create(License("a"), f"key-{number}") for number in range(3)),
+        return_exceptions=True,
+    )
+    errors = [str(error) for error in made if isinstance(error, LicenseError)]
+    assert errors == ["there is a license 'a' already"] * 2
+    assert [len(one.keys) for one in await store.stored()] == [1]
 
 
 async def test_another_pepper_than_before_is_noticed(database):

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 import structlog
+from redis.asyncio import Redis
 
 from gateway.errors import Unavailable
 from gateway.exchange import License, Limits
@@ -337,3 +338,20 @@ async def test_a_restart_that_no_request_noticed_is_made_good(own_valkey, guarde
     await store._tick(renew=False)
     assert not store.degraded
     assert (await store.take(limited, Demand(tokens=1, slots=1))).used == (61, 2)
+
+
+async def test_a_server_that_can_only_be_read_is_not_back(own_valkey, guarded, monkeypatch):
+    monkeypatch.setattr(guarded_module, "TICK_S", 0.02)
+    client = Redis.from_url(own_valkey.url)
+    # Of a master that is gone.
+    await client.replicaof("127.0.0.1", "1")
+    with structlog.testing.capture_logs() as lines:
+        store = await guarded()
+        await until(lambda: store.degraded)
+        await asyncio.sleep(0.2)
+        assert [line["event"] for line in lines] == ["state_server_down"]
+        await client.replicaof("NO", "ONE")
+        await until(lambda: len(lines) == 2)
+    assert lines[1]["event"] == "state_server_back"
+    assert not store.degraded
+    await client.aclose()
