@@ -22,7 +22,7 @@ from gateway.errors import BadRequest, RequestTimedOut
 from gateway.log.line import place
 from gateway.rejections import error_of, overloaded, rejection, rejection_bytes
 from gateway.request_loop import RequestLoop
-from gateway.socket_buffers import SEND_BUFFER_BYTES, Widening
+from gateway.socket_buffers import SEND_BUFFER_BYTES, Widening, unacknowledged_bytes
 
 # Of a whole head. aiohttp only limits the number of fields: 16 MB could be sent without a license.
 MAX_HEAD_BYTES = 262_144
@@ -165,7 +165,7 @@ class Connection(Widening, RequestLoop):
         transport = self.transport
         if transport is None or self._manager is None:
             return
-        unsent = transport.get_write_buffer_size()
+        unsent = unacknowledged_bytes(transport)
         if self._send_timer is not None and unsent >= self._unsent:
             log.info("client_stopped_reading", unsent_bytes=unsent)
             transport.abort()

@@ -1,17 +1,16 @@
-"""One timer per stream: commits when upstream is slow, keeps it alive, cuts stalled clients.
+"""One timer per stream: commits when upstream is slow, and keeps the connection alive.
 
 The stream notes when it writes; the timer checks that when it fires and decides when to fire next.
 All frames are written whole, so a keepalive written here never splits one.
 """
 
 import asyncio
-from math import inf
 
 from aiohttp import web
 
 from gateway.answers import EventStream, stamp
 from gateway.exchange import Exchange
-from gateway.settings import Settings
+from gateway.settings import Upstream
 
 _COMMENT = b": keepalive\n\n"
 
@@ -25,10 +24,8 @@ class Pacemaker:
         "_loop",
         "_request",
         "_response",
-        "_send_timeout_s",
         "_settings",
         "_task",
-        "_unsent",
         "encoding",
     )
 
@@ -37,16 +34,13 @@ class Pacemaker:
         request: web.Request,
         response: EventStream,
         exchange: Exchange,
-        settings: Settings,
+        settings: Upstream,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._request = request
         self._response = response
         self._exchange = exchange
-        self._settings = settings.upstream
-        self._send_timeout_s = settings.server.send_timeout_s
-        # Until the first check, nobody knows whether it shrinks.
-        self._unsent = inf
+        self._settings = settings
         self._task: asyncio.Task[None] | None = None
         # A thread that encodes frames of the reply, during which no commit may begin.
         self.encoding: asyncio.Task[bytes] | None = None
@@ -67,7 +61,8 @@ class Pacemaker:
         """Do what is due, and set the timer for what may be due next."""
         now, response = self._loop.time(), self._response
         if response.writing_since is not None:
-            self._check_write(response.writing_since - now)
+            # The connection itself cuts clients that do not read.
+            self._check_in(self._settings.keepalive_s)
         elif not self._exchange.outcome.begun:
             self._task = self._task or self._loop.create_task(self._commit())
             self._check_in(self._settings.keepalive_s)
@@ -77,24 +72,8 @@ class Pacemaker:
         else:
             self._check_in(due - now)
 
-    def _check_write(self, began_at: float) -> None:
-        """Cut a client that has not read for too long: its write would hold memory for ever.
-
-        *began_at* is how many seconds ago the write began.
-        """
-        remaining = began_at + self._send_timeout_s
-        transport = self._request.transport
-        unsent = 0 if transport is None else transport.get_write_buffer_size()
-        if remaining > 0 or unsent < self._unsent:
-            self._unsent = unsent
-            self._check_in(remaining if remaining > 0 else self._send_timeout_s)
-        elif self._request.transport is not None:
-            self._exchange.outcome.client_gone = True
-            self._request.transport.abort()
-
     def _check_in(self, seconds: float) -> None:
-        # A write may begin meanwhile, and must not take longer than the send timeout.
-        self._handle = self._loop.call_later(min(seconds, self._send_timeout_s), self._check)
+        self._handle = self._loop.call_later(seconds, self._check)
 
     async def _commit(self) -> None:
         """Send head and role, so that no proxy on the way waits longer for the first byte."""

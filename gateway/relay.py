@@ -86,7 +86,7 @@ async def whole(request: web.Request, exchange: Exchange) -> web.StreamResponse:
 async def stream(request: web.Request, exchange: Exchange) -> web.StreamResponse:
     """Answer chunk by chunk."""
     response = EventStream(asyncio.get_running_loop().time, _SSE_HEADERS)
-    pacemaker = Pacemaker(request, response, exchange, request.app[SETTINGS])
+    pacemaker = Pacemaker(request, response, exchange, request.app[SETTINGS].upstream)
     try:
         await _relay(request, response, exchange, pacemaker)
     except GatewayError as error:

@@ -6,7 +6,10 @@ seconds for a picture. Large content is held whole anyway, so it gets large buff
 """
 
 import asyncio
+import fcntl
 import socket
+import sys
+import termios
 from contextlib import suppress
 from typing import ClassVar, Final
 
@@ -57,3 +60,20 @@ class Widening:
             sock.setsockopt(socket.SOL_SOCKET, self.buffer_option, size)
             if self.buffer_option == socket.SO_RCVBUF and size > self.buffer_bytes:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, size)
+
+
+def unacknowledged_bytes(transport: asyncio.Transport) -> int:
+    """Return how much of what *transport* was given has not arrived at the other end.
+
+    Its own buffer alone does not show whether the client reads: the kernel takes more only once a
+    third of its buffer is free, which is a megabyte of a large one.
+    """
+    unsent = transport.get_write_buffer_size()
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        # Not every system knows this request (Linux: tcp(7), SIOCOUTQ), and the connection may
+        # just have been lost.
+        with suppress(OSError, ValueError):
+            queued = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+            unsent += int.from_bytes(queued, sys.byteorder)
+    return unsent

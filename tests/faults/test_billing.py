@@ -255,17 +255,17 @@ async def test_an_answer_that_was_asked_for_again_is_booked_beside_the_other(bil
         assert await booked(gateway) == costing(3 + 3, 90 + 2)
 
 
-async def test_a_stream_that_began_with_an_error_behind_is_booked_beside_the_other(billing):
+async def test_a_stream_that_began_with_an_error_behind_is_booked(billing):
     error = {"error": {"code": 503, "status": "UNAVAILABLE", "message": "Overloaded"}}
     counts = {"promptTokenCount": 3, "candidatesTokenCount": 1, "totalTokenCount": 4}
     began = data({**event("a"), "usageMetadata": counts}) + data(error)
-    scripts = [SSE, chunk(began), END], stream(LAST)
     async with (
-        ScriptedUpstream(*scripts) as upstream,
+        ScriptedUpstream([SSE, chunk(began), END], stream(LAST)) as upstream,
         billing(upstream.url, max_attempts=2) as gateway,
     ):
-        assert (await gateway.stream(model=SINGLE)).text == "end"
-        assert await booked(gateway) == costing(3 + 3, 1 + 2)
+        told = await gateway.stream(model=SINGLE)
+        assert (told.text, told.error["code"]) == ("a", "overloaded")
+        assert await booked(gateway) == costing(3, 1)
 
 
 @pytest.mark.parametrize("hedge_after_s", [0.0, 5.0])

@@ -7,7 +7,12 @@ import aiohttp
 import pytest
 
 from gateway.answers import LARGE_BYTES, EventStream, WholeAnswer
-from gateway.socket_buffers import RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, Widening
+from gateway.socket_buffers import (
+    RECEIVE_BUFFER_BYTES,
+    SEND_BUFFER_BYTES,
+    Widening,
+    unacknowledged_bytes,
+)
 from tests.gateway.raw_http import app_of
 
 
@@ -109,3 +114,27 @@ async def test_a_large_chunk_is_sent_with_a_large_buffer(serve_app, connection):
         assert len(await response.read()) == LARGE_BYTES + 11
     assert sizes[1] != sizes[0]
     assert sizes[1] > 2 * SEND_BUFFER_BYTES
+
+
+async def test_what_the_kernel_holds_for_a_slow_client_counts_as_unread():
+    read = 200_000
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        loop = asyncio.get_running_loop()
+        # Long before so much is read, the sender's own buffer stays as it is.
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        transport, _ = await loop.create_connection(asyncio.Protocol, *server.getsockname())
+        sender = transport.get_extra_info("socket")
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_194_304)
+        with server.accept()[0] as reader:
+            reader.setblocking(False)
+            transport.write(bytes(12_000_000))
+            await asyncio.sleep(0.05)
+            before = unacknowledged_bytes(transport)
+            assert before > transport.get_write_buffer_size()
+            while read > 0:
+                read -= len(await loop.sock_recv(reader, read))
+            await asyncio.sleep(0.05)
+            assert unacknowledged_bytes(transport) < before
+        transport.abort()
+    await asyncio.sleep(0)
+    assert unacknowledged_bytes(transport) == 0

@@ -184,6 +184,9 @@ async def test_a_database_that_can_only_be_read_is_found(gemini, tmp_path, datab
 
 
 async def test_a_folder_without_room_is_found(gemini, tmp_path, monkeypatch):
+    # The folder of spilled usage would be made here.
+    monkeypatch.chdir(tmp_path)
+
     def file_without_room(**_):
         return Path("/dev/full").open("wb")
 
@@ -191,7 +194,7 @@ async def test_a_folder_without_room_is_found(gemini, tmp_path, monkeypatch):
     findings = await _examine(settings_of(gemini, tmp_path))
     remarks = {one.subject: one.remark for one in findings if not one.well}
     assert remarks["database"] == f"cannot write to {tmp_path}: No space left on device"
-    assert remarks["spill"] == f"cannot write to {Path.cwd()}: No space left on device"
+    assert remarks["spill"] == f"cannot write to {tmp_path}: No space left on device"
 
 
 async def test_the_port_of_the_numbers_is_looked_at_too(gemini, tmp_path):
