@@ -29,6 +29,7 @@ from gateway.errors import (
     TooLarge,
     Unauthorized,
     Unavailable,
+    UpstreamAuth,
 )
 from gateway.exchange import Dialect, Exchange
 from gateway.guard import Handler, MiddlewareFault
@@ -131,7 +132,9 @@ def retry_headers(error: GatewayError) -> dict[str, str]:
             "retry-after": str((milliseconds + 999) // 1000),
             "retry-after-ms": str(milliseconds),
         }
-    if error.status == 429 or error.status in {401, 403} or wait is not None:
+    # A key that is refused for good waits for the operator.
+    is_final = error.status in {401, 403, 429} or isinstance(error, UpstreamAuth)
+    if is_final or wait is not None:
         return {"x-should-retry": "false"}
     return {}
 

@@ -57,6 +57,7 @@ def _headers(error: GatewayError) -> dict[str, str]:
         "x-request-id": request_id,
         "openai-processing-ms": "0",
         "x-gateway-version": __version__,
+        "server": "gateway",
     }
     if error.retry_after is not None:
         headers["retry-after"] = f"{error.retry_after:.0f}"

@@ -58,8 +58,8 @@ def _resolved(item: Item, path: str, environ: Mapping[str, str]) -> Item:
     options = [name for name in SECRET_OPTIONS if getattr(item, name, None) is not None]
     allowed = SECRET_OPTIONS if isinstance(item, License) else SECRET_OPTIONS[:3]
     if len(options) != 1:
-        named = " and ".join(options) if options else "none"
-        raise ValueError(f"{path}: give exactly one of {', '.join(allowed)}; {named} is given")
+        named = f"; not {' and '.join(options)}" if options else "; none is given"
+        raise ValueError(f"{path}: give exactly one of {', '.join(allowed)}{named}")
     if options == ["key_sha256"]:
         return item
     place = f"{path}.{options[0]}"

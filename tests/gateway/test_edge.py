@@ -14,6 +14,7 @@ from gateway.errors import (
     RateLimited,
     Unauthorized,
     Unavailable,
+    UpstreamAuth,
     UpstreamError,
 )
 from tests.faults.scripted import LAST, ScriptedUpstream, answer
@@ -29,6 +30,8 @@ from tests.running import LICENSE, settings_for
         (RateLimited("x"), {"x-should-retry": "false"}),
         (QuotaSpent("x", retry_after=5), {"x-should-retry": "false"}),
         (Unauthorized("x"), {"x-should-retry": "false"}),
+        (UpstreamAuth("x"), {"x-should-retry": "false"}),
+        (UpstreamAuth("x", retry_after=5), {"retry-after": "5", "retry-after-ms": "5000"}),
         (Unavailable("x", retry_after=0.25), {"retry-after": "1", "retry-after-ms": "250"}),
         (UpstreamError("x"), {}),
         (BadRequest("x"), {}),

@@ -64,6 +64,7 @@ async def test_malformed_http_is_refused_in_json_and_never_quoted(
     assert status == 400
     assert headers["content-type"].startswith("application/json")
     assert {"x-request-id", "openai-processing-ms", "x-gateway-version"} <= headers.keys()
+    assert headers["server"] == "gateway"
     assert headers["connection"] == "close"
     assert [(line["id"], line["status"]) for line in lines] == [(headers["x-request-id"], 400)]
     assert orjson.loads(body)["error"]["type"] == "invalid_request_error"

@@ -15,7 +15,7 @@ DIGEST = sha256(b"x").hexdigest()
     ("text", "complaint"),
     [
         (CREDENTIAL, "upstream.credentials[0]: give exactly one of key, key_env, key_file; none"),
-        (CREDENTIAL + "key='x'\nkey_env='Y'", "key, key_env, key_file; key and key_env is given"),
+        (CREDENTIAL + "key='x'\nkey_env='Y'", "key, key_env, key_file; not key and key_env"),
         (CREDENTIAL + "key=' '", "upstream.credentials[0].key: the secret is empty"),
         (CREDENTIAL + "key='a\\u00e9'".replace("'", '"'), "characters that no Gemini key has"),
         (
