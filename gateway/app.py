@@ -34,6 +34,7 @@ from gateway.plugins import load
 from gateway.record import RECORDER, Recorder
 from gateway.settings import Settings
 from gateway.state.opening import add_state
+from gateway.tracing import add_tracing
 from gateway.upstream.client import GeminiUpstream
 from gateway.upstream.credential import Credential
 from gateway.upstream.credentials import CredentialPool
@@ -45,7 +46,7 @@ from gateway.upstream.retry import RETRIES_PER_S, RetryBudget
 def build_app(settings: Settings) -> web.Application:
     """Build the whole gateway; nothing is opened before it starts.
 
-    Raises `ConfigError` for a middleware that cannot be loaded.
+    Raises `ConfigError` for a middleware that cannot be loaded, and for traces that cannot be made.
     """
     # The default chain is at the end of `settings.py`.
     chain = load(settings.middlewares)
@@ -57,6 +58,7 @@ def build_app(settings: Settings) -> web.Application:
     app[READINESS] = [_usable_credential(app)]
     app[RELOADERS] = []
     app[METRICS] = Metrics()
+    add_tracing(app, settings)
     add_state(app, settings)
     add_accounts(app, settings)
     app[RECORDER] = recorder = Recorder(app)

@@ -1,4 +1,4 @@
-"""The records of a finished exchange: a log line, metrics, a row of the ledger."""
+"""The records of a finished exchange: a log line, metrics, a row of the ledger, a span."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway import log
 from gateway.exchange import Exchange, Outcome
-from gateway.keys import LEDGER, METRICS
+from gateway.keys import LEDGER, METRICS, TRACES
 from gateway.ledger.row import row_of
 from gateway.metrics import Metrics
 
@@ -70,9 +70,13 @@ def _record(app: web.Application, request: web.Request, exchange: Exchange, ende
     log.put(level, _line(exchange, route, ended))
     seconds = ended - exchange.started
     _count(app[METRICS], exchange, route, seconds)
-    row = row_of(exchange, time.time() - (time.monotonic() - ended), seconds)
+    at = time.time() - (time.monotonic() - ended)
+    row = row_of(exchange, at, seconds)
     if row is not None:
         app[LEDGER].book(row)
+    traces = app[TRACES]
+    if traces is not None and level != DEBUG:
+        traces.add(request, exchange, None if resource is None else route, at, seconds)
 
 
 def _line(exchange: Exchange, route: str, now: float) -> dict[str, object]:

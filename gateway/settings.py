@@ -241,6 +241,12 @@ class Admin(Section, frozen=True):
     port: Port = 0
 
 
+class Tracing(Section, frozen=True):
+    """Whether spans are sent; the rest is in OpenTelemetry's own environment variables."""
+
+    enabled: bool = False
+
+
 class Settings(Section, frozen=True):
     """The whole file. *middlewares* stays raw: each middleware checks its own table."""
 
@@ -257,6 +263,7 @@ class Settings(Section, frozen=True):
     cors: Cors = Cors()
     log: Log = Log()
     admin: Admin = Admin()
+    tracing: Tracing = Tracing()
     middlewares: tuple[dict[str, Any], ...] = (
         {"use": "middlewares.cors:Cors"},
         {"use": "middlewares.license:LicenseAuth"},

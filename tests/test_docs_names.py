@@ -11,6 +11,7 @@ from time import monotonic
 
 from prometheus_client import generate_latest
 
+from gateway import spans
 from gateway.app import build_app
 from gateway.commands.license import license_
 from gateway.limit_report import _HEADERS
@@ -72,6 +73,11 @@ def test_every_event_of_the_log_is_documented_and_no_other():
 def test_every_metric_is_documented_and_no_other():
     made = re.findall(r"^# TYPE (\w+)", generate_latest(Metrics().registry).decode(), re.MULTILINE)
     assert named("monitoring.md", "Metrics") == set(made)
+
+
+def test_every_attribute_of_spans_is_documented_and_no_other():
+    made = {*spans.OF_ALL, *spans.OF_MODEL, *spans.OF_CALL, *spans.OF_USAGE}
+    assert named("monitoring.md", "Traces") == made | {"http.request.method", "http.route"}
 
 
 def test_every_reason_and_field_of_readiness_is_documented_and_no_other():
@@ -148,6 +154,5 @@ def test_every_kind_of_media_is_documented():
 def test_every_extra_is_documented():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    # No code uses the last one yet.
-    extras = set(setup["options.extras_require"]) - {"testing", "test", "otel"}
+    extras = set(setup["options.extras_require"]) - {"testing", "test"}
     assert named("deployment.md", "Extras") == {f"gateway[{extra}]" for extra in extras}

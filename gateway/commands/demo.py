@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from gateway import config
 from gateway.app import build_app
 from gateway.commands import exiting_on_error
-from gateway.log import Output
+from gateway.log import Output, secrets_of
 from gateway.machine import check_machine
 from gateway.server import Service, run
 from gateway.settings import Credential, Database, License, Log, Settings
@@ -57,7 +57,7 @@ def demo(port: int | None) -> None:
         upstream = listen(HOST, 0)
         settings = demo_settings(base_urls(upstream, "")[0], Path(folder))
         output = Output()
-        output.configure(settings.log, ())
+        output.configure(settings.log, secrets_of(settings))
 
         base = base_urls(sockets, settings.server.prefix)[0]
         simulated = _Simulated(upstream, GUIDE.format(base=base, license=LICENSE))

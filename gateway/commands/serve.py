@@ -22,6 +22,7 @@ from gateway.sockets import base_urls, listen
 from gateway.state.embedded import state_server, with_running_server
 from gateway.state.opening import check_state
 from gateway.supervisor import Supervisor, worker_command
+from gateway.tracing import check_tracing
 
 
 @click.command()
@@ -89,6 +90,7 @@ def checked(path: Path | None) -> Settings:
     config.require_credentials(settings)
     plugins.load(settings.middlewares).require_whole()
     check_state(settings)
+    check_tracing(settings)
     Database(settings.database.url)
     return settings
 

@@ -10,7 +10,7 @@ import atexit
 import logging
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -23,6 +23,8 @@ from gateway.settings import Log, Settings
 
 # For some libraries a password ends at the first `@`, for others at the last one before the path.
 _PASSWORDS = (re.compile("://[^:/@]*:([^@]*)@"), re.compile("://[^:/@]*:([^/?#]*)@"))
+
+MIN_HEADER_SECRET_CHARS = 8
 
 
 def put(level: int, values: dict[str, Any]) -> None:
@@ -70,6 +72,8 @@ def secrets_of(settings: Settings) -> list[str]:
     keys += [license_.key for license_ in settings.licenses]
     for url in (settings.upstream.proxy, settings.state.url, settings.database.url):
         keys += _passwords(url)
+    if settings.tracing.enabled:
+        keys += _secrets_of_exporter(os.environ)
     return [secret for secret in dict.fromkeys((*keys, settings.database.pepper)) if secret]
 
 
@@ -80,6 +84,21 @@ def _passwords(url: str) -> list[str]:
         if "password" in name:
             passwords.append(value)
     return [*passwords, *map(unquote, passwords)]
+
+
+def _secrets_of_exporter(environ: Mapping[str, str]) -> list[str]:
+    """Return what OpenTelemetry's variables may hold in secrets: values of headers and queries."""
+    values: list[str] = []
+    for kind in ("", "TRACES_"):
+        for header in environ.get(f"OTEL_EXPORTER_OTLP_{kind}HEADERS", "").split(","):
+            # What is malformed is quoted by the library, whatever it is.
+            value = header.partition("=")[2] or header
+            values += [value.strip(), *unquote(value).split()]
+        url = environ.get(f"OTEL_EXPORTER_OTLP_{kind}ENDPOINT", "")
+        fields = [field.partition("=")[2] for field in url.partition("?")[2].split("&")]
+        values += [*_passwords(url), *fields, *map(unquote, fields)]
+    # Shorter ones, such as "true" or the name of a data set, would garble other lines.
+    return [value for value in values if len(value) >= MIN_HEADER_SECRET_CHARS]
 
 
 class SinkLogger:
