@@ -23,7 +23,8 @@ from gateway.settings import Log, Settings
 
 # For some libraries a password ends at the first `@`, for others at the last one before the path.
 _PASSWORDS = (re.compile("://[^:/@]*:([^@]*)@"), re.compile("://[^:/@]*:([^/?#]*)@"))
-
+_HEADER_NAME = re.compile(r"\s*[\w.-]+\s*")
+# Shorter values of headers, such as "true", are no secrets and would garble other lines.
 MIN_HEADER_SECRET_CHARS = 8
 
 
@@ -91,13 +92,14 @@ def _secrets_of_exporter(environ: Mapping[str, str]) -> list[str]:
     values: list[str] = []
     for kind in ("", "TRACES_"):
         for header in environ.get(f"OTEL_EXPORTER_OTLP_{kind}HEADERS", "").split(","):
-            # What is malformed is quoted by the library, whatever it is.
-            value = header.partition("=")[2] or header
+            name, _, value = header.partition("=")
+            # The library quotes what is malformed, such as a header without its "=".
+            if not value or not _HEADER_NAME.fullmatch(name):
+                value = header
             values += [value.strip(), *unquote(value).split()]
         url = environ.get(f"OTEL_EXPORTER_OTLP_{kind}ENDPOINT", "")
         fields = [field.partition("=")[2] for field in url.partition("?")[2].split("&")]
         values += [*_passwords(url), *fields, *map(unquote, fields)]
-    # Shorter ones, such as "true" or the name of a data set, would garble other lines.
     return [value for value in values if len(value) >= MIN_HEADER_SECRET_CHARS]
 
 

@@ -375,11 +375,20 @@ def test_what_the_environment_holds_in_secrets_is_redacted(monkeypatch):
     monkeypatch.setenv(
         "OTEL_EXPORTER_OTLP_HEADERS", f"Authorization=Bearer%20{TOKEN}, x-debug=true"
     )
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "malformed-secret")
+    monkeypatch.setenv(
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "malformed-secret,authorization Basic c2VjcmV0cw=="
+    )
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://u:password@host/?key=query-secret")
     assert secrets_of(Settings()) == []
     secrets = set(secrets_of(Settings(tracing=Tracing(enabled=True))))
-    assert {TOKEN, f"Bearer%20{TOKEN}", "malformed-secret", "password", "query-secret"} <= secrets
+    assert {
+        TOKEN,
+        f"Bearer%20{TOKEN}",
+        "malformed-secret",
+        "c2VjcmV0cw==",
+        "password",
+        "query-secret",
+    } <= secrets
     assert "true" not in secrets
 
 
