@@ -27,18 +27,21 @@ from tests.running import settings_for
 ROOT = Path(__file__).parents[1]
 LOGS = {"debug", "info", "warning", "error", "exception", "log", "_log"}
 EVENT = re.compile(r"[a-z]+(?:_[a-z]+)*")
-HEADER = re.compile(r"x-request-id|x-gateway-.+|x-should-retry|retry-after.*|openai-.+|Sunset")
+HEADER = re.compile(
+    r"x-request-id|x-gateway-.+|x-should-retry|retry-after.*|openai-.+|Sunset|trace(?:parent|state)"
+)
+OF_REQUESTS = {"x-gateway-strict", "traceparent", "tracestate"}
 
 
 def section_of(page: str, heading: str) -> str:
-    """Give what stands below *heading* of *page*, up to the next one."""
+    """Return what stands below *heading* of *page*, up to the next one."""
     _, _, text = (ROOT / "docs" / page).read_text().partition(f"\n## {heading}\n")
     assert text
     return text.partition("\n## ")[0]
 
 
 def named(page: str, heading: str) -> set[str]:
-    """Give the words in code in the first column of the table below *heading*."""
+    """Return the words in code in the first column of the table below *heading*."""
     cells = re.findall(r"^\| (`[^|]+) \|", section_of(page, heading), re.MULTILINE)
     return {
         code.partition(":")[0].lower() for cell in cells for code in re.findall(r"`([^`]+)`", cell)
@@ -109,7 +112,7 @@ def test_every_header_of_the_gateway_is_documented_and_no_other():
     names = named("api.md", "Request headers") | named("api.md", "Response headers")
     text = section_of("api.md", "Response headers").lower()
     # What SDKs obey must be readable in a browser, too.
-    assert set(EXPOSED.lower().split(", ")) == made - {"x-gateway-strict"}
+    assert set(EXPOSED.lower().split(", ")) == made - OF_REQUESTS
     # Those of tokens stand in the row of those of requests.
     assert names <= made
     assert [name for name in made if name not in names and f"`{name}`" not in text] == []
