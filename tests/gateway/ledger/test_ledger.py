@@ -175,10 +175,15 @@ async def test_during_an_outage_rows_go_to_disk_without_asking_the_database_firs
     assert not ledger._writer.outage
 
 
-async def test_with_disk_and_database_gone_rows_wait_in_memory(database, tmp_path):
+def without_database_and_disk(tmp_path) -> Ledger:
+    """Return a ledger that can write its rows nowhere."""
     (tmp_path / "s").write_text("in the way of the folder")
     gone = Database(f"sqlite+aiosqlite:///{tmp_path}/no/x.db")
-    ledger = Ledger(gone, Spill(tmp_path / "s", "me"))
+    return Ledger(gone, Spill(tmp_path / "s", "me"))
+
+
+async def test_with_disk_and_database_gone_rows_wait_in_memory(database, tmp_path):
+    ledger = without_database_and_disk(tmp_path)
     for number in range(1_200):
         ledger.book(row(number))
     await ledger.flush()
@@ -189,9 +194,7 @@ async def test_with_disk_and_database_gone_rows_wait_in_memory(database, tmp_pat
 
 
 async def test_with_disk_and_database_gone_one_line_says_why_and_the_last_what_is_lost(tmp_path):
-    (tmp_path / "s").write_text("in the way of the folder")
-    gone = Database(f"sqlite+aiosqlite:///{tmp_path}/no/x.db")
-    ledger = Ledger(gone, Spill(tmp_path / "s", "me"))
+    ledger = without_database_and_disk(tmp_path)
     with structlog.testing.capture_logs() as lines:
         for number in range(3):
             ledger.book(row(number))
@@ -206,9 +209,7 @@ async def test_with_disk_and_database_gone_one_line_says_why_and_the_last_what_i
 
 async def test_of_the_rows_that_wait_in_memory_the_oldest_are_lost(tmp_path, monkeypatch):
     monkeypatch.setattr(ledger_module, "MOST_WAITING", 2)
-    (tmp_path / "s").write_text("in the way of the folder")
-    gone = Database(f"sqlite+aiosqlite:///{tmp_path}/no/x.db")
-    ledger = Ledger(gone, Spill(tmp_path / "s", "me"))
+    ledger = without_database_and_disk(tmp_path)
     with structlog.testing.capture_logs() as lines:
         for number in range(5):
             ledger.book(row(number))
