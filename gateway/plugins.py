@@ -82,7 +82,7 @@ class Chain:
     def for_unrouted(self, prefix: str) -> Middleware:
         """Return the middleware that runs the chain for unrouted addresses under *prefix*.
 
-        OPTIONS is one of them everywhere.
+        No route has the method OPTIONS: these requests are answered here, too.
         """
         public = takewhile(lambda step: not step.authenticates, self.steps)
         answer_options = dataclasses.replace(self, steps=tuple(public)).wrap(_name_methods)
