@@ -13,7 +13,8 @@ import msgspec
 import orjson
 from aiohttp import hdrs, web
 
-from gateway.errors import BadRequest, RequestTimedOut, TooLarge, Unavailable, UnsupportedEncoding
+from gateway.buffers import Buffers, Share
+from gateway.errors import BadRequest, RequestTimedOut, TooLarge, UnsupportedEncoding
 from gateway.exchange import Json
 from gateway.keys import EXCHANGE, SETTINGS
 from gateway.threads import in_thread
@@ -24,9 +25,6 @@ THREAD_FROM_BYTES = 1_048_576
 # Each costs 100 bytes, and a tenth of a microsecond in which the interpreter serves nobody else.
 # Telling them from signs inside texts would take as long; no model reads so many values.
 MOST_VALUES = 2_000_000
-# A request that takes no more than this is served whatever the media of others take: those of one
-# client must not keep everybody else out.
-ALWAYS_HELD_BYTES = 65_536
 _NO_STRUCTURE = bytes(set(range(256)) - set(b",:[{"))
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -41,52 +39,46 @@ class Payload:
 
     def __init__(self) -> None:
         self._max_bytes = 0
-        self._max_buffered = 0
         self._timeout_s = 0.0
-        self._buffered = 0
+        self._buffers = Buffers(0)
 
     async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
         """Take the limits from the settings."""
         server = app[SETTINGS].server
         self._max_bytes, self._timeout_s = server.max_body_bytes, server.body_timeout_s
-        self._max_buffered = server.max_buffered_bytes
+        self._buffers = Buffers(server.max_buffered_bytes)
         yield
 
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuse with 400, 408, 413 or 415 what cannot be read, naming what to change."""
         exchange = request[EXCHANGE]
-        reservation = _Reservation()
-        exchange.hold = partial(self._hold, reservation)
-        exchange.release = partial(self._release, reservation)
+        # Nobody is authenticated yet where a chain has licenses behind this middleware.
+        share = Share(exchange.license.id if hasattr(exchange, "license") else "")
+        exchange.hold = partial(self._buffers.hold, share)
+        exchange.release = partial(self._buffers.release, share)
         try:
-            exchange.payload = payload = await self._payload(request, reservation)
+            exchange.payload = payload = await self._payload(request, share)
             if request.match_info:
                 _merge_address(payload, request.match_info)
             exchange.dialect.check(payload)
             return await handler(request)
         finally:
-            self._release(reservation)
+            self._buffers.release(share)
 
-    def _release(self, reservation: "_Reservation") -> None:
-        self._buffered -= reservation.size
-        reservation.size = 0
-
-    async def _payload(self, request: web.Request, reservation: "_Reservation") -> Json:
+    async def _payload(self, request: web.Request, share: Share) -> Json:
         """Read and parse the body; the raw bytes are freed as soon as this returns."""
         encoding = request.headers.get(hdrs.CONTENT_ENCODING)
         if encoding is not None and encoding.strip().lower() not in {"identity", ""}:
             raise UnsupportedEncoding("Send the body as it is, without Content-Encoding.")
         if (request.content_length or 0) > self._max_bytes:
             raise self._too_large()
-        body = await self._read_body(request, reservation)
+        body = await self._read_body(request, share)
         if len(body) < THREAD_FROM_BYTES:
             return parse(body)
         # If the client leaves, the bytes are held, and counted, until the thread ends.
         return await in_thread(parse, body)
 
-    async def _read_body(
-        self, request: web.Request, reservation: "_Reservation"
-    ) -> bytes | bytearray:
+    async def _read_body(self, request: web.Request, share: Share) -> bytes | bytearray:
         expected = request.headers.get(hdrs.EXPECT)
         if expected is not None and expected.lower() == "100-continue":
             await request.writer.write(CONTINUE)
@@ -95,9 +87,9 @@ class Payload:
         try:
             if request.content.is_eof():
                 # It came along with the head, as nearly all bodies do: no need to wait.
-                return self._reserve(request.content.read_nowait(), reservation)
+                return self._reserve(request.content.read_nowait(), share)
             async with asyncio.timeout(self._timeout_s):
-                return await self._collect(request, reservation)
+                return await self._collect(request, share)
         except TimeoutError:
             raise RequestTimedOut(
                 f"The body did not arrive within {self._timeout_s:g} seconds."
@@ -105,22 +97,16 @@ class Payload:
         except web.RequestPayloadError:
             raise BadRequest("The body ended early or its chunks are malformed.") from None
 
-    def _reserve(self, data: bytes, reservation: "_Reservation") -> bytes:
-        if reservation.size + len(data) > self._max_bytes:
+    def _reserve(self, data: bytes, share: Share) -> bytes:
+        if share.size + len(data) > self._max_bytes:
             raise self._too_large()
-        self._hold(reservation, len(data))
+        self._buffers.hold(share, len(data))
         return data
 
-    def _hold(self, reservation: "_Reservation", size: int) -> None:
-        held, buffered = reservation.size + size, self._buffered + size
-        if buffered > self._max_buffered and held > ALWAYS_HELD_BYTES and size > 0:
-            raise Unavailable("Too many large requests at once; try again.", retry_after=1.0)
-        reservation.size, self._buffered = held, buffered
-
-    async def _collect(self, request: web.Request, reservation: "_Reservation") -> bytearray:
+    async def _collect(self, request: web.Request, share: Share) -> bytearray:
         body = bytearray()
         while data := await request.content.readany():
-            body += self._reserve(data, reservation)
+            body += self._reserve(data, share)
         return body
 
     def _too_large(self) -> TooLarge:
@@ -138,15 +124,6 @@ def _merge_address(payload: Json, address: Mapping[str, str]) -> None:
         if payload.get(name) not in (None, value, f"models/{value}"):
             raise BadRequest("This differs from the value in the address.", param=name)
         payload[name] = value
-
-
-class _Reservation:
-    """The share of one request, its body and the media fetched for it, in the bound on bytes."""
-
-    __slots__ = ("size",)
-
-    def __init__(self) -> None:
-        self.size = 0
 
 
 def parse(body: bytes | bytearray) -> Json:

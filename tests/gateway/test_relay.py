@@ -225,6 +225,37 @@ async def test_media_by_url_count_in_the_bound_on_bodies_and_text_is_served_all_
             assert (await gateway.whole(messages=shown))[0] == 200
 
 
+async def test_large_requests_of_one_license_leave_room_for_those_of_another(running):
+    large = [{"role": "user", "content": "x" * 600_000}]
+    settings = {
+        "server": {"max_buffered_bytes": 2_000_000},
+        "licenses": [{"id": id_, "key": f"license-of-{id_}"} for id_ in ("alice", "bob")],
+    }
+    async with (
+        ScriptedUpstream([STALL]) as upstream,
+        running(settings_for(upstream.url, **settings)) as gateway,
+    ):
+        alice, bob = ({"Authorization": f"license-of-{id_}"} for id_ in ("alice", "bob"))
+        held = [asyncio.create_task(ask(gateway, large, alice)) for _ in range(2)]
+        while len(upstream.seen) < len(held):
+            await gateway.tick()
+        status, body = await ask(gateway, large, alice)
+        assert (status, body["error"]["code"]) == (503, "unavailable")
+        assert "of this license" in body["error"]["message"]
+        upstream.scripts = [answer(200, LAST)]
+        assert (await ask(gateway, large, bob))[0] == 200
+        for task in held:
+            task.cancel()
+        await asyncio.wait(held)
+
+
+async def ask(gateway, messages: list[dict], headers: dict[str, str]) -> tuple[int, dict]:
+    payload = {"model": "gemini-2.5-flash", "messages": messages}
+    url = f"{gateway.url}/v1/chat/completions"
+    async with gateway.session.post(url, json=payload, headers=headers) as response:
+        return response.status, await response.json()
+
+
 def nested(depth: int) -> dict:
     value: dict = {}
     for _ in range(depth):

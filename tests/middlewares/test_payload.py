@@ -52,7 +52,7 @@ async def client():
         return await payload(request, handler)
 
     async def echo(request):
-        held.append(payload._buffered)
+        held.append(payload._buffers.size)
         body = io.BytesIO(orjson.dumps(request[EXCHANGE].payload))
         return web.Response(body=body, content_type="application/json")
 
@@ -87,7 +87,7 @@ async def test_a_large_body_is_parsed_too_and_its_bytes_are_counted_while_it_is_
     body = {"messages": ["x" * 1_500_000]}
     assert (await post(client, orjson.dumps(body)))[0] == 200
     assert client.held[0] > 1_500_000
-    assert client.payload._buffered == 0
+    assert client.payload._buffers.size == 0
 
 
 async def test_a_large_body_is_counted_while_it_is_parsed_for_a_client_that_left(
@@ -105,9 +105,9 @@ async def test_a_large_body_is_counted_while_it_is_parsed_for_a_client_that_left
         await asyncio.sleep(0.001)
     asking.cancel()
     await asyncio.sleep(0.05)
-    assert client.payload._buffered > 1_500_000
+    assert client.payload._buffers.size > 1_500_000
     go_on.set()
-    while client.payload._buffered:
+    while client.payload._buffers.size:
         await asyncio.sleep(0.001)
 
 
@@ -229,7 +229,7 @@ async def test_a_length_over_the_limit_is_refused_before_any_byte_of_the_body(cl
 async def test_a_body_that_does_not_arrive_in_time_is_given_up(client):
     reader, writer = await raw(client, b'Content-Length: 100\r\n\r\n{"a')
     assert (await reader.readline()).startswith(b"HTTP/1.1 408")
-    assert client.payload._buffered == 0
+    assert client.payload._buffers.size == 0
     writer.close()
 
 
@@ -252,13 +252,13 @@ async def test_too_many_large_bodies_at_once_are_shed(client):
     half = b'{"messages":"' + b"x" * 1_900_000
     reader, writer = await raw(client, b"Content-Length: 1900015\r\n\r\n" + half)
     await writer.drain()
-    while client.payload._buffered < 1_800_000:
+    while client.payload._buffers.size < 1_800_000:
         await asyncio.sleep(0)
     status, error = await post(client, half + b'"}')
     assert (status, error["code"]) == (503, "unavailable")
     writer.write(b'"}')
     assert (await reader.readline()).startswith(b"HTTP/1.1 200")
-    assert client.payload._buffered == 0
+    assert client.payload._buffers.size == 0
     writer.close()
 
 
