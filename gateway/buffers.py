@@ -46,7 +46,10 @@ class Buffers:
 
     def release(self, share: Share) -> None:
         """Free all that *share* holds; again does nothing."""
-        self.hold(share, -share.size)
+        if share.size > ALWAYS_HELD_BYTES:
+            self._count_large(share, 0)
+        self.size -= share.size
+        share.size = 0
 
     def _count_large(self, share: Share, held: int) -> None:
         others = self._by_license.get(share.license_id, 0) - _if_large(share.size)
