@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 from multidict import istr
 
 from gateway.answers import json_response, stamp
@@ -32,7 +33,7 @@ from gateway.errors import (
     UpstreamAuth,
 )
 from gateway.exchange import Dialect, Exchange
-from gateway.guard import Handler, MiddlewareFault
+from gateway.guard import MiddlewareFault
 from gateway.keys import DRAIN, EXCHANGE
 from gateway.record import RECORDER
 

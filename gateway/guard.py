@@ -4,19 +4,18 @@ The shipped ones go unguarded, so that only requests through third-party code pa
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from inspect import isawaitable
 from typing import Any
 
 import structlog
 from aiohttp import web
-from aiohttp.typedefs import Middleware
+from aiohttp.typedefs import Handler, Middleware
 
 from gateway.errors import GatewayError
 from gateway.keys import EXCHANGE
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Lifespan = Callable[[web.Application], AsyncIterator[None]]
 
 # A start must not take longer; systemd would not say what it waits for.

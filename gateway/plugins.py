@@ -15,10 +15,10 @@ from typing import Any
 
 import msgspec
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Middleware
+from aiohttp.typedefs import Handler, Middleware
 
 from gateway.config import ConfigError, nearest
-from gateway.guard import Handler, Lifespan, bounded, guarded
+from gateway.guard import Lifespan, bounded, guarded
 from gateway.keys import EXCHANGE
 from gateway.settings import Settings
 

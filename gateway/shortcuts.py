@@ -10,8 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from aiohttp import hdrs, web
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from aiohttp.typedefs import Handler
 
 # Characters that mean the same in an address and in a request line.
 _PLAIN = re.compile(r"[A-Za-z0-9._~/-]+")

@@ -5,9 +5,10 @@ headers that a page wants to send are reflected, never listed: a fixed list miss
 headers, and `*` does not cover `Authorization` (Fetch standard).
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 
 from gateway.keys import EXCHANGE, SETTINGS
 
@@ -20,8 +21,6 @@ EXPOSED = (
 )
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 MAX_AGE_S = "86400"
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Cors:

@@ -7,12 +7,12 @@ from math import ceil
 from time import monotonic
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 from multidict import istr
 
 from gateway.client_address import Networks, client_address, networks, within
 from gateway.errors import BadRequest, Forbidden, RateLimited, Unauthorized
 from gateway.exchange import License
-from gateway.guard import Handler
 from gateway.keys import EXCHANGE, LICENSES, SETTINGS
 from gateway.licenses.digest import normalised
 from gateway.licenses.scope import require_model

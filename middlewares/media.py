@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import ExitStack
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from gateway.errors import GatewayError, Unavailable
-from gateway.guard import Handler
 from gateway.keys import EXCHANGE, FILES, NAMES, SETTINGS, STATE
 from gateway.lookup import system_lookup
 from gateway.media import parts

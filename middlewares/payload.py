@@ -5,13 +5,14 @@ parsed but not written again, and would break any recursive walk.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from typing import Any
 
 import msgspec
 import orjson
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 
 from gateway.buffers import Buffers, Share
 from gateway.errors import BadRequest, RequestTimedOut, TooLarge, UnsupportedEncoding
@@ -27,8 +28,6 @@ THREAD_FROM_BYTES = 1_048_576
 MOST_VALUES = 2_000_000
 _NO_STRUCTURE = bytes(set(range(256)) - set(b",:[{"))
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Payload:

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from gateway.exchange import Exchange, Known, Outcome, Usage
-from gateway.guard import Handler
 from gateway.keys import EXCHANGE, MEMORIES, NAMES, PRICES, REFUSALS, SETTINGS
 from gateway.models import base_name
 from gateway.prices import Prices
