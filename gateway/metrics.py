@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from gateway import __version__
 from gateway.exchange import Usage
-from gateway.tallies import Spans, Tally
+from gateway.tallies import Histogram, Tally
 
 MAX_MODELS = 100
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -42,13 +42,13 @@ class Metrics:
         self._requests = Tally(
             "gateway_requests", "Requests answered.", ("route", "model", "code", "stream")
         )
-        self._seconds = Spans(
+        self._seconds = Histogram(
             "gateway_request_seconds",
             "From the request's head to the answer's last byte.",
             "route",
             REQUEST_BUCKETS,
         )
-        self._first_byte = Spans(
+        self._first_byte = Histogram(
             "gateway_ttft_seconds",
             "From the request's head to upstream's first event.",
             "route",

@@ -45,7 +45,7 @@ class _Buckets:
         self.total = 0.0
 
 
-class Spans(Collector):
+class Histogram(Collector):
     """A histogram of seconds by one label, with upper *bounds* in ascending order."""
 
     __slots__ = ("_about", "_bounds", "_by_label", "_label", "_name")

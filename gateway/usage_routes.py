@@ -18,8 +18,8 @@ from gateway.database.engine import DatabaseDown
 from gateway.errors import BadRequest, Unavailable
 from gateway.exchange import License
 from gateway.keys import DATABASE, EXCHANGE, REPORT_TURNS
-from gateway.ledger import spans
-from gateway.ledger.report import GROUPS, Span, Sum, sums
+from gateway.ledger import times
+from gateway.ledger.report import GROUPS, Selection, Sum, sums
 
 DEFAULT_SINCE: Final = "30d"
 # Reported for a license without a limit, as other gateways do.
@@ -45,10 +45,10 @@ async def usage(request: web.Request) -> web.StreamResponse:
     license_ = exchange.license
     text = request.query.get("since", DEFAULT_SINCE)
     try:
-        since = spans.since(text, ZoneInfo(license_.timezone), time.time())
+        since = times.since(text, ZoneInfo(license_.timezone), time.time())
     except ValueError as error:
         raise BadRequest(f"since: {error}.", param="since") from None
-    totals = await _sums(request, Span(since, license=license_.id), ("model", "day"))
+    totals = await _sums(request, Selection(since, license=license_.id), ("model", "day"))
     data = [_row(total) for total in totals]
     body = {"object": "list", "license": license_.id, "since": int(since), "data": data}
     return json_response(body, exchange)
@@ -61,9 +61,9 @@ async def billing_usage(request: web.Request) -> web.StreamResponse:
     first = datetime.now(zone).replace(day=1).date().isoformat()
     start = _midnight(request, "start_date", zone)
     if start is None:
-        start = spans.midnight(first, zone)
+        start = times.midnight(first, zone)
     end = _midnight(request, "end_date", zone)
-    totals = await _sums(request, Span(start, end, exchange.license.id), ())
+    totals = await _sums(request, Selection(start, end, exchange.license.id), ())
     cents = round(sum(total.usd for total in totals) * 100, 7)
     return json_response({"object": "list", "total_usage": cents}, exchange)
 
@@ -84,7 +84,7 @@ async def subscription(request: web.Request) -> web.StreamResponse:
     return json_response(body, exchange)
 
 
-async def _sums(request: web.Request, span: Span, by: Collection[str]) -> list[Sum]:
+async def _sums(request: web.Request, selection: Selection, by: Collection[str]) -> list[Sum]:
     license_ = request[EXCHANGE].license
     zone = ZoneInfo(license_.timezone)
     # Each may take seconds. Many at once would keep everybody else from the database, the look-out
@@ -92,7 +92,7 @@ async def _sums(request: web.Request, span: Span, by: Collection[str]) -> list[S
     turn = request.app[REPORT_TURNS].setdefault(license_.id, asyncio.Lock())
     try:
         async with turn:
-            return await sums(request.app[DATABASE], span, by, zone)
+            return await sums(request.app[DATABASE], selection, by, zone)
     except DatabaseDown:
         raise Unavailable("Usage cannot be read now; try again later.", retry_after=5.0) from None
 
@@ -106,7 +106,7 @@ def _midnight(request: web.Request, name: str, zone: ZoneInfo) -> float | None:
     if text is None:
         return None
     try:
-        return spans.midnight(text[:10], zone)
+        return times.midnight(text[:10], zone)
     except ValueError:
         raise BadRequest(f"{name}: must be a day such as 2026-11-30.", param=name) from None
 

@@ -18,7 +18,7 @@ from gateway.commands.database import (
 )
 from gateway.commands.license_files import export, import_
 from gateway.exchange import License
-from gateway.ledger import spans
+from gateway.ledger import times
 from gateway.licenses import exports
 from gateway.licenses.digest import new_key, normalised
 from gateway.licenses.making import FIELDS, change_license, fields_of, make_license
@@ -43,8 +43,8 @@ Command = Callable[..., None]
 
 
 def _help(name: str) -> str:
-    what, _, span = name.partition("_per_")
-    return _HELP.get(name) or f"Limit of {'USD' if what == 'usd' else what} per {span}."
+    what, _, window = name.partition("_per_")
+    return _HELP.get(name) or f"Limit of {'USD' if what == 'usd' else what} per {window}."
 
 
 def _fields(command: Command) -> Command:
@@ -179,7 +179,7 @@ def update(
 def rotate(path: Path | None, id_: str, overlap: str, key: str | None, *, as_json: bool) -> None:
     """Give a license a new key and show it once."""
     try:
-        overlap_s = spans.seconds(overlap)
+        overlap_s = times.seconds(overlap)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--overlap") from None
     if overlap_s > LONGEST_OVERLAP_S:

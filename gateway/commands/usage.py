@@ -15,8 +15,8 @@ from gateway.commands.database import (
     with_database,
 )
 from gateway.database.tables import KINDS
-from gateway.ledger import spans
-from gateway.ledger.report import GROUPS, Span, Sum, sums
+from gateway.ledger import times
+from gateway.ledger.report import GROUPS, Selection, Sum, sums
 from gateway.zones import zone_of
 
 
@@ -42,12 +42,12 @@ def usage(path: Path | None, license_id: str | None, *, as_json: bool, **options
     by = options["by"] or GROUPS
     zone, since = _zone(str(options["timezone"])), str(options["since"])
     try:
-        start = spans.since(since, zone, time.time())
+        start = times.since(since, zone, time.time())
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--since") from None
     assert isinstance(by, tuple)
-    span = Span(start, license=license_id)
-    totals = with_database(settings_of(path), lambda database: sums(database, span, by, zone))
+    selection = Selection(start, license=license_id)
+    totals = with_database(settings_of(path), lambda database: sums(database, selection, by, zone))
     if as_json:
         show_json([one._asdict() for one in totals])
         return

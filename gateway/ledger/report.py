@@ -23,7 +23,7 @@ _COUNTS: Final = ("prompt", "completion", "cached", "thoughts", "total", *KINDS,
 _Group = tuple[str | None, str | None, str | None]
 
 
-class Span(NamedTuple):
+class Selection(NamedTuple):
     """The requests from *since* (included) to *until* (excluded), Unix seconds, of *license*.
 
     With *admitted* those that limits refused are left out.
@@ -58,16 +58,16 @@ class Sum(NamedTuple):
 
 
 async def sums(
-    database: Database, span: Span, by: Collection[str] = GROUPS, zone: tzinfo = UTC
+    database: Database, selection: Selection, by: Collection[str] = GROUPS, zone: tzinfo = UTC
 ) -> list[Sum]:
-    """Sum the requests of *span* by some of `GROUPS`; days are those of *zone*.
+    """Sum the requests of *selection* by some of `GROUPS`; days are those of *zone*.
 
     Raises one of `DatabaseDown`.
     """
     added: dict[_Group, list[int]] = {}
     day_of = cache(partial(_day, zone=zone))
     async with database.reading() as connection:
-        result = await connection.stream(_query(span, by))
+        result = await connection.stream(_query(selection, by))
         async for rows in result.partitions(_ROWS_AT_ONCE):
             _add_quarters(added, rows, by, day_of)
     # Without groups an empty ledger gives one row of zeros.
@@ -75,7 +75,7 @@ async def sums(
     return sorted(totals, key=_order)
 
 
-def _query(span: Span, by: Collection[str]) -> Select[Any]:
+def _query(selection: Selection, by: Collection[str]) -> Select[Any]:
     groups: list[Any] = [USAGE.c[name] for name in ("license", "model") if name in by]
     if "day" in by:
         groups.append((USAGE.c.at // _QUARTER_MS).label("quarter"))
@@ -86,15 +86,15 @@ def _query(span: Span, by: Collection[str]) -> Select[Any]:
         func.sum(has_failed).label("errors"),
         *(func.sum(USAGE.c[name]).label(name) for name in _COUNTS),
     )
-    query = query.where(USAGE.c.at >= int(span.since * 1000)).group_by(*groups)
-    if span.until is not None:
-        query = query.where(USAGE.c.at < int(span.until * 1000))
-    if span.admitted:
+    query = query.where(USAGE.c.at >= int(selection.since * 1000)).group_by(*groups)
+    if selection.until is not None:
+        query = query.where(USAGE.c.at < int(selection.until * 1000))
+    if selection.admitted:
         # Upstream refuses this way, too, but only requests admitted here and sent with a
         # credential.
         was_sent = USAGE.c.credential.is_not(None)
         query = query.where(or_(USAGE.c.status != RateLimited.status, was_sent))
-    return query if span.license is None else query.where(USAGE.c.license == span.license)
+    return query if selection.license is None else query.where(USAGE.c.license == selection.license)
 
 
 def _add_quarters(

@@ -9,7 +9,7 @@ import structlog
 
 from gateway.database.engine import Database, DatabaseDown, error_text
 from gateway.exchange import License
-from gateway.ledger.report import NANOS_PER_USD, Span, Sum, sums
+from gateway.ledger.report import NANOS_PER_USD, Selection, Sum, sums
 from gateway.state.rules import Plan
 from gateway.state.store import StateStore
 
@@ -105,8 +105,8 @@ class QuotaSeeder:
             kind = rule.kind
             if kind in starts:
                 if kind not in used:
-                    span = Span(starts[kind], license=plan.license_id, admitted=True)
-                    used[kind] = await sums(self._database, span, ())
+                    selection = Selection(starts[kind], license=plan.license_id, admitted=True)
+                    used[kind] = await sums(self._database, selection, ())
                 amount_of = _AMOUNT_OF[rule.name.partition("_")[0]]
                 spent[rule.name] = sum(map(amount_of, used[kind]))
         return spent

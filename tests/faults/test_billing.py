@@ -8,7 +8,7 @@ import pytest
 
 from gateway import relay
 from gateway.keys import DATABASE, DRAIN, LEDGER, METRICS
-from gateway.ledger.report import Span, sums
+from gateway.ledger.report import Selection, sums
 from tests.faults.scripted import (
     CLOSE,
     END,
@@ -69,7 +69,7 @@ def billing(running):
 
 async def booked(gateway) -> Booked:
     await gateway.app[LEDGER].flush()
-    (one,) = await sums(gateway.app[DATABASE], Span(0), ())
+    (one,) = await sums(gateway.app[DATABASE], Selection(0), ())
     lines = (await gateway.app[METRICS].render()).decode().splitlines()
     told = [line for line in lines if line.startswith("gateway_tokens_total")]
     metric = sum(float(line.split()[-1]) for line in told if "put" in line.split('type="')[1])

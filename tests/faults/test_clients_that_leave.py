@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from gateway.keys import DATABASE, DRAIN, LEDGER, METRICS, STATE, UPSTREAM
-from gateway.ledger.report import Span, sums
+from gateway.ledger.report import Selection, sums
 from tests.faults.processes import gateway_process
 from tests.faults.scripted import (
     LAST,
@@ -140,7 +140,7 @@ async def test_a_client_may_leave_at_any_step(running, body):
                 while any(held(gateway)) or asyncio.all_tasks() - upstream._tasks != tasks:
                     await asyncio.sleep(0)
         await gateway.app[LEDGER].flush()
-        (booked,) = await sums(gateway.app[DATABASE], Span(0), ())
+        (booked,) = await sums(gateway.app[DATABASE], Selection(0), ())
         metrics = (await gateway.app[METRICS].render()).decode().splitlines()
         counts = [float(line.split()[-1]) for line in metrics if "gateway_requests_total{" in line]
         used = gateway.app[STATE]._counters["tester"].meters["tokens_per_day"].used

@@ -1,9 +1,10 @@
 from threading import Thread
 
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import Histogram as LibraryHistogram
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.tallies import Spans, Tally
+from gateway.tallies import Histogram, Tally
 
 BOUNDS = (0.1, 0.5, 1)
 
@@ -29,14 +30,14 @@ def test_a_tally_counts_by_its_labels():
     }
 
 
-def test_spans_give_the_samples_that_the_librarys_own_histogram_gives():
-    spans = Spans("took_seconds", "How long it took.", "route", BOUNDS)
+def test_a_histogram_gives_the_samples_that_the_librarys_own_histogram_gives():
+    histogram = Histogram("took_seconds", "How long it took.", "route", BOUNDS)
     registry = CollectorRegistry()
-    theirs = Histogram(
+    theirs = LibraryHistogram(
         "took_seconds", "How long it took.", ("route",), buckets=BOUNDS, registry=registry
     )
     for seconds in (0.0, 0.1, 0.10001, 0.5, 0.7, 1, 1.5, 900):
-        spans.observe("/a", seconds)
+        histogram.observe("/a", seconds)
         theirs.labels("/a").observe(seconds)
     expected = {
         (sample.name, *sorted(sample.labels.items())): sample.value
@@ -44,22 +45,22 @@ def test_spans_give_the_samples_that_the_librarys_own_histogram_gives():
         for sample in family.samples
         if not sample.name.endswith("_created")
     }
-    assert samples(spans) == expected
+    assert samples(histogram) == expected
 
 
 def test_they_can_be_read_while_they_grow():
     tally = Tally("seen", "What was seen.", ("number",))
-    spans = Spans("took_seconds", "How long it took.", "route", BOUNDS)
+    histogram = Histogram("took_seconds", "How long it took.", "route", BOUNDS)
 
     def grow() -> None:
         for number in range(20_000):
             tally.by_labels[(str(number),)] += 1
-            spans.observe(str(number % 500), 0.2)
+            histogram.observe(str(number % 500), 0.2)
 
     thread = Thread(target=grow)
     thread.start()
     while thread.is_alive():
         list(tally.collect())
-        list(spans.collect())
+        list(histogram.collect())
     thread.join()
     assert len(samples(tally)) == 20_000

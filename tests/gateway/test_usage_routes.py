@@ -99,7 +99,7 @@ async def test_the_beginning_of_all_time_is_a_day_to_ask_from(gateway):
         ("/v1/dashboard/billing/usage?end_date=2026-13-01", "end_date"),
     ],
 )
-async def test_a_span_that_is_none_is_a_bad_request(gateway, path, param):
+async def test_a_time_that_is_none_is_a_bad_request(gateway, path, param):
     status, body = await ask(gateway, path)
     assert (status, body["error"]["param"]) == (400, param)
 
@@ -107,12 +107,12 @@ async def test_a_span_that_is_none_is_a_bad_request(gateway, path, param):
 async def test_reports_of_one_license_take_turns(gateway, monkeypatch):
     running, most = Counter(), Counter()
 
-    async def slow_sums(database, span, *_):
-        running[span.license] += 1
-        most[span.license] = max(most[span.license], running[span.license])
+    async def slow_sums(database, selection, *_):
+        running[selection.license] += 1
+        most[selection.license] = max(most[selection.license], running[selection.license])
         most["all"] = max(most["all"], running.total())
         await asyncio.sleep(0.01)
-        running[span.license] -= 1
+        running[selection.license] -= 1
         return []
 
     monkeypatch.setattr(usage_routes, "sums", slow_sums)

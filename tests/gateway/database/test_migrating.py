@@ -15,7 +15,7 @@ from gateway.database.engine import Database
 from gateway.database.migrating import HEAD, MIGRATIONS, revision
 from gateway.database.statements import insert_many
 from gateway.database.tables import METADATA, USAGE
-from gateway.ledger.report import Span, sums
+from gateway.ledger.report import Selection, sums
 from tests.gateway.database.test_statements import usage
 
 
@@ -76,7 +76,7 @@ async def test_rows_of_the_first_tables_are_kept(tmp_path):
     await insert_many(database, USAGE, [usage("before")])
     await database.migrate()
     await insert_many(database, USAGE, [usage("after")])
-    [found] = await sums(database, Span(0), ())
+    [found] = await sums(database, Selection(0), ())
     assert (found.requests, found.audio_input) == (2, 0)
     await database.close()
 

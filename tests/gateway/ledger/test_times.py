@@ -1,10 +1,10 @@
-"""Spans of time as people write them."""
+"""Times as people write them."""
 
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.ledger.spans import midnight, seconds, since
+from gateway.ledger.times import midnight, seconds, since
 
 UTC, SHANGHAI = ZoneInfo("UTC"), ZoneInfo("Asia/Shanghai")
 

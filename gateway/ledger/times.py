@@ -1,4 +1,4 @@
-"""Spans of time as people write them: `90s`, `24h`, `7d`, or a day."""
+"""Times as people write them: a length such as `90s`, `24h` or `7d`, or a day."""
 
 import re
 from datetime import date, datetime, time
