@@ -15,6 +15,8 @@ Json = dict[str, Any]
 
 # The average length of a token of text, where nobody counts.
 BYTES_PER_TOKEN = 4
+# Money is summed up in integers of this unit: fractions would not stay exact.
+NANOS_PER_USD = 1_000_000_000
 # The number of calls that a `usageMetadata` is the sum of; Gemini's own never has this field.
 CALLS = "calls"
 
@@ -31,6 +33,9 @@ class Limits:
     tokens_per_month: int | None = None
     usd_per_day: float | None = None
     usd_per_month: float | None = None
+
+
+LIMITS = tuple(limit.name for limit in fields(Limits))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from typing import Final
 from multidict import istr
 
 from gateway.errors import GatewayError, QuotaSpent, RateLimited
-from gateway.exchange import License
-from gateway.state.rules import MINUTE_US, NANOS_PER_USD, REQUESTS, SLACK, TOKENS, USD, Plan, Rule
+from gateway.exchange import NANOS_PER_USD, License
+from gateway.state.rules import MINUTE_US, REQUESTS, SLACK, TOKENS, USD, Plan, Rule
 from gateway.state.store import Grant
 
 # SDKs sleep for as long as `retry-after` says; longer waits are reported as a spent quota.

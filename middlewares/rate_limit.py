@@ -11,14 +11,14 @@ from aiohttp.typedefs import Handler
 from gateway.calls import setting
 from gateway.catalog import Catalog
 from gateway.errors import Forbidden, Unavailable
-from gateway.exchange import BYTES_PER_TOKEN, Exchange, License, UpstreamCall, Usage
+from gateway.exchange import BYTES_PER_TOKEN, NANOS_PER_USD, Exchange, License, UpstreamCall, Usage
 from gateway.keys import CATALOG, EXCHANGE, METRICS, PRICES, SETTINGS, STATE
 from gateway.limit_report import HeaderRules, header_rules_of, refusal, set_headers
 from gateway.metrics import Metrics
 from gateway.prices import Prices
 from gateway.state.habits import Habits
 from gateway.state.memory import MemoryStore
-from gateway.state.rules import NANOS_PER_USD, TOKENS, USD, Amounts, Plan
+from gateway.state.rules import TOKENS, USD, Amounts, Plan
 from gateway.state.store import ActualUse, Grant, StateStore
 
 # Larger bodies are mostly media, whose tokens do not follow from their size.

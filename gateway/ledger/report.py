@@ -10,9 +10,9 @@ from sqlalchemy import Row, Select, case, func, or_, select
 from gateway.database.engine import Database
 from gateway.database.tables import KINDS, USAGE
 from gateway.errors import RateLimited
+from gateway.exchange import NANOS_PER_USD
 
 GROUPS: Final = ("license", "model", "day")
-NANOS_PER_USD: Final = 1_000_000_000
 # So many rows are added up without others having to wait; a busy license has a hundred thousand.
 _ROWS_AT_ONCE: Final = 500
 # The days of every time zone begin at one of these, so that databases need to know no zones.

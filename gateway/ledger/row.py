@@ -4,13 +4,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from gateway.database.tables import KINDS, USAGE
-from gateway.exchange import Exchange, Usage
+from gateway.exchange import NANOS_PER_USD, Exchange, Usage
 
 # A row to be written: the columns of the table `usage`, mostly without `KINDS`.
 Row = dict[str, Any]
 
 _NO_USAGE: Final = Usage()
-_NANOS_PER_USD: Final = 1_000_000_000
 _LONGEST_TEXT: Final = 128
 _COLUMNS: Final = tuple(column.name for column in USAGE.c if column.name not in KINDS)
 _NEEDED: Final = frozenset(column.name for column in USAGE.c if not column.nullable)
@@ -150,9 +149,9 @@ def _is_plain(text: str) -> bool:
 
 
 def _nanos(usd: float) -> int:
-    if not 0 <= usd < _LARGEST / _NANOS_PER_USD:
+    if not 0 <= usd < _LARGEST / NANOS_PER_USD:
         return 0 if usd < 0 else _LARGEST
-    return int(usd * _NANOS_PER_USD + 0.5)
+    return int(usd * NANOS_PER_USD + 0.5)
 
 
 def _number(number: int) -> int:

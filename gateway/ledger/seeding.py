@@ -8,8 +8,8 @@ from typing import Final
 import structlog
 
 from gateway.database.engine import Database, DatabaseDown, error_text
-from gateway.exchange import License
-from gateway.ledger.report import NANOS_PER_USD, Selection, Sum, sums
+from gateway.exchange import NANOS_PER_USD, License
+from gateway.ledger.report import Selection, Sum, sums
 from gateway.state.rules import Plan
 from gateway.state.store import StateStore
 

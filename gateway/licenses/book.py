@@ -12,13 +12,12 @@ from hashlib import blake2b
 from zoneinfo import ZoneInfo
 
 from gateway.errors import Unavailable
-from gateway.exchange import License, Limits
+from gateway.exchange import LIMITS, License, Limits
 from gateway.licenses.digest import digest, keyed_digest, normalised
 from gateway.settings import License as FixedLicense
 
 # The database is checked more often than this.
 RETRY_AFTER_S = 5.0
-_LIMITS = tuple(Limits.__dataclass_fields__)
 
 
 class Book:
@@ -121,7 +120,7 @@ def license_of(fixed_license: FixedLicense) -> License:
         note=fixed_license.note,
         models=fixed_license.models,
         networks=fixed_license.networks,
-        limits=Limits(**{name: getattr(fixed_license, name) for name in _LIMITS}),
+        limits=Limits(**{name: getattr(fixed_license, name) for name in LIMITS}),
         timezone=fixed_license.timezone,
         expires=_moment(fixed_license.expires, ZoneInfo(fixed_license.timezone)),
         disabled=fixed_license.disabled,

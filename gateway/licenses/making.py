@@ -9,14 +9,13 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from gateway.exchange import License, Limits
+from gateway.exchange import LIMITS, License
 from gateway.licenses.book import license_of
 from gateway.settings import License as FixedLicense
 from gateway.zones import zone_of
 
-_LIMITS: Final = tuple(Limits.__dataclass_fields__)
 FIELDS: Final = (
-    *("owner", "note", "models", "networks", *_LIMITS),
+    *("owner", "note", "models", "networks", *LIMITS),
     *("timezone", "expires", "disabled"),
 )
 # The id is part of the key, of log lines and of file names.
@@ -44,8 +43,8 @@ def change_license(license_: License, fields: Mapping[str, Any]) -> License:
 
 def fields_of(license_: License) -> dict[str, Any]:
     """Return the fields of *license_* in the form of `make_license`."""
-    plain = {name: getattr(license_, name) for name in ("id", *FIELDS) if name not in _LIMITS}
-    return plain | {name: getattr(license_.limits, name) for name in _LIMITS}
+    plain = {name: getattr(license_, name) for name in ("id", *FIELDS) if name not in LIMITS}
+    return plain | {name: getattr(license_.limits, name) for name in LIMITS}
 
 
 def _dated(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Row
 
-from gateway.exchange import License, Limits
+from gateway.exchange import LIMITS, License, Limits
 
-_LIMITS = tuple(Limits.__dataclass_fields__)
 # The latest possible moment; what ends later never ends.
 _LAST = 253_402_300_799
 _NO_LIMITS = Limits()
@@ -18,7 +17,7 @@ _NO_LIMITS = Limits()
 
 def license_of_row(row: Row[Any]) -> License:
     """Return the license that *row* of the table holds."""
-    limits = Limits(*(getattr(row, name) for name in _LIMITS))
+    limits = Limits(*(getattr(row, name) for name in LIMITS))
     return License(
         id=row.id,
         owner=row.owner,

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
-from gateway.exchange import License, Limits
+from gateway.exchange import NANOS_PER_USD, License, Limits
 from gateway.state.calendar import Calendar
 
 Kind = Literal["rate", "day", "month", "slots"]
@@ -21,7 +21,6 @@ Kind = Literal["rate", "day", "month", "slots"]
 REQUESTS, TOKENS, USD, SLOTS = range(4)
 
 MINUTE_US: Final = 60_000_000
-NANOS_PER_USD: Final = 1_000_000_000
 # Nobody can know when a slot becomes free; a short reply takes a second.
 SLOT_WAIT_US: Final = 1_000_000
 # Rates drain in fractions: a unit may lack this much to be a whole one.

@@ -1,7 +1,7 @@
 """Limits as rules: what is set, in which unit, and what settling changes."""
 
-from gateway.exchange import License, Limits
-from gateway.state.rules import NANOS_PER_USD, Demand, Plan, changes
+from gateway.exchange import LIMITS, NANOS_PER_USD, License, Limits
+from gateway.state.rules import Demand, Plan, changes
 
 
 def plan(**limits):
@@ -17,8 +17,8 @@ def test_only_limits_that_are_set_become_rules():
 
 
 def test_every_limit_of_a_license_is_a_rule():
-    everything = plan(**dict.fromkeys(Limits.__dataclass_fields__, 7))
-    assert {rule.name for rule in everything.rules} == set(Limits.__dataclass_fields__)
+    everything = plan(**dict.fromkeys(LIMITS, 7))
+    assert {rule.name for rule in everything.rules} == set(LIMITS)
 
 
 def test_money_is_counted_in_billionths():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.exchange import License, Limits
+from gateway.exchange import LIMITS, License, Limits
 from gateway.state.embedded_store import EmbeddedStore
 from gateway.state.memory import MemoryStore
 from gateway.state.rules import Demand, Plan
@@ -111,7 +111,7 @@ async def test_revising_after_midnight_leaves_the_new_day_alone(store, clock):
 
 
 async def test_no_limit_is_counted_as_another(store, clock):
-    everything = plan(**dict.fromkeys(Limits.__dataclass_fields__, 1_000))
+    everything = plan(**dict.fromkeys(LIMITS, 1_000))
     demand = Demand(tokens=7, usd=5)
     for _ in range(3):
         await store.take(everything, demand)
@@ -132,7 +132,7 @@ async def test_no_limit_is_counted_as_another(store, clock):
 
 
 async def test_no_license_is_counted_as_another(store):
-    limits = dict.fromkeys(Limits.__dataclass_fields__, 1_000)
+    limits = dict.fromkeys(LIMITS, 1_000)
     plans = [plan(f"license {number}", **limits) for number in range(4)]
     demand = Demand(tokens=7, usd=7, slots=1)
     for _ in range(3):
