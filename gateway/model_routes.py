@@ -4,14 +4,13 @@ Two protocols share this address: a key sent as `x-goog-api-key` or `?key=` gets
 other OpenAI's.
 """
 
-from fnmatch import fnmatchcase
-
 from aiohttp import web
 
 from gateway.answers import json_response
 from gateway.errors import ModelNotFound
 from gateway.exchange import Exchange, Json
 from gateway.keys import CATALOG, EXCHANGE
+from gateway.licenses.scope import covers
 
 
 async def list_models(request: web.Request) -> web.StreamResponse:
@@ -20,7 +19,7 @@ async def list_models(request: web.Request) -> web.StreamResponse:
     if _speaks_gemini(request):
         models = await _allowed_native(request, exchange)
         return json_response({"models": models}, exchange)
-    models = [m for m in await request.app[CATALOG].listed() if _allowed(exchange, m["id"])]
+    models = [m for m in await request.app[CATALOG].listed() if covers(exchange.license, m["id"])]
     return json_response({"object": "list", "data": models}, exchange)
 
 
@@ -34,19 +33,14 @@ async def get_model(request: web.Request) -> web.StreamResponse:
                 return json_response(model, exchange)
     else:
         for model in await request.app[CATALOG].listed():
-            if model["id"] == name and _allowed(exchange, name):
+            if model["id"] == name and covers(exchange.license, name):
                 return json_response(model, exchange)
     raise ModelNotFound(f"The model {name[:128]!r} does not exist.", param="model")
 
 
 async def _allowed_native(request: web.Request, exchange: Exchange) -> list[Json]:
     models = await request.app[CATALOG].native()
-    return [m for m in models if _allowed(exchange, str(m["name"]).removeprefix("models/"))]
-
-
-def _allowed(exchange: Exchange, name: str) -> bool:
-    patterns = exchange.license.models
-    return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+    return [m for m in models if covers(exchange.license, str(m["name"]).removeprefix("models/"))]
 
 
 def _speaks_gemini(request: web.Request) -> bool:
