@@ -21,6 +21,7 @@ from gateway.answers import json_response, stamp
 from gateway.dialects import DIALECTS, GEMINI, OPENAI_CHAT
 from gateway.drain import restarting
 from gateway.errors import (
+    LONGEST_RETRY_AFTER_S,
     BadRequest,
     Forbidden,
     GatewayError,
@@ -53,8 +54,6 @@ _BY_STATUS: Final[Mapping[int, type[GatewayError]]] = {
 }
 _REFUSALS: Final = frozenset({*range(400, 500), 503})
 _FAILED: Final = "The gateway failed; its log has the reason under this request's id."
-# A longer wait is only mentioned in the message: SDKs would sleep it out, up to an hour.
-LONGEST_RETRY_AFTER_S: Final = 60.0
 
 _log = structlog.get_logger("gateway")
 

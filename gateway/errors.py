@@ -28,7 +28,10 @@ it. The message tells the client what to change, *param* names the field at faul
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
+
+# A longer wait is only mentioned in the message: SDKs would sleep it out, up to an hour.
+LONGEST_RETRY_AFTER_S: Final = 60.0
 
 
 class GatewayError(Exception):

@@ -4,13 +4,10 @@ from typing import Final
 
 from multidict import istr
 
-from gateway.errors import GatewayError, QuotaSpent, RateLimited
+from gateway.errors import LONGEST_RETRY_AFTER_S, GatewayError, QuotaSpent, RateLimited
 from gateway.exchange import NANOS_PER_USD, License
 from gateway.state.rules import MINUTE_US, REQUESTS, SLACK, TOKENS, USD, Plan, Rule
 from gateway.state.store import Grant
-
-# SDKs sleep for as long as `retry-after` says; longer waits are reported as a spent quota.
-LONGEST_RETRY_S: Final = 60.0
 
 _WORDS: Final = {
     "requests_per_minute": "requests per minute",
@@ -87,7 +84,7 @@ def refusal(license_: License, rule: Rule, wait_s: float) -> GatewayError:
     limit_text = f"The license {license_.id!r} may use {limit} {_WORDS[rule.name]}"
     if rule.kind == "slots":
         return RateLimited(f"{limit_text}; wait for one of them to end.", retry_after=wait_s)
-    if wait_s <= LONGEST_RETRY_S:
+    if wait_s <= LONGEST_RETRY_AFTER_S:
         return RateLimited(f"{limit_text}; try again in {duration(wait_s)}.", retry_after=wait_s)
     return QuotaSpent(
         f"{limit_text}, and they are used up; more are available in {duration(wait_s)}."
