@@ -1,23 +1,22 @@
 """Reads one upstream answer: events in batches, one batch per read from the socket.
 
-The idle limit is one timer per answer, moved by a float and re-armed only when it fires: no timer,
-task or timeout per read. It wakes the reader by setting the stream's exception, because aiohttp's
-own client would wait for ever on a broken chunk size.
+The idle limit wakes the reader by setting the stream's exception, because aiohttp's own client
+would wait for ever on a broken chunk size.
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 import orjson
 
-from gateway.errors import UpstreamAuth, UpstreamError, UpstreamTimeout, UpstreamTruncated
+from gateway.errors import UpstreamError, UpstreamTimeout, UpstreamTruncated
 from gateway.exchange import Json
 from gateway.sse import SSEDecoder
 from gateway.upstream.errors import empty_answer, fault_of_error, fault_of_status
-from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.faults import Failed, Fault, Kind
 from gateway.upstream.google_error import Redact
+from gateway.upstream.idle_timer import IdleTimer
 from gateway.upstream.request import READ_BYTES, Response
 
 MAX_WHOLE_BYTES = 64 * 1024 * 1024
@@ -25,71 +24,13 @@ MAX_WHOLE_BYTES = 64 * 1024 * 1024
 # kept to its end, so that an endless one would fill the memory.
 MAX_STREAM_BYTES = 512 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
-SECOND_LOOK_S = 0.05
 # A picture, not text: it is held whole whatever its client reads.
 LARGE_BYTES = 32_768
 _TOO_LARGE = "Gemini sent an answer that is larger than this gateway relays."
 
 
-class Failed(Exception):
-    """An attempt ended before its first event, with *fault*; *final* rules out another attempt."""
-
-    def __init__(self, fault: Fault, *, final: bool = False) -> None:
-        super().__init__(fault.kind.name)
-        self.fault = fault
-        self.final = final
-
-    def or_what_tells_more(self, last: "Failed | None") -> "Failed":
-        """Return this failure, or the *last* one if this only says that no key is left."""
-        if last and self.final and isinstance(self.fault.error, UpstreamAuth):
-            return Failed(last.fault, final=True)
-        return self
-
-
 class NotAnEvent(UpstreamError):
     """The data is JSON, but no object and so no event."""
-
-
-class IdleTimer:
-    """One timer that calls *expire* once after *seconds* without `touch`."""
-
-    __slots__ = ("_expire", "_handle", "_is_second_look", "_loop", "_seconds", "_touched")
-
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, seconds: float, expire: Callable[[], None]
-    ) -> None:
-        self._loop = loop
-        self._seconds = seconds
-        self._expire = expire
-        self._touched = loop.time()
-        self._is_second_look = False
-        self._handle = loop.call_later(seconds, self._check)
-
-    def touch(self) -> None:
-        """Restart the silence."""
-        self._touched = self._loop.time()
-
-    def restart(self) -> None:
-        """Start again after *expire* was called."""
-        self._touched = self._loop.time()
-        self._handle = self._loop.call_later(self._seconds, self._check)
-
-    def stop(self) -> None:
-        """Stop the timer for good."""
-        self._handle.cancel()
-
-    def _check(self) -> None:
-        due = self._touched + self._seconds
-        if due > self._loop.time():
-            self._is_second_look = False
-            self._handle = self._loop.call_at(due, self._check)
-        elif self._is_second_look:
-            self._is_second_look = False
-            self._expire()
-        else:
-            # Data that arrived while this process was busy is read before it counts as silence.
-            self._is_second_look = True
-            self._handle = self._loop.call_later(SECOND_LOOK_S, self._check)
 
 
 class Answer:

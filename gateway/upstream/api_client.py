@@ -9,9 +9,8 @@ import orjson
 from yarl import URL
 
 from gateway.exchange import Json
-from gateway.upstream.answer import Failed
 from gateway.upstream.errors import empty_answer, fault_of_exception, fault_of_status
-from gateway.upstream.faults import Fault
+from gateway.upstream.faults import Failed, Fault
 from gateway.upstream.google_error import Redact, error_object
 from gateway.upstream.request import BROKEN
 

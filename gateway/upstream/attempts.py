@@ -17,12 +17,12 @@ from gateway.dialects.openai_chat.usage import count_of
 from gateway.errors import UpstreamEmpty
 from gateway.exchange import Notes, Outcome, UpstreamCall
 from gateway.healing import hint
-from gateway.upstream.answer import Answer, Failed
+from gateway.upstream.answer import Answer
 from gateway.upstream.credential import Credential
 from gateway.upstream.credential_choice import CredentialChoice
 from gateway.upstream.deadline import Deadline
 from gateway.upstream.errors import fault_of_exception
-from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.faults import Failed, Fault, Kind
 from gateway.upstream.hedge import hedged
 from gateway.upstream.mending import Mending
 from gateway.upstream.retry import CAP_S, POLICIES, pause

@@ -12,13 +12,13 @@ from types import TracebackType
 from yarl import URL
 
 from gateway.exchange import Batches, Json, Notes, Outcome, UpstreamCall
-from gateway.upstream.answer import Failed
 from gateway.upstream.api_client import ApiClient
 from gateway.upstream.attempts import Attempts, NeedsFanOut
 from gateway.upstream.breaker import HOST
 from gateway.upstream.credential import Credential
 from gateway.upstream.errors import empty_answer, fault_of_exception
 from gateway.upstream.fanout import MOST_AT_ONCE, FanOut
+from gateway.upstream.faults import Failed
 from gateway.upstream.retrying import Retrying
 from gateway.upstream.transport import GeminiTransport
 

@@ -5,10 +5,9 @@ from dataclasses import replace
 
 from gateway.errors import GatewayError, NotFound, RateLimited, Unavailable
 from gateway.exchange import UpstreamCall
-from gateway.upstream.answer import Failed
 from gateway.upstream.credential import Credential
 from gateway.upstream.credentials import CredentialPool
-from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.faults import Failed, Fault, Kind
 from gateway.upstream.owners import Owners
 
 _NONE: frozenset[str] = frozenset()

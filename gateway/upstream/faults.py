@@ -1,14 +1,14 @@
 """What an upstream failure means: for the request, for the credential, for the client. Pure.
 
-One failed attempt becomes one `Fault`. Its `Kind` decides everything that follows, by the table
-`POLICIES` in `gateway.upstream.retry`; its *error* is what the client gets if no other attempt
-succeeds.
+One failed attempt becomes one `Fault`, raised in a `Failed`. Its `Kind` decides everything that
+follows, by the table `POLICIES` in `gateway.upstream.retry`; its *error* is what the client gets if
+no other attempt succeeds.
 """
 
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, UpstreamAuth
 
 
 class Kind(Enum):
@@ -66,3 +66,18 @@ class Fault:
     error: GatewayError
     retry_after_s: float | None = None
     reason: str = ""
+
+
+class Failed(Exception):
+    """An attempt ended before its first event, with *fault*; *final* rules out another attempt."""
+
+    def __init__(self, fault: Fault, *, final: bool = False) -> None:
+        super().__init__(fault.kind.name)
+        self.fault = fault
+        self.final = final
+
+    def or_what_tells_more(self, last: "Failed | None") -> "Failed":
+        """Return this failure, or the *last* one if this only says that no key is left."""
+        if last and self.final and isinstance(self.fault.error, UpstreamAuth):
+            return Failed(last.fault, final=True)
+        return self

@@ -11,11 +11,10 @@ from yarl import URL
 from gateway.errors import GatewayError, NotFound, UpstreamTimeout
 from gateway.media.containers import Window
 from gateway.protocols import UploadedFile
-from gateway.upstream.answer import Failed
 from gateway.upstream.api_client import ApiClient, Refused
 from gateway.upstream.client import GeminiUpstream
 from gateway.upstream.credential import Credential
-from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.faults import Failed, Fault, Kind
 from gateway.upstream.processing import look
 from gateway.upstream.retrying import Retrying
 from gateway.upstream.uploads import Upload, without_address

@@ -7,10 +7,9 @@ from yarl import URL
 
 from gateway.errors import InvalidMedia, NotFound
 from gateway.exchange import Json
-from gateway.upstream.answer import Failed
 from gateway.upstream.api_client import ApiClient, Refused
 from gateway.upstream.credential import Credential
-from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.faults import Failed, Fault, Kind
 from gateway.upstream.google_error import Redact
 
 _BUSY = frozenset({Kind.BUSY, Kind.SHARED})

@@ -11,9 +11,8 @@ from contextlib import suppress
 from typing import TypeVar
 
 from gateway.errors import GatewayError
-from gateway.upstream.answer import Failed
 from gateway.upstream.credential import Credential
-from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.faults import Failed, Fault, Kind
 from gateway.upstream.retry import POLICIES, pause
 from gateway.upstream.transport import GeminiTransport
 

@@ -18,12 +18,12 @@ from gateway.exchange import UpstreamCall
 from gateway.protocols import Refusals
 from gateway.settings import Upstream as UpstreamSettings
 from gateway.sockets import upstream_socket
-from gateway.upstream.answer import Answer, Failed
+from gateway.upstream.answer import Answer
 from gateway.upstream.api_client import reuse_tracing
 from gateway.upstream.breaker import HOST, Breakers
 from gateway.upstream.credential import Credential
 from gateway.upstream.credentials import CredentialPool
-from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.faults import Failed, Fault, Kind
 from gateway.upstream.names import ModelNames
 from gateway.upstream.outage import Outage
 from gateway.upstream.owners import Owners

@@ -14,10 +14,9 @@ from yarl import URL
 from gateway.errors import UpstreamAuth, UpstreamError
 from gateway.exchange import Json
 from gateway.media.containers import Window
-from gateway.upstream.answer import Failed
 from gateway.upstream.api_client import ApiClient, DeadConnection, Refused
 from gateway.upstream.credential import Credential
-from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.faults import Failed, Fault, Kind
 from gateway.upstream.google_error import Redact
 from gateway.upstream.processing import file_fault, is_active
 

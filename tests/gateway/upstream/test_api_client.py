@@ -5,9 +5,8 @@ from yarl import URL
 
 from gateway.errors import UpstreamTimeout
 from gateway.upstream import api_client
-from gateway.upstream.answer import Failed
 from gateway.upstream.api_client import ApiClient, Refused
-from gateway.upstream.faults import Kind
+from gateway.upstream.faults import Failed, Kind
 from gateway.upstream.uploads import without_address
 from tests.faults.scripted import CLOSE, STALL, ScriptedUpstream, answer, refusal
 

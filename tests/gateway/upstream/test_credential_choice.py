@@ -11,11 +11,10 @@ from gateway.errors import (
     UpstreamAuth,
 )
 from gateway.exchange import UpstreamCall
-from gateway.upstream.answer import Failed
 from gateway.upstream.credential import Credential
 from gateway.upstream.credential_choice import CredentialChoice
 from gateway.upstream.credentials import CredentialPool
-from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.faults import Failed, Fault, Kind
 from gateway.upstream.owners import Owners
 
 MODEL = "gemini-2.5-flash"

@@ -3,10 +3,9 @@
 import pytest
 
 from gateway.errors import GatewayError, RateLimited, UpstreamError
-from gateway.upstream.answer import Failed
 from gateway.upstream.breaker import HOST
 from gateway.upstream.credential import Credential
-from gateway.upstream.faults import Fault, Kind
+from gateway.upstream.faults import Failed, Fault, Kind
 from gateway.upstream.retrying import Retrying
 
 pytestmark = pytest.mark.usefixtures("impatient")
