@@ -8,18 +8,15 @@ frozen dataclass; a class without `Options` takes none. `requires` and `provides
 import dataclasses
 import importlib
 import inspect
-from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass
-from itertools import groupby, takewhile
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Middleware
 
+from gateway.chain import Chain, Step
 from gateway.config import ConfigError, nearest
 from gateway.guard import Lifespan, bounded, guarded
-from gateway.keys import EXCHANGE
 from gateway.settings import Settings
 
 # Fields that every exchange has from the start.
@@ -33,77 +30,6 @@ LONGEST_REASON = 200
 
 class PluginError(ConfigError):
     """A middleware cannot be loaded or is in the wrong place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One middleware of a chain; exchanges without a payload skip one that is *for_payloads*.
-
-    OPTIONS is answered before the one that *authenticates*.
-    """
-
-    middleware: Middleware
-    for_payloads: bool
-    authenticates: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """The middlewares in order of execution, and the resources they hold while the app runs."""
-
-    steps: tuple[Step, ...]
-    lifespans: tuple[Lifespan, ...]
-    provides: frozenset[str] = frozenset()
-
-    def require_whole(self) -> None:
-        """Raise `PluginError` unless requests can be answered behind the chain."""
-        for needed in ("license", "call"):
-            if needed not in self.provides:
-                raise PluginError(
-                    f"middlewares: none of them provides {needed!r}; a chain is listed in full, as "
-                    "in the shipped config.toml"
-                )
-
-    def wrap(self, handler: Handler) -> Handler:
-        """Return *handler* behind the chain, composed once, so that no request pays for it."""
-        wrapped = handler
-        for for_payloads, steps in groupby(reversed(self.steps), lambda step: step.for_payloads):
-            inner = wrapped
-            for step in steps:
-                inner = _wrap(step.middleware, inner)
-            wrapped = _choose_by_payload(inner, wrapped) if for_payloads else inner
-
-        # aiohttp only routes to coroutine functions.
-        async def chained(request: web.Request) -> web.StreamResponse:
-            return await wrapped(request)
-
-        return chained
-
-    def for_unrouted(self, prefix: str) -> Middleware:
-        """Return the middleware that runs the chain for unrouted addresses under *prefix*.
-
-        No route has the method OPTIONS: these requests are answered here, too.
-        """
-        public = takewhile(lambda step: not step.authenticates, self.steps)
-        answer_options = dataclasses.replace(self, steps=tuple(public)).wrap(_name_methods)
-
-        def chain(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
-            is_lost = request.match_info.http_exception is not None
-            if is_lost and f"{request.path}/".startswith(f"{prefix}/"):
-                is_options = request.method == hdrs.METH_OPTIONS
-                handler = answer_options if is_options else self.wrap(handler)
-            return handler(request)
-
-        return web.middleware(chain)
-
-
-async def _name_methods(request: web.Request) -> web.StreamResponse:
-    """Answer OPTIONS if no middleware does. Raises aiohttp's 404 where nothing is."""
-    error = request.match_info.http_exception
-    if not isinstance(error, web.HTTPMethodNotAllowed):
-        raise error or web.HTTPNotFound
-    methods = sorted({*error.allowed_methods, hdrs.METH_OPTIONS})
-    return web.Response(status=204, headers={hdrs.ALLOW: ", ".join(methods)})
 
 
 def load(tables: tuple[dict[str, Any], ...]) -> Chain:
@@ -130,6 +56,16 @@ def load(tables: tuple[dict[str, Any], ...]) -> Chain:
         for_payloads = bool(OF_PAYLOAD & (requires | provides))
         steps.append(Step(middleware, for_payloads, authenticates="license" in provides))
     return Chain(tuple(steps), tuple(lifespans), frozenset(provided))
+
+
+def require_whole(chain: Chain) -> None:
+    """Raise `PluginError` unless requests can be answered behind *chain*."""
+    for needed in ("license", "call"):
+        if needed not in chain.provides:
+            raise PluginError(
+                f"middlewares: none of them provides {needed!r}; a chain is listed in full, as "
+                "in the shipped config.toml"
+            )
 
 
 def _make(table: dict[str, Any], place: str) -> Middleware:
@@ -254,23 +190,3 @@ def _check_order(requires: frozenset[str], provided: set[str], place: str) -> No
         raise PluginError(
             f"{place}: requires {missing!r}, which nothing before it provides; {advice}"
         )
-
-
-def _wrap(middleware: Middleware, handler: Handler) -> Handler:
-    """Return *handler* behind *middleware*, which may call its second argument as it likes."""
-    # The interpreter calls a method directly, but an object with `__call__` by a detour.
-    call: Middleware = middleware if inspect.isroutine(middleware) else middleware.__call__
-
-    def wrapped(request: web.Request) -> Awaitable[web.StreamResponse]:
-        return call(request, handler)
-
-    return wrapped
-
-
-def _choose_by_payload(with_payload: Handler, without_payload: Handler) -> Handler:
-    """Return the handler that chooses between both by whether the exchange has a payload."""
-
-    def choose(request: web.Request) -> Awaitable[web.StreamResponse]:
-        return (with_payload if request[EXCHANGE].carries_payload else without_payload)(request)
-
-    return choose

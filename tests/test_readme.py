@@ -131,7 +131,7 @@ def test_the_middleware_fits_into_the_chain(name, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     settings = config.load(Path(tmp_path / "config.toml"), {})
     try:
-        plugins.load(settings.middlewares).require_whole()
+        plugins.require_whole(plugins.load(settings.middlewares))
     finally:
         sys.modules.pop("acme_models", None)
 

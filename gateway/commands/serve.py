@@ -88,7 +88,7 @@ def checked(path: Path | None) -> Settings:
     """
     settings = with_running_server(config.load(path))
     config.require_credentials(settings)
-    plugins.load(settings.middlewares).require_whole()
+    plugins.require_whole(plugins.load(settings.middlewares))
     check_state(settings)
     check_tracing(settings)
     Database(settings.database.url)

@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway import plugins
+from gateway.chain import Chain
 from gateway.keys import EXCHANGE
 from gateway.plugins import PluginError
 
@@ -210,10 +211,10 @@ def test_each_mistake_is_told_with_its_place(acme, tables, complaint):
 )
 def test_a_chain_behind_which_nothing_could_be_answered_is_refused(acme, tables, missing):
     with pytest.raises(PluginError, match=f"middlewares: none of them provides '{missing}'"):
-        plugins.load(tables).require_whole()
+        plugins.require_whole(plugins.load(tables))
 
 
-async def _passed(chain: plugins.Chain, *, carries_payload: bool) -> list[str]:
+async def _passed(chain: Chain, *, carries_payload: bool) -> list[str]:
     @web.middleware
     async def edge(request, handler):
         request[EXCHANGE] = FakeExchange(carries_payload)
