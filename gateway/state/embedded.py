@@ -21,7 +21,7 @@ import structlog
 from gateway import signals
 from gateway.config import PREFIX, ConfigError
 from gateway.settings import Settings
-from gateway.state import shared_memory
+from gateway.state import shared_counters
 from gateway.state.folder import folder_in_memory
 
 # Where workers, and each reload, find the address of the running server. It is no option of
@@ -65,7 +65,7 @@ def state_server(settings: Settings) -> Iterator[Settings]:
         yield settings
         return
     with folder_in_memory() as folder:
-        shared_memory.create(folder / COUNTERS, settings.server.workers)
+        shared_counters.create(folder / COUNTERS, settings.server.workers)
         socket = folder / SOCKET
         server = _Server(socket)
         try:

@@ -15,7 +15,7 @@ from typing import Final
 from gateway.state.embedded import COUNTERS, SOCKET
 from gateway.state.memory import MemoryStore
 from gateway.state.rules import Amounts, Plan
-from gateway.state.shared_memory import Record, SharedMemory
+from gateway.state.shared_counters import Record, SharedCounters
 from gateway.state.store import ActualUse, Grant, StoreDown
 from gateway.state.valkey import TIMEOUT_S, ValkeyStore
 
@@ -46,7 +46,7 @@ class EmbeddedStore(ValkeyStore):
         wall: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(f"unix://{folder / SOCKET}", namespace, timeout_s=timeout_s)
-        self._shared = SharedMemory(folder / COUNTERS)
+        self._shared = SharedCounters(folder / COUNTERS)
         # Does the arithmetic, on counters that are read before and written after.
         self._memory = MemoryStore(clock, wall)
         self._wall = wall

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from gateway.state import shared_memory
+from gateway.state import shared_counters
 from gateway.state.embedded import COUNTERS, SOCKET
 from gateway.state.folder import MEMORY
 from gateway.state.valkey import ValkeyStore
@@ -75,7 +75,7 @@ def embedded_folder_on(server, workers=2):
     # Not `tmp_path`: the path of a socket may not be as long.
     with TemporaryDirectory(prefix="gateway-test-") as name:
         folder = Path(name)
-        shared_memory.create(folder / COUNTERS, workers)
+        shared_counters.create(folder / COUNTERS, workers)
         (folder / SOCKET).symlink_to(server.socket)
         yield folder
 

@@ -7,12 +7,12 @@ import os
 import pytest
 
 from gateway.exchange import License, Limits
-from gateway.state import embedded_store, shared_memory
+from gateway.state import embedded_store, shared_counters
 from gateway.state.embedded import COUNTERS
 from gateway.state.embedded_store import EmbeddedStore
 from gateway.state.guarded import GuardedStore
 from gateway.state.rules import Demand, Plan
-from gateway.state.shared_memory import SharedMemory
+from gateway.state.shared_counters import SharedCounters
 from gateway.state.store import ActualUse, StoreDown
 from tests.gateway.state.conftest import embedded_folder_on, processes
 from tests.patience import HANGING_S
@@ -44,8 +44,8 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
 HOLDER = """
 import sys
 from pathlib import Path
-from gateway.state.shared_memory import SharedMemory
-memory = SharedMemory(Path(sys.argv[1]))
+from gateway.state.shared_counters import SharedCounters
+memory = SharedCounters(Path(sys.argv[1]))
 place = memory.offset("alice")
 assert memory.lock(place)
 print("ready", flush=True)
@@ -74,7 +74,7 @@ async def answer_of(process):
 
 @pytest.mark.parametrize("limit", ["requests_per_day", "concurrent_requests"])
 async def test_several_processes_admit_exactly_the_limit(embedded_folder, limit):
-    shared_memory.create(embedded_folder / COUNTERS, 4)
+    shared_counters.create(embedded_folder / COUNTERS, 4)
     async with processes(4, WORKER, embedded_folder, 400, limit) as workers:
         admitted = await asyncio.gather(*(answer_of(worker) for worker in workers))
     assert sum(map(int, admitted)) == 50
@@ -93,7 +93,7 @@ async def test_slots_of_a_killed_worker_come_free(embedded_folder, store):
 
 
 async def test_a_worker_that_starts_has_no_slots_of_the_one_before(embedded_folder):
-    shared_memory.create(embedded_folder / COUNTERS, 1)
+    shared_counters.create(embedded_folder / COUNTERS, 1)
     for _ in range(2):
         async with processes(1, WORKER, embedded_folder, 60, "concurrent_requests") as (worker,):
             assert await answer_of(worker) == b"50"
@@ -179,7 +179,7 @@ async def test_who_leaves_just_as_the_turn_comes_holds_nothing(embedded_folder, 
 
 
 async def test_each_process_finds_the_records_of_the_others(embedded_folder, store):
-    other = SharedMemory(embedded_folder / COUNTERS)
+    other = SharedCounters(embedded_folder / COUNTERS)
     names = [f"license-{number}" for number in range(300)]
     places = [other.offset(name) for name in names[::2]]
     assert len(set(places)) == 150
@@ -220,26 +220,26 @@ async def test_where_memory_ends_it_is_told(embedded_folder, store, monkeypatch)
         # Then it is not known whether anything is kept of that one.
         store.note_values("bob", 60)
         assert store.may_have_values("bob")
-    monkeypatch.setattr(shared_memory, "MOST_LICENSES", 1)
+    monkeypatch.setattr(shared_counters, "MOST_LICENSES", 1)
     with pytest.raises(StoreDown, match="more than 1 licenses"):
         await store.take(plan("bob", requests_per_day=10), Demand())
     assert (await store.take(plan(requests_per_day=10), Demand())).used == (2,)
 
 
 async def test_more_processes_than_workers_are_refused(embedded_folder, monkeypatch):
-    shared_memory.create(embedded_folder / COUNTERS, 1)
-    monkeypatch.setattr(shared_memory, "CLAIM_TIMEOUT_S", 0.05)
+    shared_counters.create(embedded_folder / COUNTERS, 1)
+    monkeypatch.setattr(shared_counters, "CLAIM_TIMEOUT_S", 0.05)
     async with processes(1, HOLDER, embedded_folder / COUNTERS):
         with pytest.raises(StoreDown, match="more processes than workers"):
-            SharedMemory(embedded_folder / COUNTERS)
-    SharedMemory(embedded_folder / COUNTERS).close()
+            SharedCounters(embedded_folder / COUNTERS)
+    SharedCounters(embedded_folder / COUNTERS).close()
 
 
 async def test_that_values_are_kept_is_known_in_every_process(embedded_folder, store):
     limited = plan(requests_per_day=10)
     await store.take(limited, Demand())
     assert not store.may_have_values("alice")
-    other = SharedMemory(embedded_folder / COUNTERS)
+    other = SharedCounters(embedded_folder / COUNTERS)
     assert other.keep_until("alice", store._wall() + 60)
     assert store.may_have_values("alice")
     other.close()

@@ -57,7 +57,7 @@ def _record_bytes(columns: int) -> int:
     return _SLOTS_AT + columns * _SLOT_COUNT.size
 
 
-class SharedMemory:
+class SharedCounters:
     """The counters in the file at *path*, made by `create`; one object per process.
 
     Raises `StoreDown` if no column becomes free.
