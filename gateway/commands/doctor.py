@@ -10,12 +10,11 @@ from urllib.request import getproxies
 
 import aiohttp
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from gateway.commands import config_option
-from gateway.commands.database import WIDTH, printable
+from gateway.commands.output import print_table, printable
 from gateway.commands.serve import checked
 from gateway.config import ConfigError
 from gateway.log import secrets_of
@@ -199,5 +198,4 @@ def _show(findings: list[Finding]) -> None:
         mark = "[green]ok[/]" if finding.well else "[red]failed[/]"
         # As they stand: a name in brackets is no markup.
         table.add_row(Text(finding.subject), mark, Text(printable(finding.remark)))
-    console = Console()
-    Console(width=None if console.is_terminal else WIDTH).print(table)
+    print_table(table)

@@ -9,14 +9,9 @@ from typing import Any
 import click
 
 from gateway.commands import config_option
-from gateway.commands.database import (
-    json_option,
-    settings_of,
-    show_json,
-    show_table,
-    with_licenses,
-)
+from gateway.commands.database import settings_of, with_licenses
 from gateway.commands.license_files import export, import_
+from gateway.commands.output import json_option, show_json, show_table
 from gateway.exchange import License
 from gateway.ledger import times
 from gateway.licenses import exports

@@ -7,13 +7,8 @@ from typing import Any
 import click
 
 from gateway.commands import config_option
-from gateway.commands.database import (
-    json_option,
-    settings_of,
-    show_json,
-    show_table,
-    with_licenses,
-)
+from gateway.commands.database import settings_of, with_licenses
+from gateway.commands.output import json_option, show_json, show_table
 from gateway.licenses import exports
 from gateway.licenses.imports import Candidate, candidates
 from gateway.licenses.records import Refused

@@ -7,13 +7,8 @@ from zoneinfo import ZoneInfo
 import click
 
 from gateway.commands import config_option
-from gateway.commands.database import (
-    json_option,
-    settings_of,
-    show_json,
-    show_table,
-    with_database,
-)
+from gateway.commands.database import settings_of, with_database
+from gateway.commands.output import json_option, show_json, show_table
 from gateway.database.tables import KINDS
 from gateway.ledger import times
 from gateway.ledger.report import GROUPS, Selection, Sum, sums

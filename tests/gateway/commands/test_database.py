@@ -1,9 +1,9 @@
-"""What the commands share: the database of the configuration, tables, one line for a complaint."""
+"""The database of the configuration, and one line for a complaint."""
 
 import click
 import pytest
 
-from gateway.commands.database import settings_of, show_json, show_table, with_database
+from gateway.commands.database import settings_of, with_database
 from gateway.database.engine import Database
 from gateway.licenses.store import LicenseError
 from gateway.settings import Database as DatabaseSettings
@@ -44,18 +44,3 @@ def test_a_configuration_is_read_without_credentials(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text("[server]\nport = 1234\n")
     assert settings_of(path).server.port == 1234
-
-
-def test_what_is_shown_reads_well(capsys):
-    show_json({"id": "a"})
-    show_table(("id", "usd", "models", "note"), [("a", 1.5, ("x", "y"), None)])
-    output = capsys.readouterr().out
-    assert '"id": "a"' in output
-    assert "1.5000" in output
-    assert "x, y" in output
-    assert "None" not in output
-
-
-def test_what_others_wrote_is_shown_as_it_stands(capsys):
-    show_table(("id", "owner"), [("a", "bob [/x] [bold]b[/bold] :smile:")])
-    assert "bob [/x] [bold]b[/bold] :smile:" in capsys.readouterr().out
