@@ -32,15 +32,21 @@ from gateway.zones import zone_of
 )
 @click.option("--timezone", default="UTC", show_default=True, help="Where days begin.")
 @json_option
-def usage(path: Path | None, license_id: str | None, *, as_json: bool, **options: object) -> None:
+def usage(  # noqa: PLR0913 - click passes one argument per option
+    path: Path | None,
+    license_id: str | None,
+    *,
+    since: str,
+    by: tuple[str, ...],
+    timezone: str,
+    as_json: bool,
+) -> None:
     """Report usage by license, model and day."""
-    by = options["by"] or GROUPS
-    zone, since = _zone(str(options["timezone"])), str(options["since"])
+    by, zone = by or GROUPS, _zone(timezone)
     try:
         start = times.since(since, zone, time.time())
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--since") from None
-    assert isinstance(by, tuple)
     selection = Selection(start, license=license_id)
     totals = with_database(settings_of(path), lambda database: sums(database, selection, by, zone))
     if as_json:
