@@ -66,7 +66,7 @@ def make_store(settings: Settings) -> StateStore:
 
 def _make_shared_store(state: State) -> "ValkeyStore":
     """Make the store that processes share. Raises `ConfigError` and `ImportError`."""
-    from gateway.state.client import WrongOption
+    from gateway.state.address import WrongOption
     from gateway.state.embedded_store import EmbeddedStore
     from gateway.state.valkey import ValkeyStore
 

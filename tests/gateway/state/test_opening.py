@@ -85,9 +85,8 @@ def test_a_password_that_is_not_escaped_is_not_quoted(url, sign):
 
 
 def test_a_missing_extra_is_named(monkeypatch):
-    monkeypatch.delitem(sys.modules, "gateway.state.guarded", raising=False)
-    monkeypatch.delitem(sys.modules, "gateway.state.valkey", raising=False)
-    monkeypatch.delitem(sys.modules, "gateway.state.client", raising=False)
+    for name in ("address", "client", "guarded", "valkey"):
+        monkeypatch.delitem(sys.modules, f"gateway.state.{name}", raising=False)
     monkeypatch.setitem(sys.modules, "redis.asyncio", None)
     with pytest.raises(ConfigError, match=r"gateway\[redis\]"):
         make_store(Settings(state=State(url="redis://localhost")))
