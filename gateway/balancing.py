@@ -82,7 +82,13 @@ class BalancedSite(web.BaseSite):
     """Accepts connections at *sock* for *runner*, as far as *share* allows."""
 
     __slots__ = (
-        *("_left", "_log_again_at", "_loop", "_new_protocol", "_pause", "_share", "_sock"),
+        "_left",
+        "_log_again_at",
+        "_loop",
+        "_new_protocol",
+        "_pause",
+        "_share",
+        "_sock",
         "_starting",
     )
 

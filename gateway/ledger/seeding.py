@@ -36,8 +36,14 @@ class QuotaSeeder:
     """
 
     __slots__ = (
-        *("_retry", "_database", "_licenses", "_store", "_wall"),
-        *("knows_all", "prepare", "retry_s"),
+        "_database",
+        "_licenses",
+        "_retry",
+        "_store",
+        "_wall",
+        "knows_all",
+        "prepare",
+        "retry_s",
     )
 
     def __init__(

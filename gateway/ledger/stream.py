@@ -44,7 +44,7 @@ end
 return 0
 """
 
-log = structlog.get_logger("gateway")
+log = structlog.get_logger()
 
 
 class Entry(NamedTuple):
@@ -58,8 +58,16 @@ class LedgerStream:
     """The stream *key* on the server of *client*, as consumer *name*."""
 
     __slots__ = (
-        *("_client", "_cursor", "_key", "_name", "_has_group", "_retry_at", "_strike_off_at"),
-        *("_has_unwritten", "strike_off_ms", "take_over_ms"),
+        "_client",
+        "_cursor",
+        "_has_group",
+        "_has_unwritten",
+        "_key",
+        "_name",
+        "_retry_at",
+        "_strike_off_at",
+        "strike_off_ms",
+        "take_over_ms",
     )
 
     def __init__(self, client: Client, key: str, name: str) -> None:
