@@ -55,7 +55,7 @@ _BY_STATUS: Final[Mapping[int, type[GatewayError]]] = {
 _REFUSALS: Final = frozenset({*range(400, 500), 503})
 _FAILED: Final = "The gateway failed; its log has the reason under this request's id."
 
-_log = structlog.get_logger("gateway")
+_log = structlog.get_logger()
 
 
 @web.middleware

@@ -23,7 +23,7 @@ SET_UP_S = 30.0
 # Less than the limit for all of them: the ledger is written after these.
 TEAR_DOWN_S = 3.0
 
-_log = structlog.get_logger("gateway")
+_log = structlog.get_logger()
 
 
 class MiddlewareFault(Exception):

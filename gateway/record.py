@@ -14,7 +14,7 @@ from gateway.keys import LEDGER, METRICS, TRACES
 from gateway.ledger.row import row_of
 from gateway.metrics import Metrics
 
-_log = structlog.get_logger("gateway")
+_log = structlog.get_logger()
 
 _PROBES: Final = frozenset({"/healthz", "/readyz"})
 # How long after its end an exchange is recorded, together with others that ended meanwhile.

@@ -12,7 +12,7 @@ from gateway.errors import BadRequest, GatewayError, Unavailable
 
 RETRY_S = 1
 
-log = structlog.get_logger("gateway")
+log = structlog.get_logger()
 
 
 def rejection(error: GatewayError) -> web.Response:

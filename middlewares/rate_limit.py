@@ -33,7 +33,7 @@ _UNFORESEEN: Final = (
 # Without a payload.
 _ONE_REQUEST: Final[Amounts] = (1, 0, 0, 0)
 
-_log = structlog.get_logger("gateway")
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)

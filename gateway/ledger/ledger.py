@@ -35,7 +35,7 @@ INTERVAL_S: Final = 1.0
 # dropped.
 MOST_WAITING: Final = 100_000
 
-log = structlog.get_logger("gateway")
+log = structlog.get_logger()
 
 
 def _nothing() -> None:

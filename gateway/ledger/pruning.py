@@ -26,7 +26,7 @@ PAUSE_S: Final = 0.05
 _DAY_MS: Final = 86_400_000
 _PRUNED: Final = "usage_pruned"
 
-log = structlog.get_logger("gateway")
+log = structlog.get_logger()
 
 
 class Pruner:

@@ -21,7 +21,7 @@ _AMOUNT_OF: Final[dict[str, Callable[[Sum], int]]] = {
 
 RETRY_S: Final = 1.0
 
-_log = structlog.get_logger("gateway")
+_log = structlog.get_logger()
 
 
 async def _nothing_waits() -> bool:

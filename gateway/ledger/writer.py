@@ -15,7 +15,7 @@ from gateway.ledger.row import Row, by_columns
 RETRY_S: Final = 1.0
 WRITE_TIMEOUT_S: Final = 5.0
 
-log = structlog.get_logger("gateway")
+log = structlog.get_logger()
 
 
 class RowWriter:

@@ -20,7 +20,7 @@ FILE_INTERVAL_S = 0.25
 SERVER_INTERVAL_S = 1.0
 LOOK_TIMEOUT_S = 10.0
 
-log = structlog.get_logger("gateway")
+log = structlog.get_logger()
 
 
 class LicenseWatch:

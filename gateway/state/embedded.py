@@ -38,7 +38,7 @@ PR_SET_PDEATHSIG: Final = 1
 
 # Linux only. Looked up here: a process just forked from many threads must not look up anything.
 _PRCTL: Final = getattr(ctypes.CDLL(None), "prctl", None)
-_log = structlog.get_logger("gateway.state")
+_log = structlog.get_logger()
 
 
 def is_embedded(url: str) -> bool:

@@ -28,7 +28,7 @@ RETRY_AFTER_S: Final = 1.0
 # Seeding many licenses takes longer; slots must be renewed meanwhile.
 SEEDING_TURN_S: Final = 0.1
 
-_log = structlog.get_logger("gateway.state")
+_log = structlog.get_logger()
 
 
 class GuardedStore:

@@ -14,7 +14,7 @@ OPEN_S = (5.0, 30.0)
 # The circuit of the upstream as a whole, next to those of its models; no model has this name.
 HOST = "*"
 
-log = structlog.get_logger("gateway")
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ import structlog
 
 from gateway.upstream.faults import Fault, Kind
 
-log = structlog.get_logger("gateway")
+log = structlog.get_logger()
 
 
 class Outage:
