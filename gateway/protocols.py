@@ -55,10 +55,6 @@ class UploadedFile:
 class FilesUpstream(Protocol):
     """Where large media are stored. Projects are named by the `scope` of credentials."""
 
-    @property
-    def base_url(self) -> str:
-        """Return the address of the upstream, without a path."""
-
     def owner(self, name: str) -> str | None:
         """Return the project that has the file or cached content *name*, None if unknown."""
 

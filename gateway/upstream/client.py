@@ -9,8 +9,6 @@ import asyncio
 import time
 from types import TracebackType
 
-from yarl import URL
-
 from gateway.exchange import Batches, Json, Notes, Outcome, UpstreamCall
 from gateway.upstream.api_client import ApiClient
 from gateway.upstream.attempts import Attempts, NeedsFanOut
@@ -70,7 +68,7 @@ class GeminiUpstream(GeminiTransport):
     async def _model_page(self, credential: Credential, token: str) -> Json:
         """Request the page of the model list that *token* names. Raises `Failed`."""
         query = {"pageSize": "1000"} | ({"pageToken": token} if token else {})
-        url = URL(f"{self.settings.base_url.rstrip('/')}/v1beta/models").with_query(query)
+        url = self.url("models").with_query(query)
         limit_s = self._list_limit_s
         connect_s = self.settings.connect_timeout_s
         api = ApiClient(self.session, self.pool.redact, connect_s=connect_s, silence_s=limit_s)

@@ -6,8 +6,6 @@ from collections.abc import Collection
 from functools import partial
 from itertools import chain, repeat
 
-from yarl import URL
-
 from gateway.errors import GatewayError, NotFound, UpstreamTimeout
 from gateway.media.containers import Window
 from gateway.protocols import UploadedFile
@@ -43,11 +41,6 @@ class FilesApi:
         self._upstream = upstream
         self._timeout_s = timeout_s
 
-    @property
-    def base_url(self) -> str:
-        """Return the upstream's address as it is configured now."""
-        return self._upstream.settings.base_url
-
     def owner(self, name: str) -> str | None:
         """Return the project that is known to have *name*, None if there is none (any more).
 
@@ -72,7 +65,7 @@ class FilesApi:
         if match is None:
             return None
         upstream = self._upstream
-        url, api = self._url(match[1]), self._client(_LOOK_UP_S)
+        url, api = upstream.url(match[1]), self._client(_LOOK_UP_S)
 
         async def look_up(credential: Credential) -> str:
             try:
@@ -133,7 +126,7 @@ class FilesApi:
             return
         upstream = self._upstream
         deadline = upstream.loop.time() + self._timeout_s
-        work = partial(look, self._client(_LOOK_UP_S), self._url(name[1]))
+        work = partial(look, self._client(_LOOK_UP_S), upstream.url(name[1]))
         try:
             async with asyncio.timeout_at(deadline):
                 for pause_s in chain(_POLL_S, repeat(_POLL_S[-1])):
@@ -145,10 +138,6 @@ class FilesApi:
             raise UpstreamTimeout(
                 "Gemini is still processing this file; try again.", retry_after=_RETRY_AFTER_S
             ) from None
-
-    def _url(self, name: str) -> URL:
-        """Return the address of the file or the cached content *name*."""
-        return URL(f"{self._upstream.settings.base_url.rstrip('/')}/v1beta/{name}")
 
     def _projects(self) -> list[str]:
         return list({one.scope for one in self._upstream.pool.credentials})

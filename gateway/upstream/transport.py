@@ -104,6 +104,10 @@ class GeminiTransport:
         answer.close()
         self.pool.release(credential)
 
+    def url(self, path: str) -> URL:
+        """Return the address of *path* in Gemini's API."""
+        return URL(f"{self.settings.base_url.rstrip('/')}/v1beta/{path}")
+
     def usable(self) -> int:
         """Count the credentials that are not out."""
         return self.pool.usable()
@@ -149,12 +153,11 @@ class GeminiTransport:
         action = "streamGenerateContent" if call.stream else call.action
         target = self._targets.get((call.model, action))
         if target is None:
-            assert self._session is not None, "start() comes first"
             if len(self._targets) > 1000:
                 self._targets.clear()
-            path = f"{self.settings.base_url.rstrip('/')}/v1beta/models/{call.model}:{action}"
-            url = URL(f"{path}?alt=sse" if call.stream else path)
-            target = Target(self._session, url, self._timeout(), self._proxy)
+            query = "?alt=sse" if call.stream else ""
+            url = self.url(f"models/{call.model}:{action}{query}")
+            target = Target(self.session, url, self._timeout(), self._proxy)
             self._targets[call.model, action] = target
         return target
 
