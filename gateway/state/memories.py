@@ -3,7 +3,7 @@
 from typing import Final
 
 from gateway.protocols import Memories
-from gateway.state.store import StateStore
+from gateway.state.store import ValueStore
 
 # A conversation resumed later than this goes on without its thought signatures.
 KEEP_S: Final = 86_400.0
@@ -16,7 +16,7 @@ class SharedMemories:
 
     __slots__ = ("_local", "_store")
 
-    def __init__(self, local: Memories, store: StateStore) -> None:
+    def __init__(self, local: Memories, store: ValueStore) -> None:
         self._local = local
         self._store = store
 

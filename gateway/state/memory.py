@@ -8,7 +8,6 @@ from gateway.settings import Settings
 from gateway.state.meters import Meter, Moment, holds, read, wait_us, write
 from gateway.state.rules import REQUESTS, SLACK, Amounts, Plan, Rule, changes, revised
 from gateway.state.store import ActualUse, Grant, News, Publish, Seeder
-from gateway.state.values import LocalValues
 
 
 class MemoryStore:
@@ -23,7 +22,6 @@ class MemoryStore:
         self._wall = wall
         self._counters: dict[str, _Counters] = {}
         self.seeders: list[Seeder] = []
-        self._values = LocalValues(clock)
 
     async def check(self) -> str | None:
         """Return None: memory can always serve."""
@@ -94,21 +92,6 @@ class MemoryStore:
             # Requests may have come before the ledger could be read.
             if not holds(meter, rule, now.windows) or read(meter, rule, now) < spent[rule.name]:
                 write(meter, rule, spent[rule.name], now)
-
-    async def get(self, keys: list[str]) -> list[bytes | None]:
-        """Return the values of *keys* that have not run out."""
-        return [self._values.get(key) for key in keys]
-
-    def put(self, key: str, value: bytes, ttl_s: float) -> None:
-        """Keep *value* for *ttl_s* seconds."""
-        self._values.put(key, value, ttl_s)
-
-    def note_values(self, owner: str, ttl_s: float) -> None:
-        """Do nothing: there is no other process."""
-
-    def may_have_values(self, owner: str) -> bool:  # noqa: ARG002 - the protocol's
-        """Say yes: asking costs nothing."""
-        return True
 
     def table(self, _name: str, _news: News, /) -> Publish:
         """Return a function that publishes to nobody: there is no other process."""

@@ -16,10 +16,10 @@ from gateway.state.embedded import STARTED, is_embedded, server_binary
 from gateway.state.memories import SharedMemories
 from gateway.state.memory import MemoryStore
 from gateway.state.refusals import SharedRefusals
-from gateway.state.store import StateStore
 
 if TYPE_CHECKING:
     # Needs the extra [redis].
+    from gateway.state.guarded import GuardedStore
     from gateway.state.valkey import ValkeyStore
 
 # Errors of addresses that quote nothing of them; the library's may contain a part of the password.
@@ -46,7 +46,7 @@ def add_state(app: web.Application, settings: Settings) -> None:
     app.cleanup_ctx.append(_running)
 
 
-def make_store(settings: Settings) -> StateStore:
+def make_store(settings: Settings) -> "MemoryStore | GuardedStore":
     """Make the store of `[state] url`; it connects only when opened.
 
     Raises `ConfigError` for an invalid address or a missing extra.

@@ -1,4 +1,4 @@
-"""The interface of stores, whatever implements it."""
+"""The interfaces of stores, whatever implements them."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -99,6 +99,13 @@ class StateStore(Protocol):
         For stores that forget what the ledger knows; USD in billionths.
         """
 
+    def table(self, name: str, news: News, /) -> Publish:
+        """Join the table *name* and return its publisher; *news* follows within seconds."""
+
+
+class ValueStore(Protocol):
+    """Values that processes share, such as memories of conversations; `valkey` implements it."""
+
     async def get(self, keys: list[str]) -> list[bytes | None]:
         """Return the values of *keys*; None for each that is unknown or unavailable now."""
 
@@ -110,6 +117,3 @@ class StateStore(Protocol):
 
     def may_have_values(self, owner: str) -> bool:
         """Tell whether values of the license *owner* may be kept; if not, do not `get` them."""
-
-    def table(self, name: str, news: News, /) -> Publish:
-        """Join the table *name* and return its publisher; *news* follows within seconds."""
