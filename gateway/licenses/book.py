@@ -65,6 +65,11 @@ class Book:
             self._recent[quick_digest] = license_
         return license_
 
+    def licenses(self) -> list[License]:
+        """Return every license once, however many keys it has."""
+        sources = (*self._sources.values(), self._keyed)
+        return list({one.id: one for source in sources for one in source.values()}.values())
+
     def _find(self, key: str) -> License | None:
         key_digest = digest(key)
         # The table is searched by digest, of which a guesser controls no byte; the comparison in
@@ -90,15 +95,6 @@ class Book:
             by_digest.update({key: (key, license_) for key, license_ in source.items()})
         self._by_digest = by_digest
         self._recent.clear()
-
-    def licenses(self) -> list[License]:
-        """Return every license once, however many keys it has."""
-        sources = (*self._sources.values(), self._keyed)
-        return list({one.id: one for source in sources for one in source.values()}.values())
-
-    def __len__(self) -> int:
-        """Count the keys."""
-        return len(self._keyed) + sum(map(len, self._sources.values()))
 
 
 def fixed(settings: tuple[FixedLicense, ...]) -> dict[bytes, License]:

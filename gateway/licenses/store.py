@@ -98,10 +98,6 @@ class LicenseStore:
             if refused:
                 raise LicenseError(refused.reason)
 
-    async def update(self, license_: License) -> None:
-        """Overwrite the license with the id of *license_*. Raises `LicenseError`."""
-        await self.change(license_.id, lambda _: license_)
-
     async def change(self, id_: str, make: Callable[[License], License]) -> None:
         """Overwrite license *id_* by the result of *make*; nobody changes it in between.
 

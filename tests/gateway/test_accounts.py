@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -150,7 +151,7 @@ async def test_a_revoked_license_is_refused_by_every_machine_within_five_seconds
             return found
 
         assert await statuses() == [200, 200]
-        await licenses.update(License("carol", disabled=True))
+        await licenses.change("carol", lambda old: replace(old, disabled=True))
         async with asyncio.timeout(5):
             while await statuses() != [403, 403]:
                 await asyncio.sleep(0.05)

@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
 from gateway.database.engine import Database
-from gateway.exchange import License, Limits
+from gateway.exchange import Limits
 from gateway.licenses.store import LicenseStore
 
 
@@ -49,7 +50,7 @@ def test_an_update_leaves_alone_what_somebody_else_changed_meanwhile(run_license
     async def revoked_meanwhile(store, ids=()):
         found = await stored(store, ids)
         monkeypatch.setattr(LicenseStore, "stored", stored)
-        await store.update(License("bob", disabled=True))
+        await store.change("bob", lambda old: replace(old, disabled=True))
         return found
 
     monkeypatch.setattr(LicenseStore, "stored", revoked_meanwhile)
@@ -63,7 +64,9 @@ def test_what_is_wrong_with_a_license_stops_no_revocation(run_license):
 
     async def spoil():
         database = Database("sqlite+aiosqlite:///gateway.db")
-        await LicenseStore(database).update(License("bob", limits=Limits(usd_per_day=1e300)))
+        await LicenseStore(database).change(
+            "bob", lambda old: replace(old, limits=Limits(usd_per_day=1e300))
+        )
         await database.close()
 
     asyncio.run(spoil())

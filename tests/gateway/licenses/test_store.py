@@ -58,7 +58,7 @@ async def test_every_change_raises_the_revision(store):
     seen = [await store.revision()]
     await store.create(License("a"), "key")
     seen.append(await store.revision())
-    await store.update(License("a", owner="new"))
+    await store.change("a", lambda old: replace(old, owner="new"))
     seen.append(await store.revision())
     await store.rotate("a", "key2", 0)
     seen.append(await store.revision())
@@ -108,10 +108,10 @@ async def test_a_change_that_cannot_be_made_changes_nothing(store):
     assert await store.revision() == before
 
 
-@pytest.mark.parametrize("change", ["update", "rotate", "stored"])
+@pytest.mark.parametrize("change", ["change", "rotate", "stored"])
 async def test_an_unknown_license_is_named(store, change):
     calls = {
-        "update": lambda: store.update(License("ghost")),
+        "change": lambda: store.change("ghost", lambda old: old),
         "rotate": lambda: store.rotate("ghost", "k", 0),
         "stored": lambda: store.stored(["ghost"]),
     }

@@ -1,6 +1,7 @@
 """The book follows the database, and outlives its outage for a while only."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 import structlog
@@ -34,7 +35,7 @@ async def test_what_another_process_changes_is_seen_at_the_next_look(database, d
     await store.create(License("a"), "key")
     await watch.refresh()
     assert book.find("key").disabled is False
-    await store.update(License("a", disabled=True))
+    await store.change("a", lambda old: replace(old, disabled=True))
     await watch.refresh()
     assert book.find("key").disabled is True
     await elsewhere.close()
