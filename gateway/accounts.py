@@ -44,7 +44,7 @@ def add_accounts(app: web.Application, settings: Settings) -> None:
     app[DATABASE] = database = Database(settings.database.url)
     app[REPORT_TURNS] = {}
     app[LICENSES] = book = Book()
-    book.replace("config", fixed(settings.licenses))
+    book.replace_fixed(fixed(settings.licenses))
     app[PRICES] = prices = Prices(settings.models.prices, settings.models.tiers)
     node = secrets.token_hex(6)
     spill = Spill(Path(settings.database.spill), node)
@@ -65,7 +65,7 @@ def _reloader(book: Book, prices: Prices, watch: LicenseWatch) -> Reloader:
     """Return the function that applies changed licenses, prices and limits."""
 
     async def reload(settings: Settings) -> None:
-        book.replace("config", fixed(settings.licenses))
+        book.replace_fixed(fixed(settings.licenses))
         prices.configure(settings.models.prices, settings.models.tiers)
         watch.max_stale_s = settings.limits.license_max_stale_s
 

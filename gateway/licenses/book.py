@@ -1,7 +1,7 @@
 """All licenses in memory, found by the digest of their key. A look-up never waits.
 
-The book is made of sources (the fixed ones of `config.toml` by SHA-256, the ones of the database by
-HMAC); each is replaced as a whole, so a reader sees either the old set or the new one.
+There are two sets, the fixed ones of `config.toml` by SHA-256 and those of the database by HMAC;
+each is replaced as a whole, so a reader sees either the old set or the new one.
 """
 
 import hmac
@@ -21,13 +21,13 @@ RETRY_AFTER_S = 5.0
 
 
 class Book:
-    """Licenses by digest, from several sources; earlier sources take precedence."""
+    """Licenses by digest; fixed ones take precedence."""
 
-    __slots__ = ("_by_digest", "_keyed", "_pepper", "_recent", "_salt", "_sources", "_suspended")
+    __slots__ = ("_fixed", "_keyed", "_pepper", "_recent", "_salt", "_suspended")
 
     def __init__(self) -> None:
-        self._sources: dict[str, Mapping[bytes, License]] = {}
-        self._by_digest: dict[bytes, tuple[bytes, License]] = {}
+        # With the digest once more, to be compared.
+        self._fixed: dict[bytes, tuple[bytes, License]] = {}
         # Recent results, by a much cheaper digest: OpenSSL's takes microseconds.
         self._recent: dict[bytes, License] = {}
         self._salt = secrets.token_bytes(16)
@@ -35,21 +35,21 @@ class Book:
         self._pepper = b""
         self._suspended = False
 
-    def replace(self, source: str, licenses: Mapping[bytes, License]) -> None:
-        """Replace the licenses of *source* by *licenses*, keyed by `digest`."""
-        self._sources[source] = licenses
-        self._forget()
+    def replace_fixed(self, licenses: Mapping[bytes, License]) -> None:
+        """Replace the fixed licenses, keyed by `digest`."""
+        self._fixed = {key: (key, license_) for key, license_ in licenses.items()}
+        self._recent.clear()
 
     def replace_keyed(self, pepper: bytes, licenses: Mapping[bytes, License]) -> None:
-        """Replace the licenses keyed by `keyed_digest` with *pepper*; they take precedence last."""
+        """Replace the licenses of the database, keyed by `keyed_digest` with *pepper*."""
         self._pepper, self._keyed = pepper, licenses
         self._suspended = False
-        self._forget()
+        self._recent.clear()
 
     def suspend(self) -> None:
         """Make keyed licenses unavailable until they are replaced."""
         self._suspended = True
-        self._forget()
+        self._recent.clear()
 
     def find(self, key: str) -> License | None:
         """Return the license whose secret is *key*, even if disabled or expired.
@@ -67,14 +67,14 @@ class Book:
 
     def licenses(self) -> list[License]:
         """Return every license once, however many keys it has."""
-        sources = (*self._sources.values(), self._keyed)
-        return list({one.id: one for source in sources for one in source.values()}.values())
+        fixed_ones = (license_ for _, license_ in self._fixed.values())
+        return list({one.id: one for one in (*fixed_ones, *self._keyed.values())}.values())
 
     def _find(self, key: str) -> License | None:
         key_digest = digest(key)
         # The table is searched by digest, of which a guesser controls no byte; the comparison in
         # constant time is for the entry found.
-        entry = self._by_digest.get(key_digest)
+        entry = self._fixed.get(key_digest)
         if entry is None:
             return self._find_keyed(key)
         return entry[1] if hmac.compare_digest(entry[0], key_digest) else None
@@ -88,13 +88,6 @@ class Book:
                 retry_after=RETRY_AFTER_S,
             )
         return license_
-
-    def _forget(self) -> None:
-        by_digest: dict[bytes, tuple[bytes, License]] = {}
-        for source in reversed(self._sources.values()):
-            by_digest.update({key: (key, license_) for key, license_ in source.items()})
-        self._by_digest = by_digest
-        self._recent.clear()
 
 
 def fixed(settings: tuple[FixedLicense, ...]) -> dict[bytes, License]:

@@ -54,7 +54,7 @@ async def client(aiohttp_client):
     chain = load(({"use": "middlewares.license:LicenseAuth"},))
     app = web.Application(middlewares=[small_edge])
     book = Book()
-    book.replace("test", {digest(key): one for key, one in LICENSES_BY_KEY.items()})
+    book.replace_fixed({digest(key): one for key, one in LICENSES_BY_KEY.items()})
     app[LICENSES] = book
     app[SETTINGS] = Settings()
     app.cleanup_ctx.extend(chain.lifespans)
@@ -234,7 +234,7 @@ async def test_a_license_covers_the_models_its_globs_name(aiohttp_client, model,
     )
     app = web.Application(middlewares=[small_edge])
     app[LICENSES] = book = Book()
-    book.replace("test", {digest("narrow"): LICENSES_BY_KEY["narrow"]})
+    book.replace_fixed({digest("narrow"): LICENSES_BY_KEY["narrow"]})
     app[SETTINGS] = Settings()
     app.cleanup_ctx.extend(chain.lifespans)
     app.router.add_post("/", chain.wrap(who))

@@ -7,13 +7,13 @@ import pytest
 
 from gateway.exchange import License
 from gateway.licenses.book import Book, fixed
-from gateway.licenses.digest import digest
+from gateway.licenses.digest import digest, keyed_digest
 from gateway.settings import License as FixedLicense
 
 
 def test_a_license_is_found_by_its_key_only():
     book = Book()
-    book.replace("fixed", {digest("secret"): License("alice")})
+    book.replace_fixed({digest("secret"): License("alice")})
     assert book.find("secret") == License("alice")
     assert book.find("Secret") is None
     assert book.find("") is None
@@ -21,21 +21,25 @@ def test_a_license_is_found_by_its_key_only():
 
 def test_keys_that_are_wrong_take_no_memory():
     book = Book()
-    book.replace("fixed", {digest("secret"): License("alice")})
+    book.replace_fixed({digest("secret"): License("alice")})
     for number in range(100):
         book.find(f"wrong {number}")
         book.find("secret")
     assert len(book._recent) == 1
 
 
-def test_a_source_is_replaced_as_a_whole_and_the_first_one_wins():
+def test_each_set_is_replaced_as_a_whole_and_the_fixed_one_wins():
     book = Book()
-    book.replace("fixed", {digest("a"): License("fixed")})
-    book.replace("database", {digest("a"): License("other"), digest("b"): License("b")})
+    pepper = b"pepper"
+    book.replace_fixed({digest("a"): License("fixed")})
+    book.replace_keyed(
+        pepper,
+        {keyed_digest("a", pepper): License("other"), keyed_digest("b", pepper): License("b")},
+    )
     assert book.find("a").id == "fixed"
-    book.replace("fixed", {})
+    book.replace_fixed({})
     assert book.find("a").id == "other"
-    book.replace("database", {})
+    book.replace_keyed(pepper, {})
     assert book.find("b") is None
 
 

@@ -18,7 +18,7 @@ from gateway.licenses.watch import LicenseWatch
 @pytest.fixture
 def book():
     book = Book()
-    book.replace("config", {digest("fixed"): License("f")})
+    book.replace_fixed({digest("fixed"): License("f")})
     return book
 
 
