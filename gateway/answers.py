@@ -136,6 +136,7 @@ def _is_plain(response: web.StreamResponse, request: web.BaseRequest) -> bool:
         and request.keep_alive
         and request.version == HttpVersion11
         and response._keep_alive is None  # noqa: SLF001 - `force_close` was not called
+        # Their properties take a call each, and `cookies` makes some where there are none.
         and not (response._cookies or response._compression or response._chunked)  # noqa: SLF001
     )
 

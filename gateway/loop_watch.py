@@ -63,4 +63,5 @@ class _LoopWatch:
                 continue
             in_vain += 1
             if in_vain == LOOKS_IN_VAIN:
+                # Documented, for debuggers, in spite of its name.
                 log.warning("loop_held_up", at=stack(sys._current_frames()[self._thread_id]))  # noqa: SLF001

@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from aiohttp import http_parser
 
+from gateway.aiohttp_internals import missing_names
 from gateway.sockets import StartError
 
 # Earlier ones have vulnerabilities, or lack what connections here are built on.
@@ -21,11 +22,14 @@ MAX_DESCRIPTORS = 1_048_576
 
 
 def check_machine() -> None:
-    """Raise `StartError` unless aiohttp is new enough and compiled, and asserts are enabled."""
+    """Raise `StartError` unless aiohttp is fit and compiled, and asserts are enabled."""
     installed = version("aiohttp")
     if tuple(int(part) for part in installed.split(".")[:3] if part.isdigit()) < MIN_AIOHTTP:
         minimum = ".".join(map(str, MIN_AIOHTTP))
         raise StartError(f"aiohttp {installed} is too old; install aiohttp>={minimum}")
+    if missing := missing_names():
+        lacks = f"aiohttp {installed} lacks {', '.join(missing)}, which this gateway builds on"
+        raise StartError(f"{lacks}; install an earlier one")
     if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
         raise StartError(
             "aiohttp runs without its C extensions, whose parser is the safe one; "

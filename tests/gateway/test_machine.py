@@ -40,6 +40,12 @@ def test_a_newer_aiohttp_is_taken(monkeypatch, found):
     check_machine()
 
 
+def test_an_aiohttp_without_what_is_built_on_is_refused(monkeypatch):
+    monkeypatch.setattr(machine, "missing_names", lambda: ["TCPConnector._factory"])
+    with pytest.raises(StartError, match=r"lacks TCPConnector\._factory"):
+        check_machine()
+
+
 @pytest.mark.parametrize(
     ("flags", "environ", "message"),
     [((), {"AIOHTTP_NO_EXTENSIONS": "1"}, "C extensions"), (("-O",), {}, "python -O")],
