@@ -25,7 +25,7 @@ from benchmarks.scenarios import Scenario
 from gateway import log
 from gateway.app import build_app
 from gateway.config import load
-from gateway.connections import Runner
+from gateway.connection_server import Runner
 from gateway.keys import LEDGER
 from gateway.ledger import ledger
 from gateway.licenses import watch

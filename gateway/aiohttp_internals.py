@@ -19,7 +19,7 @@ NAMES: Final[Mapping[type, str]] = {
         "_reading_paused _request_count _request_factory _request_handler "
         "_resume_reading_if_drained _task_handler _waiter"
     ),
-    # `connections`, `shortcuts`
+    # `connection_server`, `shortcuts`
     web.Application: "_handle _make_request",
     web.AppRunner: "_make_server",
     web.Server: "_connections _kwargs _loop",

@@ -8,7 +8,7 @@ from aiohttp import web
 from gateway import health, model_routes, native_routes, relay, usage_routes
 from gateway.accounts import add_accounts
 from gateway.catalog import Catalog
-from gateway.connections import defer_continue
+from gateway.connection_server import defer_continue
 from gateway.dialects import OPENAI_CHAT, OPENAI_EMBEDDINGS
 from gateway.drain import Drain
 from gateway.edge import edge

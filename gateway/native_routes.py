@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from gateway import model_routes, relay
-from gateway.connections import defer_continue
+from gateway.connection_server import defer_continue
 from gateway.dialects import GEMINI
 from gateway.errors import BadRequest
 from gateway.keys import EXCHANGE

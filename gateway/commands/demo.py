@@ -15,7 +15,7 @@ from gateway.app import build_app
 from gateway.commands import exiting_on_error
 from gateway.log import Output, secrets_of
 from gateway.machine import check_machine
-from gateway.server import Service, run
+from gateway.service import Service, run
 from gateway.settings import Credential, Database, License, Log, Settings
 from gateway.simulator import Simulator
 from gateway.sockets import StartError, base_urls, listen

@@ -16,7 +16,7 @@ from gateway.commands import config_option, exiting_on_error
 from gateway.database.engine import Database
 from gateway.log import Output, secrets_of
 from gateway.machine import check_machine
-from gateway.server import Service, run
+from gateway.service import Service, run
 from gateway.settings import Settings
 from gateway.sockets import base_urls, listen
 from gateway.state.embedded import state_server, with_running_server

@@ -5,7 +5,7 @@ import pytest
 from aiohttp import web
 
 from gateway.connection import Bounds
-from gateway.connections import ConnectionServer
+from gateway.connection_server import ConnectionServer
 from gateway.drain import Drain
 from gateway.paths import Paths
 

@@ -7,18 +7,19 @@ import asyncio
 import os
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 import structlog
 from aiohttp import web
 
-from gateway import config, health, server
+from gateway import config, health, service
 from gateway.balancing import Share
 from gateway.drain import Drain
 from gateway.keys import CREDENTIALS, DRAIN, METRICS, READINESS, RELOADERS
 from gateway.log import Output
 from gateway.metrics import Metrics
-from gateway.server import Service, run
+from gateway.service import Service, run
 from gateway.sockets import listen
 
 
@@ -77,7 +78,7 @@ def build(settings) -> web.Application:
 
 
 def main(path: Path, *rest: str) -> int:
-    server.LISTENING_S = float(os.environ.get("LISTENING_S", server.LISTENING_S))
+    service.LISTENING_S = float(os.environ.get("LISTENING_S", service.LISTENING_S))
     options = dict(argument.lstrip("-").split("=") for argument in rest)
     settings = config.load(path)
     output = Output()
@@ -88,8 +89,8 @@ def main(path: Path, *rest: str) -> int:
         sockets = listen(settings.server.host, settings.server.port)
     worker = int(options.get("worker", 0))
     share = Share(int(options["counts-fd"]), worker) if "counts-fd" in options else None
-    service = Service(settings, sockets, output, build, lambda: config.load(path), worker, share)
-    status = run(service)
+    reread = partial(config.load, path)
+    status = run(Service(settings, sockets, output, build, reread, worker, share))
     output.sink.flush()
     return status
 

@@ -23,7 +23,7 @@ from gateway.config import ConfigError
 from gateway.dialects import GEMINI
 from gateway.exchange import Exchange, Outcome, UpstreamCall
 from gateway.log import secrets_of
-from gateway.server import restart_needed
+from gateway.service import restart_needed
 from gateway.settings import Settings, Tracing
 from gateway.tracing import Seldom, check_tracing
 from tests.faults.scripted import (

@@ -23,7 +23,7 @@ from aiohttp import web
 
 from gateway import __version__, admin, config, signals
 from gateway.balancing import BalancedSite, Share
-from gateway.connections import ConnectionServer, Runner
+from gateway.connection_server import ConnectionServer, Runner
 from gateway.drain import Drain
 from gateway.keys import DRAIN, METRICS, RELOADERS
 from gateway.log import Output, secrets_of
@@ -104,7 +104,7 @@ class Service:
             log.info("stopped")
         return 0
 
-    async def _start(self, runner: "Runner", app: web.Application) -> web.AppRunner:
+    async def _start(self, runner: Runner, app: web.Application) -> web.AppRunner:
         """Open the services of the app, then listen; return the runner of the operator's port."""
         await runner.setup()
         app[METRICS].log_dropped.set_function(lambda: self.output.sink.dropped)
@@ -168,7 +168,7 @@ class Service:
                 await drain.finished(None)
                 await connections.flushed()
 
-    async def _clean_up(self, runner: "Runner") -> None:
+    async def _clean_up(self, runner: Runner) -> None:
         for reload in self._tasks:
             # Services that are being closed cannot be reloaded either.
             reload.cancel()

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from gateway.connection import ANSWERED_ABOVE_CAP, Bounds
-from gateway.connections import connection_cap
+from gateway.connection_server import connection_cap
 from gateway.drain import Drain
 from tests.gateway.raw_http import CHUNKED, GET, answered, app_of, echo
 

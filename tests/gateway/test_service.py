@@ -8,7 +8,7 @@ import aiohttp
 import orjson
 import pytest
 
-from gateway.server import ARRIVING_S, restart_needed
+from gateway.service import ARRIVING_S, restart_needed
 from gateway.settings import Credential, License, Log, Models, Server, Settings, Upstream
 from tests.patience import HANGING_S
 
