@@ -66,7 +66,7 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     exchange.carries_payload = (
         request.method == "POST" and request.match_info.http_exception is None
     )
-    exchange.strict = request.headers.get(_STRICT) == "true"
+    exchange.notes.is_strict = request.headers.get(_STRICT) == "true"
     request[EXCHANGE] = exchange
     response: web.StreamResponse | None = None
     status = 499

@@ -305,7 +305,6 @@ class Exchange:
     dialect: Dialect
     started: float
     carries_payload: bool = False
-    strict: bool = False
     license: License = field(init=False)
     payload: Json = field(init=False)
     media: dict[tuple[int, int], Blob] = field(default_factory=dict)

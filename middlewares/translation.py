@@ -65,8 +65,7 @@ class Translation:
         known.safety = self._chat.safety
         known.cost = partial(self._cost, exchange.outcome, model)
         exchange.call = dialect.call(payload, known, exchange.notes)
-        if exchange.strict:
-            exchange.notes.is_strict = True
+        if exchange.notes.is_strict:
             exchange.notes.refuse_if_any()
         exchange.reply = dialect.reply(exchange.call, payload, known)
 
