@@ -107,13 +107,13 @@ class ConnectionServer(web.Server):
             # aiohttp's parser would attribute the last trailer field to the next request.
             message = message._replace(should_close=True)
         if message.path not in self._shortcuts:
-            message = self._forgive(message)
+            message = self._normalised(message)
         return self._app._make_request(  # noqa: SLF001 - as above
             message, payload, protocol, writer, task
         )
 
-    def _forgive(self, message: RawRequestMessage) -> RawRequestMessage:
-        target = self._paths.forgive(message.path)
+    def _normalised(self, message: RawRequestMessage) -> RawRequestMessage:
+        target = self._paths.normalised(message.path)
         if target == message.path:
             return message
         path, _, query = target.partition("?")

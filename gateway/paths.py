@@ -14,7 +14,7 @@ class Paths:
     prefix: str
     aliases: bool
 
-    def forgive(self, target: str) -> str:
+    def normalised(self, target: str) -> str:
         """Return the request target with `//` collapsed and one trailing slash removed."""
         path, question, query = target.partition("?")
         if not path.startswith("/"):

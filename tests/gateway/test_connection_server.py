@@ -16,7 +16,7 @@ from tests.gateway.raw_http import CHUNKED, GET, answered, app_of, echo
 SECRET = b"gw-license-that-must-not-be-logged"
 
 
-async def test_the_app_sees_the_forgiven_path(serve_app, dial):
+async def test_the_app_sees_the_normalised_path(serve_app, dial):
     port, _ = await serve_app(app_of(echo))
     reader, _ = await dial(port, b"GET /gemini//v1/models/?a=%2F HTTP/1.1\r\nHost: x\r\n\r\n")
     _, _, body = await answered(reader)

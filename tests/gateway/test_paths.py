@@ -6,7 +6,7 @@ from gateway.paths import Paths
 
 
 @pytest.mark.parametrize(
-    ("target", "forgiven"),
+    ("target", "normalised"),
     [
         ("/gemini/v1/models", "/gemini/v1/models"),
         ("/gemini//v1///models/", "/gemini/v1/models"),
@@ -20,12 +20,12 @@ from gateway.paths import Paths
         ("/v1/models", "/v1/models"),
     ],
 )
-def test_paths_are_forgiven_and_nothing_else_is_changed(target, forgiven):
-    assert Paths("/gemini", aliases=False).forgive(target) == forgiven
+def test_paths_are_normalised_and_nothing_else_is_changed(target, normalised):
+    assert Paths("/gemini", aliases=False).normalised(target) == normalised
 
 
 @pytest.mark.parametrize(
-    ("target", "forgiven"),
+    ("target", "normalised"),
     [
         ("/v1/models", "/gemini/v1/models"),
         ("/v1beta/models/a:b?key=x", "/gemini/v1beta/models/a:b?key=x"),
@@ -36,5 +36,5 @@ def test_paths_are_forgiven_and_nothing_else_is_changed(target, forgiven):
         ("/gemini/v1/models", "/gemini/v1/models"),
     ],
 )
-def test_with_aliases_the_bare_paths_lead_to_the_prefix(target, forgiven):
-    assert Paths("/gemini", aliases=True).forgive(target) == forgiven
+def test_with_aliases_the_bare_paths_lead_to_the_prefix(target, normalised):
+    assert Paths("/gemini", aliases=True).normalised(target) == normalised
