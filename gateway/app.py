@@ -63,11 +63,8 @@ def build_app(settings: Settings) -> web.Application:
     add_accounts(app, settings)
     app[RECORDER] = recorder = Recorder(app)
     app[METRICS].catch_up = app[LEDGER].catch_up = recorder.flush
-    upstream = _add_upstream(app, settings)
-    app[CREDENTIALS] = upstream.pool.states
-    app[RELOADERS].append(_reloader(app[CATALOG], upstream))
-    app[METRICS].watch_keys(upstream.pool.states)
-    app.cleanup_ctx.extend([_running_upstream, *chain.lifespans])
+    _add_upstream(app, settings)
+    app.cleanup_ctx.extend(chain.lifespans)
     app.router.add_routes(health.routes())
     app.router.add_routes(
         web.route(one.method, prefix + one.path, chain.wrap(one.handler), **one.kwargs)
@@ -96,35 +93,37 @@ def _routes() -> list[web.RouteDef]:
     ]
 
 
-def _add_upstream(app: web.Application, settings: Settings) -> GeminiUpstream:
-    """Add Gemini's client, and what is known of its models, to *app*."""
+def _add_upstream(app: web.Application, settings: Settings) -> None:
+    """Add Gemini's client, and what is known of its keys and models, to *app*."""
     app[NAMES] = names = ModelNames(settings.models, time.monotonic)
-    refusals = app[REFUSALS]
-    pool = CredentialPool(pool_members(settings), clock=time.monotonic)
+    pool = CredentialPool(_pool_members(settings), clock=time.monotonic)
     pool.share(app[STATE].table("credentials", pool.hear))
-    upstream = GeminiUpstream(settings.upstream, pool, names, refusals, time.monotonic)
+    upstream = GeminiUpstream(settings.upstream, pool, names, app[REFUSALS], time.monotonic)
     upstream.owners.share(app[STATE].table("owners", upstream.owners.hear))
     # The floor is divided among all processes; the share depends on the requests of each.
     floor_per_s = RETRIES_PER_S / settings.server.workers
     upstream.budget = RetryBudget(time.monotonic, floor_per_s=floor_per_s)
     app[UPSTREAM] = upstream
     app[FILES] = FilesApi(upstream, settings.media.upload_timeout_s)
-    app[CATALOG] = Catalog(settings.models, upstream.models, time.monotonic)
-    return upstream
+    app[CATALOG] = catalog = Catalog(settings.models, upstream.models, time.monotonic)
+    app[CREDENTIALS] = pool.states
+    app[METRICS].watch_keys(pool.states)
+    app[RELOADERS].append(_reloader(catalog, upstream))
+    app.cleanup_ctx.append(_running_upstream)
 
 
 def _reloader(catalog: Catalog, upstream: GeminiUpstream) -> Reloader:
     """Return the function that applies changed credentials and models while requests run."""
 
     async def reload(settings: Settings) -> None:
-        upstream.pool.replace(pool_members(settings))
+        upstream.pool.replace(_pool_members(settings))
         upstream.names.configure(settings.models)
         catalog.settings = settings.models
 
     return reload
 
 
-def pool_members(settings: Settings) -> list[Credential]:
+def _pool_members(settings: Settings) -> list[Credential]:
     """Return the credentials of *settings*, whose secrets are resolved, in the form of the pool."""
     return [
         Credential(name=one.name, key=one.key or "", weight=one.weight, project=one.project)
