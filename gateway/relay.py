@@ -148,7 +148,7 @@ async def _first(
     async for events in batches:
         if pacemaker is not None:
             pacemaker.encoding = asyncio.create_task(
-                _encode_batch_in_thread(reply, events), name="encoding"
+                in_thread(_encode_batch, reply, events), name="encoding"
             )
             frames = await pacemaker.encoding
             pacemaker.encoding = None
@@ -167,7 +167,7 @@ async def _pump(
         while True:
             events = await anext(batches)
             frames = (
-                await _encode_batch_in_thread(reply, events)
+                await in_thread(_encode_batch, reply, events)
                 if has_sound
                 else _encode_batch(reply, events)
             )
@@ -195,14 +195,6 @@ def _encode_batch(reply: Reply, events: list[Json]) -> bytes:
     return _encode(reply, chunks) if chunks else b""
 
 
-async def _encode_batch_in_thread(reply: Reply, events: list[Json]) -> bytes:
-    """Return the frames of one batch, made in a thread: one event may hold minutes of speech.
-
-    Also counts what the events have used, before whoever is cancelled reads the counts.
-    """
-    return await in_thread(_encode_batch, reply, events)
-
-
 def _encode(reply: Reply, chunks: list[Json]) -> bytes:
     """Return the frames of *chunks*; raise `UpstreamError` for JSON that cannot be written."""
     try:
@@ -217,7 +209,10 @@ def _collect(reply: Reply, events: list[Json]) -> Json:
 
 
 def _has_sound(call: UpstreamCall) -> bool:
-    """Tell whether to translate in a thread: encoding a second of sound takes milliseconds."""
+    """Tell whether to translate in a thread: one event may hold minutes of speech.
+
+    The thread ends before whoever is cancelled reads what the events have used.
+    """
     return "AUDIO" in (setting(call, "responseModalities") or ())
 
 
