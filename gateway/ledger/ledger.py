@@ -5,8 +5,8 @@
                   -> spill file, if the database is down -> database, when it is back
 
 Every row gets a key before the first attempt, so that writing it twice changes nothing. Three tasks
-run concurrently, so that none waits for another: one empties the queue, one the
-stream, one the spill files.
+run concurrently, so that none waits for another: one empties the queue, one the stream, one the
+spill files.
 """
 
 import asyncio
@@ -151,7 +151,7 @@ class Ledger:
             await step()
 
     async def _store_waiting(self) -> None:
-        rows, self._waiting = self._waiting, []
+        rows = self._waiting
         if not rows:
             return
         # During an outage of the database rows go to disk: the state server's memory is no place
@@ -163,9 +163,11 @@ class Ledger:
         )
         for write in writers:
             if await write(rows):
+                # Not earlier: whoever waits for this may be cancelled meanwhile.
+                self._waiting = []
                 return
-        self._waiting = rows[-MOST_WAITING:]
         if len(rows) > MOST_WAITING:
+            self._waiting = rows[-MOST_WAITING:]
             log.error("ledger_rows_lost", rows=len(rows) - MOST_WAITING)
 
     async def _send(self, rows: list[Row]) -> bool:
@@ -180,6 +182,8 @@ class Ledger:
     async def _spill_rows(self, rows: list[Row]) -> bool:
         try:
             async with self._spill_turn:
+                # Before the file has any: the thread goes on if this is cancelled.
+                self._spilled = True
                 await asyncio.to_thread(self._spill.write, rows)
         except OSError as error:
             reason = error.strerror or str(error)
@@ -188,7 +192,6 @@ class Ledger:
             self._spill_failure = reason
             return False
         self._spill_failure = ""
-        self._spilled = True
         return True
 
     async def _replay(self) -> None:
@@ -202,6 +205,9 @@ class Ledger:
                     self._spilled = False
                     await asyncio.to_thread(self._spill.seal)
                 self._spilled = not await self._replay_left_over() or self._spilled
+        except asyncio.CancelledError:
+            self._spilled = True
+            raise
         except OSError as error:
             self._spilled = True
             log.warning("ledger_replay_failed", error=type(error).__name__)

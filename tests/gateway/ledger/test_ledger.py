@@ -256,3 +256,36 @@ async def test_a_spill_folder_that_cannot_be_read_ends_nothing(database, tmp_pat
     await ledger._replay()
     await ledger.close()
     assert await count(database) == 1
+
+
+async def cancelled_in_a_write(step):
+    """Do *step* with a database that hangs, and cancel it then, as the end of a seeding does."""
+    begun = asyncio.Event()
+
+    async def hang(*_):
+        begun.set()
+        await asyncio.Event().wait()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RowWriter, "write", hang)
+        working = asyncio.create_task(step())
+        await begun.wait()
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+
+
+async def test_a_write_that_is_cancelled_loses_no_row(ledger, database):
+    ledger.book(row())
+    await cancelled_in_a_write(ledger.write_all)
+    assert len(ledger) == 1
+    await ledger.flush()
+    assert await count(database) == 1
+
+
+async def test_a_replay_that_is_cancelled_is_made_up_for(ledger, database):
+    ledger._writer.outage = True
+    ledger.book(row())
+    await ledger.flush()
+    await cancelled_in_a_write(ledger.write_all)
+    assert await ledger.replay()
+    assert await count(database) == 1
