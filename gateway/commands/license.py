@@ -80,9 +80,10 @@ def create(
     An omitted limit or list does not restrict it. Its days begin in UTC unless --timezone is given.
     """
     settings = settings_of(path)
-    new_license = _checked(
-        make_license, {"id": id_ or secrets.token_hex(4), **_given_fields(fields)}
-    )
+    try:
+        new_license = make_license({"id": id_ or secrets.token_hex(4), **_given_fields(fields)})
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
     _refuse_fixed(settings, new_license.id)
     key = _key(key, new_license.id)
     with_licenses(settings, lambda store: store.create(new_license, key))
@@ -213,13 +214,6 @@ def _change_stored(
 
 def _given_fields(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None and value != ()}
-
-
-def _checked(make: Callable[[dict[str, Any]], License], fields: dict[str, Any]) -> License:
-    try:
-        return make(fields)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from None
 
 
 def _key(chosen: str | None, id_: str) -> str:
