@@ -47,7 +47,7 @@ def shared_counts(workers: int) -> int:
     return descriptor
 
 
-class Share:
+class ConnectionShare:
     """The part of *worker*, a number from 1, in the connections of all.
 
     *descriptor* is that of `shared_counts`; all processes map the file behind it.
@@ -92,7 +92,7 @@ class BalancedSite(web.BaseSite):
         "_starting",
     )
 
-    def __init__(self, runner: web.BaseRunner, sock: socket.socket, share: Share) -> None:
+    def __init__(self, runner: web.BaseRunner, sock: socket.socket, share: ConnectionShare) -> None:
         super().__init__(runner)
         assert runner.server is not None
         self._new_protocol = runner.server

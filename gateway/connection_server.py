@@ -9,7 +9,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from yarl import URL
 
-from gateway.balancing import Share
+from gateway.balancing import ConnectionShare
 from gateway.connection import Bounds, Connection
 from gateway.drain import Drain
 from gateway.errors import BadRequest
@@ -49,7 +49,7 @@ class ConnectionServer(web.Server):
         self._drain = drain
         self._paths = paths
         # Where several workers share the port.
-        self.share: Share | None = None
+        self.share: ConnectionShare | None = None
 
     def __call__(self) -> Connection:
         """Return the protocol of one new connection."""

@@ -22,7 +22,7 @@ import structlog
 from aiohttp import web
 
 from gateway import __version__, admin, config, signals
-from gateway.balancing import BalancedSite, Share
+from gateway.balancing import BalancedSite, ConnectionShare
 from gateway.connection_server import ConnectionServer, Runner
 from gateway.drain import Drain
 from gateway.keys import DRAIN, METRICS, RELOADERS
@@ -76,7 +76,7 @@ class Service:
     build: Callable[[Settings], web.Application]
     reread: Callable[[], Settings]
     worker: int = 0
-    share: Share | None = None
+    share: ConnectionShare | None = None
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _stop_now: asyncio.Event = field(default_factory=asyncio.Event)
     _reloading: asyncio.Lock = field(default_factory=asyncio.Lock)

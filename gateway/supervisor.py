@@ -18,7 +18,7 @@ from contextlib import suppress
 import structlog
 
 from gateway import signals
-from gateway.balancing import Share, shared_counts
+from gateway.balancing import ConnectionShare, shared_counts
 
 # A worker that exits with this status found a problem that a restart does not fix.
 FATAL_STATUS = 78
@@ -122,7 +122,7 @@ class Supervisor:
             return await worker.wait()
         finally:
             # One that was killed could not do that itself.
-            Share(self._counts, number).leave()
+            ConnectionShare(self._counts, number).leave()
             del self._workers[number]
 
     async def _pause(self, seconds: float) -> None:

@@ -11,7 +11,7 @@ import structlog
 
 from gateway import __version__, config, plugins, signals
 from gateway.app import build_app
-from gateway.balancing import Share
+from gateway.balancing import ConnectionShare
 from gateway.commands import config_option, exiting_on_error
 from gateway.database.engine import Database
 from gateway.log import Output, secrets_of
@@ -51,7 +51,7 @@ def serve(
             return
         with state_server(settings) as settings:
             sockets = _sockets(settings, descriptors)
-            share = None if counts is None else Share(counts, worker)
+            share = None if counts is None else ConnectionShare(counts, worker)
             status = _run(path, settings, sockets, worker, share)
     raise SystemExit(status)
 
@@ -68,7 +68,7 @@ def _run(
     settings: Settings,
     sockets: list[socket.socket],
     worker: int,
-    share: Share | None,
+    share: ConnectionShare | None,
 ) -> int:
     output = Output()
     output.configure(settings.log, secrets_of(settings))

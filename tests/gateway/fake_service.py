@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 from gateway import config, health, service
-from gateway.balancing import Share
+from gateway.balancing import ConnectionShare
 from gateway.drain import Drain
 from gateway.keys import CREDENTIALS, DRAIN, METRICS, READINESS, RELOADERS
 from gateway.log import Output
@@ -88,7 +88,7 @@ def main(path: Path, *rest: str) -> int:
     else:
         sockets = listen(settings.server.host, settings.server.port)
     worker = int(options.get("worker", 0))
-    share = Share(int(options["counts-fd"]), worker) if "counts-fd" in options else None
+    share = ConnectionShare(int(options["counts-fd"]), worker) if "counts-fd" in options else None
     reread = partial(config.load, path)
     status = run(Service(settings, sockets, output, build, reread, worker, share))
     output.sink.flush()

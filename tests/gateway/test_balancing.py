@@ -8,7 +8,7 @@ import structlog
 from aiohttp import web
 
 from gateway import balancing
-from gateway.balancing import LEAD, BalancedSite, Share, shared_counts
+from gateway.balancing import LEAD, BalancedSite, ConnectionShare, shared_counts
 from gateway.sockets import listen
 
 
@@ -16,7 +16,7 @@ from gateway.sockets import listen
 def counts():
     """Return a maker of shares: of any worker, all in the same file."""
     descriptor = shared_counts(3)
-    yield lambda worker: Share(descriptor, worker)
+    yield lambda worker: ConnectionShare(descriptor, worker)
     os.close(descriptor)
 
 
@@ -26,7 +26,7 @@ async def workers():
     (port,) = listen("127.0.0.1", 0)
     runners, clients = [], []
 
-    async def worker(share: Share) -> web.ServerRunner:
+    async def worker(share: ConnectionShare) -> web.ServerRunner:
         runner = web.ServerRunner(web.Server(lambda _: asyncio.sleep(0)))
         runners.append(runner)
         await runner.setup()
