@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import measure, process, targets
+from benchmarks import measure, process, scenarios, targets
 from benchmarks.targets import MODEL, Place, Running, Target, ask
 
 SIZES_MB = (5, 15, 60)
@@ -88,7 +88,7 @@ def once(running: Running, request_body: bytes) -> Cost:
 
 
 def _probe(running: Running, is_answered: threading.Event, waits: list[float]) -> None:
-    small = measure.scenarios.body(measure.SHORT)
+    small = scenarios.body(measure.SHORT)
     while not is_answered.wait(0.002):
         begun = time.monotonic()
         ask(running, small, "generateContent")
@@ -114,7 +114,7 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmarks-")))
         port = stack.enter_context(measure.upstream()).port
-        probe = measure.scenarios.body(measure.SHORT)
+        probe = scenarios.body(measure.SHORT)
         for megabytes in SIZES_MB:
             request_body = body(megabytes * MB)
             for target in TARGETS:
