@@ -107,7 +107,7 @@ def _add_upstream(app: web.Application, settings: Settings) -> None:
     app[FILES] = FilesApi(upstream, settings.media.upload_timeout_s)
     app[CATALOG] = catalog = Catalog(settings.models, upstream.models, time.monotonic)
     app[CREDENTIALS] = pool.states
-    app[METRICS].watch_keys(pool.states)
+    app[METRICS].watch_credentials(pool.states)
     app[RELOADERS].append(_reloader(catalog, upstream))
     app.cleanup_ctx.append(_running_upstream)
 

@@ -1,9 +1,9 @@
 """How the gateway stops: no new requests, running ones finish or are ended at the time limit.
 
-`serve` begins the drain and ends it. A connection enters each request from its arrival to the last
-byte of its answer, and `relay` admits what has been entered. At the time limit every entered task
-is cancelled while `over` is set: code that catches that `CancelledError` and sees `over` tells the
-client and returns, instead of treating it as a client that left.
+`service` begins the drain and ends it. A connection enters each request from its arrival to the
+last byte of its answer, and `relay` admits what has been entered. At the time limit every entered
+task is cancelled while `over` is set: code that catches that `CancelledError` and sees `over` tells
+the client and returns, instead of treating it as a client that left.
 """
 
 import asyncio

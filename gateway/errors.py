@@ -131,7 +131,7 @@ class MethodNotAllowed(GatewayError):
 
 
 class RequestTimedOut(GatewayError):
-    """The request's body did not arrive in time."""
+    """The request did not arrive in time, its head or its body."""
 
     status = 408
     type = "invalid_request_error"

@@ -71,7 +71,6 @@ class Metrics:
         self.rate_limited = Counter(
             "gateway_rate_limited", "Requests refused by a limit.", ("limit",), registry=registry
         )
-        self._keys = Gauge("gateway_keys", "Credentials, by state.", ("state",), registry=registry)
         self.inflight = Gauge("gateway_inflight", "Requests being answered.", registry=registry)
         self.ledger_queue = Gauge(
             "gateway_ledger_queue", "Ledger rows not yet written.", registry=registry
@@ -79,6 +78,9 @@ class Metrics:
         self._add_states(registry)
 
     def _add_states(self, registry: CollectorRegistry) -> None:
+        self._credentials = Gauge(
+            "gateway_keys", "Credentials, by state.", ("state",), registry=registry
+        )
         self.store_up = Gauge(
             "gateway_store_up", "1 while the state server answers.", registry=registry
         )
@@ -122,10 +124,10 @@ class Metrics:
         if count > 1:
             self._attempts.by_labels[("retried",)] += count - 1
 
-    def watch_keys(self, states: Callable[[], Collection[Mapping[str, object]]]) -> None:
+    def watch_credentials(self, states: Callable[[], Collection[Mapping[str, object]]]) -> None:
         """Export how many of the credentials that *states* describes are in each `state`."""
         for name in ("ready", "out"):
-            self._keys.labels(name).set_function(partial(_count, states, name))
+            self._credentials.labels(name).set_function(partial(_count, states, name))
 
     async def render(self) -> bytes:
         """Return the exposition text; made in a thread, as 2,000 series take 30 ms."""

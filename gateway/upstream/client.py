@@ -26,7 +26,7 @@ MODEL_LIST = "the model list"
 
 
 class GeminiUpstream(GeminiTransport):
-    """The client of Gemini. Open it before use, close it at the end."""
+    """The client of Gemini. Start it before use, close it at the end."""
 
     def open(self, call: UpstreamCall, outcome: Outcome, notes: Notes) -> "Opening | FanOut":
         """Send *call*; the context is entered at its first event. See `protocols.Upstream`."""

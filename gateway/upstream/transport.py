@@ -84,7 +84,7 @@ class GeminiTransport:
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """Return the connection pool."""
+        """Return aiohttp's session, whose connector is the pool."""
         assert self._session is not None, "start() comes first"
         return self._session
 

@@ -47,7 +47,7 @@ async def test_names_that_outsiders_invent_make_no_series(monkeypatch):
 
 async def test_attempts_and_keys_are_shown_as_they_are():
     metrics, states = Metrics(), [{"state": "ready"}, {"state": "out"}, {"state": "out"}]
-    metrics.watch_keys(lambda: states)
+    metrics.watch_credentials(lambda: states)
     metrics.attempted(1, failed=False)
     metrics.attempted(3, failed=True)
     found = await samples(metrics)
