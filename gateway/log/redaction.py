@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import orjson
 
-from gateway.texts import any_of
+from gateway.log.alternation import any_of
 
 REDACTED = b"[redacted]"
 # Shorter texts are no real secrets, and replacing them would garble every line.

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from gateway.texts import any_of
+from gateway.log.alternation import any_of
 
 
 def test_no_text_makes_no_pattern():
