@@ -32,7 +32,7 @@ _MOST_VALUES: Final = 32_766 if sqlite3.sqlite_version_info >= (3, 32) else 999
 
 def insert_new(connection: AsyncConnection, table: Table) -> Executable:
     """Return an INSERT into *table* that skips rows whose key exists already."""
-    statement: Executable = _insert(connection, table).on_conflict_do_nothing()
+    statement: Executable = _insert(connection.dialect, table).on_conflict_do_nothing()
     return statement
 
 
@@ -69,8 +69,7 @@ def _compiled(
     dialect: Dialect, table: Table, columns: tuple[str, ...]
 ) -> tuple[str, tuple[str, ...]]:
     """Return the text of the INSERT, and the columns in the order of its parameters."""
-    module: Any = sqlite if dialect.name == "sqlite" else postgresql
-    statement = module.insert(table).on_conflict_do_nothing()
+    statement = _insert(dialect, table).on_conflict_do_nothing()
     compiled = statement.compile(dialect=dialect, column_keys=columns)
     return str(compiled), tuple(compiled.positiontup)
 
@@ -118,7 +117,7 @@ _FROM_JSON: Final[Mapping[type, Callable[[Any], Any]]] = {LargeBinary: bytes.fro
 
 async def raise_revision(connection: AsyncConnection, name: str) -> None:
     """Tell all processes, at the commit, that what they know of *name* is out of date."""
-    statement = _insert(connection, REVISIONS).values(name=name, number=1)
+    statement = _insert(connection.dialect, REVISIONS).values(name=name, number=1)
     await connection.execute(
         statement.on_conflict_do_update(
             index_elements=["name"], set_={"number": REVISIONS.c.number + 1}
@@ -141,6 +140,6 @@ async def look_for_revision(database: Database, name: str) -> int:
         return await revision_of(connection, name)
 
 
-def _insert(connection: AsyncConnection, table: Table) -> Any:
-    module: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+def _insert(dialect: Dialect, table: Table) -> Any:
+    module: Any = sqlite if dialect.name == "sqlite" else postgresql
     return module.insert(table)
