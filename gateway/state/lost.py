@@ -30,8 +30,11 @@ class LostSettlements:
                 continue
             elif not may_be_done and len(self._never_done) < MAX_QUEUE:
                 self._never_done.append(command)
-            elif slot := words[-2]:
-                self._slots[words[3]].add(slot)
+            else:
+                # As `ValkeyStore` sends it: script, count of keys, both keys, slot, request.
+                _, _, _, slots_key, slot, _ = words
+                if slot:
+                    self._slots[slots_key].add(slot)
 
     def pop(self) -> list[Command]:
         """Return the commands to send now, and forget them."""
