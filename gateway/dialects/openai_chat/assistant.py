@@ -11,6 +11,7 @@ from gateway.dialects.openai_chat.embedded import (
     inline,
     split_images,
 )
+from gateway.dialects.openai_chat.finish import WITHHELD
 from gateway.dialects.openai_chat.names import wire_name
 from gateway.dialects.openai_chat.shapes import is_shallow
 from gateway.dialects.openai_chat.translation import Translation
@@ -40,7 +41,7 @@ def turn(translation: Translation, message: Json, index: int) -> list[Json]:
     signature = None
     if not _PLAIN.issuperset(message):
         by_call, signature = turns.carried_signatures(message)
-        calls = function_calls(translation, message, by_call)
+        calls = _function_calls(translation, message, by_call)
     visible = _visible_parts(translation, message, index)
     parts = _restored(translation, message, index, visible, calls)
     if parts is None:
@@ -62,7 +63,7 @@ _TEXT_ONLY = frozenset({"role", "content", "name"})
 _PLAIN = _TEXT_ONLY | {"refusal"}
 
 
-def function_calls(translation: Translation, message: Json, by_call: dict[str, str]) -> list[Json]:
+def _function_calls(translation: Translation, message: Json, by_call: dict[str, str]) -> list[Json]:
     """Return the calls of *message* as parts; *by_call* holds the signatures sent with them."""
     parts = [_call(translation, call, by_call) for call in message.get("tool_calls") or ()]
     legacy = message.get("function_call")
@@ -209,10 +210,11 @@ def _visible_parts(translation: Translation, message: Json, index: int) -> list[
     parts: list[Json] = []
     for part in content.parts(translation, message.get("content"), index):
         parts += _with_images_split(part, translation.image_budget)
-    if message.get("refusal"):
-        parts.append({"text": message["refusal"]})
+    refusal = message.get("refusal")
+    if refusal and not (parts and refusal.startswith(WITHHELD)):
+        parts.append({"text": refusal})
     if message.get("audio"):
-        parts += _spoken(translation, message["audio"], index)
+        parts += _spoken(translation, message["audio"], index, is_written=bool(parts))
     for at, image in enumerate(message.get("images") or ()):
         image_part = _image_beside(image, translation.image_budget)
         if image_part is not None:
@@ -227,10 +229,13 @@ def _with_images_split(part: Json, image_budget: ImageBudget) -> Iterable[Json]:
     return split_images(part["text"], image_budget) if is_mixed else (part,)
 
 
-def _spoken(translation: Translation, audio: Json, index: int) -> list[Json]:
-    """Return what the model said: its words if the client has them; sound is not kept."""
+def _spoken(translation: Translation, audio: Json, index: int, *, is_written: bool) -> list[Json]:
+    """Return what the model said: its words if the client has them; sound is not kept.
+
+    *is_written* means that there is content, which then contains the words.
+    """
     words = audio.get("transcript")
-    if not isinstance(words, str) or not words:
+    if is_written or not isinstance(words, str) or not words:
         translation.notes.drop(f"messages[{index}].audio")
         return []
     translation.notes.adjust(f"messages[{index}].audio", "transcript", "no_counterpart")

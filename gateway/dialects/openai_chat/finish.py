@@ -52,6 +52,8 @@ _SLIPPED = frozenset(
     }
 )
 
+# How the gateway's own refusals begin: no words of Gemini's.
+WITHHELD = "Gemini withheld the answer: "
 # What stands beside the data of a part.
 _BESIDE = frozenset({"thought", "thoughtSignature"})
 
@@ -87,7 +89,7 @@ def refusal(native: str, message: object, ratings: Sequence[Json]) -> str:
         for rating in ratings
         if rating.get("blocked")
     ]
-    text = f"Gemini withheld the answer: {native}"
+    text = f"{WITHHELD}{native}"
     if blamed:
         text += f" ({', '.join(blamed)})"
     return f"{text}. {message}" if message else f"{text}."

@@ -4,6 +4,7 @@ import orjson
 import pytest
 
 from gateway.dialects.openai_chat import turns
+from gateway.dialects.openai_chat.finish import refusal
 from gateway.errors import BadRequest
 from gateway.features import BYPASS
 from tests.gateway.dialects.openai_chat.asking import (
@@ -201,6 +202,23 @@ def test_of_what_was_spoken_the_words_go_up():
     call, notes = ask(messages=[user("Hi"), assistant(None, audio=audio), user("So?")])
     assert parts(call.body["contents"], 1) == [{"text": "It rains."}]
     assert notes.adjusted == {"messages[1].audio": "transcript;reason=no_counterpart"}
+
+
+def test_words_that_were_written_and_spoken_go_back_once():
+    audio = {"id": "a", "data": "AAAA", "transcript": "It rains."}
+    call, notes = ask(messages=[user("Hi"), assistant("It rains.", audio=audio), user("Go")])
+    assert parts(call.body["contents"], 1) == [{"text": "It rains."}]
+    assert "messages[1].audio" in notes.dropped
+
+
+def test_the_gateways_own_refusal_is_none_of_geminis_words():
+    withheld = refusal("SAFETY", None, [])
+    sent = contents(user("Hi"), assistant("So far", refusal=withheld), user("Go"))
+    assert parts(sent, 1) == [{"text": "So far"}]
+    sent = contents(user("Hi"), assistant(refusal=withheld), user("Go"))
+    assert parts(sent, 1) == [{"text": withheld}]
+    sent = contents(user("Hi"), assistant("So far", refusal="I cannot."), user("Go"))
+    assert parts(sent, 1) == [{"text": "So far"}, {"text": "I cannot."}]
 
 
 @pytest.mark.parametrize(
