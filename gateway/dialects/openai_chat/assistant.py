@@ -44,6 +44,8 @@ def turn(translation: Translation, message: Json, index: int) -> list[Json]:
         calls = _function_calls(translation, message, by_call)
     visible = _visible_parts(translation, message, index)
     parts = _restored(translation, message, index, visible, calls)
+    if message.get("native_parts"):
+        _note_native_parts(translation, message["native_parts"], index, parts or ())
     if parts is None:
         parts = visible
         if signature and parts and "text" in parts[-1]:
@@ -240,6 +242,19 @@ def _spoken(translation: Translation, audio: Json, index: int, *, is_written: bo
         return []
     translation.notes.adjust(f"messages[{index}].audio", "transcript", "no_counterpart")
     return [{"text": words}]
+
+
+def _note_native_parts(
+    translation: Translation, native_parts: Sequence[Json], index: int, restored: Sequence[Json]
+) -> None:
+    """Note those of *native_parts* that are not among the *restored* parts of their turn.
+
+    What a client sends of them is not trusted: one unknown field and Gemini refuses the request.
+    """
+    for at, part in enumerate(native_parts):
+        # Only in streams they are numbered.
+        if {name: value for name, value in part.items() if name != "index"} not in restored:
+            translation.notes.drop(f"messages[{index}].native_parts[{at}]")
 
 
 def _signed_image(part: Json) -> Json:

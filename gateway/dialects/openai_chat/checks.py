@@ -102,6 +102,7 @@ _assistant = fields(
         "function_call": _called,
         "audio": _object,
         "images": _objects,
+        "native_parts": _objects,
         "reasoning_details": _objects,
         "thinking_blocks": _objects,
     }

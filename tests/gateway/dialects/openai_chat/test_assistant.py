@@ -211,6 +211,17 @@ def test_words_that_were_written_and_spoken_go_back_once():
     assert "messages[1].audio" in notes.dropped
 
 
+def test_native_parts_that_come_back_are_named_unless_they_are_remembered():
+    video = {"inlineData": {"mimeType": "video/mp4", "data": "AAAA"}}
+    invocation = {"toolCall": {"toolType": "FILE_SEARCH", "id": "t1"}, "thoughtSignature": "c2ln"}
+    native = [invocation, {"text": "Here"}, video]
+    memories = dict(turns.memory_entries(native, "Here", [], origin=turns.Origin(question="Hi")))
+    shown = assistant("Here", native_parts=[{**invocation, "index": 0}, {**video, "index": 1}])
+    call, notes = ask(messages=[user("Hi"), shown, user("Go")], memories=memories)
+    assert parts(call.body["contents"], 1) == [invocation, {"text": "Here"}]
+    assert list(notes.dropped) == ["messages[1].native_parts[1]"]
+
+
 def test_the_gateways_own_refusal_is_none_of_geminis_words():
     withheld = refusal("SAFETY", None, [])
     sent = contents(user("Hi"), assistant("So far", refusal=withheld), user("Go"))
@@ -228,6 +239,7 @@ def test_the_gateways_own_refusal_is_none_of_geminis_words():
         ({"audio": {"id": "a", "transcript": 5}}, "messages[1].audio"),
         ({"images": [{"image_url": {"url": "https://a.example/i.png"}}]}, "messages[1].images[0]"),
         ({"name": "someone"}, "messages[1].name"),
+        ({"native_parts": [{"toolCall": {"id": "t"}}]}, "messages[1].native_parts[0]"),
     ],
 )
 def test_what_of_a_turn_cannot_go_up_is_named(fields, name):
