@@ -10,6 +10,7 @@ from gateway.exchange import Json
 _AUTO: Json = {"mode": "AUTO"}
 # In these modes Gemini adheres to the schemas (ai.google.dev: function-calling).
 _CONSTRAINED = frozenset({"ANY", "VALIDATED", "NONE"})
+_SHOWING = "google.include_server_side_tool_invocations"
 
 
 @dataclass(slots=True)
@@ -55,9 +56,11 @@ class Tools:
     def _combine(self, config: Json, translation: Translation) -> None:
         """Add to *config* what it takes to combine both kinds of tools, or show built-in ones."""
         shows_invocations = translation.google.get("includeServerSideToolInvocations")
+        if shows_invocations is not None:
+            native.fit(shows_invocations, bool, _SHOWING, translation.notes)
         if not self.builtins or "builtins_with_functions" in translation.can.refuses:
             if shows_invocations:
-                translation.note_drop("google.include_server_side_tool_invocations")
+                translation.note_drop(_SHOWING)
             return
         if self.declarations and (self.choice is None or self.choice["mode"] == "AUTO"):
             # AUTO is refused where both are allowed (ai.google.dev: tool-combination).
@@ -65,7 +68,9 @@ class Tools:
             if "functionCallingConfig" in translation.google:
                 field = "google.function_calling_config"
                 translation.notes.adjust(field, "validated", "builtin")
-        if self.declarations or shows_invocations is True:
+        if self.declarations and shows_invocations is False:
+            translation.notes.adjust(_SHOWING, "true", "functions")
+        if self.declarations or shows_invocations:
             config["includeServerSideToolInvocations"] = True
 
 

@@ -1,5 +1,8 @@
 """What stands in the body for all tools together."""
 
+import pytest
+
+from gateway.errors import BadRequest
 from tests.gateway.dialects.openai_chat.asking import ask, body, function
 
 NEW = "gemini-3.5-flash"
@@ -46,6 +49,24 @@ def test_what_google_asks_its_tools_is_shown_where_the_client_wants_it():
     call, notes = ask(tools=[{"google_search": {}}], google=google)
     assert "toolConfig" not in call.body
     assert "google.include_server_side_tool_invocations" in notes.adjusted
+
+
+def test_hiding_what_google_asks_its_tools_is_no_option_beside_functions():
+    google = {"include_server_side_tool_invocations": False}
+    tools = [function(), {"google_search": {}}]
+    call, notes = ask(model=NEW, tools=tools, google=google)
+    assert call.body["toolConfig"]["includeServerSideToolInvocations"] is True
+    assert notes.adjusted == {
+        "google.include_server_side_tool_invocations": "true;reason=functions"
+    }
+    assert not ask(model=NEW, tools=tools[1:], google=google)[1].adjusted
+
+
+def test_showing_what_google_asks_its_tools_is_yes_or_no():
+    google = {"includeServerSideToolInvocations": "yes"}
+    with pytest.raises(BadRequest) as caught:
+        body(model=NEW, tools=[{"google_search": {}}], google=google)
+    assert caught.value.param == "google.include_server_side_tool_invocations"
 
 
 def test_a_place_of_the_user_needs_a_tool_that_asks_for_it():
