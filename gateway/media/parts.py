@@ -39,6 +39,8 @@ _FIELDS = {
 _MAX_DECLARED = 256
 # The fields of a source; the first one given is read.
 SOURCES = ("url", "data", "file_data", "file_url", "file_id")
+# The fields that say what the source holds.
+ABOUT_SOURCE = ("filename", "format", "mime_type")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ it is translated.
 """
 
 from gateway import models
+from gateway.dialects.openai_chat.encoders import ENCODERS
 from gateway.dialects.openai_chat.shapes import (
     Check,
     anything,
@@ -18,6 +19,7 @@ from gateway.dialects.openai_chat.shapes import (
     tagged,
 )
 from gateway.exchange import Json
+from gateway.media.parts import ABOUT_SOURCE, SOURCES
 
 MAX_MESSAGES = 2_048
 MAX_PARTS = 64
@@ -35,9 +37,9 @@ _objects = items(_object)
 _url = by_type(
     {str: anything, dict: fields({"url": _text, "detail": _text})}, "a string or an object"
 )
-_SOURCES = ("data", "url", "file_data", "file_id", "file_url", "filename", "format", "mime_type")
 _source = by_type(
-    {str: anything, dict: fields(dict.fromkeys(_SOURCES, _text))}, "a string or an object"
+    {str: anything, dict: fields(dict.fromkeys((*SOURCES, *ABOUT_SOURCE), _text))},
+    "a string or an object",
 )
 _BESIDE_MEDIA = {
     "video_metadata": _object,
@@ -201,7 +203,7 @@ FIELDS = {
     "audio": fields(
         {
             "voice": by_type({str: anything, dict: fields({"id": _name})}, "a string or an object"),
-            "format": one_of("wav", "aac", "mp3", "flac", "opus", "pcm16"),
+            "format": one_of(*ENCODERS),
         }
     ),
     "image_config": _object,

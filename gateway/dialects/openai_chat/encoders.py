@@ -178,11 +178,8 @@ ENCODERS: dict[str, Callable[[Sound], Encoder]] = {
 _NEED_AV = frozenset({"opus", "aac", "flac"})
 
 
-def check_format(name: object) -> None:
-    """Raise `BadRequest` if *name* is no format that this installation can produce."""
-    if not isinstance(name, str) or name not in ENCODERS:
-        known = ", ".join(ENCODERS)
-        raise BadRequest(f"Expected one of {known}.", param="audio.format")
+def require_encoder(name: str) -> None:
+    """Raise `BadRequest` if this installation has no encoder for *name*, one of `ENCODERS`."""
     if name in _NEED_AV and find_spec("av") is None:
         raise BadRequest(
             f"This gateway has no encoder for {name}; ask for wav, pcm16 or mp3.",

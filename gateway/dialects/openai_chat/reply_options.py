@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gateway.calls import setting
 from gateway.dialects.openai_chat import native, turns
-from gateway.dialects.openai_chat.encoders import check_format
+from gateway.dialects.openai_chat.encoders import require_encoder
 from gateway.errors import BadRequest
 from gateway.exchange import Json, Known, UpstreamCall
 
@@ -48,7 +48,7 @@ def reply_options(call: UpstreamCall, payload: Json, known: Known) -> ReplyOptio
         raise BadRequest("Expected 'markdown' or 'images'.", param="google.image_output")
     audio_format = (payload.get("audio") or {}).get("format") or _DEFAULT_AUDIO_FORMAT
     if audio_format != _DEFAULT_AUDIO_FORMAT:
-        check_format(audio_format)
+        require_encoder(audio_format)
     # In the order of the fields: by name they would take twice as long.
     return ReplyOptions(
         known.exchange_id,

@@ -8,17 +8,16 @@ from collections.abc import Iterator
 from gateway.dialects.openai_chat.checks import FUNCTION, PARTS
 from gateway.dialects.openai_chat.translation import Translation
 from gateway.exchange import Json
-from gateway.media.parts import SOURCES
+from gateway.media.parts import ABOUT_SOURCE, SOURCES
 
 _MESSAGE = frozenset({"role", "content", "name", "tool_call_id"})
-# Media parts may also hold the fields of a source.
-_SOURCE = frozenset({"filename", "format", "mime_type"})
+# Media parts may also hold what is said of a source.
 _PARTS = {
-    kind: frozenset({"type", *known}) | (_SOURCE if "detail" in known else frozenset())
+    kind: frozenset({"type", *known, *(ABOUT_SOURCE if "detail" in known else ())})
     for kind, known in PARTS.items()
 }
 # The fields that are read of the object with a medium's source.
-_HOLDER = _SOURCE | frozenset({*SOURCES, "detail", "video_metadata"})
+_HOLDER = frozenset({*ABOUT_SOURCE, *SOURCES, "detail", "video_metadata"})
 _TOOL = frozenset({"type", "function"})
 _FUNCTION = frozenset(FUNCTION)
 _CUSTOM_TOOL = frozenset({"type", "custom"})

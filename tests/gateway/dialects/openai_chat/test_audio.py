@@ -9,6 +9,7 @@ from openai.types.chat import ChatCompletion
 from gateway.dialects.openai_chat.encoders import Sound, wav_header
 from gateway.errors import BadRequest, UpstreamError
 
+from .asking import ask
 from .replying import deltas, event, make_reply, message, run, stop, whole
 
 PCM = bytes(range(256)) * 9
@@ -125,5 +126,5 @@ def test_a_wav_file_of_an_unknown_kind_is_passed_on():
 
 def test_an_unknown_format_is_refused_before_anything_goes_up():
     with pytest.raises(BadRequest) as refused:
-        make_reply(in_format("vorbis"))
+        ask(in_format("vorbis"))
     assert refused.value.param == "audio.format"
