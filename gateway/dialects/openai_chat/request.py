@@ -12,7 +12,7 @@ from gateway.dialects.openai_chat.translation import Translation
 from gateway.errors import BadRequest
 from gateway.exchange import Json, Known, Notes, UpstreamCall
 
-# Known fields without a counterpart upstream, by the values that mean nothing.
+# Known fields without a counterpart upstream.
 _UNSENT = frozenset(
     [
         "logit_bias",
@@ -28,6 +28,7 @@ _UNSENT = frozenset(
 )
 _SENT = FIELDS.keys() - _UNSENT
 _CACHED = "google.cached_content"
+# Their values that mean nothing.
 _NEUTRAL: tuple[Any, ...] = (None, False, "", [], {})
 
 

@@ -235,15 +235,16 @@ def carried_signatures(message: Json) -> tuple[dict[str, str], str | None]:
             by_call[detail["id"]] = data
         else:
             last = data
-    for block in message.get("thinking_blocks") or ():
-        signature = block.get("signature")
+    google = _dict(_dict(message.get("extra_content")).get("google"))
+    holders = [
+        *(message.get("thinking_blocks") or ()),
+        {"signature": google.get("thought_signature")},
+    ]
+    for holder in holders:
+        signature = holder.get("signature")
         if isinstance(signature, str) and signature:
             last = signature
-    google = _dict(_dict(message.get("extra_content")).get("google"))
-    google_signature = google.get("thought_signature")
-    return by_call, google_signature if isinstance(
-        google_signature, str
-    ) and google_signature else last
+    return by_call, last
 
 
 def _dict(value: object) -> Json:
