@@ -41,7 +41,7 @@ def turn(translation: Translation, message: Json, index: int) -> list[Json]:
     signature = None
     if not _PLAIN.issuperset(message):
         by_call, signature = turns.carried_signatures(message)
-        calls = _function_calls(translation, message, by_call)
+        calls = [_call(translation, tool_call, by_call) for tool_call in tool_calls(message)]
     visible = _visible_parts(translation, message, index)
     parts = _restored(translation, message, index, visible, calls)
     if message.get("native_parts"):
@@ -65,14 +65,10 @@ _TEXT_ONLY = frozenset({"role", "content", "name"})
 _PLAIN = _TEXT_ONLY | {"refusal"}
 
 
-def _function_calls(translation: Translation, message: Json, by_call: dict[str, str]) -> list[Json]:
-    """Return the calls of *message* as parts; *by_call* holds the signatures sent with them."""
-    parts = [_call(translation, call, by_call) for call in message.get("tool_calls") or ()]
+def tool_calls(message: Json) -> list[Json]:
+    """Return the calls of an assistant *message*; in the gateway's answers the legacy one leads."""
     legacy = message.get("function_call")
-    if legacy:
-        # In the gateway's own answers with several calls this is the first one.
-        parts.insert(0, _call(translation, {"function": legacy}, by_call))
-    return parts
+    return [*([{"function": legacy}] if legacy else ()), *(message.get("tool_calls") or ())]
 
 
 def visible_content(
@@ -181,8 +177,8 @@ def _restored(
     if images is None:
         return None
     key = turns.text_key(text, keys, turns.question(translation.payload["messages"], index))
-    if key is None and message.get("tool_calls"):
-        key = memory_key(message["tool_calls"][0])
+    if key is None and calls:
+        key = memory_key(tool_calls(message)[0])
     entry = turns.read_entry(memories, key) or {}
     turn = entry.get("t")
     if not isinstance(turn, list) or not turns.is_from_model(entry, translation.name.base):

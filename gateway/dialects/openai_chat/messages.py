@@ -92,7 +92,7 @@ class _Walk:
         """Process a message of the model; the results of its calls come before the next turn."""
         parts = assistant.turn(self.translation, message, index)
         self.add("model", parts)
-        if _CALLS.isdisjoint(message) or not (calls := _tool_calls(message)):
+        if _CALLS.isdisjoint(message) or not (calls := assistant.tool_calls(message)):
             return
         native = [part for part in parts if "functionCall" in part]
         for at, (call, tool_call) in enumerate(zip(native, calls, strict=False)):
@@ -155,11 +155,6 @@ class _Walk:
                 self._answered.add(queue[0])
                 return queue.popleft()
         return None
-
-
-def _tool_calls(message: Json) -> list[Json]:
-    legacy = message.get("function_call")
-    return [*([{"function": legacy}] if legacy else ()), *(message.get("tool_calls") or ())]
 
 
 _CALLS = frozenset({"tool_calls", "function_call"})

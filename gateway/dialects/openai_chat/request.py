@@ -79,11 +79,7 @@ def memory_keys(payload: Json, media: assistant.Media) -> list[str]:
     image_budget = ImageBudget()
     for index, message in enumerate(payload["messages"]):
         if message["role"] == "assistant":
-            keys += [
-                assistant.memory_key(tool_call) for tool_call in message.get("tool_calls") or ()
-            ]
-            if message.get("function_call"):
-                keys.append(assistant.memory_key({"function": message["function_call"]}))
+            keys += map(assistant.memory_key, assistant.tool_calls(message))
             text, images = assistant.visible_content(message, index, media, image_budget)
             key = turns.text_key(text, images, turns.question(payload["messages"], index))
             if key is not None:

@@ -197,6 +197,15 @@ def test_a_turn_without_text_and_ids_is_made_of_what_the_client_sent():
     assert parts(call.body["contents"], 1) == [{"functionCall": {"name": "f", "args": {}}}]
 
 
+def test_a_turn_without_text_is_known_by_its_call_without_an_id():
+    invocation = {"toolCall": {"toolType": "FILE_SEARCH", "id": "t1"}, "thoughtSignature": "c2ln"}
+    native = [invocation, {"functionCall": {"name": "f", "args": {}}}]
+    memories = dict(turns.memory_entries(native, "", [{"function": "f"}]))
+    message = assistant(None, function_call={"name": "f", "arguments": "{}"})
+    call, _ = ask(messages=[user("Hi"), message], memories=memories)
+    assert parts(call.body["contents"], 1) == native
+
+
 def test_of_what_was_spoken_the_words_go_up():
     audio = {"id": "a", "data": "AAAA", "transcript": "It rains."}
     call, notes = ask(messages=[user("Hi"), assistant(None, audio=audio), user("So?")])
