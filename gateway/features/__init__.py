@@ -23,6 +23,8 @@ BYPASS = "skip_thought_signature_validator"
 # The most answers that one request may ask for (Gemini's own limit).
 MAX_CANDIDATES = 8
 
+# The type of the text in `responseFormat`.
+_JSON_FORM = "APPLICATION_JSON"
 _JSON_ONLY = (
     "Whenever you answer instead of calling a tool, the whole answer must be one JSON value, "
     "without any text or code fence around it."
@@ -96,8 +98,13 @@ def _system(call: UpstreamCall, notes: Notes) -> UpstreamCall:
 def _json(call: UpstreamCall, notes: Notes) -> UpstreamCall:
     """Ask for JSON in words, where the settings cannot ask for it."""
     config = dict(config_of(call))
-    if "text" in config.get("responseFormat", ()):
-        schema = config.pop("responseFormat")["text"].get("schema")
+    forms = dict(config.get("responseFormat") or {})
+    form = forms.pop("text", None)
+    if form is not None and form.get("mimeType", _JSON_FORM).upper() == _JSON_FORM:
+        schema = form.get("schema")
+        config["responseFormat"] = forms
+        if not forms:
+            del config["responseFormat"]
     elif config.pop("responseMimeType", None) == "application/json":
         schema = config.pop("responseJsonSchema", None)
     else:

@@ -144,7 +144,7 @@ def _settle_format(body: Json, offered: Tools, translation: Translation) -> None
         config.pop("responseMimeType")
         if "responseJsonSchema" in config:
             text["schema"] = config.pop("responseJsonSchema")
-        config["responseFormat"] = {"text": text}
+        config["responseFormat"] = {**config.get("responseFormat", {}), "text": text}
 
 
 def _with_cached_content(body: Json, cached: Any, translation: Translation) -> Json:

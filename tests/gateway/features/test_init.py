@@ -90,6 +90,15 @@ def test_no_count_beyond_its_bounds_becomes_so_many_calls(count):
     assert healed is None
 
 
-def test_a_form_of_sound_says_nothing_of_json():
-    healed, _ = mended("JSON mode is not enabled", {"responseFormat": {"audio": {}}})
+@pytest.mark.parametrize("form", [{"audio": {}}, {"text": {"mimeType": "TEXT_PLAIN"}}])
+def test_a_form_of_sound_or_plain_text_says_nothing_of_json(form):
+    healed, _ = mended("JSON mode is not enabled", {"responseFormat": form})
     assert healed is None
+
+
+def test_the_form_of_images_stays_where_json_is_asked_for_in_words():
+    image = {"aspectRatio": "ASPECT_RATIO_ONE_BY_ONE"}
+    form = {"text": {"mimeType": "APPLICATION_JSON"}, "image": image}
+    healed, _ = mended("JSON mode is not enabled", {"responseFormat": form})
+    assert healed is not None
+    assert healed.call.body["generationConfig"] == {"responseFormat": {"image": image}}

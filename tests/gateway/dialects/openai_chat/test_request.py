@@ -232,6 +232,18 @@ def test_json_beside_maps_goes_up_in_the_form_that_maps_takes(asked_for, text):
     assert notes.adjusted == {}
 
 
+def test_the_form_of_images_stays_where_json_gets_the_form_that_maps_takes():
+    image = {"aspectRatio": "ASPECT_RATIO_ONE_BY_ONE"}
+    call, _ = ask(
+        model="gemini-3.5-flash",
+        tools=[{"google_maps": {}}],
+        response_format={"type": "json_object"},
+        google={"response_format": {"image": image}},
+    )
+    text = {"mimeType": "APPLICATION_JSON"}
+    assert call.body["generationConfig"] == {"responseFormat": {"text": text, "image": image}}
+
+
 def test_json_beside_maps_is_asked_for_in_words_where_tools_forbid_it():
     call, notes = ask(
         model="gemini-2.5-flash",
