@@ -67,6 +67,7 @@ _HANDLED = frozenset(
 
 def lay_over(translation: Translation, config: Json) -> None:
     """Apply the client's native settings to *config*."""
+    asked_for = dict(config)
     for name, value in translation.google.items():
         if name in _HANDLED:
             continue
@@ -78,15 +79,14 @@ def lay_over(translation: Translation, config: Json) -> None:
         fitted = native.fit(value, shape, path, translation.notes)
         if name in _RANGES:
             check_range(name, fitted, path)
-        if config.get(_SAME.get(name, name), fitted) != fitted:
+        if asked_for.get(_SAME.get(name, name), fitted) != fitted:
             _note_overruled(translation, name)
-        if name == "responseFormat" and "text" in fitted and "responseMimeType" in config:
-            # It supersedes these settings (python-genai 3.4).
-            _note_overruled(translation, name)
-            config.pop("responseJsonSchema", None)
-            del config["responseMimeType"]
         config[name] = fitted
-    _settle_schemas(translation, config)
+    config.pop("responseSchema", None)
+    if "text" in config.get("responseFormat", ()):
+        _supersede(translation, config)
+    else:
+        _settle_schemas(translation, config)
 
 
 def _note_overruled(translation: Translation, name: str) -> None:
@@ -96,9 +96,18 @@ def _note_overruled(translation: Translation, name: str) -> None:
             translation.notes.drop(field)
 
 
+def _supersede(translation: Translation, config: Json) -> None:
+    """Leave out what `responseFormat` supersedes (python-genai 3.4)."""
+    if config.pop("responseMimeType", None) is not None:
+        _note_overruled(translation, "responseFormat")
+    config.pop("responseJsonSchema", None)
+    for name in ("responseMimeType", *_SCHEMAS):
+        if translation.google.get(name) is not None:
+            translation.notes.drop(f"google.{snake(name)}")
+
+
 def _settle_schemas(translation: Translation, config: Json) -> None:
     """Send one schema, as JSON schema: Gemini refuses two."""
-    config.pop("responseSchema", None)
     given = [name for name in _SCHEMAS if translation.google.get(name) is not None]
     if not given:
         return

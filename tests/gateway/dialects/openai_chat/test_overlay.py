@@ -1,5 +1,7 @@
 """Native settings over OpenAI's fields."""
 
+from itertools import permutations
+
 import pytest
 
 from gateway.dialects.openai_chat import overlay
@@ -30,6 +32,33 @@ def test_a_form_of_the_answer_that_a_native_schema_overrules_is_named(name):
     call, notes = ask(response_format=form, google={name: {"type": "string"}})
     assert call.body["generationConfig"]["responseJsonSchema"] == {"type": "string"}
     assert list(notes.dropped) == ["response_format"]
+
+
+FORMS = {
+    "response_format": {"text": {"mime_type": "APPLICATION_JSON"}},
+    "response_mime_type": "application/json",
+    "response_json_schema": {"type": "string"},
+    "response_schema": {"type": "INTEGER"},
+}
+
+
+PAIR = ["response_json_schema", "response_schema"]
+
+
+@pytest.mark.parametrize("names", list(permutations(FORMS)))
+def test_the_form_of_the_text_supersedes_older_settings_in_whatever_order(names):
+    call, notes = ask(google={name: FORMS[name] for name in names})
+    text = {"mimeType": "APPLICATION_JSON"}
+    assert call.body["generationConfig"] == {"responseFormat": {"text": text}}
+    assert notes.dropped.keys() == {f"google.{name}" for name in FORMS if name != "response_format"}
+
+
+@pytest.mark.parametrize("names", [PAIR, PAIR[::-1]])
+def test_of_two_native_schemas_the_newer_counts_in_either_order(names):
+    form = {"type": "json_object"}
+    call, notes = ask(response_format=form, google={name: FORMS[name] for name in names})
+    assert call.body["generationConfig"]["responseJsonSchema"] == {"type": "string"}
+    assert list(notes.dropped) == ["google.response_schema"]
 
 
 @pytest.mark.parametrize(("value", "fits"), [(0, True), (2, True), (2.1, False), (-0.1, False)])
