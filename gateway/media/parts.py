@@ -82,6 +82,12 @@ def find(payload: Json) -> list[MediaPart]:
     return parts
 
 
+def holder_field(part: Json) -> str | None:
+    """Return the field of *part* whose object holds its source; None if the part itself does."""
+    field, _ = _FIELDS.get(part["type"], ("", ()))
+    return field if isinstance(part.get(field), dict) else None
+
+
 @contextmanager
 def naming_part(claim: Claim, *, url_fault: bool = False) -> Iterator[None]:
     """Make errors name the part of *claim*; those of a URL get a code of their own."""
@@ -100,7 +106,7 @@ def _media_part(part: Json, at: tuple[int, int]) -> MediaPart:
     holder, key = part, field
     if field not in part and part["type"] == "input_file":
         holder, key = part, _source_key(part)
-    elif isinstance(part.get(field), dict):
+    elif holder_field(part):
         holder = part[field]
         key = _source_key(holder)
     if not isinstance(holder.get(key), str):

@@ -7,6 +7,7 @@ from gateway.dialects.openai_chat.embedded import inline
 from gateway.dialects.openai_chat.translation import Translation
 from gateway.errors import InvalidMedia
 from gateway.exchange import Json
+from gateway.media.parts import holder_field
 
 _TEXTS = {"text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal"}
 _THOUGHTS = frozenset({"thinking", "redacted_thinking", "reasoning"})
@@ -55,8 +56,8 @@ def _media(translation: Translation, part: Json, at: tuple[int, int]) -> Json:
     if blob is None:
         raise InvalidMedia("This part has no media that can be read.", param=path)
     native_part = inline(blob)
-    holder = part.get(part["type"]) if part["type"] != "input_image" else part
-    beside = holder if isinstance(holder, dict) else part
+    field = holder_field(part)
+    beside = part[field] if field else part
     metadata = part.get("video_metadata") or beside.get("video_metadata")
     if metadata is not None:
         native_part["videoMetadata"] = native.fit(

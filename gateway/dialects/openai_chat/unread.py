@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from gateway.dialects.openai_chat.checks import FUNCTION, PARTS
 from gateway.dialects.openai_chat.translation import Translation
 from gateway.exchange import Json
-from gateway.media.parts import ABOUT_SOURCE, SOURCES
+from gateway.media.parts import ABOUT_SOURCE, SOURCES, holder_field
 
 _MESSAGE = frozenset({"role", "content", "name", "tool_call_id"})
 # Media parts may also hold what is said of a source.
@@ -76,8 +76,9 @@ def _parts(content: list[Json], path: str) -> Iterator[tuple[str, Json, frozense
             continue
         if kind == "input_file" or not known.issuperset(part):
             yield f"{path}[{at}]", part, _with_one_source(part, known)
-        if type(part.get(kind)) is dict:
-            yield f"{path}[{at}].{kind}", part[kind], _with_one_source(part[kind], _HOLDER)
+        field = holder_field(part)
+        if field:
+            yield f"{path}[{at}].{field}", part[field], _with_one_source(part[field], _HOLDER)
 
 
 def _with_one_source(holder: Json, known: frozenset[str]) -> frozenset[str]:

@@ -48,6 +48,15 @@ def test_media_stand_where_they_stood_with_their_settings():
     assert old["generationConfig"]["mediaResolution"] == "MEDIA_RESOLUTION_LOW"
 
 
+def test_the_address_of_an_input_image_may_hold_settings_of_its_own():
+    holder = {"url": "x", "detail": "high", "colour": 1}
+    messages = [user([{"type": "input_image", "image_url": holder}])]
+    call, notes = ask(model=NEWEST, messages=messages, media={(0, 0): BLOB})
+    [part] = call.body["contents"][0]["parts"]
+    assert part["mediaResolution"] == {"level": "MEDIA_RESOLUTION_HIGH"}
+    assert list(notes.dropped) == ["messages[0].content[0].image_url.colour"]
+
+
 @pytest.mark.parametrize(
     ("details", "sent", "adjusted"),
     [
