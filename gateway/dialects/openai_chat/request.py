@@ -75,7 +75,7 @@ def cached_content(payload: Json) -> tuple[str, str] | None:
 
 def memory_keys(payload: Json, media: assistant.Media) -> list[str]:
     """Return the keys of what the gateway may remember of the turns in *payload*."""
-    keys = []
+    keys: list[str] = []
     image_budget = ImageBudget()
     for index, message in enumerate(payload["messages"]):
         if message["role"] == "assistant":
