@@ -34,7 +34,17 @@ _OBJECTS = {
         {"type", "name", "function", "custom", "mode", "tools", "allowed_tools"}
     ),
 }
-_FORM = frozenset({"name", "description", "schema", "strict"})
+# Those of objects within these.
+_INNER = {
+    "response_format": {"json_schema": frozenset({"name", "description", "schema", "strict"})},
+    "tool_choice": {
+        "allowed_tools": frozenset({"mode", "tools"}),
+        "function": frozenset({"name"}),
+        "custom": frozenset({"name"}),
+    },
+    "audio": {"voice": frozenset({"id"})},
+}
+_NONE: dict[str, frozenset[str]] = {}
 _FIELDS = frozenset({"tools", "functions", *_OBJECTS})
 
 
@@ -63,9 +73,13 @@ def _places(payload: Json) -> Iterator[tuple[str, Json, frozenset[str]]]:
         for name, known in _OBJECTS.items():
             if type(payload.get(name)) is dict:
                 yield name, payload[name], known
-        form = (payload.get("response_format") or {}).get("json_schema")
-        if form is not None:
-            yield "response_format.json_schema", form, _FORM
+                yield from _inner(payload[name], name)
+
+
+def _inner(outer: Json, path: str) -> Iterator[tuple[str, Json, frozenset[str]]]:
+    for name, known in _INNER.get(path, _NONE).items():
+        if type(outer.get(name)) is dict:
+            yield f"{path}.{name}", outer[name], known
 
 
 def _parts(content: list[Json], path: str) -> Iterator[tuple[str, Json, frozenset[str]]]:

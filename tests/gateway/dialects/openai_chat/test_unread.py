@@ -35,6 +35,21 @@ def dropped(**fields):
             {"tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
             "tool_choice.disable_parallel_tool_use",
         ),
+        (
+            {
+                "tools": [{"type": "function", "function": FUNCTION}],
+                "tool_choice": {"type": "function", "function": {"name": "f", "x": 1}},
+            },
+            "tool_choice.function.x",
+        ),
+        (
+            {
+                "model": "gemini-3.8-flash-tts",
+                "modalities": ["audio"],
+                "audio": {"voice": {"id": "alloy", "x": 1}, "format": "wav"},
+            },
+            "audio.voice.x",
+        ),
     ],
 )
 def test_a_field_that_nothing_reads_is_named_by_its_place(fields, path):
