@@ -21,6 +21,8 @@ _NAMES: dict[object, str] = {
     13: "TOO_MANY_TOOL_CALLS",
 }
 _UNSET = frozenset({None, 0, "", "FINISH_REASON_UNSPECIFIED"})
+# The last one is the spelling of google-genai 3.4.
+_UNBLOCKED = frozenset({None, 0, "", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED"})
 
 _LENGTH = frozenset({"MAX_TOKENS", "CONTINUATION"})
 _FILTERED = frozenset(
@@ -79,7 +81,9 @@ def is_failed(native: str) -> bool:
 
 def is_blocked(feedback: Json | None) -> bool:
     """Tell whether *feedback* means that Gemini refused the prompt, instead of only rating it."""
-    return bool(feedback and (feedback.get("blockReason") or feedback.get("blockReasonMessage")))
+    if not feedback:
+        return False
+    return feedback.get("blockReason") not in _UNBLOCKED or bool(feedback.get("blockReasonMessage"))
 
 
 def refusal(native: str, message: object, ratings: Sequence[Json]) -> str:

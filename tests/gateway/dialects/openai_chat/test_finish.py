@@ -2,6 +2,7 @@ import pytest
 
 from gateway.dialects.openai_chat.finish import (
     finish_reason,
+    is_blocked,
     is_failed,
     native_reason,
     refusal,
@@ -80,6 +81,22 @@ def test_a_native_reason_is_a_word_whatever_it_was(value, native):
 def test_only_giving_up_without_blame_is_a_failure():
     assert is_failed("NO_IMAGE")
     assert not is_failed("STOP")
+
+
+@pytest.mark.parametrize(
+    ("feedback", "blocked"),
+    [
+        (None, False),
+        ({"safetyRatings": []}, False),
+        ({"blockReason": 0}, False),
+        ({"blockReason": "BLOCK_REASON_UNSPECIFIED"}, False),
+        ({"blockReason": "BLOCKED_REASON_UNSPECIFIED"}, False),
+        ({"blockReason": "NEW_ONE"}, True),
+        ({"blockReasonMessage": "no"}, True),
+    ],
+)
+def test_only_a_reason_blocks_a_prompt(feedback, blocked):
+    assert is_blocked(feedback) is blocked
 
 
 def test_a_refusal_names_what_was_blamed():
