@@ -123,7 +123,9 @@ class Pool(aiohttp.TCPConnector):
         idle = self._conns.get(key)
         while idle:
             protocol, _ = idle.pop()
-            if protocol.is_connected():
+            if protocol.should_close:
+                protocol.close()
+            elif protocol.is_connected():
                 assert isinstance(protocol, PooledConnection)
                 protocol.reuse()
                 self._acquired.add(protocol)
@@ -131,6 +133,18 @@ class Pool(aiohttp.TCPConnector):
                     await trace.send_connection_reuseconn()
                 return Connection(self, key, protocol, self._loop)
         return None
+
+    def _release(
+        self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False
+    ) -> None:
+        """Keep a connection for the next call, unless more comes before that call is sent.
+
+        Without a parser whatever comes is kept unread, and `should_close` tells of it. aiohttp
+        would take it for the next answer, which is another client's.
+        """
+        super()._release(key, protocol, should_close=should_close)
+        if protocol.is_connected():
+            protocol._parser = None  # noqa: SLF001 - not public in aiohttp
 
     def _cleanup(self) -> None:
         """Close connections that were idle too long; runs every `SPARE_S` while there are any."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -12,14 +13,19 @@ from gateway.upstream import pool
 from gateway.upstream.answer import LARGE_BYTES
 from tests.faults.scripted import (
     CLOSE,
+    END,
     LAST,
     RESET,
     SSE,
+    STALL,
     ScriptedUpstream,
     answer,
+    chunk,
+    data,
     event,
     stream,
 )
+from tests.patience import HANGING_S
 
 CALL = UpstreamCall("m", {}, stream=False)
 WARM = 30
@@ -50,11 +56,12 @@ class Ageing(ScriptedUpstream):
         return await super()._play(script, seen, reader, writer)
 
 
-async def ask(upstream) -> int:
-    """Make a call; give how many attempts it took."""
+async def ask(upstream, call=CALL) -> int:
+    """Make a call, which must get the last event; give how many attempts it took."""
     outcome = Outcome()
-    async with upstream.open(CALL, outcome, Notes()) as batches:
-        assert [event async for batch in batches for event in batch]
+    async with upstream.open(call, outcome, Notes()) as batches:
+        events = [event async for batch in batches for event in batch]
+    assert events[-1]["candidates"] == LAST["candidates"]
     return outcome.attempts
 
 
@@ -107,6 +114,43 @@ async def test_one_that_breaks_in_its_answer_says_nothing_of_the_others(gemini):
         with pytest.raises(UpstreamError):
             await asking
         assert waiting(upstream) == WARM - 1
+
+
+async def test_an_answer_that_ended_behind_a_broken_event_leaves_no_connection_behind(gemini):
+    begun = SSE + chunk(data(event("a")) + b"data: {broken\r\n\r\n")
+    async with ScriptedUpstream([begun, STALL, END]) as scripted:
+        upstream = await gemini(scripted.url)
+        async with upstream.open(replace(CALL, stream=True), Outcome(), Notes()) as batches:
+            await anext(batches)
+            scripted.release.set()
+            async with asyncio.timeout(HANGING_S):
+                while not batches._response.content._eof:
+                    await asyncio.sleep(0.001)
+            with pytest.raises(UpstreamError):
+                await anext(batches)
+        assert not upstream.session.connector._acquired
+
+
+UNASKED = answer(200, event("unasked", finishReason="STOP"))[0]
+
+
+@pytest.mark.parametrize("unasked", [UNASKED, UNASKED[:30], b"\r\n", b"\x15\x03\x03"])
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.usefixtures("with_and_without_tls")
+async def test_what_comes_unasked_is_not_the_answer_of_the_next_call(gemini, unasked, streaming):
+    """It would be the answer of one client, read by another."""
+    first = stream(LAST) if streaming else answer(200, LAST)
+    async with ScriptedUpstream([*first, STALL, unasked], answer(200, LAST)) as scripted:
+        upstream = await gemini(scripted.url)
+        await ask(upstream, replace(CALL, stream=streaming))
+        scripted.release.set()
+        ((idle, _),) = next(iter(upstream.session.connector._conns.values()))
+        async with asyncio.timeout(HANGING_S):
+            while not idle.should_close:
+                await asyncio.sleep(0.001)
+        assert await ask(upstream) == 1
+        assert not idle.is_connected()
+        assert len(scripted.seen) == 2
 
 
 async def test_the_connection_that_was_used_last_is_used_next(gemini):
