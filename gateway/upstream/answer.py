@@ -155,8 +155,7 @@ class Answer:
             self._timer.stop()
             # The timer holds this answer, a cycle that would wait for the garbage collector.
             self._timer = None
-        if not self._response.content.at_eof():
-            self._response.close()
+        self._response.close()
 
     def _events(self, events: list[Json], payloads: list[bytes]) -> list[Json]:
         """Return *events* and those in *payloads*; an error there is raised after those before."""
