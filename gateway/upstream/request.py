@@ -153,10 +153,12 @@ async def _read_head(
     """Wait for the head of the final answer, skipping interim ones (1xx)."""
     try:
         message, content = await protocol.read()
-        while 100 <= message.code < 200:
+        while 100 <= message.code < 200 and not protocol.upgraded:
             message, content = await protocol.read()
     except HttpProcessingError:
         raise aiohttp.ClientConnectionError("The upstream did not answer in HTTP.") from None
+    if message.code < 200:
+        raise aiohttp.ClientConnectionError("The upstream changed to another protocol than HTTP.")
     return Response(connection, writing, message.code, message.headers, content)
 
 

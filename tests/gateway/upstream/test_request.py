@@ -195,6 +195,19 @@ async def test_what_is_no_answer_is_an_error(answer):
             await target(client, port).post("key", b"{}")
 
 
+async def test_another_protocol_is_no_answer_that_will_come():
+    async def handle(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+        )
+        await reader.read()
+
+    async with listening(handle) as port, session() as client, asyncio.timeout(10):
+        with pytest.raises(aiohttp.ClientError):
+            await target(client, port).post("key", b"{}")
+
+
 async def test_a_connection_that_upstream_closed_is_an_error():
     class Stale(Pool):
         async def connect(self, *args, **kwargs):
