@@ -111,7 +111,9 @@ def fault_of_exception(error: BaseException) -> Fault:
 
 
 def _fault_of(google_error: GoogleError) -> Fault:
-    return _BY_STATUS.get(google_error.status, _by_class)(google_error)
+    fault = _BY_STATUS.get(google_error.status, _by_class)(google_error)
+    fault.error.message = fault.error.message or _without_reason(google_error.status)
+    return fault
 
 
 def _bad_request(google_error: GoogleError) -> Fault:
@@ -219,12 +221,16 @@ def _fault_of_page(status: int, delay: float | None = None) -> Fault:
     """Return the fault of an answer without a Google error: a proxy's page, an empty body."""
     if status == 413:
         return Fault(Kind.REQUEST, TooLarge("The request is too large for the upstream."))
-    message = f"The upstream answered {status} without a reason."
+    message = _without_reason(status)
     if 400 <= status < 500 or status in _PROXY_STATUSES:
         google_error = GoogleError({"message": message}, status, str)
         google_error.delay = delay
         return _fault_of(google_error)
     return Fault(Kind.GARBAGE, UpstreamError(message))
+
+
+def _without_reason(status: int) -> str:
+    return f"The upstream answered {status} without a reason."
 
 
 def empty_answer() -> Fault:

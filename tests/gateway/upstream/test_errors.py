@@ -227,6 +227,14 @@ def test_pages_that_are_no_google_error_go_by_their_status(status, kind, body):
     assert fault_of_status(status, body, redact).kind is kind
 
 
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 413, 429, 500, 503, 504])
+@pytest.mark.parametrize("error", [{}, {"message": ""}, {"message": None, "status": "X"}])
+def test_an_error_without_words_gets_some(status, error):
+    envelope = orjson.dumps({"error": {"code": status} | error})
+    assert fault_of_status(status, envelope, redact).error.message
+    assert fault_of_error({"code": status} | error, redact).error.message
+
+
 @pytest.mark.parametrize(
     ("status", "header", "wait"),
     [(429, "37", 37), (429, None, 5), (502, "37", 37), (503, None, 2), (502, None, 2)],
