@@ -43,6 +43,7 @@ class Catalog:
         # leaving.
         if self._fetching is None or self._fetching.done():
             self._fetching = asyncio.create_task(self._refresh())
+            self._fetching.add_done_callback(_note_error)
         if self._models is None:
             await asyncio.shield(self._fetching)
         return self._models or []
@@ -82,6 +83,12 @@ class Catalog:
             self._fresh_until = self._clock() + RETRY_S
             if self._models is None:
                 raise
+
+
+def _note_error(fetching: asyncio.Task[None]) -> None:
+    """Have its error count as noticed: all who waited for it may have left."""
+    if not fetching.cancelled():
+        fetching.exception()
 
 
 def _openai(model: Json) -> Json:

@@ -1,6 +1,7 @@
 """The model list: one question for many, kept for a while, the last good one in an outage."""
 
 import asyncio
+import gc
 from datetime import date
 
 import pytest
@@ -75,6 +76,20 @@ async def test_without_any_list_the_upstreams_error_is_told():
     upstream.down = True
     with pytest.raises(UpstreamError):
         await upstream.catalog.native()
+
+
+async def test_an_error_that_nobody_waits_for_is_no_failure_of_the_loop():
+    reported = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    upstream = Upstream()
+    upstream.down = True
+    asking = asyncio.create_task(upstream.catalog.native())
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.sleep(0.01)
+    del upstream, asking
+    gc.collect()
+    assert reported == []
 
 
 async def test_names_that_the_gateway_adds_stand_beside_upstreams_own():
