@@ -96,11 +96,14 @@ class Connection(Widening, RequestLoop):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; an incomplete head must be completed in time and within the size limit."""
+        if self._messages:
+            # Behind an upgrade that nobody took, aiohttp itself queues what had arrived.
+            self._body = self._messages[-1][1]
         count, in_body = self._request_count, not self._body.is_eof()
         super().data_received(data)
         if self._request_count != count:
             self._body, self._head_bytes = self._messages[-1][1], 0
-        elif not in_body:
+        elif not in_body and not self._upgraded:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse_head()
@@ -109,7 +112,8 @@ class Connection(Widening, RequestLoop):
             self._break_off(self._current_request)
         waiter = self._waiter
         if self._request_count == 0 or (waiter is not None and not waiter.done()):
-            if self._head_timer is None and self._manager is not None:
+            # Old clients send a line end behind a body: it begins no head.
+            if self._head_timer is None and self._manager is not None and data.strip(b"\r\n"):
                 timeout_s = self._bounds.header_timeout_s
                 self._head_timer = self._loop.call_later(timeout_s, self._expire_head)
         elif self._head_timer is not None:
@@ -187,6 +191,10 @@ class Connection(Widening, RequestLoop):
     ) -> tuple[web.StreamResponse, bool]:
         """Answer *request*, which runs until its last byte is written, as aiohttp calls this."""
         self.narrow()
+        if self._messages:
+            self._break_off(request)
+        else:
+            self._body = request.content
         drain = self._drain
         # Requests that come later are not waited for; where that matters, they are refused.
         task = None if drain.begun else drain.enter()
@@ -215,5 +223,6 @@ class Connection(Widening, RequestLoop):
     def log_exception(self, *_: Any, **kw: Any) -> None:
         """Log the kind and the place of an exception; its text may quote the request."""
         error = kw.get("exc_info")
-        if isinstance(error, BaseException):
+        # That a body breaks off, which may be found after its answer, is no failure of the gateway.
+        if isinstance(error, BaseException) and not isinstance(error, web.RequestPayloadError):
             log.error("request_failed", error=type(error).__name__, at=place(error))

@@ -231,6 +231,60 @@ async def test_a_body_that_breaks_off_into_nonsense_is_told_of_at_once(serve_app
     assert (status, body) == (400, b"malformed")
 
 
+async def test_so_is_one_of_a_request_that_waits_behind_another(serve_app, dial):
+    proceed = asyncio.Event()
+
+    async def read(request: web.Request) -> web.Response:
+        if request.method == "GET":
+            await proceed.wait()
+        try:
+            return web.Response(text=str(len(await request.read())))
+        except web.RequestPayloadError:
+            return web.Response(status=400, text="malformed")
+
+    port, server = await serve_app(app_of(read))
+    reader, writer = await dial(port, GET + CHUNKED + b"\r\n\r\n5\r\nabcde\r\n")
+    async with asyncio.timeout(HANGING_S):
+        while not (server.connections and server.connections[0]._messages):
+            await asyncio.sleep(0.001)
+        writer.write(b"XX\r\n")
+        while len(server.connections[0]._messages) < 2:
+            await asyncio.sleep(0.001)
+        proceed.set()
+        assert (await answered(reader))[0] == 200
+        status, _, body = await answered(reader)
+        assert (status, body) == (400, b"malformed")
+        assert await reader.read() == b""
+
+
+@pytest.mark.parametrize("later", [0, 399_000])
+async def test_a_body_behind_an_upgrade_that_nobody_takes_is_no_head(serve_app, dial, later):
+    """What follows an upgrade may be of another protocol: it is examined once that is refused."""
+
+    async def read(request: web.Request) -> web.Response:
+        return web.Response(text=str(len(await request.read())))
+
+    upgrade = GET[:-2] + b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    post = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 400000\r\n\r\n" + b"x" * 400_000
+    port, _ = await serve_app(app_of(read))
+    reader, writer = await dial(port, upgrade + post[: len(post) - later])
+    async with asyncio.timeout(HANGING_S):
+        assert (await answered(reader))[2] == b"0"
+        writer.write(post[len(post) - later :] if later else b"")
+        assert (await answered(reader))[2] == b"400000"
+
+
+async def test_a_line_end_behind_a_body_begins_no_head(serve_app, dial):
+    """Old clients send one; the connection would end with an answer that nobody asked for."""
+    port, _ = await serve_app(app_of(echo), Bounds(0.05, 5, 100))
+    reader, writer = await dial(port, GET)
+    assert (await answered(reader))[0] == 200
+    writer.write(b"\r\n")
+    await asyncio.sleep(0.2)
+    writer.write(GET)
+    assert (await answered(reader))[0] == 200
+
+
 async def test_a_request_runs_until_the_client_has_read_its_answer(serve_app, dial):
     async def large(_: web.Request) -> web.Response:
         return web.Response(body=b"x" * 20_000_000)

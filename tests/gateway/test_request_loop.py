@@ -154,6 +154,27 @@ async def test_what_breaks_outside_of_a_handler_is_logged_and_ends_the_connectio
     assert "secret" not in str(lines)
 
 
+@pytest.mark.parametrize("fields", [(), ("Connection: upgrade", "Upgrade: h2c")])
+async def test_a_body_that_breaks_off_after_its_answer_is_no_failure(serve_app, dial, fields):
+    reading = asyncio.Event()
+
+    async def read(request: web.Request) -> web.Response:
+        reading.set()
+        with pytest.raises(web.RequestPayloadError):
+            await request.read()
+        return web.Response(status=400, text="malformed")
+
+    port, _ = await serve_app(app_of(read))
+    chunked = get("/", "Transfer-Encoding: chunked", *fields).replace(b"GET", b"POST")
+    with structlog.testing.capture_logs() as lines:
+        reader, writer = await dial(port, chunked + b"5\r\nabcde\r\n")
+        await reading.wait()
+        writer.write(b"XX\r\n")
+        assert await answers(reader, 1) == [(400, "malformed")]
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+    assert lines == []
+
+
 @pytest.mark.parametrize("fields", [("Connection: close",), ()])
 async def test_a_connection_ends_when_the_client_wants_it_to(serve_app, dial, fields):
     port, _ = await serve_app(app_of(refuse))
