@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import orjson
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
 
 from gateway.buffers import Buffers, Share
@@ -79,7 +79,8 @@ class Payload:
 
     async def _read_body(self, request: web.Request, share: Share) -> bytes | bytearray:
         expected = request.headers.get(hdrs.EXPECT)
-        if expected is not None and expected.lower() == "100-continue":
+        is_asked = expected is not None and expected.lower() == "100-continue"
+        if is_asked and request.version >= HttpVersion11:
             await request.writer.write(CONTINUE)
             # Otherwise aiohttp takes the head of the answer for sent already.
             request.writer.output_size = 0

@@ -241,6 +241,14 @@ async def test_a_client_that_asks_first_is_told_to_go_on(client):
     writer.close()
 
 
+async def test_an_old_client_would_take_being_told_to_go_on_for_its_answer(client):
+    reader, writer = await asyncio.open_connection(client.server.host, client.server.port)
+    writer.write(b"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 14\r\n\r\n")
+    writer.write(b'{"messages":1}')
+    assert (await reader.readline()).startswith(b"HTTP/1.0 200")
+    writer.close()
+
+
 async def test_a_client_that_asks_first_is_refused_without_sending(client):
     reader, writer = await raw(client, b"Expect: 100-continue\r\nContent-Length: 3000000\r\n\r\n")
     assert (await reader.readline()).startswith(b"HTTP/1.1 413")
