@@ -82,7 +82,8 @@ class EmbeddingsReply:
 
     def finish(self) -> list[Json]:
         """Check that every text of every call has its vector. Raises `UpstreamError`."""
-        if [len(self._vectors[at]) for at in sorted(self._vectors)] != self._sizes:
+        sizes = [len(self._vectors[at]) for at in sorted(self._vectors)]
+        if sizes != self._sizes or not all(map(all, self._vectors.values())):
             raise UpstreamError("Gemini did not send a vector for each text.")
         return []
 

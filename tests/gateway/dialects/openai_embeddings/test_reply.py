@@ -87,6 +87,7 @@ def test_nothing_was_used_before_the_first_vector():
         {"embeddings": [{}]},
         {"embeddings": [{"values": ["x"]}]},
         {"embeddings": [{"values": [None]}]},
+        vectors([]),
         vectors([1.0], [2.0]),
         vectors(),
     ],
