@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import orjson
+import structlog
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
 
@@ -18,6 +19,7 @@ from gateway.buffers import Buffers, Share
 from gateway.errors import BadRequest, RequestTimedOut, TooLarge, UnsupportedEncoding
 from gateway.exchange import Json
 from gateway.keys import EXCHANGE, SETTINGS
+from gateway.memory_room import buffered_bytes
 from gateway.threads import in_thread
 
 MAX_DEPTH = 64
@@ -28,6 +30,8 @@ THREAD_FROM_BYTES = 1_048_576
 MOST_VALUES = 2_000_000
 _NO_STRUCTURE = bytes(set(range(256)) - set(b",:[{"))
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+log = structlog.get_logger()
 
 
 class Payload:
@@ -44,8 +48,13 @@ class Payload:
     async def lifespan(self, app: web.Application) -> AsyncIterator[None]:
         """Take the limits from the settings."""
         server = app[SETTINGS].server
-        self._max_bytes, self._timeout_s = server.max_body_bytes, server.body_timeout_s
-        self._buffers = Buffers(server.max_buffered_bytes)
+        self._timeout_s = server.body_timeout_s
+        most = server.max_buffered_bytes or buffered_bytes(server.workers)
+        self._buffers = Buffers(most)
+        # A larger body would be refused for ever as one too many.
+        self._max_bytes = min(server.max_body_bytes, most)
+        if self._max_bytes < server.max_body_bytes:
+            log.warning("bodies_limited_by_memory", max_body_bytes=self._max_bytes)
         yield
 
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:

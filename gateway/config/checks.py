@@ -150,7 +150,7 @@ def _check_safety(settings: Settings) -> None:
 def _check_bounds(settings: Settings) -> None:
     """Refuse limits under which the largest bodies could never be accepted."""
     server = settings.server
-    if server.max_body_bytes > server.max_buffered_bytes:
+    if 0 < server.max_buffered_bytes < server.max_body_bytes:
         raise ValueError("server.max_body_bytes: is larger than server.max_buffered_bytes")
 
 

@@ -20,6 +20,7 @@ import structlog
 
 from gateway import signals
 from gateway.config import PREFIX, ConfigError
+from gateway.memory_room import server_bytes
 from gateway.settings import Settings
 from gateway.state import shared_counters
 from gateway.state.folder import folder_in_memory
@@ -35,6 +36,8 @@ SOCKET: Final = "valkey.sock"
 START_TIMEOUT_S: Final = 10.0
 RESTART_AFTER_S: Final = 1.0
 PR_SET_PDEATHSIG: Final = 1
+# From <sys/un.h>, without the final zero.
+LONGEST_SOCKET_PATH: Final = 107
 
 # Linux only. Looked up here: a process just forked from many threads must not look up anything.
 _PRCTL: Final = getattr(ctypes.CDLL(None), "prctl", None)
@@ -65,15 +68,27 @@ def state_server(settings: Settings) -> Iterator[Settings]:
         yield settings
         return
     with folder_in_memory() as folder:
-        shared_counters.create(folder / COUNTERS, settings.server.workers)
+        _create_counters(folder / COUNTERS, settings.server.workers)
         socket = folder / SOCKET
-        server = _Server(socket)
+        if len(os.fsencode(socket)) > LONGEST_SOCKET_PATH:
+            raise ConfigError(
+                f"state.url: {socket.parent} is too long a path for the server's socket"
+            )
+        server = _Server(socket, server_bytes(settings.server.workers))
         try:
             os.environ[ADDRESS_NAME] = f"{STARTED}{folder}"
             yield _with_address(settings)
         finally:
             os.environ.pop(ADDRESS_NAME, None)
             server.stop()
+
+
+def _create_counters(path: Path, workers: int) -> None:
+    try:
+        shared_counters.create(path, workers)
+    except OSError as error:
+        reason = f"cannot write to {path.parent.parent}: {error.strerror}"
+        raise ConfigError(f"state.url: {reason}") from None
 
 
 def with_running_server(settings: Settings) -> Settings:
@@ -90,11 +105,15 @@ def _with_address(settings: Settings) -> Settings:
 class _Server:
     """The private server on *socket*, restarted whenever it ends before `stop`."""
 
-    def __init__(self, socket: Path) -> None:
-        self._socket = socket
+    def __init__(self, socket: Path, max_bytes: int) -> None:
+        self._socket, self._max_bytes = socket, max_bytes
         self._changing = threading.Lock()
         self._stopping = threading.Event()
-        self._process = _start(socket)
+        try:
+            self._process = _start(socket, max_bytes)
+        except OSError as error:
+            reason = f"the private state server cannot be run: {error.filename}: {error.strerror}"
+            raise ConfigError(f"state.url: {reason}") from None
         try:
             _wait_for(self._process, socket)
         except ConfigError:
@@ -119,15 +138,17 @@ class _Server:
                 _log.error("private_state_server_died", status=status)
                 # If there is no room for a process now, there may be in a second.
                 with suppress(OSError):
-                    self._process = _start(self._socket)
+                    self._process = _start(self._socket, self._max_bytes)
 
 
-def _start(socket: Path) -> subprocess.Popen[bytes]:
+def _start(socket: Path, max_bytes: int) -> subprocess.Popen[bytes]:
     command = [
         *(server_binary(), "--port", "0"),
         *("--unixsocket", str(socket), "--unixsocketperm", "700"),
         # Nothing is written to disk: data that must outlive the processes is in the ledger.
         *("--save", "", "--appendonly", "no", "--dir", str(socket.parent)),
+        # A conversation that is forgotten goes on without its thought signatures.
+        *("--maxmemory", str(max_bytes), "--maxmemory-policy", "allkeys-lru"),
     ]
     return subprocess.Popen(  # noqa: S603 - the command is made here
         command,

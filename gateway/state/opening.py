@@ -11,6 +11,7 @@ from gateway.config import ConfigError
 from gateway.healing import LearnedRefusals
 from gateway.keys import MEMORIES, METRICS, READINESS, REFUSALS, RELOADERS, STATE
 from gateway.memories import LocalMemories
+from gateway.memory_room import kept_bytes
 from gateway.settings import Settings, State
 from gateway.state.embedded import STARTED, is_embedded, server_binary
 from gateway.state.memories import SharedMemories
@@ -36,7 +37,7 @@ def add_state(app: web.Application, settings: Settings) -> None:
     Raises `ConfigError`.
     """
     app[STATE] = store = make_store(settings)
-    local = LocalMemories()
+    local = LocalMemories(max_bytes=kept_bytes(settings.server.workers))
     app[MEMORIES] = local if isinstance(store, MemoryStore) else SharedMemories(local, store)
     app[REFUSALS] = SharedRefusals(LearnedRefusals(time.monotonic), store)
     app[READINESS].append(store.check)

@@ -121,6 +121,8 @@ def wait_for(url: str) -> None:
 
 def test_what_is_written_lies_in_the_volume_of_its_own_user():
     assert f"WORKDIR {HOME}\nVOLUME {HOME}\n" in DOCKERFILE
+    # Media of many megabytes, too, which in memory would count towards the container's limit.
+    assert variables()["TMPDIR"] == HOME
     assert f"install -d -m 0700 -o gateway -g gateway {HOME}" in DOCKERFILE
     assert "\nUSER gateway\n" in DOCKERFILE
     assert f"gateway:{HOME}" in COMPOSE["services"]["gateway"]["volumes"]

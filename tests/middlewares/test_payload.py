@@ -298,3 +298,17 @@ def test_a_large_body_means_the_same_as_a_small_one(value):
         return repr(payload["value"])
 
     assert outcome(b"x" * THREAD_FROM_BYTES) == outcome(b"")
+
+
+async def test_without_a_bound_it_is_what_the_memory_allows_and_larger_bodies_are_too_large(
+    monkeypatch,
+):
+    monkeypatch.setattr(payload_module, "buffered_bytes", lambda workers: 10_000 // workers)
+    payload, app = Payload(), web.Application()
+    app[SETTINGS] = Settings(server=Server(workers=2))
+    lifespan = payload.lifespan(app)
+    await anext(lifespan)
+    assert (payload._max_bytes, payload._buffers._max_bytes) == (5_000, 5_000)
+    app[SETTINGS] = Settings(server=Server(max_body_bytes=1_000))
+    await anext(payload.lifespan(app))
+    assert (payload._max_bytes, payload._buffers._max_bytes) == (1_000, 10_000)

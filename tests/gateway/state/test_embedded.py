@@ -1,6 +1,7 @@
 """The private server: there while it is needed, gone with its parent."""
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway import memory_room
 from gateway.config import ConfigError
 from gateway.settings import Settings, State
-from gateway.state import embedded
+from gateway.state import embedded, folder
 from gateway.state.client import Client
 from gateway.state.embedded import SOCKET, STARTED, is_embedded, state_server, with_running_server
 from gateway.state.store import StoreDown
@@ -122,3 +124,39 @@ def test_a_server_that_does_not_start_is_told(monkeypatch):
     monkeypatch.setattr(embedded, "server_binary", lambda: "/bin/false")
     with pytest.raises(ConfigError, match="does not start"), state_server(EMBEDDED):
         pass
+
+
+async def test_its_memory_is_bounded_and_what_was_used_least_goes_first(monkeypatch):
+    monkeypatch.setattr(memory_room, "available_bytes", lambda: 600 << 20)
+    with state_server(EMBEDDED) as settings:
+        client = Client(f"unix://{settings.state.url.removeprefix(STARTED)}/{SOCKET}", 1.0, {})
+        [configured] = await client.send([("CONFIG", "GET", "maxmemory*")])
+        await client.close()
+    assert configured[b"maxmemory"] == str(memory_room.server_bytes(1)).encode()
+    assert configured[b"maxmemory-policy"] == b"allkeys-lru"
+
+
+def test_a_server_that_cannot_be_run_is_told_by_its_path(tmp_path, monkeypatch):
+    program = tmp_path / "valkey-server"
+    program.touch(0o600)
+    monkeypatch.setattr(embedded, "server_binary", lambda: str(program))
+    complaint = f"cannot be run: {program}: Permission denied"
+    with pytest.raises(ConfigError, match=complaint), state_server(EMBEDDED):
+        pass
+
+
+def test_a_folder_whose_path_is_too_long_for_a_socket_is_told(tmp_path, monkeypatch):
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    monkeypatch.setattr(folder, "MEMORY", deep)
+    with pytest.raises(ConfigError, match="too long a path for"), state_server(EMBEDDED):
+        pass
+
+
+def test_a_place_without_room_for_counters_is_told(monkeypatch):
+    def full(path, columns):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(embedded.shared_counters, "create", full)
+    with pytest.raises(ConfigError, match=r"cannot write to \S+: No space left"):
+        state_server(EMBEDDED).__enter__()

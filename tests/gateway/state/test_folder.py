@@ -1,5 +1,6 @@
 """The folder of one machine's workers: theirs alone, and not left behind for good."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -8,11 +9,13 @@ import time
 
 import pytest
 
+from gateway.config import ConfigError
 from gateway.state import folder
 from gateway.state.folder import PREFIX, folder_in_memory
 
 OWNER = """
 import sys
+from gateway.config import ConfigError
 from gateway.state import folder
 from pathlib import Path
 folder.MEMORY = Path(sys.argv[1])
@@ -73,3 +76,20 @@ def test_what_is_young_or_no_folder_is_left_alone(place):
     with folder_in_memory() as own:
         names = {path.name for path in place.iterdir()} - {own.name}
     assert names == {f"{PREFIX}young", "precious", f"{PREFIX}link"}
+
+
+def test_no_place_for_one_is_a_clear_error(place, monkeypatch):
+    monkeypatch.setattr(folder, "MEMORY", place / "nowhere")
+    monkeypatch.setattr(folder, "gettempdir", lambda: str(place / "gone"))
+    with pytest.raises(ConfigError, match=rf"in {place / 'gone'}: No such file"):
+        folder_in_memory().__enter__()
+
+
+def test_no_folder_for_temporary_files_at_all_is_a_clear_error(place, monkeypatch):
+    def none_usable():
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(folder, "MEMORY", place / "nowhere")
+    monkeypatch.setattr(folder, "gettempdir", none_usable)
+    with pytest.raises(ConfigError, match="the workers: No usable temporary directory"):
+        folder_in_memory().__enter__()
