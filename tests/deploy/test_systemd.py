@@ -50,6 +50,17 @@ def test_a_wrong_configuration_is_not_started_again_and_again():
     assert section()["RestartPreventExitStatus"] == str(FATAL_STATUS)
 
 
+def test_one_worker_killed_for_its_memory_takes_no_other_along():
+    """By default systemd would stop the unit, with the streams of all workers."""
+    assert section()["OOMPolicy"] == "continue"
+
+
+def test_a_system_call_that_the_filter_does_not_know_ends_nothing():
+    assert section()["SystemCallErrorNumber"] == "EPERM"
+    # Else the filter is evaded by the calls of another architecture.
+    assert section()["SystemCallArchitectures"] == "native"
+
+
 def test_the_unit_holds_no_secret():
     assert not re.search(r"AIza|API_KEY=[^.\s]", UNIT.read_text())
 
