@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from multidict import istr
 
-from gateway.client_address import Networks, client_address, networks, within
+from gateway.client_address import Networks, client_address, client_network, networks, within
 from gateway.errors import BadRequest, Forbidden, RateLimited, Unauthorized
 from gateway.exchange import License
 from gateway.keys import EXCHANGE, LICENSES, SETTINGS
@@ -80,7 +80,7 @@ class LicenseAuth:
         return handler(request)
 
     def _refusal(self, request: web.Request, *, has_key: bool) -> Unauthorized | RateLimited:
-        wait = self._wrong.count(self._address(request), monotonic())
+        wait = self._wrong.count(client_network(self._address(request)), monotonic())
         if wait:
             message = f"Too many wrong license keys from this address; wait {ceil(wait)} s."
             return RateLimited(message, retry_after=wait)

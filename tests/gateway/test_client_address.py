@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.client_address import client_address, networks, within
+from gateway.client_address import client_address, client_network, networks, within
 
 TRUSTED = networks(("127.0.0.1/32", "::1/128", "10.0.0.0/8"))
 
@@ -21,6 +21,14 @@ TRUSTED = networks(("127.0.0.1/32", "::1/128", "10.0.0.0/8"))
         ("::1", "2001:db8::1", None, "2001:db8::1"),
         ("::ffff:10.0.0.1", "1.2.3.4", None, "1.2.3.4"),
         ("", "1.2.3.4", None, ""),
+        # Some proxies add ports.
+        ("127.0.0.1", "1.2.3.4:56789", None, "1.2.3.4"),
+        ("127.0.0.1", "1.2.3.4:56789, 10.1.1.1:80", None, "1.2.3.4"),
+        ("127.0.0.1", "[2001:db8::1]:443", None, "2001:db8::1"),
+        ("127.0.0.1", "[2001:db8::1]", None, "2001:db8::1"),
+        ("127.0.0.1", None, "1.2.3.4:56789", "1.2.3.4"),
+        ("127.0.0.1", "[]:443", None, "127.0.0.1"),
+        ("127.0.0.1", "1.2.3:443", None, "127.0.0.1"),
     ],
 )
 def test_headers_are_believed_as_far_as_trusted_proxies_wrote_them(
@@ -42,3 +50,18 @@ def test_headers_are_believed_as_far_as_trusted_proxies_wrote_them(
 )
 def test_an_address_lies_in_a_network_or_not(address, inside):
     assert within(address, TRUSTED) == inside
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_a_client_is_told_by_what_it_cannot_choose(address, network):
+    assert client_network(address) == network

@@ -208,6 +208,15 @@ async def test_too_many_wrong_keys_from_one_address_have_to_wait_but_good_ones_p
     assert (await ask(client, ("Authorization", "bad"), elsewhere))[0] == 401
 
 
+async def test_wrong_keys_are_counted_by_network_where_a_client_has_many_addresses(client):
+    def forwarded(number):
+        return "X-Forwarded-For", f"2001:db8:1:2:{number:x}::1"
+
+    bad = ("Authorization", "bad")
+    statuses = [(await ask(client, bad, forwarded(number)))[0] for number in range(22)]
+    assert statuses == [401] * 20 + [429] * 2
+
+
 def test_wrong_tries_pass_after_a_minute():
     tries = WrongTries(most=2)
     assert [tries.count("a", now) for now in (0.0, 1.0, 2.0)] == [0, 0, 58]
