@@ -315,6 +315,25 @@ async def test_what_is_reserved_after_a_clock_came_back_over_midnight_is_settled
     assert (await store.take(limited, Demand())).used == (0, 0, 0)
 
 
+async def test_a_day_that_a_clock_was_in_before_moves_no_month(store, clock):
+    """Else what is settled of the month is looked for in the next one, and stays reserved."""
+    limited = plan(requests_per_day=9, **QUOTAS, usd_per_month=9)
+    clock.now = datetime.fromisoformat("2026-11-23T23:00Z").timestamp()
+    for step in (0, 7_200, -7_200):
+        clock.now += step
+        grant = await store.take(limited, Demand(tokens=400, usd=10**9))
+    store.settle(grant, ActualUse(tokens=10, usd=10**8))
+    used = (await store.take(limited, Demand(requests=0))).used
+    counts = dict(zip([rule.name for rule in limited.rules], used, strict=True))
+    assert counts == {
+        "requests_per_day": 2,
+        "tokens_per_day": 410,
+        "tokens_per_month": 810,
+        "usd_per_day": 1.1 * 10**9,
+        "usd_per_month": 2.1 * 10**9,
+    }
+
+
 async def test_what_was_reserved_before_a_clock_was_ahead_went_with_its_day(store, clock):
     limited = plan(tokens_per_day=1_000)
     grant = await store.take(limited, Demand(tokens=400))

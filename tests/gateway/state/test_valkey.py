@@ -231,6 +231,22 @@ async def test_counting_goes_by_the_servers_clock_whatever_ours_says(store, monk
     assert grant.now > 1_700_000_000
 
 
+async def test_the_time_of_a_grant_is_the_servers_to_the_microsecond(store, valkey):
+    before = valkey.command("TIME")
+    grant = await store.take(plan(requests_per_day=1), Demand())
+    after = valkey.command("TIME")
+    assert before <= divmod(round(grant.now * 1e6), 1_000_000) <= after
+
+
+@pytest.mark.parametrize("kind", ["counts", "slots"])
+async def test_counts_outlive_their_month_by_a_day_and_then_take_no_memory(store, valkey, kind):
+    day_s = 86_400
+    grant = await store.take(plan(tokens_per_month=9, concurrent_requests=1), Demand(slots=1))
+    (key,) = valkey.command("KEYS", f"*:{kind}.*")
+    kept_on_s = valkey.command("TTL", key.decode()) - (grant.windows.month_end - grant.now)
+    assert day_s - 1 <= kept_on_s <= 2 * day_s
+
+
 async def test_namespaces_keep_deployments_apart(valkey, store, connect):
     other = connect(valkey.url, "other")
     await other.take(plan(requests_per_day=1), Demand())

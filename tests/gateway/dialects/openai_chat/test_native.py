@@ -5,7 +5,8 @@ from time import process_time
 import pytest
 
 from gateway.errors import BadRequest
-from tests.gateway.dialects.openai_chat.asking import OBJECT, ask, body
+from gateway.simulator.strict.shape import _MESSAGES
+from tests.gateway.dialects.openai_chat.asking import OBJECT, ask, body, function
 
 
 def config(**fields):
@@ -118,3 +119,92 @@ def test_an_endless_name_is_no_name_of_gemini():
     _, notes = ask(google={"_a" * 500_000: 1})
     assert process_time() - began < 0.3
     assert len(notes.dropped) == 1
+
+
+SAMPLES = {
+    "any": {"type": "object"},
+    "bool": True,
+    "duration": "1s",
+    "float": 0.5,
+    "int32": 1,
+    "int64": 1,
+    "string": "X",
+    "time": "2026-01-01T00:00:00Z",
+}
+WORDS = {"disabledSafetyPolicies": "ACCOUNT_CREATION"}
+COUNTS = {"speakerVoiceConfigs": 2}
+# What becomes something else on its way, as tests of its own show.
+CHANGED = {
+    "_responseJsonSchema",
+    "functionDeclarations",
+    "googleSearchRetrieval",
+    "includeServerSideToolInvocations",
+    "responseModalities",
+    "responseSchema",
+    "thinkingConfig",
+}
+# Categories of models before Gemini, and words that choose nothing.
+UNWANTED = {
+    *("HARM_CATEGORY_UNSPECIFIED", "HARM_CATEGORY_DEROGATORY", "HARM_CATEGORY_TOXICITY"),
+    *("HARM_CATEGORY_VIOLENCE", "HARM_CATEGORY_SEXUAL", "HARM_CATEGORY_MEDICAL"),
+    *("HARM_CATEGORY_DANGEROUS", "MODE_UNSPECIFIED"),
+}
+MODELS = {"speechConfig": "gemini-3.8-flash-tts", "imageConfig": "gemini-3-pro-image"}
+
+
+def each_field(message):
+    """Yield *message* of the simulator's tables with one field each, and each of its words."""
+    for name, field in _MESSAGES[message].items():
+        if name in CHANGED:
+            continue
+        if field.values:
+            values = sorted(field.values - UNWANTED)
+        elif field.type in _MESSAGES:
+            values = list(each_field(field.type)) or [{}]
+        else:
+            values = [WORDS.get(name) or SAMPLES[field.type]]
+        for value in values:
+            many = [value] * COUNTS.get(name, 1)
+            yield {name: many if field.many else {"k": value} if field.keyed else value}
+
+
+def holds(sent, given):
+    """Tell whether all of *given* is in *sent*."""
+    if isinstance(given, dict):
+        return all(name in sent and holds(sent[name], item) for name, item in given.items())
+    if isinstance(given, list):
+        return len(sent) == len(given) and all(map(holds, sent, given))
+    return type(sent) is type(given) and sent == given
+
+
+@pytest.mark.parametrize("given", [*each_field("GenerationConfig")], ids=str)
+def test_every_setting_of_gemini_arrives_as_it_was_given(given):
+    (name,) = given
+    call, notes = ask(model=MODELS.get(name, "gemini-2.5-flash"), google=given)
+    assert holds(call.body["generationConfig"], given)
+    assert not notes.dropped
+
+
+@pytest.mark.parametrize("given", [*each_field("Tool")], ids=str)
+def test_every_option_of_geminis_own_tools_arrives_as_it_was_given(given):
+    if "fileSearch" in given:
+        given = {"fileSearch": {"fileSearchStoreNames": ["X"], **given["fileSearch"]}}
+    call, notes = ask(google={"tools": [given]})
+    assert holds(call.body["tools"], [given])
+    assert not notes.dropped
+
+
+@pytest.mark.parametrize("given", [*each_field("ToolConfig")], ids=str)
+def test_every_setting_of_tools_arrives_as_it_was_given(given):
+    tools = [{"google_maps": {}}] if "retrievalConfig" in given else [function("X")]
+    call, notes = ask(model="gemini-3.5-flash", tools=tools, google=given)
+    assert holds(call.body["toolConfig"], given)
+    assert not notes.dropped
+
+
+@pytest.mark.parametrize("given", [*each_field("SafetySetting")], ids=str)
+def test_every_category_and_threshold_of_harm_arrives_as_it_was_given(given):
+    setting = {"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_ONLY_HIGH", **given}
+    call, notes = ask(google={"safety_settings": [setting]})
+    assert setting in call.body["safetySettings"]
+    assert not notes.dropped
