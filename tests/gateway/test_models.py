@@ -5,6 +5,7 @@ import pytest
 from gateway.errors import BadRequest
 from gateway.features import CHANGES
 from gateway.models import _TABLE, ModelName, base_name, capabilities, parse
+from gateway.simulator.models import MODELS
 
 
 @pytest.mark.parametrize(
@@ -82,3 +83,24 @@ def test_only_newer_models_of_gemini_know_a_resolution_for_one_part(name, known)
 def test_every_refused_feature_has_a_change():
     named = set().union(*(facts.get("refuses", ()) for _, facts in _TABLE))
     assert named <= CHANGES.keys()
+
+
+# The simulator's table was made apart.
+KINDS = {"chat", "image", "tts"}
+SIMULATED = [
+    model for name, model in MODELS.items() if model.kind in KINDS and name.startswith("gemini-")
+]
+
+
+@pytest.mark.parametrize("model", SIMULATED, ids=[model.name for model in SIMULATED])
+def test_a_model_can_what_the_simulated_one_does(model):
+    can = capabilities(model.name)
+    assert set(can.outputs) == model.outputs
+    assert can.signed_calls == model.signs
+    if model.kind == "chat":
+        assert can.thinking == ("budget" if model.budget else "level")
+        assert can.call_ids == (model.ids and model.version >= (3, 5))
+        if model.budget:
+            assert (can.budgets, can.thinking_off) == (model.budget, model.budget_off)
+        else:
+            assert can.levels == model.levels

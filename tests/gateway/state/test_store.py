@@ -60,6 +60,15 @@ async def test_all_rules_are_checked_before_any_is_counted(store):
     assert refused.used == (1, 1)
 
 
+@pytest.mark.parametrize("other", ["requests_per_minute", "concurrent_requests"])
+async def test_of_several_spent_limits_the_one_with_the_longest_wait_is_named(store, other):
+    both = plan(**{"requests_per_day": 1, other: 1})
+    await store.take(both, Demand(slots=1))
+    refused = await store.take(both, Demand(slots=1))
+    assert refused.refused.name == "requests_per_day"
+    assert refused.wait_us > 60e6
+
+
 async def test_a_slot_given_back_is_free_for_the_next(store):
     one = plan(concurrent_requests=1)
     for _ in range(3):

@@ -6,7 +6,15 @@ from gateway.dialects.openai_chat import DIALECT, turns
 from gateway.dialects.openai_chat.names import wire_name
 from gateway.errors import BadRequest
 from gateway.exchange import Blob, Known, Notes
-from tests.gateway.dialects.openai_chat.asking import OBJECT, ask, assistant, call, function, user
+from tests.gateway.dialects.openai_chat.asking import (
+    OBJECT,
+    ask,
+    assistant,
+    body,
+    call,
+    function,
+    user,
+)
 
 WEATHER = {
     "type": "object",
@@ -293,3 +301,68 @@ def test_a_native_form_of_the_answer_is_not_requested_of_a_demanded_call():
     assert notes.adjusted == {"response_format": "dropped;reason=tool_choice"}
     auto, _ = ask(model="gemini-3.5-flash", tools=[function("f")], google=google)
     assert auto.body["generationConfig"]["responseFormat"]
+
+
+MIXED = {"functions and builtins", "json beside functions"}
+SPOKEN = MIXED | {"builtins", "candidates", "functions", "json", "system"}
+DRAWN = MIXED | {"candidates", "functions", "json"}
+FIXED = {"candidates", "penalties", "sampling"}
+
+
+def left_out(model):
+    """Return what of all that a client may ask for is not sent to *model*."""
+    google, json = {"google_search": {}}, {"type": "json_object"}
+    both = body(model=model, tools=[function(), google]).get("tools") or []
+    formed = body(model=model, tools=[function()], response_format=json)
+    asked = [{"role": "system", "content": "s"}, user("Hi")]
+    sampling = {"n": 2, "temperature": 1, "presence_penalty": 1}
+    sent = body(model=model, messages=asked, response_format=json, **sampling)
+    settings = sent.get("generationConfig", {})
+    found = {
+        "builtins": "tools" in body(model=model, tools=[google]),
+        "candidates": "candidateCount" in settings,
+        "functions": "tools" in body(model=model, tools=[function()]),
+        "functions and builtins": len(both) == 2,
+        "json": "responseMimeType" in settings,
+        "json beside functions": "responseMimeType" in formed.get("generationConfig", {}),
+        "penalties": "presencePenalty" in settings,
+        "sampling": "temperature" in settings,
+        "system": "systemInstruction" in sent,
+    }
+    return {name for name, is_sent in found.items() if not is_sent}
+
+
+@pytest.mark.parametrize(
+    ("model", "missing"),
+    [
+        ("gemini-1.5-pro", MIXED),
+        ("gemini-2.0-flash", MIXED),
+        ("learnlm-2", MIXED),
+        ("gemini-2.5-pro", MIXED),
+        ("gemini-2.5-flash", MIXED),
+        ("gemini-2.5-flash-lite", MIXED),
+        ("gemini-robotics-er-1.5-preview", MIXED),
+        ("gemini-3-pro-preview", set()),
+        ("gemini-3-flash-preview", set()),
+        ("gemini-3.1-pro-preview", set()),
+        ("gemini-pro-latest", set()),
+        ("gemini-3.5-flash", set()),
+        ("gemini-3.5-flash-lite", {"sampling"}),
+        ("gemini-flash-lite-latest", {"sampling"}),
+        ("gemini-3.6-flash", {"sampling"}),
+        ("gemini-3.7-flash", FIXED),
+        ("gemini-flash-latest", FIXED),
+        ("gemini-4-argon", FIXED),
+        ("gemma-3-27b-it", SPOKEN - {"candidates"}),
+        ("gemma-4-31b-it", set()),
+        ("gemini-2.5-flash-preview-tts", SPOKEN),
+        ("gemini-3.8-flash-tts", SPOKEN),
+        ("gemini-2.0-flash-exp-image-generation", SPOKEN),
+        ("gemini-2.5-flash-image", SPOKEN),
+        ("gemini-3.1-flash-lite-image", DRAWN | {"builtins"}),
+        ("gemini-3-pro-image", DRAWN),
+        ("gemini-nano-banana-2.1", DRAWN),
+    ],
+)
+def test_a_model_is_sent_all_but_what_it_refuses(model, missing):
+    assert left_out(model) == missing
