@@ -5,7 +5,9 @@ import pytest
 from gateway.exchange import Notes, UpstreamCall
 from gateway.features import BYPASS, without
 from gateway.healing import MAX_LEARNED, REMEMBER_S, LearnedRefusals, heal, hint
-from tests.gateway.features.mending import CONTENTS, mended
+from tests.gateway.features.mending import CONTENTS, FUNCTIONS, mended
+
+MIXED = "builtins_with_functions"
 
 HISTORY = [
     {"role": "user", "parts": [{"text": "Hi"}]},
@@ -92,6 +94,64 @@ HISTORY = [
             "automatic_thinking=1..5",
             {"thinkingConfig": {"thinkingBudget": 5, "includeThoughts": True}},
         ),
+        (
+            "The thinking budget 0 is invalid. Please choose a value from 128 to 900.",
+            {"thinkingConfig": {"thinkingBudget": 0}},
+            "no_thinking=128..900",
+            {"thinkingConfig": {"thinkingBudget": 128}},
+        ),
+        ("frequency_penalty is not supported.", {"frequencyPenalty": 1}, "penalties", None),
+        ("candidateCount must be 1.", {"candidateCount": 2}, "candidates", None),
+        ("Sampling parameters are not allowed.", {"topP": 0.5}, "sampling", None),
+        ("seed is not supported.", {"seed": 1}, "seed", None),
+        (
+            "top_k 50: from 1 (inclusive) to 41 (exclusive)",
+            {"topK": 50},
+            "top_k=1..40",
+            {"topK": 40},
+        ),
+        (
+            "logprobs 9: from 0 (inclusive) to 6 (exclusive)",
+            {"logprobs": 9},
+            "top_logprobs=0..5",
+            {"logprobs": 5},
+        ),
+        (
+            "'MINIMAL' is not a supported thinking level.",
+            {"thinkingConfig": {"thinkingLevel": "MINIMAL"}},
+            "thinking_minimal",
+            {"thinkingConfig": {"thinkingLevel": "LOW"}},
+        ),
+        (
+            "Unsupported: THINKING_LEVEL_MINIMAL",
+            {"thinkingConfig": {"thinkingLevel": "MINIMAL"}},
+            "thinking_minimal",
+            {"thinkingConfig": {"thinkingLevel": "LOW"}},
+        ),
+        (
+            "'HIGH' is not a supported thinking level.",
+            {"thinkingConfig": {"thinkingLevel": "HIGH", "includeThoughts": True}},
+            "thinking_amount",
+            {"thinkingConfig": {"includeThoughts": True}},
+        ),
+        (
+            "Thinking budget is not supported for this model.",
+            {"thinkingConfig": {"thinkingBudget": 9, "includeThoughts": True}},
+            "thinking_amount",
+            {"thinkingConfig": {"includeThoughts": True}},
+        ),
+        (
+            "Unknown name \"thinkingConfig\" at 'generation_config': Cannot find field.",
+            {"thinkingConfig": {"includeThoughts": True}},
+            "thinking",
+            None,
+        ),
+        (
+            "Response MIME type application/json is not supported.",
+            {"responseMimeType": "application/json"},
+            "json",
+            None,
+        ),
     ],
 )
 def test_a_setting_that_is_refused_is_dropped_or_clamped(message, config, feature, left):
@@ -100,6 +160,32 @@ def test_a_setting_that_is_refused_is_dropped_or_clamped(message, config, featur
     assert healed.feature == feature
     assert healed.call.body.get("generationConfig") == left
     assert notes.adjusted or healed.call.copies == 2
+
+
+SEARCH = {"googleSearch": {}}
+
+
+@pytest.mark.parametrize(
+    ("message", "tools", "feature", "left"),
+    [
+        ("Google Search is not supported.", [SEARCH, {"urlContext": {}}], "search", 1),
+        ("Search as a tool is not enabled.", [SEARCH], "search", 0),
+        ("URL context is not supported.", [SEARCH, {"urlContext": {}}], "urls", 1),
+        ("Function calling is not supported.", [FUNCTIONS, SEARCH], "functions", 1),
+        ("Multiple tools are supported only when …", [FUNCTIONS, SEARCH], MIXED, 1),
+        ("Built-in tools and function calling are not …", [FUNCTIONS, SEARCH], MIXED, 1),
+        ("Forced function calling with a response MIME type …", [FUNCTIONS], "json_with_tools", 1),
+        ("Tool use with a response MIME type …", [SEARCH], "json_with_tools", 1),
+    ],
+)
+def test_tools_that_are_refused_are_left_out_or_lose_what_does_not_go_with_them(
+    message, tools, feature, left
+):
+    form = {"responseMimeType": "application/json"}
+    healed, _ = mended(message, form, tools=tools)
+    assert healed.feature == feature
+    assert len(healed.call.body.get("tools", [])) == left
+    assert ("generationConfig" in healed.call.body) == (feature != "json_with_tools")
 
 
 @pytest.mark.parametrize(
