@@ -43,6 +43,21 @@ def test_of_several_limits_of_a_unit_the_one_with_the_least_left_is_reported():
     license_ = license_with(requests_per_minute=60, requests_per_day=100)
     assert reported(license_, (1, 1))["x-ratelimit-limit-requests"] == "60"
     assert reported(license_, (1, 99))["x-ratelimit-limit-requests"] == "100"
+    assert reported(license_, (59, 50))["x-ratelimit-limit-requests"] == "60"
+
+
+@pytest.mark.parametrize(("used", "left"), [(0, "9"), (7.5, "1"), (8, "1"), (8.5, "0"), (9, "0")])
+def test_only_whole_units_are_left(used, left):
+    headers = reported(license_with(requests_per_minute=9), (used,))
+    assert headers["x-ratelimit-remaining-requests"] == left
+
+
+def test_where_everybody_is_admitted_uncounted_nothing_but_that_is_reported():
+    plan = Plan.of(license_with(requests_per_day=9))
+    grant = Grant(plan.without_rules(), (1, 1, 1, 1), plan.calendar.at(0.0), 0.0, (), degraded=True)
+    headers: dict[str, str] = {}
+    set_headers(headers, header_rules_of(plan), grant)
+    assert headers == {"x-gateway-degraded": "limits"}
 
 
 def test_counting_alone_is_named():
@@ -61,12 +76,13 @@ def test_only_a_wait_that_sdks_may_sleep_for_can_be_retried(wait_s, kind, words)
     error = refused(0, wait_s, requests_per_minute=5)
     assert type(error) is kind
     assert words in error.message
+    assert error.retry_after == (wait_s if kind is RateLimited else None)
 
 
 def test_a_slot_is_waited_for_and_money_is_named_in_usd():
-    assert "2 requests at once; wait for one of them to end" in (
-        refused(0, 90.0, concurrent_requests=2).message
-    )
+    busy = refused(0, 90.0, concurrent_requests=2)
+    assert "2 requests at once; wait for one of them to end" in busy.message
+    assert busy.retry_after == 90.0
     assert "may use 0.25 USD per day" in refused(0, 90.0, usd_per_day=0.25).message
 
 
@@ -76,6 +92,7 @@ def test_a_slot_is_waited_for_and_money_is_named_in_usd():
         (-1, "0s"),
         (0, "0s"),
         (0.0004, "0s"),
+        (0.001, "1ms"),
         (0.02, "20ms"),
         (0.9996, "1s"),
         (1, "1s"),

@@ -204,6 +204,11 @@ def test_a_version_costs_what_its_model_costs(name, like):
     assert prices.cost(name, usage) == prices.cost(like, usage) is not None
 
 
+def test_a_version_that_has_a_price_of_its_own_costs_that():
+    prices = Prices({"m": Price(input=1.0, output=1.0), "m-001": Price(input=2.0, output=2.0)})
+    assert prices.cost("m-001", Usage(prompt=MILLION)) == 2.0
+
+
 @pytest.mark.parametrize(
     "name", ["gemini-2.5-flash-native-audio", "gemini-9-flash-001", "gemini-2.5", "-001", ""]
 )

@@ -12,7 +12,9 @@ PUBLIC = [
     "2606:2800:220:1::1",
     "::ffff:8.8.8.8",
     "64:ff9b::808:808",
+    "64:ff9b::d043:dedc",
     "2002:808:808::1",
+    "2606:2800:220:1:0:5efe:808:808",
 ]
 
 FORBIDDEN = {
@@ -49,6 +51,7 @@ FORBIDDEN = {
     "6to4 of private": "2002:c0a8:1::1",
     "Teredo of loopback": "2001:0:7f00:1::80ff:fffe",
     "ISATAP of private": "2606:2800:220:1:0:5efe:a00:1",
+    "ISATAP of private, with a global id": "2606:2800:220:1:200:5efe:a00:1",
     "unique local": "fd00::1",
     "AWS metadata 6": "fd00:ec2::254",
     "link local 6": "fe80::1",
@@ -59,6 +62,7 @@ FORBIDDEN = {
     "multicast 6, global": "ff0e::1",
     "documentation 6": "2001:db8::1",
     "documentation 6, new": "3fff::1",
+    "documentation 6, new, its end": "3fff:fff::1",
     "discard": "100::1",
     "segment routing": "5f00::1",
 }
