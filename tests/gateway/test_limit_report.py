@@ -52,14 +52,6 @@ def test_only_whole_units_are_left(used, left):
     assert headers["x-ratelimit-remaining-requests"] == left
 
 
-def test_where_everybody_is_admitted_uncounted_nothing_but_that_is_reported():
-    plan = Plan.of(license_with(requests_per_day=9))
-    grant = Grant(plan.without_rules(), (1, 1, 1, 1), plan.calendar.at(0.0), 0.0, (), degraded=True)
-    headers: dict[str, str] = {}
-    set_headers(headers, header_rules_of(plan), grant)
-    assert headers == {"x-gateway-degraded": "limits"}
-
-
 def test_counting_alone_is_named():
     headers = reported(license_with(requests_per_day=9), (1,), degraded=True)
     assert headers["x-gateway-degraded"] == "limits"

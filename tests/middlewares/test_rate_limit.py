@@ -201,6 +201,14 @@ async def test_that_limits_cannot_be_checked_is_told_in_a_header_too(clock, serv
     assert answer.headers["x-gateway-degraded"] == "limits"
 
 
+async def test_a_license_without_limits_is_served_while_limits_cannot_be_checked(clock, serve):
+    house = House(clock)
+    house.app[STATE] = Denying(clock, clock)
+    answer = await (await serve(house)).post("/chat")
+    assert answer.status == 200
+    assert "x-gateway-degraded" not in answer.headers
+
+
 class Allowing(MemoryStore):
     """A store whose server is away, and whose policy is to allow."""
 
