@@ -137,6 +137,17 @@ async def test_headers_tell_limit_remaining_and_reset_in_the_form_openai_uses(cl
     assert models.headers["x-ratelimit-remaining-tokens"] == str(60_000 - 20)
 
 
+async def test_of_a_large_body_only_so_much_is_reserved_as_text_has(clock, serve):
+    """The rest is media, whose tokens do not follow from their size."""
+    client = await serve(House(clock, tokens_per_minute=100_000))
+    left = []
+    for length in (131_072, 800_000):
+        clock.now += 60.0
+        answer = await client.post("/chat", data=b"x" * length)
+        left.append(int(answer.headers["x-ratelimit-remaining-tokens"]))
+    assert left == [100_000 - 131_072 // 4 - 1_024] * 2
+
+
 async def test_of_several_limits_the_headers_tell_the_one_with_the_least_left(clock, serve):
     client = await serve(House(clock, requests_per_minute=5, requests_per_day=3))
     answers = [await client.get("/models") for _ in range(2)]
