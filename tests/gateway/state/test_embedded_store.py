@@ -243,3 +243,20 @@ async def test_that_values_are_kept_is_known_in_every_process(embedded_folder, s
     assert other.keep_until("alice", store._wall() + 60)
     assert store.may_have_values("alice")
     other.close()
+
+
+async def test_that_values_are_kept_and_what_is_counted_leave_one_another_alone(embedded_folder):
+    clock, wall = 1_000.0, 1_790_000_000.0
+    store = EmbeddedStore(
+        embedded_folder, "test", timeout_s=10, clock=lambda: clock, wall=lambda: wall
+    )
+    everything = plan(**dict.fromkeys(Limits.__dataclass_fields__, 1_000))
+    demand = Demand(tokens=7, usd=5, slots=1)
+    for times in (1, 2, 3):
+        used = (await store.take(everything, demand)).used
+        assert used == tuple(times * demand[rule.unit] for rule in everything.rules)
+        assert store.may_have_values("alice") == (times > 1)
+        store.note_values("alice", 60)
+    wall += 61
+    assert not store.may_have_values("alice")
+    await store.close()

@@ -69,6 +69,11 @@ def level(word, shown=True):
             {"google": {"thinking_config": {"thinking_level": "THINKING_LEVEL_UNSPECIFIED"}}},
             None,
         ),
+        (
+            THREE,
+            {"google": {"thinking_config": {"thinking_level": "xhigh"}}},
+            {"thinkingLevel": "HIGH"},
+        ),
         (FLASH + "-thinking", {}, budget(-1)),
         (FLASH + "-thinking-500", {}, budget(500)),
         (FLASH + "-nothinking", {}, {"thinkingBudget": 0}),
