@@ -31,6 +31,12 @@ def refused(**fields):
         ({"seed": 0}, {"seed": 0}),
         ({"max_tokens": 5}, {"maxOutputTokens": 5}),
         ({"max_tokens": 5, "max_completion_tokens": 7.0}, {"maxOutputTokens": 7}),
+        ({"max_completion_tokens": 7, "max_tokens": 5}, {"maxOutputTokens": 7}),
+        ({"max_completion_tokens": None, "max_tokens": 5}, {"maxOutputTokens": 5}),
+        (
+            {"response_format": {"type": "json_object", "json_schema": {"schema": OBJECT}}},
+            {"responseMimeType": "application/json"},
+        ),
         (
             {"presence_penalty": 1, "frequency_penalty": -1},
             {"presencePenalty": 1, "frequencyPenalty": -1},
@@ -81,7 +87,9 @@ def test_every_field_of_the_answer(fields, sent):
             "tools[0].file_search.top_k",
         ),
         ({"max_tokens": 0}, "max_tokens"),
+        ({"max_completion_tokens": 0}, "max_completion_tokens"),
         ({"presence_penalty": 3}, "presence_penalty"),
+        ({"frequency_penalty": 3}, "frequency_penalty"),
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
         ({"top_logprobs": 2}, "top_logprobs"),
         (
@@ -90,6 +98,11 @@ def test_every_field_of_the_answer(fields, sent):
         ),
         ({"google": {"safety_settings": 5}}, "google.safety_settings"),
         ({"google": {"safety_settings": ""}}, "google.safety_settings"),
+        ({"google": {"safety_settings": [5]}}, "google.safety_settings[0]"),
+        (
+            {"google": {"safety_settings": [{"category": 5}]}},
+            "google.safety_settings[0].category",
+        ),
         ({"google": {"service_tier": 5}}, "google.service_tier"),
         ({"google": {"response_format": 5}}, "google.response_format"),
         ({"google": {"translation_config": []}}, "google.translation_config"),
@@ -183,6 +196,20 @@ def test_safety_is_off_unless_asked_for():
 def test_service_tiers_have_geminis_names(tier, native):
     assert body(service_tier=tier)["serviceTier"] == native
     assert body(google={"service_tier": tier.upper()})["serviceTier"] == native
+
+
+@pytest.mark.parametrize(
+    ("fields", "dropped"),
+    [
+        ({"google": {"service_tier": "flex"}}, []),
+        ({"google": {"service_tier": "flex"}, "service_tier": "flex"}, []),
+        ({"google": {"service_tier": "flex"}, "service_tier": "fast"}, ["service_tier"]),
+    ],
+)
+def test_of_two_tiers_only_another_one_is_named_as_left_out(fields, dropped):
+    call, notes = ask(**fields)
+    assert call.body["serviceTier"] == "flex"
+    assert list(notes.dropped) == dropped
 
 
 def test_a_native_schema_of_a_wrong_type_is_refused():

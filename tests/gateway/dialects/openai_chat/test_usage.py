@@ -62,7 +62,7 @@ def test_missing_and_null_counts_are_zero():
 def test_counts_that_are_no_numbers_are_zero():
     strange = {"promptTokenCount": "many", "promptTokensDetails": [None, {"modality": [1]}]}
     assert wire(*tally(strange | {"candidatesTokensDetails": 5}))["total_tokens"] == 0
-    kinds = [{"modality": kind, "tokenCount": "many"} for kind in ("TEXT", "AUDIO", "VIDEO")]
+    kinds = [None, *({"modality": kind, "tokenCount": "many"} for kind in ("AUDIO", "VIDEO"))]
     usage = count(strange | {"candidatesTokensDetails": kinds})
     assert (usage.audio_output, usage.video_output) == (0, 0)
 
