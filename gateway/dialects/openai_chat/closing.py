@@ -103,7 +103,7 @@ def _evidence(choice: Choice) -> list[Json]:
     metadata = dict(choice.grounding)
     if choice.citations:
         metadata["citationMetadata"] = {"citationSources": list(choice.citations.values())}
-    return [*deltas, {"grounding": metadata}] if metadata else deltas
+    return [*deltas, {"grounding": metadata}]
 
 
 def _note_reason(choice: Choice, value: Any) -> None:

@@ -47,6 +47,30 @@ def test_code_that_was_never_run_is_an_abrupt_end():
         run(make_reply(), [stop({"executableCode": {"code": "1"}})])
 
 
+def test_code_that_was_never_run_since_the_length_was_reached_is_an_end():
+    code = {"executableCode": {"code": "1"}}
+    assert last(run(make_reply(), [event(code, finishReason="MAX_TOKENS")]))["finish_reason"] == (
+        "length"
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "payload", "word"),
+    [
+        (CALL, {"functions": [{"name": "f"}]}, "function_call"),
+        (CALL, {}, "tool_calls"),
+        ("a", {"functions": [{"name": "f"}]}, "stop"),
+    ],
+)
+def test_an_end_with_a_call_is_told_in_the_form_that_was_asked_for(part, payload, word):
+    assert last(run(make_reply(payload), [stop(part)]))["finish_reason"] == word
+
+
+def test_what_an_answer_is_continued_with_is_told_at_its_end():
+    end = last(run(make_reply(), [event("a", finishReason="CONTINUATION", continuationToken="t")]))
+    assert (end["finish_reason"], end["continuation_token"]) == ("length", "t")
+
+
 def test_code_at_the_end_of_a_whole_answer_is_its_end():
     """Nothing can come after it."""
     answer = whole([stop("hi", {"executableCode": {"code": "1"}})], stream=False)
@@ -117,7 +141,9 @@ def test_how_gemini_rates_an_answer_or_a_blocked_prompt_is_told_at_the_end():
     assert choice["safety_ratings"] == ratings
 
 
-@pytest.mark.parametrize(("given", "told"), [(-0.25, -0.25), ("-Infinity", None), ([1], None)])
+@pytest.mark.parametrize(
+    ("given", "told"), [(-0.25, -0.25), (-1, -1), ("-Infinity", None), ([1], None)]
+)
 def test_the_average_of_the_log_probabilities_is_told_at_the_end(given, told):
     """201 recorded answers have it, most without any other log probability."""
     events = [event("a"), stop("b", avgLogprobs=given)]
