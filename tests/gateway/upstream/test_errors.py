@@ -249,6 +249,41 @@ def test_details_of_any_shape_do_no_harm():
         assert fault_of_error(error, redact).kind is Kind.SHARED
 
 
+@pytest.mark.parametrize("status", [408, 413, 499, 500, 502, 503, 504])
+def test_googles_own_words_are_passed_on_and_where_there_are_none_others_are_found(status):
+    error = {"code": status, "message": "Googles words"}
+    assert fault_of_error(error, redact).error.message == "Googles words"
+    if status != 413:
+        assert fault_of_error({"code": status}, redact).error.message
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "told"),
+    [
+        (408, Kind.DEADLINE, 504),
+        (413, Kind.REQUEST, 413),
+        (499, Kind.DEADLINE, 502),
+        (500, Kind.INTERNAL, 502),
+    ],
+)
+def test_googles_statuses_that_are_rare_have_their_kinds_too(status, kind, told):
+    fault = fault_of_error({"code": status, "message": "x"}, redact)
+    assert (fault.kind, fault.error.status) == (kind, told)
+
+
+@pytest.mark.parametrize("error", [5, {"message": "x"}, {"code": "5", "message": "x"}])
+def test_an_error_without_a_code_is_the_services(error):
+    fault = fault_of_error(error, redact)
+    assert fault.error.status == 502
+    assert fault.kind in (Kind.INTERNAL, Kind.GARBAGE)
+
+
+@pytest.mark.parametrize("message", ["x is not found for API version v1", "models/x: no longer"])
+def test_a_model_that_is_not_found_is_the_culprit(message):
+    fault = fault_of_error(envelope(404, "NOT_FOUND", message)["error"], redact)
+    assert (fault.kind, fault.error.param) == (Kind.MODEL_UNKNOWN, "model")
+
+
 def test_messages_are_cut():
     error = envelope(*INVALID, "x" * 10_000)["error"]
     assert len(fault_of_error(error, redact).error.message) == MAX_MESSAGE

@@ -40,6 +40,13 @@ def test_a_fault_of_the_key_moves_on_to_another_key_at_once(kind):
     assert pause(fault(kind, 30.0), 1, upper) == 0
 
 
+def test_only_what_may_pass_by_itself_is_waited_for():
+    waited = {kind for kind in Kind if pause(fault(kind), 1, upper)}
+    assert waited == {
+        *(Kind.SHARED, Kind.INTERNAL, Kind.OVERLOADED, Kind.NETWORK, Kind.CRAMPED, Kind.GARBAGE),
+    }
+
+
 def test_pauses_double_up_to_the_cap():
     pauses = [pause(fault(Kind.OVERLOADED), attempt, upper) for attempt in (1, 2, 3, 9)]
     assert pauses == [0.25, 0.5, 1.0, CAP_S]

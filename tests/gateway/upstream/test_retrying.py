@@ -55,25 +55,59 @@ async def test_what_fails_is_tried_again_where_it_may_succeed(upstream, kinds, k
     assert [one.leases for one in upstream.pool.credentials] == [0] * 4
 
 
-@pytest.mark.parametrize(
-    ("kind", "tries"),
-    [
-        (Kind.REQUEST, 1),
-        (Kind.REDIRECT, 1),
-        (Kind.INTERNAL, 2),
-        (Kind.GARBAGE, 2),
-        (Kind.NETWORK, 3),
-        (Kind.KEY_INVALID, 3),
-        (Kind.REGION, 2),
-        (Kind.NOT_HERE, 4),
-    ],
-)
-async def test_what_goes_on_failing_is_told(upstream, kind, tries):
+# The credentials that are asked while each attempt fails alike.
+ASKED = {
+    Kind.REQUEST: ["c1"],
+    Kind.NOT_HERE: ["c1", "c2", "c3", "c4"],
+    Kind.MODEL_UNKNOWN: ["c1"],
+    Kind.KEY_INVALID: ["c1", "c2", "c3"],
+    Kind.KEY_DEAD: ["c1", "c2", "c3"],
+    Kind.REGION: ["c1", "c2"],
+    Kind.BUSY: ["c1", "c2", "c3"],
+    Kind.SPENT: ["c1", "c2", "c3"],
+    Kind.NOT_IN_PLAN: ["c1", "c2", "c3"],
+    Kind.SHARED: ["c1", "c2", "c3"],
+    Kind.INTERNAL: ["c1"] * 2,
+    Kind.OVERLOADED: ["c1"] * 3,
+    Kind.DEADLINE: ["c1"] * 2,
+    Kind.NETWORK: ["c1"] * 3,
+    Kind.CRAMPED: ["c1"] * 3,
+    Kind.STUCK: ["c1"] * 2,
+    Kind.GARBAGE: ["c1"] * 2,
+    Kind.REDIRECT: ["c1"],
+    Kind.WEAK: ["c1"] * 2,
+}
+# What does not burden a service that is failing.
+FREE = {
+    *(Kind.NOT_HERE, Kind.KEY_INVALID, Kind.KEY_DEAD, Kind.REGION, Kind.BUSY, Kind.SPENT),
+    *(Kind.NOT_IN_PLAN, Kind.CRAMPED),
+}
+
+
+@pytest.mark.parametrize("kind", Kind)
+async def test_what_goes_on_failing_is_told(upstream, kind):
     work = Work(*[kind] * 9)
     with pytest.raises(GatewayError) as caught:
         await run(upstream, work)
     assert caught.value.message == kind.name
-    assert len(work.keys) == tries
+    assert work.keys == ASKED[kind]
+
+
+@pytest.mark.parametrize("kind", Kind)
+async def test_once_the_budget_is_spent_only_what_burdens_nobody_is_tried_again(upstream, kind):
+    upstream.budget.request()
+    while upstream.budget.take():
+        pass
+    work = Work(*[kind] * 9)
+    with pytest.raises(GatewayError):
+        await run(upstream, work)
+    assert work.keys == (ASKED[kind] if kind in FREE else ["c1"])
+
+
+async def test_all_work_adds_to_the_budget_of_retries(upstream):
+    for _ in range(50):
+        await run(upstream, Work())
+    assert sum(upstream.budget.take() for _ in range(100)) == 30 + 50 // 5
 
 
 async def test_a_key_and_its_model_fare_as_with_calls(upstream):

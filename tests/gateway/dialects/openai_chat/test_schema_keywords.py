@@ -62,3 +62,32 @@ def test_a_type_in_capitals_is_the_same_type():
     assert normalise({"allOf": parts}, "p", Steps()) == ({"type": "integer"}, [])
     array, lost = normalise({"type": "ARRAY", "nullable": True}, "p", Steps())
     assert (array["type"], lost) == (["array", "null"], ["items"])
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({"exclusiveMinimum": 0, "exclusiveMaximum": 9}, {"minimum": 1, "maximum": 8}),
+        ({"exclusiveMinimum": 0.5, "exclusiveMaximum": 5.5}, {"minimum": 1, "maximum": 5}),
+        ({"exclusiveMinimum": 4, "minimum": 2}, {"minimum": 5}),
+        ({"exclusiveMinimum": 2, "minimum": 4}, {"minimum": 4}),
+        ({"exclusiveMaximum": 4, "maximum": 2}, {"maximum": 2}),
+    ],
+)
+def test_a_bound_of_whole_numbers_may_include_its_end(given, sent):
+    assert normalise({"type": "integer", **given}, "p", Steps()) == (
+        {"type": "integer", **sent},
+        [],
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("$id", "$anchor", "$schema", "$comment", "strict", "encrypted", "examples", "example"),
+        *("readOnly", "writeOnly", "deprecated", "discriminator", "xml", "externalDocs"),
+    ],
+)
+def test_what_demands_nothing_of_a_value_goes_without_a_word(name):
+    schema = {"type": "string", name: "x"}
+    assert normalise(schema, "p", Steps()) == ({"type": "string"}, [])

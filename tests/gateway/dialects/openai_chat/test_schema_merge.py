@@ -18,7 +18,20 @@ A, B = {"type": "string"}, {"type": "integer"}
             [{"minimum": 3}, {"minimum": 5}, {"maximum": 9}, {"maximum": 8}],
             {"minimum": 5, "maximum": 8},
         ),
+        *(
+            (
+                [{f"min{what}": 1, f"max{what}": 8}, {f"min{what}": 2, f"max{what}": 9}],
+                {f"min{what}": 2, f"max{what}": 8},
+            )
+            for what in ("Length", "Items", "Properties")
+        ),
+        ([{"description": "a"}, {"description": "b"}], {"description": "a\nb"}),
+        ([{"description": "a b"}, {"description": "b"}], {"description": "a b"}),
         ([{"enum": [1, 2, True]}, {"enum": [2, 3, 1]}], {"enum": [1, 2]}),
+        (
+            [{"enum": [[1.0], {"a": [2]}, [3]]}, {"enum": [{"a": [2.0]}, [1], [4]]}],
+            {"enum": [[1.0], {"a": [2]}]},
+        ),
         ([{"type": ["number", "null"]}, {"type": ["integer", "string"]}], {"type": "integer"}),
         ([{"type": "integer"}, {"type": "number"}], {"type": "integer"}),
         ([{"pattern": "a"}, {"pattern": "a"}], {"pattern": "a"}),
