@@ -1,7 +1,7 @@
 """Runs one process: its sockets, signals, start, drain, reload and end.
 
 SIGTERM and SIGINT begin the drain: `/readyz` says so, new requests are refused, listening ends
-`LISTENING_S` later, and running requests may take up to `drain_timeout_s` before they are ended. A
+`drain_listen_s` later, and running requests may take up to `drain_timeout_s` before they are ended. A
 second signal ends them at once. SIGHUP reads the configuration again; an invalid one is refused,
 and the old one stays.
 """
@@ -37,9 +37,6 @@ from gateway.sockets import BACKLOG, accept_queued, base_urls
 END_GRACE_S = 5.0
 CLEANUP_TIMEOUT_S = 10.0
 THREADS_TIMEOUT_S = 1.0
-# In this time load balancers see `/readyz`. Later connections are refused, upon which a proxy asks
-# another machine.
-LISTENING_S = 5.0
 # Requests sent before the client could know that its connection ends arrive within this time.
 ARRIVING_S = 0.1
 GC_ALLOCATIONS = 10_000
@@ -134,15 +131,23 @@ class Service:
         self._stop.set()
 
     async def _drain(self, runner: Runner, drain: Drain) -> None:
+        listen_s = self.settings.server.drain_listen_s
+        if not listen_s:
+            # Proxies turn to other machines before any request is refused here.
+            await self._end_listening(runner)
         log.info("draining", running=drain.count)
         drain.begin()
-        await asyncio.sleep(ARRIVING_S)
+        if listen_s:
+            await asyncio.sleep(ARRIVING_S)
         runner.connections.close_idle()
         finished = asyncio.create_task(self._wait_for_requests(runner.connections, drain))
         stop_now = asyncio.create_task(self._stop_now.wait())
         ends = {finished, stop_now}
-        await asyncio.wait(ends, timeout=LISTENING_S, return_when=asyncio.FIRST_COMPLETED)
-        await self._end_listening(runner)
+        if listen_s:
+            # In this time load balancers see `/readyz`; then proxies are refused, and turn to other
+            # machines.
+            await asyncio.wait(ends, timeout=listen_s, return_when=asyncio.FIRST_COMPLETED)
+            await self._end_listening(runner)
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         stop_now.cancel()
         finished.cancel()

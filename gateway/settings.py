@@ -39,6 +39,7 @@ class Server(Section, frozen=True):
     body_timeout_s: Seconds = 60.0
     send_timeout_s: Seconds = 60.0
     drain_timeout_s: Seconds = 30.0
+    drain_listen_s: Annotated[float, Meta(ge=0)] = 5.0
 
 
 class Credential(Section, frozen=True):

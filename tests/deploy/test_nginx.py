@@ -103,8 +103,13 @@ async def run_nginx(tmp_path):
     """Run nginx with the shipped file, its ports and some of its figures replaced."""
     running = []
 
-    async def run(gateway_port: int, **figures: str) -> str:
+    async def run(gateway_port: int, another: int | None = None, **figures: str) -> str:
         port, text = free_port(), SHIPPED.read_text()
+        if another is not None:
+            text, count = re.subn(r"#(server) 10.0.0.2:8080;", rf"\1 127.0.0.1:{another};", text)
+            assert count == 1
+            text, count = re.subn(r"proxy_next_upstream off;\s*#", "", text)
+            assert count == 1
         text = text.replace("listen 80;", f"listen 127.0.0.1:{port};")
         text = text.replace("127.0.0.1:8080", f"127.0.0.1:{gateway_port}")
         text = text.replace("/var/log/nginx", str(tmp_path))
@@ -140,11 +145,11 @@ async def behind(run_nginx):
     """Run nginx in front of a scripted gateway; gives both."""
     gateways = []
 
-    async def behind(**figures: str) -> tuple[str, ScriptedGateway]:
+    async def behind(another: int | None = None, **figures: str) -> tuple[str, ScriptedGateway]:
         gateway, port = ScriptedGateway(), free_port()
         gateways.append(gateway)
         await gateway.start(port)
-        return await run_nginx(port, **figures), gateway
+        return await run_nginx(port, another, **figures), gateway
 
     yield behind
     for gateway in gateways:
@@ -297,6 +302,19 @@ async def test_a_post_is_never_sent_twice(behind, session):
         assert answer.headers["Retry-After"] == "1"
         assert answer.headers["X-Request-Id"]
         assert (await answer.json())["error"]["type"] == "server_error"
+    assert gateway.asked == ["POST"]
+
+
+@needs_nginx
+async def test_a_machine_that_is_not_there_is_passed_over_and_no_post_is_sent_twice(
+    behind, session
+):
+    url, gateway = await behind(another=free_port())
+    for _ in range(4):
+        async with session.post(f"{url}/gemini/size", data=b"x" * 1_000_000) as answer:
+            assert (answer.status, await answer.json()) == (200, 1_000_000)
+    async with session.post(f"{url}/gemini/drop", json={}) as answer:
+        assert answer.status == 502
     assert gateway.asked == ["POST"]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from gateway import config, health, service
+from gateway import config, health
 from gateway.balancing import ConnectionShare
 from gateway.drain import Drain
 from gateway.keys import CREDENTIALS, DRAIN, METRICS, READINESS, RELOADERS
@@ -78,7 +78,6 @@ def build(settings) -> web.Application:
 
 
 def main(path: Path, *rest: str) -> int:
-    service.LISTENING_S = float(os.environ.get("LISTENING_S", service.LISTENING_S))
     options = dict(argument.lstrip("-").split("=") for argument in rest)
     settings = config.load(path)
     output = Output()

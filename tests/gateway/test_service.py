@@ -125,9 +125,8 @@ async def test_streams_finish_while_nobody_new_is_let_in(start):
     assert await service.ended() == 0
 
 
-async def test_after_a_while_connections_are_refused_and_streams_go_on(start, monkeypatch):
-    monkeypatch.setenv("LISTENING_S", "0.2")
-    service, url = await start()
+async def test_after_a_while_connections_are_refused_and_streams_go_on(start):
+    service, url = await start("drain_listen_s = 0.2")
     async with aiohttp.ClientSession() as session:
         begun = asyncio.Event()
         reading = asyncio.create_task(_read(session, f"{url}/stream?n=100", begun))
@@ -137,6 +136,37 @@ async def test_after_a_while_connections_are_refused_and_streams_go_on(start, mo
         while await _readiness(url) is not None:
             assert not reading.done()
         assert await reading == b"." * 100 + b"whole"
+    assert await service.ended() == 0
+
+
+async def test_told_not_to_listen_any_longer_it_refuses_connections_before_requests(start):
+    service, url = await start("drain_listen_s = 0")
+    async with aiohttp.ClientSession() as session:
+        begun = asyncio.Event()
+        reading = asyncio.create_task(_read(session, f"{url}/stream?n=50", begun))
+        await begun.wait()
+        service.send(signal.SIGTERM)
+        await service.line("draining")
+        assert await _readiness(url) is None
+        assert await reading == b"." * 50 + b"whole"
+    assert await service.ended() == 0
+
+
+async def test_a_connection_ends_with_its_stream_once_the_drain_has_begun(start):
+    """A proxy would send its next request there, and that would be refused."""
+    service, url = await start()
+    async with aiohttp.ClientSession() as session:
+        begun = asyncio.Event()
+        reading = asyncio.create_task(_read(session, f"{url}/stream?n=100", begun))
+        await begun.wait()
+        reader, writer = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+        writer.write(b"GET /stream?n=20 HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b".")
+        service.send(signal.SIGTERM)
+        assert (await reader.read()).endswith(b"whole\r\n0\r\n\r\n")
+        writer.close()
+        assert not reading.done()
+        await reading
     assert await service.ended() == 0
 
 
