@@ -170,7 +170,7 @@ class GuardedStore:
             if is_another:
                 self._unseeded = True
             if renew or is_another:
-                await self._shared.tend()
+                self._unseeded |= await self._shared.tend()
             is_seeded = await self._is_seeded()
             await self._shared.pull()
         except StoreDown as error:

@@ -103,11 +103,13 @@ class ValkeyStore:
             return bool(before and current - before)
         return False
 
-    async def tend(self) -> None:
+    async def tend(self) -> bool:
         """Renew the slots held here and this node's place among the nodes.
 
         Called several times in a slot's life. A slot that was given back is not renewed, as the
         batcher keeps the order. Settlements that the server did not receive are sent once more.
+
+        Tells whether the server did not know this node: it is new, or the server was emptied.
         """
         for command in self._lost.pop():
             self._counts.tell(command)
@@ -117,13 +119,14 @@ class ValkeyStore:
             entries = [entry for slot in slots for entry in (round(until * 1e6), slot)]
             self._counts.tell(("ZADD", self._key("slots", license_id), *entries))
         nodes = self._key("nodes")
-        _, _, count = await self._counts.ask(
+        added, _, count = await self._counts.ask(
             ("ZADD", nodes, until, self._slots.node),
             ("ZREMRANGEBYSCORE", nodes, "-inf", now),
             ("ZCARD", nodes),
         )
         with self._client.checking_replies():
             self.nodes = max(1, count)
+            return bool(added)
 
     async def close(self) -> None:
         """Leave the list of nodes, send what is pending, and disconnect."""

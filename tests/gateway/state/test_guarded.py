@@ -340,6 +340,19 @@ async def test_a_restart_that_no_request_noticed_is_made_good(own_valkey, guarde
     assert (await store.take(limited, Demand(tokens=1, slots=1))).used == (61, 2)
 
 
+async def test_a_server_that_somebody_empties_is_told_what_was_spent(own_valkey, guarded):
+    store = await guarded()
+    limited = plan(tokens_per_day=100)
+
+    async def seeder():
+        await store.seed(limited, {"tokens_per_day": 60})
+
+    store.seeders.append(seeder)
+    own_valkey.command("FLUSHALL")
+    await store._tick(renew=True)
+    assert (await store.take(limited, Demand(tokens=1))).used == (61,)
+
+
 async def test_a_server_that_can_only_be_read_is_not_back(own_valkey, guarded, monkeypatch):
     monkeypatch.setattr(guarded_module, "TICK_S", 0.02)
     client = Redis.from_url(own_valkey.url)
