@@ -1,8 +1,8 @@
 """Runs one process: its sockets, signals, start, drain, reload and end.
 
 SIGTERM and SIGINT begin the drain: `/readyz` says so, new requests are refused, listening ends
-`drain_listen_s` later, and running requests may take up to `drain_timeout_s` before they are ended. A
-second signal ends them at once. SIGHUP reads the configuration again; an invalid one is refused,
+`drain_listen_s` later, and running requests may take up to `drain_timeout_s` before they are ended.
+A second signal ends them at once. SIGHUP reads the configuration again; an invalid one is refused,
 and the old one stays.
 """
 

@@ -1,15 +1,16 @@
 """Deletes rows that are older than the ledger keeps, a few at a time.
 
 Of all processes on one database one does it, once an hour: the one that manages to set the time of
-the last pruning, which only one can.
+the last pruning, which only one can. A server's clock decides what is old: that of one machine may
+be wrong by years.
 """
 
 import asyncio
 import time
-from typing import Final
+from typing import Any, Final
 
 import structlog
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database.engine import Database, DatabaseDown, error_text
@@ -55,9 +56,12 @@ class Pruner:
 
     async def prune(self) -> int:
         """Delete old rows if it is this process's turn; return their number."""
-        if not self._keep_days or not await self._claim():
+        if not self._keep_days:
             return 0
-        before = int(time.time() * 1000) - self._keep_days * _DAY_MS
+        now = await self._claim()
+        if now is None:
+            return 0
+        before = now * 1000 - self._keep_days * _DAY_MS
         until = time.monotonic() + LONGEST_S
         rows = more = await self._delete(before)
         while more == BATCH_ROWS and time.monotonic() < until:
@@ -77,21 +81,22 @@ class Pruner:
             # Several times as often as it is due, so that a new process takes over from a dead one.
             await asyncio.sleep(EVERY_S / 4)
 
-    async def _claim(self) -> bool:
-        now = int(time.time())
+    async def _claim(self) -> int | None:
+        """Return the time in Unix seconds if it is this process's turn."""
         async with self._database.writing() as connection:
+            now = int(time.time() if self._database.is_sqlite else await _server_time(connection))
             last = await _last(connection)
             if last is None:
                 # A transaction that loses the race for the row adds nothing.
                 row = {"name": _PRUNED, "value": str(now)}
                 added = await connection.execute(insert_new(connection, FACTS), [row])
-                return bool(added.rowcount)
+                return now if added.rowcount else None
             # One in the future was set by a clock that has been corrected since.
             if abs(now - int(last)) < EVERY_S:
-                return False
+                return None
             mine = (FACTS.c.name == _PRUNED) & (FACTS.c.value == last)
             moved = await connection.execute(update(FACTS).where(mine).values(value=str(now)))
-            return bool(moved.rowcount)
+            return now if moved.rowcount else None
 
     async def _delete(self, before: int) -> int:
         oldest = (
@@ -100,6 +105,11 @@ class Pruner:
         async with self._database.writing() as connection:
             deleted = await connection.execute(delete(USAGE).where(USAGE.c.key.in_(oldest)))
         return deleted.rowcount
+
+
+async def _server_time(connection: AsyncConnection) -> float:
+    seconds: Any = await connection.scalar(select(func.extract("epoch", func.now())))
+    return float(seconds)
 
 
 async def _last(connection: AsyncConnection) -> str | None:

@@ -1,7 +1,6 @@
 """Day and month quotas after a start: the counters begin where the ledger says they stood."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
@@ -31,8 +30,8 @@ async def _nothing_waits() -> bool:
 class QuotaSeeder:
     """Tells the store what licenses have used of their quotas; called at start, never raises.
 
-    *licenses* returns those known now, *wall* Unix seconds. *prepare* writes the rows that wait,
-    and tells whether that worked; *knows_all* tells whether the database's licenses are known.
+    *licenses* returns those known now. *prepare* writes the rows that wait, and tells whether that
+    worked; *knows_all* tells whether the database's licenses are known.
     """
 
     __slots__ = (
@@ -40,7 +39,6 @@ class QuotaSeeder:
         "_licenses",
         "_retry",
         "_store",
-        "_wall",
         "knows_all",
         "prepare",
         "retry_s",
@@ -51,12 +49,10 @@ class QuotaSeeder:
         database: Database,
         licenses: Callable[[], Iterable[License]],
         store: StateStore,
-        wall: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
         self._licenses = licenses
         self._store = store
-        self._wall = wall
         self._retry: asyncio.Task[None] | None = None
         self.prepare: Callable[[], Awaitable[bool]] = _nothing_waits
         self.knows_all: Callable[[], bool] = lambda: True
@@ -103,7 +99,8 @@ class QuotaSeeder:
 
     async def _used_of_quotas(self, plan: Plan) -> dict[str, int]:
         """Return the use of each quota of *plan*, by the rule's name; USD in billionths."""
-        windows = plan.calendar.at(self._wall())
+        # By the clock that the days are counted by: near midnight ours may still see yesterday.
+        windows = plan.calendar.at(self._store.now())
         starts = {"day": windows.day_start, "month": windows.month_start}
         used: dict[str, list[Sum]] = {}
         spent = {}
@@ -115,4 +112,7 @@ class QuotaSeeder:
                     used[kind] = await sums(self._database, selection, ())
                 amount_of = _AMOUNT_OF[rule.name.partition("_")[0]]
                 spent[rule.name] = sum(map(amount_of, used[kind]))
+        if plan.calendar.at(self._store.now()) != windows:
+            # Midnight passed meanwhile.
+            return await self._used_of_quotas(plan)
         return spent

@@ -105,6 +105,10 @@ class EmbeddedStore(ValkeyStore):
         """Tell whether values of the license *owner* are kept by any worker."""
         return self._shared.kept_until(owner) > self._wall()
 
+    def now(self) -> float:
+        """Return the time of this machine."""
+        return self._wall()
+
     async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:
         """Raise the day's and month's use to *spent*."""
         self._do_or_delay(plan, partial(self._memory.seed_now, plan, spent))

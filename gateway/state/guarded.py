@@ -95,6 +95,10 @@ class GuardedStore:
         """Settle in the store that made *grant*."""
         (self._local if grant.degraded else self._shared).settle(grant, use)
 
+    def now(self) -> float:
+        """Return the time of the shared store."""
+        return self._shared.now()
+
     async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:
         """Seed the shared counters; a server that is down is seeded when it is back."""
         try:

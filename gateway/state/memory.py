@@ -78,6 +78,10 @@ class MemoryStore:
         final = grant.demand[REQUESTS], use.tokens, use.usd, 0
         self._add(grant, changes(grant.plan, grant.demand, final))
 
+    def now(self) -> float:
+        """Return the time of this machine."""
+        return self._wall()
+
     async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:
         """Raise the day's and month's use to *spent*."""
         self.seed_now(plan, spent)

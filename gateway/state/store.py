@@ -93,6 +93,9 @@ class StateStore(Protocol):
     def settle(self, grant: Grant, use: ActualUse) -> None:
         """Book what an admitted request really used and give back its slot; never waits."""
 
+    def now(self) -> float:
+        """Return the Unix time that days and months are counted by."""
+
     async def seed(self, plan: Plan, spent: Mapping[str, int]) -> None:
         """Raise the day's and month's use, by names of `Limits`, to *spent* where less was counted.
 

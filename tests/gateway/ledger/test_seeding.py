@@ -30,7 +30,8 @@ class Store(MemoryStore):
     """Keeps what it is told."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(wall=lambda: self.wall)
+        self.wall = NOW
         self.seeded = {}
 
     async def seed(self, plan, spent):
@@ -61,7 +62,7 @@ async def filled(database):
 async def test_days_and_months_begin_where_the_ledger_says(filled):
     store = Store()
     licenses = [ALICE, License("free"), License("bob", limits=Limits(requests_per_minute=1))]
-    await QuotaSeeder(filled, lambda: licenses, store, lambda: NOW)()
+    await QuotaSeeder(filled, lambda: licenses, store)()
     assert store.seeded == {
         "alice": {
             "requests_per_day": 1,
@@ -70,6 +71,16 @@ async def test_days_and_months_begin_where_the_ledger_says(filled):
             "usd_per_month": 1_000_000_000,
         }
     }
+
+
+async def test_when_midnight_passes_meanwhile_the_new_day_begins_with_its_own_use(filled):
+    store = Store()
+    midnight = datetime.fromisoformat("2026-11-20T00:00:00+08:00").timestamp()
+    moments = iter((midnight - 1, midnight + 1))
+    store.now = lambda: next(moments, midnight + 1)
+    await QuotaSeeder(filled, lambda: [ALICE], store)()
+    assert store.seeded["alice"]["tokens_per_day"] == 15
+    assert store.seeded["alice"]["tokens_per_month"] == 30
 
 
 async def test_what_limits_refused_is_not_counted_but_what_upstream_did(filled):
@@ -81,14 +92,14 @@ async def test_what_limits_refused_is_not_counted_but_what_upstream_did(filled):
     async with filled.writing() as connection:
         await connection.execute(insert_new(connection, USAGE), rows)
     store = Store()
-    await QuotaSeeder(filled, lambda: [ALICE], store, lambda: NOW)()
+    await QuotaSeeder(filled, lambda: [ALICE], store)()
     assert store.seeded["alice"]["requests_per_day"] == 2
 
 
 async def test_a_database_that_is_down_stops_nobody(tmp_path):
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/no/such/folder/x.db")
     store = Store()
-    seeder = QuotaSeeder(database, lambda: [ALICE], store, lambda: NOW)
+    seeder = QuotaSeeder(database, lambda: [ALICE], store)
     await seeder()
     assert store.seeded == {}
     await seeder.close()
@@ -105,7 +116,7 @@ async def seeded(seeder, store, wanted):
 async def test_a_database_that_comes_later_is_asked_then(tmp_path):
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/later/x.db")
     store = Store()
-    seeder = QuotaSeeder(database, lambda: [BOB], store, lambda: NOW)
+    seeder = QuotaSeeder(database, lambda: [BOB], store)
     seeder.retry_s = 0.01
     await seeder()
     (tmp_path / "later").mkdir()
@@ -117,7 +128,7 @@ async def test_a_database_that_comes_later_is_asked_then(tmp_path):
 
 async def test_licenses_that_become_known_later_are_seeded_then(filled):
     store, licenses = Store(), []
-    seeder = QuotaSeeder(filled, lambda: licenses, store, lambda: NOW)
+    seeder = QuotaSeeder(filled, lambda: licenses, store)
     seeder.retry_s, seeder.knows_all = 0.01, lambda: bool(licenses)
     await seeder()
     await asyncio.sleep(0.05)
@@ -136,7 +147,7 @@ async def test_when_the_rows_that_wait_are_written_it_is_seeded_again(filled):
         await insert_many(filled, USAGE, [booked(9, "2026-11-20T05:00:00+08:00", "bob")])
         return True
 
-    seeder = QuotaSeeder(filled, lambda: [BOB], store, lambda: NOW)
+    seeder = QuotaSeeder(filled, lambda: [BOB], store)
     seeder.retry_s, seeder.prepare = 0.01, prepare
     await seeder()
     await seeded(seeder, store, {"bob": {"requests_per_day": 2}})
