@@ -120,6 +120,7 @@ async def _database(settings: Settings) -> str:
     from sqlalchemy import false, make_url, select, text, update
 
     from gateway.database.engine import Database
+    from gateway.database.migrating import HEAD, revision
     from gateway.database.tables import FACTS
     from gateway.licenses.pepper import agreed_pepper
 
@@ -128,6 +129,7 @@ async def _database(settings: Settings) -> str:
         # Nothing is changed, but a database that can only be read refuses the attempt.
         async with database.writing() as connection:
             await connection.execute(text("SELECT 1"))
+            is_newer = (await connection.run_sync(revision) or HEAD) > HEAD
             if await connection.run_sync(lambda it: it.dialect.has_table(it, FACTS.name)):
                 await connection.execute(update(FACTS).where(false()).values(value=""))
                 of_pepper = select(FACTS).where(FACTS.c.name.startswith("pepper"))
@@ -139,7 +141,7 @@ async def _database(settings: Settings) -> str:
     file = make_url(settings.database.url).database if database.is_sqlite else None
     if file and file != ":memory:":
         _require_room(Path(file).parent)
-    return "answers"
+    return "answers; its tables are those of a newer version" if is_newer else "answers"
 
 
 async def _spill(settings: Settings) -> str:

@@ -58,10 +58,13 @@ class Database:
         """The dialect that statements are compiled for."""
         return self._engine.dialect
 
-    async def migrate(self) -> None:
-        """Upgrade the tables, one process at a time. Raises one of `DatabaseDown`."""
+    async def migrate(self) -> bool:
+        """Upgrade the tables, one process at a time; tell whether they are a newer version's.
+
+        Raises one of `DatabaseDown`.
+        """
         async with asyncio.timeout(TRANSACTION_TIMEOUT_S), self._turn:
-            await migrate(self._engine)
+            return await migrate(self._engine)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:

@@ -14,11 +14,15 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 LOCK = 7_215_304
 
 
-async def migrate(engine: AsyncEngine) -> None:
-    """Upgrade the database of *engine* to `HEAD`, unless it is there already or newer."""
+async def migrate(engine: AsyncEngine) -> bool:
+    """Upgrade the database of *engine* to `HEAD`, unless it is there already or newer.
+
+    Tells whether it is newer.
+    """
     async with engine.connect() as connection:
-        if _is_current(await connection.run_sync(revision)):
-            return
+        version = await connection.run_sync(revision)
+        if _is_current(version):
+            return version != HEAD
     async with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             await connection.execution_options(begin="IMMEDIATE")
@@ -26,6 +30,7 @@ async def migrate(engine: AsyncEngine) -> None:
             if engine.dialect.name == "postgresql":
                 await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
             await connection.run_sync(_upgrade)
+    return False
 
 
 def revision(connection: Connection) -> str | None:

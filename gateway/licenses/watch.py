@@ -92,7 +92,8 @@ class LicenseWatch:
 
     async def _take_over(self) -> None:
         if not self._migrated:
-            await self._database.migrate()
+            if await self._database.migrate():
+                log.warning("database_newer")
             self._migrated = True
         if await self._store.revision() != self._revision:
             loaded = await self._store.load()

@@ -165,6 +165,17 @@ async def test_a_database_that_nobody_has_used_yet_is_well_with_any_pepper(
     assert (found.well, found.remark) == (True, "answers")
 
 
+async def test_a_database_of_a_newer_version_is_told(gemini, tmp_path, database_url):
+    database = Tables(database_url)
+    await database.migrate()
+    async with database.writing() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    await database.close()
+    settings = settings_of(gemini, tmp_path, database=Database(url=database_url))
+    [found] = [one for one in await _examine(settings) if one.subject == "database"]
+    assert (found.well, found.remark) == (True, "answers; its tables are those of a newer version")
+
+
 async def test_a_database_that_can_only_be_read_is_found(gemini, tmp_path, database_url):
     database = Tables(database_url)
     await database.migrate()

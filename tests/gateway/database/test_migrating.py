@@ -85,7 +85,7 @@ async def test_tables_of_a_newer_version_are_left_alone(database, database_url):
     async with database.writing() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     older = Database(database_url)
-    await older.migrate()
+    assert await older.migrate()
     async with older.reading() as connection:
         assert await connection.run_sync(revision) == "9999"
     await older.close()

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import structlog
+from sqlalchemy import text
 
 from gateway.database.engine import Database
 from gateway.errors import Unavailable
@@ -39,6 +40,19 @@ async def test_what_another_process_changes_is_seen_at_the_next_look(database, d
     await watch.refresh()
     assert book.find("key").disabled is True
     await elsewhere.close()
+
+
+async def test_tables_of_a_newer_version_are_used_and_told_of_once(database, book):
+    await database.migrate()
+    async with database.writing() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    await LicenseStore(database).create(License("a"), "key")
+    watch = watching(database, book)
+    with structlog.testing.capture_logs() as lines:
+        await watch.refresh()
+        await watch.refresh()
+    assert [line["event"] for line in lines] == ["database_newer"]
+    assert book.find("key").id == "a"
 
 
 async def test_it_looks_by_itself(database, book):
