@@ -125,7 +125,7 @@ class CredentialPool:
         self._publish = publish
 
     def hear(self, key: str, value: bytes, left_s: float) -> None:
-        """Apply what another process learned: a cool-down, or a credential that is out.
+        """Apply what another process learned: a cool-down, a credential that is out or back.
 
         What was learned about a key that is not in use does not apply to those that are.
         """
@@ -139,8 +139,9 @@ class CredentialPool:
             return
         for credential in self.credentials:
             if credential.mark == owner:
-                credential.out_until = self._clock() + left_s
-                credential.out_reason = value.decode()
+                is_back = value == _BACK
+                credential.out_until = 0.0 if is_back else self._clock() + left_s
+                credential.out_reason = None if is_back else value.decode()
 
     def serves(self, credential: Credential, model: str) -> bool:
         """Tell whether *credential* is neither out nor cooling down for *model* now."""
@@ -173,16 +174,21 @@ class CredentialPool:
         return _KEY_LIKE.sub("[redacted]", text)
 
     def replace(self, credentials: Collection[Credential]) -> None:
-        """Replace the set; credentials whose key stays keep their state."""
+        """Replace the set; keys that stay keep their state, but none is out, in any process."""
         by_key = {credential.key: credential for credential in self.credentials}
         fresh = []
         for new in credentials:
             if (old := by_key.get(new.key)) is not None:
                 old.name, old.weight, old.project = new.name, new.weight, new.project
-                old.out_until, old.out_reason = 0.0, None
+                self._bring_back(old)
             fresh.append(old if old is not None else new)
         self.credentials = fresh
         self._logged = {key for key in self._logged if key[1]}
+
+    def _bring_back(self, credential: Credential) -> None:
+        if self._publish is not None and credential.out_until > self._clock():
+            self._publish(credential.mark, _BACK, LONGEST_SHARED_S)
+        credential.out_until, credential.out_reason = 0.0, None
 
     def _usable(self, credential: Credential, model: str, now: float) -> bool:
         if credential.out_until > now:
@@ -307,6 +313,7 @@ class CredentialPool:
 
 # The reasons of cool-downs and of keys that are out, as processes exchange them.
 _COOL_DOWN_REASONS = frozenset({b"busy", b"spent"})
+_BACK = b"back"
 _OUT_REASONS = frozenset(
-    kind.name.lower().encode() for kind in (Kind.KEY_INVALID, Kind.KEY_DEAD, Kind.REGION)
+    (_BACK, *(one.name.lower().encode() for one in (Kind.KEY_INVALID, Kind.KEY_DEAD, Kind.REGION)))
 )

@@ -293,6 +293,17 @@ def test_a_key_that_one_process_puts_out_is_out_in_all(kind):
     assert [two.lease("m").name for _ in range(2)] == ["two", "two"]
 
 
+@pytest.mark.parametrize("kind", [Kind.KEY_INVALID, Kind.KEY_DEAD, Kind.REGION])
+def test_a_key_that_one_operator_brings_back_is_back_in_all(kind):
+    one, _ = pool_of(*one_and_two())
+    two, _ = pool_of(*one_and_two())
+    one.share(two.hear)
+    one.report(one.credentials[0], "m", fault(kind))
+    one.replace(one_and_two())
+    assert sorted(two.lease("m").name for _ in range(2)) == ["one", "two"]
+    assert [state["reason"] for state in two.states()] == [None, None]
+
+
 HOUR, NOON_TO_MIDNIGHT = 3600, 12 * 3600
 
 
