@@ -30,6 +30,9 @@ TIMEOUT_S = 10.0
 # For the next rows of usage.
 ROOM_BYTES = 1 << 20
 CREDENTIAL_REFUSED = {400, 401, 403}
+_EVICTS = (
+    "answers; when its memory is full it deletes counts and usage: set maxmemory-policy noeviction"
+)
 _NO_PROXY = "; the proxy in the environment is not used, only the one in upstream.proxy"
 
 
@@ -110,9 +113,10 @@ async def _state(settings: Settings) -> str:
         await store.probe()
         # An empty take, which shows that the server runs scripts.
         await store.take(Plan("doctor", (), Calendar("UTC")), Demand())
+        may_evict = await store.may_evict()
     finally:
         await store.close()
-    return "answers"
+    return _EVICTS if may_evict else "answers"
 
 
 async def _database(settings: Settings) -> str:

@@ -85,16 +85,16 @@ class Client:
                 replies[index] = reply
         return replies
 
-    async def run_ids(self) -> set[str]:
-        """Return the run id of each server that counts, as far as servers tell theirs.
+    async def info(self, section: str) -> list[dict[str, Any]]:
+        """Return the *section* of each server that counts, as far as servers tell theirs.
 
         Raises `StoreDown` when there is no server.
         """
         try:
-            replies = await self._transport.ask_each(("INFO", "server"))
+            replies = await self._transport.ask_each(("INFO", section))
         except _FAILURES as error:
             raise StoreDown(f"{type(error).__name__}: {error}") from None
-        return {str(reply["run_id"]) for reply in replies if isinstance(reply, dict)}
+        return [reply for reply in replies if isinstance(reply, dict)]
 
     @contextmanager
     def checking_replies(self) -> Iterator[None]:

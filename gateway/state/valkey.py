@@ -97,7 +97,8 @@ class ValkeyStore:
             self._ahead_s = int(seconds) + int(micros) / 1e6 - time.monotonic()
         # Some servers forbid the command.
         with suppress(StoreDown), self._client.checking_replies(), PatientTimeout(PROBE_TIMEOUT_S):
-            before, current = self._run_ids, await self._client.run_ids()
+            before = self._run_ids
+            current = {str(reply["run_id"]) for reply in await self._client.info("server")}
             # A server that does not answer now is not new when it does.
             self._run_ids = before | current
             return bool(before and current - before)
@@ -127,6 +128,15 @@ class ValkeyStore:
         with self._client.checking_replies():
             self.nodes = max(1, count)
             return bool(added)
+
+    async def may_evict(self) -> bool:
+        """Tell whether the server, or a member of a Cluster, deletes keys when it is full."""
+        with suppress(StoreDown), self._client.checking_replies():
+            return any(
+                reply["maxmemory"] and reply["maxmemory_policy"] != "noeviction"
+                for reply in await self._client.info("memory")
+            )
+        return False
 
     async def close(self) -> None:
         """Leave the list of nodes, send what is pending, and disconnect."""

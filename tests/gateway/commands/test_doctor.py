@@ -118,6 +118,19 @@ def test_a_wrong_configuration_is_a_finding(tmp_path, monkeypatch, text, complai
     assert sys.flags.optimize == 0
 
 
+async def test_a_state_server_that_deletes_keys_is_told(gemini, tmp_path):
+    server = StateServer(tmp_path / "full", "--save", "", "--maxmemory", "100mb")
+    url = f"redis://127.0.0.1:{server.port}"
+    try:
+        for policy, remark in [("noeviction", "answers"), ("volatile-lru", doctor_module._EVICTS)]:
+            server.command("CONFIG", "SET", "maxmemory-policy", policy)
+            findings = await _examine(settings_of(gemini, tmp_path, state=State(url=url)))
+            [found] = [finding for finding in findings if finding.subject == "state"]
+            assert (found.well, found.remark) == (True, remark)
+    finally:
+        server.kill()
+
+
 async def test_a_state_server_is_asked_however_it_is_reached(gemini, tmp_path):
     master = StateServer(tmp_path / "master", "--save", "")
     watcher = sentinel(tmp_path / "sentinel", master)
