@@ -91,7 +91,7 @@ class ConnectionServer(web.Server):
             # `_handle` is what an `AppRunner` gives its server.
             handle = self._app._handle  # noqa: SLF001
         response = await handle(request)
-        if self._drain.begun:
+        if self._drain.leaving:
             # Also after a stream whose head promised more: its next request would be refused.
             response.force_close()
         return response

@@ -21,14 +21,15 @@ def restarting() -> Unavailable:
 class Drain:
     """Whether the gateway is stopping, and which requests still run.
 
-    *begun*: no new request is admitted. *over*: the time limit has passed, running requests end
-    now.
+    *leaving*: connections end with their next answer. *begun*: no new request is admitted. *over*:
+    the time limit has passed, running requests end now.
     """
 
-    __slots__ = ("_idle", "_loop", "_running", "begun", "over")
+    __slots__ = ("_idle", "_loop", "_running", "begun", "leaving", "over")
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.leaving = False
         self.begun = False
         self.over = False
         self._running: set[asyncio.Task[object]] = set()
@@ -64,9 +65,13 @@ class Drain:
         if not self._running:
             self._idle.set()
 
+    def leave_connections(self) -> None:
+        """End each connection with its next answer, and still admit requests."""
+        self.leaving = True
+
     def begin(self) -> None:
         """Admit no new request."""
-        self.begun = True
+        self.leaving = self.begun = True
 
     async def finished(self, timeout_s: float | None) -> bool:
         """Wait for the running requests; tell whether all ended within *timeout_s*, if given."""
@@ -82,6 +87,6 @@ class Drain:
 
     def end(self) -> None:
         """End the requests that still run."""
-        self.begun = self.over = True
+        self.leaving = self.begun = self.over = True
         for task in tuple(self._running):
             task.cancel()

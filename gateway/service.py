@@ -39,6 +39,8 @@ CLEANUP_TIMEOUT_S = 10.0
 THREADS_TIMEOUT_S = 1.0
 # Requests sent before the client could know that its connection ends arrive within this time.
 ARRIVING_S = 0.1
+# A proxy takes the connection that it used last, and meets no others that are closed after this.
+LEAVING_S = 1.0
 GC_ALLOCATIONS = 10_000
 RELOADED = ("licenses", "ledger", "models", "limits", "log")
 
@@ -134,7 +136,9 @@ class Service:
         listen_s = self.settings.server.drain_listen_s
         if not listen_s:
             # Proxies turn to other machines before any request is refused here.
+            drain.leave_connections()
             await self._end_listening(runner)
+            await asyncio.sleep(LEAVING_S)
         log.info("draining", running=drain.count)
         drain.begin()
         if listen_s:

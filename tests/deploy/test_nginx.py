@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import shutil
+import signal
 import time
 import tomllib
 from pathlib import Path
@@ -15,8 +16,9 @@ from aiohttp import web
 
 from gateway.settings import Server, Upstream
 from gateway.sockets import listen
+from tests.faults.processes import gateway_process
 from tests.faults.scripted import LAST, ScriptedUpstream, answer, stream
-from tests.running import settings_for
+from tests.running import Gateway, settings_for
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "deploy" / "nginx" / "gateway.conf"
@@ -107,8 +109,8 @@ async def run_nginx(tmp_path):
         port, text = free_port(), SHIPPED.read_text()
         if another is not None:
             for pattern, instead in (
-                (r"server 127.0.0.1:8080;", ""),
-                (r"#server 10.0.0.1:8080 ", "server 127.0.0.1:8080 "),
+                (r"server 127.0.0.1:8080;.*", ""),
+                (r"#server 10.0.0.1:8080 ", f"server 127.0.0.1:{gateway_port} "),
                 (r"#server 10.0.0.2:8080 ", f"server 127.0.0.1:{another} "),
                 (r"proxy_next_upstream off;\s*#", ""),
             ):
@@ -321,6 +323,40 @@ async def test_a_machine_that_is_not_there_is_passed_over_and_no_post_is_sent_tw
     async with session.post(f"{url}/gemini/drop", json={}) as answer:
         assert answer.status == 502
     assert gateway.asked == ["POST"]
+
+
+@needs_nginx
+async def test_of_two_machines_one_stops_and_no_client_notices(run_nginx, tmp_path):
+    def port_of(machine: Gateway) -> int:
+        return int(machine.url.removesuffix("/gemini").rsplit(":", 1)[1])
+
+    async def ask(machine: Gateway, stopping: asyncio.Event) -> list[int]:
+        statuses = []
+        while not stopping.is_set() or len(statuses) < 20:
+            statuses.append((await machine.whole())[0])
+            await machine.tick()
+        return statuses
+
+    folders = tmp_path / "one", tmp_path / "two"
+    for folder in folders:
+        folder.mkdir()
+    setting = "drain_listen_s = 0"
+    async with (
+        ScriptedUpstream(answer(200, LAST)) as upstream,
+        gateway_process(folders[0], upstream, setting) as (process, one),
+        gateway_process(folders[1], upstream, setting) as (_, two),
+    ):
+        one.url = f"{await run_nginx(port_of(two), another=port_of(one))}/gemini"
+        stopping = asyncio.Event()
+        asking = [asyncio.create_task(ask(one, stopping)) for _ in range(4)]
+        while len(upstream.seen) < 20:
+            await one.tick()
+        process.send(signal.SIGTERM)
+        assert await process.ended() == 0
+        stopping.set()
+        assert {status for statuses in await asyncio.gather(*asking) for status in statuses} == {
+            200
+        }
 
 
 @needs_nginx
