@@ -119,9 +119,13 @@ async def test_a_database_that_comes_later_is_asked_then(tmp_path):
     seeder = QuotaSeeder(database, lambda: [BOB], store)
     seeder.retry_s = 0.01
     await seeder()
-    (tmp_path / "later").mkdir()
-    await database.migrate()
-    await insert_many(database, USAGE, [booked(1, "2026-11-20T00:00:00+08:00", "bob")])
+    # It comes with its rows: between its tables and those the seeder would find nothing used.
+    (tmp_path / "made").mkdir()
+    made = Database(f"sqlite+aiosqlite:///{tmp_path}/made/x.db")
+    await made.migrate()
+    await insert_many(made, USAGE, [booked(1, "2026-11-20T00:00:00+08:00", "bob")])
+    await made.close()
+    (tmp_path / "made").rename(tmp_path / "later")
     await seeded(seeder, store, {"bob": {"requests_per_day": 1}})
     await database.close()
 
