@@ -77,6 +77,18 @@ async def _read(session: aiohttp.ClientSession, url: str, begun: asyncio.Event) 
     return data
 
 
+async def _stop_during_stream(
+    service: Process, session: aiohttp.ClientSession, url: str
+) -> asyncio.Task[bytes]:
+    """Have *service* drain after the first bytes of *url*; return what reads the others."""
+    begun = asyncio.Event()
+    reading = asyncio.create_task(_read(session, url, begun))
+    await begun.wait()
+    service.send(signal.SIGTERM)
+    await service.line("draining")
+    return reading
+
+
 async def _readiness(url: str) -> int | None:
     """Return the status of `/readyz`, None if nobody listens."""
     try:
@@ -128,11 +140,7 @@ async def test_streams_finish_while_nobody_new_is_let_in(start):
 async def test_after_a_while_connections_are_refused_and_streams_go_on(start):
     service, url = await start("drain_listen_s = 0.2")
     async with aiohttp.ClientSession() as session:
-        begun = asyncio.Event()
-        reading = asyncio.create_task(_read(session, f"{url}/stream?n=100", begun))
-        await begun.wait()
-        service.send(signal.SIGTERM)
-        await service.line("draining")
+        reading = await _stop_during_stream(service, session, f"{url}/stream?n=100")
         while await _readiness(url) is not None:
             assert not reading.done()
         assert await reading == b"." * 100 + b"whole"
@@ -142,11 +150,7 @@ async def test_after_a_while_connections_are_refused_and_streams_go_on(start):
 async def test_told_not_to_listen_any_longer_it_refuses_connections_before_requests(start):
     service, url = await start("drain_listen_s = 0")
     async with aiohttp.ClientSession() as session:
-        begun = asyncio.Event()
-        reading = asyncio.create_task(_read(session, f"{url}/stream?n=50", begun))
-        await begun.wait()
-        service.send(signal.SIGTERM)
-        await service.line("draining")
+        reading = await _stop_during_stream(service, session, f"{url}/stream?n=50")
         assert await _readiness(url) is None
         assert await reading == b"." * 50 + b"whole"
     assert await service.ended() == 0
