@@ -23,10 +23,8 @@ test: $(VENV)/.test lint
 
 # Tests of what uses libraries most closely, with the lowest versions that setup.cfg permits.
 LOWEST := $(VENV)/lowest
-LOWEST_TESTS := $(addprefix tests/gateway/,database ledger media state upstream test_answers.py \
-	test_aiohttp_internals.py test_app.py test_connection.py test_connection_server.py \
-	test_machine.py test_outgoing.py test_relay.py test_request_loop.py test_service.py \
-	test_tracing.py)
+LOWEST_TESTS := $(addprefix tests/gateway/,database ledger media network process server state \
+	upstream test_app.py test_relay.py test_service.py test_tracing.py)
 lowest: export PYTHONDONTWRITEBYTECODE =
 lowest: $(LOWEST)/.ready
 	$(LOWEST)/bin/python -m pytest -q -n 2 --dist loadgroup -m "not serial and not soak" $(LOWEST_TESTS)

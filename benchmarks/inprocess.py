@@ -25,11 +25,11 @@ from benchmarks.scenarios import Scenario
 from gateway import log
 from gateway.app import build_app
 from gateway.config import load
-from gateway.connection_server import Runner
 from gateway.keys import LEDGER
 from gateway.ledger import ledger
 from gateway.licenses import watch
 from gateway.log import sink as log_sink
+from gateway.server.connection_server import Runner
 
 EVENT = (
     b'{"candidates": [{"content": {"parts": [{"text": "The quick \\"brown\\" fox\\njumps over the '

@@ -2,8 +2,8 @@
 
 import os
 
-from gateway import signals
-from gateway.standard_streams import open_closed
+from gateway.process import signals
+from gateway.process.standard_streams import open_closed
 
 if __name__ == "__main__":
     # First of all: importing the modules below takes most of the start-up time.

@@ -27,7 +27,7 @@ from gateway.ledger.spill import Spill
 from gateway.licenses.book import Book, fixed
 from gateway.licenses.store import LicenseStore
 from gateway.licenses.watch import LicenseWatch
-from gateway.prices import Prices
+from gateway.records.prices import Prices
 from gateway.settings import Settings
 from gateway.state.embedded import is_embedded
 

@@ -5,10 +5,9 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from gateway import health, model_routes, native_routes, relay, usage_routes
+from gateway import relay
 from gateway.accounts import add_accounts
 from gateway.catalog import Catalog
-from gateway.connection_server import defer_continue
 from gateway.dialects import OPENAI_CHAT, OPENAI_EMBEDDINGS
 from gateway.drain import Drain
 from gateway.edge import edge
@@ -29,11 +28,13 @@ from gateway.keys import (
     Check,
     Reloader,
 )
-from gateway.metrics import Metrics
 from gateway.plugins import load
 from gateway.record import RECORDER, Recorder
+from gateway.records.metrics import Metrics
+from gateway.routes import health, models, native, usage
+from gateway.server.connection_server import defer_continue
 from gateway.settings import Settings
-from gateway.state.opening import add_state
+from gateway.sharing import add_state
 from gateway.tracing import add_tracing
 from gateway.upstream.client import GeminiUpstream
 from gateway.upstream.credential import Credential
@@ -86,10 +87,10 @@ def _routes() -> list[web.RouteDef]:
                 ("/v1/embeddings", OPENAI_EMBEDDINGS),
             )
         ),
-        web.get("/v1/models", model_routes.list_models),
-        web.get("/v1/models/{model:.+}", model_routes.get_model),
-        *native_routes.routes(),
-        *usage_routes.routes(),
+        web.get("/v1/models", models.list_models),
+        web.get("/v1/models/{model:.+}", models.get_model),
+        *native.routes(),
+        *usage.routes(),
     ]
 
 

@@ -17,7 +17,6 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from multidict import istr
 
-from gateway.answers import json_response, stamp
 from gateway.dialects import DIALECTS, GEMINI, OPENAI_CHAT
 from gateway.drain import restarting
 from gateway.errors import (
@@ -37,6 +36,7 @@ from gateway.exchange import Dialect, Exchange
 from gateway.guard import MiddlewareFault
 from gateway.keys import DRAIN, EXCHANGE
 from gateway.record import RECORDER
+from gateway.server.answers import json_response, stamp
 
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 # `istr` saves folding the names to lower case for every request.

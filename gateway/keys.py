@@ -11,9 +11,9 @@ from gateway.database.engine import Database
 from gateway.drain import Drain
 from gateway.exchange import Exchange
 from gateway.ledger.ledger import Ledger
-from gateway.metrics import Metrics
-from gateway.prices import Prices
 from gateway.protocols import FilesUpstream, LicenseBook, Memories, Names, Refusals, Upstream
+from gateway.records.metrics import Metrics
+from gateway.records.prices import Prices
 from gateway.settings import Settings
 from gateway.state.store import StateStore
 

@@ -8,8 +8,8 @@ import asyncio
 
 from aiohttp import web
 
-from gateway.answers import EventStream, stamp
 from gateway.exchange import Exchange
+from gateway.server.answers import EventStream, stamp
 from gateway.settings import Upstream
 
 _COMMENT = b": keepalive\n\n"

@@ -15,9 +15,9 @@ import msgspec
 from aiohttp.typedefs import Middleware
 
 from gateway.chain import Chain, Step
-from gateway.config import ConfigError, nearest
+from gateway.config import nearest
 from gateway.guard import Lifespan, bounded, guarded
-from gateway.settings import Settings
+from gateway.settings import ConfigError, Settings
 
 # Fields that every exchange has from the start.
 ALWAYS_SET = frozenset({"id", "dialect", "started", "notes", "headers", "outcome"})

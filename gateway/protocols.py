@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.exchange import Batches, Json, License, Notes, Outcome, UpstreamCall
-from gateway.media.containers import Window
+
+
+class Window(Protocol):
+    """Random access to the bytes of one media item."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> bytes: ...
 
 
 class Upstream(Protocol):

@@ -12,7 +12,7 @@ from gateway import log
 from gateway.exchange import Exchange, Outcome
 from gateway.keys import LEDGER, METRICS, TRACES
 from gateway.ledger.row import row_of
-from gateway.metrics import Metrics
+from gateway.records.metrics import Metrics
 
 _log = structlog.get_logger()
 

@@ -16,7 +16,6 @@ from typing import Final
 from aiohttp import hdrs, web
 from multidict import istr
 
-from gateway.answers import EventStream, json_response, stamp
 from gateway.calls import setting
 from gateway.drain import restarting
 from gateway.errors import (
@@ -30,8 +29,9 @@ from gateway.exchange import Batches, Exchange, Json, Outcome, Reply, UpstreamCa
 from gateway.keys import DRAIN, EXCHANGE, PRICES, SETTINGS, UPSTREAM
 from gateway.licenses.scope import require_model
 from gateway.pacemaker import Pacemaker
-from gateway.spending import settle
-from gateway.threads import in_thread
+from gateway.process.threads import in_thread
+from gateway.records.spending import settle
+from gateway.server.answers import EventStream, json_response, stamp
 
 _SSE_HEADERS: Final = {
     hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8",

@@ -21,17 +21,19 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from gateway import __version__, admin, config, signals
-from gateway.balancing import BalancedSite, ConnectionShare
-from gateway.connection_server import ConnectionServer, Runner
+from gateway import __version__
 from gateway.drain import Drain
 from gateway.keys import DRAIN, METRICS, RELOADERS
 from gateway.log import Output, secrets_of
-from gateway.loop_errors import LoopErrors
-from gateway.loop_watch import watched
-from gateway.machine import give_back_memory, shrink_tls_buffers
-from gateway.settings import Settings
-from gateway.sockets import BACKLOG, accept_queued, base_urls
+from gateway.network.sockets import BACKLOG, accept_queued, base_urls
+from gateway.process import signals
+from gateway.process.balancing import BalancedSite, ConnectionShare
+from gateway.process.loop_errors import LoopErrors
+from gateway.process.loop_watch import watched
+from gateway.process.machine import give_back_memory, shrink_tls_buffers
+from gateway.routes import admin
+from gateway.server.connection_server import ConnectionServer, Runner
+from gateway.settings import ConfigError, Settings
 
 # How long ended requests, and then the services of the app, may take to finish.
 END_GRACE_S = 5.0
@@ -211,7 +213,7 @@ class Service:
                 return
             try:
                 settings = await asyncio.to_thread(self.reread)
-            except config.ConfigError as error:
+            except ConfigError as error:
                 log.error("reload_refused", reason=str(error))  # noqa: TRY400 - no trace needed
                 return
             secrets = secrets_of(settings)

@@ -19,6 +19,10 @@ Quota = Annotated[float, Meta(gt=0, le=1e9)]
 OnStoreFailure = Literal["local", "allow", "deny"]
 
 
+class ConfigError(Exception):
+    """The configuration is invalid; the text says where, why, and what was perhaps meant."""
+
+
 class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A table of `config.toml`; unknown keys are refused."""
 

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway.config import ConfigError
 from gateway.keys import TRACES
 from gateway.log import StandardHandler
-from gateway.settings import Settings
+from gateway.settings import ConfigError, Settings
 
 if TYPE_CHECKING:
     from gateway.spans import Traces

@@ -10,13 +10,13 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from multidict import istr
 
-from gateway.client_address import Networks, client_address, client_network, networks, within
 from gateway.errors import BadRequest, Forbidden, RateLimited, Unauthorized
 from gateway.exchange import License
 from gateway.keys import EXCHANGE, LICENSES, SETTINGS
 from gateway.licenses.digest import normalised
 from gateway.licenses.scope import require_model
 from gateway.protocols import LicenseBook
+from gateway.server.client_address import Networks, client_address, client_network, networks, within
 
 # `istr` saves folding the names to lower case for every request.
 _HEADERS = (istr("x-api-key"), istr("api-key"), istr("x-goog-api-key"))

@@ -8,12 +8,12 @@ from aiohttp.typedefs import Handler
 
 from gateway.errors import GatewayError, Unavailable
 from gateway.keys import EXCHANGE, FILES, NAMES, SETTINGS, STATE
-from gateway.lookup import system_lookup
 from gateway.media import parts
 from gateway.media.fetch import Fetcher
 from gateway.media.files import FilesClient
 from gateway.media.intake import Intake
 from gateway.media.parts import MediaPart
+from gateway.network.lookup import system_lookup
 
 RETRY_AFTER_S = 1.0
 _MOVES = "The credential that has the files of this request cannot serve it now; try again."

@@ -19,8 +19,8 @@ from gateway.buffers import Buffers, Share
 from gateway.errors import BadRequest, RequestTimedOut, TooLarge, UnsupportedEncoding
 from gateway.exchange import Json
 from gateway.keys import EXCHANGE, SETTINGS
-from gateway.memory_room import buffered_bytes
-from gateway.threads import in_thread
+from gateway.process.memory_room import buffered_bytes
+from gateway.process.threads import in_thread
 
 MAX_DEPTH = 64
 # Parsing a megabyte takes milliseconds, during which nobody else would be served.

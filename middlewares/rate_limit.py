@@ -14,8 +14,8 @@ from gateway.errors import Forbidden, Unavailable
 from gateway.exchange import BYTES_PER_TOKEN, NANOS_PER_USD, Exchange, License, UpstreamCall, Usage
 from gateway.keys import CATALOG, EXCHANGE, METRICS, PRICES, SETTINGS, STATE
 from gateway.limit_report import HeaderRules, header_rules_of, refusal, set_headers
-from gateway.metrics import Metrics
-from gateway.prices import Prices
+from gateway.records.metrics import Metrics
+from gateway.records.prices import Prices
 from gateway.state.habits import Habits
 from gateway.state.memory import MemoryStore
 from gateway.state.rules import TOKENS, USD, Amounts, Plan

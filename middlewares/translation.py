@@ -10,8 +10,8 @@ from aiohttp.typedefs import Handler
 from gateway.exchange import Exchange, Known, Outcome, Usage
 from gateway.keys import EXCHANGE, MEMORIES, NAMES, PRICES, REFUSALS, SETTINGS
 from gateway.models import base_name
-from gateway.prices import Prices
 from gateway.protocols import Memories, Names, Refusals
+from gateway.records.prices import Prices
 from gateway.settings import Chat
 
 

@@ -19,12 +19,12 @@ from redis.exceptions import RedisError
 from sqlalchemy import create_engine
 
 from gateway.app import build_app
-from gateway.connection_server import Runner
 from gateway.database import migrating
 from gateway.database.engine import Database
+from gateway.network.sockets import listen
+from gateway.server.connection_server import Runner
 from gateway.settings import Settings
 from gateway.simulator import Simulator
-from gateway.sockets import listen
 from gateway.state.embedded import server_binary
 from gateway.upstream import files, retry
 from tests.databases import Postgres

@@ -17,7 +17,7 @@ from gateway.commands.license import license_
 from gateway.limit_report import _HEADERS
 from gateway.media.known_formats import ALLOWED
 from gateway.media.parts import _FIELDS
-from gateway.metrics import Metrics
+from gateway.records.metrics import Metrics
 from gateway.settings import Settings
 from gateway.upstream.credential import Credential
 from gateway.upstream.credentials import CredentialPool

@@ -12,11 +12,12 @@ from typing import Any
 
 import click
 
-from gateway import __version__, signals
-from gateway.config import ConfigError
+from gateway import __version__
 from gateway.guard import MiddlewareFault
-from gateway.sockets import StartError
-from gateway.supervisor import FATAL_STATUS
+from gateway.network.sockets import StartError
+from gateway.process import signals
+from gateway.process.supervisor import FATAL_STATUS
+from gateway.settings import ConfigError
 
 COMMANDS = {
     "serve": "gateway.commands.serve:serve",

@@ -14,11 +14,11 @@ from gateway import config
 from gateway.app import build_app
 from gateway.commands import exiting_on_error
 from gateway.log import Output, secrets_of
-from gateway.machine import check_machine
+from gateway.network.sockets import StartError, base_urls, listen
+from gateway.process.machine import check_machine
 from gateway.service import Service, run
 from gateway.settings import Credential, Database, License, Log, Settings
 from gateway.simulator import Simulator
-from gateway.sockets import StartError, base_urls, listen
 
 LICENSE = "demo"
 HOST = "127.0.0.1"

@@ -16,12 +16,11 @@ from rich.text import Text
 from gateway.commands import config_option
 from gateway.commands.output import print_table, printable
 from gateway.commands.serve import checked
-from gateway.config import ConfigError
 from gateway.log import secrets_of
 from gateway.log.redaction import Secrets
-from gateway.machine import check_machine
-from gateway.settings import Credential, Settings, Upstream
-from gateway.sockets import StartError, listen
+from gateway.network.sockets import StartError, listen
+from gateway.process.machine import check_machine
+from gateway.settings import ConfigError, Credential, Settings, Upstream
 from gateway.state.calendar import Calendar
 from gateway.state.embedded import is_embedded
 from gateway.state.rules import Demand, Plan

@@ -9,19 +9,20 @@ from pathlib import Path
 import click
 import structlog
 
-from gateway import __version__, config, plugins, signals
+from gateway import __version__, config, plugins
 from gateway.app import build_app
-from gateway.balancing import ConnectionShare
 from gateway.commands import config_option, exiting_on_error
 from gateway.database.engine import Database
 from gateway.log import Output, secrets_of
-from gateway.machine import check_machine
+from gateway.network.sockets import base_urls, listen
+from gateway.process import signals
+from gateway.process.balancing import ConnectionShare
+from gateway.process.machine import check_machine
+from gateway.process.supervisor import Supervisor, worker_command
 from gateway.service import Service, run
 from gateway.settings import Settings
-from gateway.sockets import base_urls, listen
+from gateway.sharing import check_state
 from gateway.state.embedded import state_server, with_running_server
-from gateway.state.opening import check_state
-from gateway.supervisor import Supervisor, worker_command
 from gateway.tracing import check_tracing
 
 

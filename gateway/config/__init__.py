@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import FieldInfo
 
 from gateway.config import checks, secrets
-from gateway.settings import Section, Settings
+from gateway.settings import ConfigError, Section, Settings
 from gateway.zones import zone_of
 
 PREFIX = "GATEWAY_"
@@ -30,10 +30,6 @@ NO_CREDENTIAL = (
     "under [[upstream.credentials]] in the configuration (key_env, key_file or key). "
     "To try the gateway without a key: python -m gateway demo"
 )
-
-
-class ConfigError(Exception):
-    """The configuration is invalid; the text says where, why, and what was perhaps meant."""
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:

@@ -12,8 +12,8 @@ from sqlalchemy import URL, Dialect, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from gateway.config import ConfigError
 from gateway.database.migrating import migrate
+from gateway.settings import ConfigError
 
 # Raised by the libraries when the database does not answer or misbehaves.
 DatabaseDown = (SQLAlchemyError, sqlite3.Error, OSError, TimeoutError)

@@ -132,6 +132,6 @@ def _adopt_standard_logging() -> None:
     """Log the warnings of libraries, except of loggers that quote requests."""
     logging.basicConfig(level=logging.WARNING, handlers=[StandardHandler()], force=True)
     # aiohttp.server quotes the bytes of a malformed request, with its licenses and prompts; the
-    # relevant part is logged by gateway.connection and by the loop's exception handler.
+    # relevant part is logged by gateway.server.connection and by the loop's exception handler.
     for name in ("aiohttp.server", "aiohttp.access", "asyncio"):
         logging.getLogger(name).disabled = True

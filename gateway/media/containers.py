@@ -7,16 +7,8 @@ None. Every walk is bounded: the bytes are hostile.
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Protocol
 
-
-class Window(Protocol):
-    """Random access to the bytes of one media item."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, part: slice, /) -> bytes: ...
-
+from gateway.protocols import Window
 
 # Each takes microseconds of the event loop; a film with thirty tracks has 300.
 _MAX_BOXES = 512

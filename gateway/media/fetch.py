@@ -22,7 +22,7 @@ from gateway.media.data_url import check_size
 from gateway.media.resolver import Guard, Lookup
 from gateway.media.spool import Spool
 from gateway.media.web_url import UNREACHABLE, Target, parse
-from gateway.outgoing import OutgoingConnection
+from gateway.network.outgoing import OutgoingConnection
 from gateway.settings import Media
 
 # The number of full-length fetches a fetch waits for: 20 items, four at a time, need five rounds.

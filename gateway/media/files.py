@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 
 from gateway.errors import GatewayError, InvalidMedia
 from gateway.exchange import Blob
-from gateway.media.containers import Window
 from gateway.media.references import is_uploaded
 from gateway.media.shelf import Content, Shelf, StoredFile
-from gateway.protocols import FilesUpstream
-from gateway.threads import in_thread
+from gateway.process.threads import in_thread
+from gateway.protocols import FilesUpstream, Window
 
 _WORD = re.compile(r"[\w-]+")
 _HASH_STEP = 1_048_576

@@ -7,9 +7,9 @@ and must not contradict the bytes in kind.
 from dataclasses import dataclass
 
 from gateway.errors import InvalidMedia, UnsupportedMedia
-from gateway.media.containers import Window
 from gateway.media.known_formats import ALLOWED, FORMATS, Format, format_named
 from gateway.media.signatures import identify, is_text, textual
+from gateway.protocols import Window
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,10 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from gateway.concurrently import run_all
 from gateway.errors import BadRequest, GatewayError, InvalidMedia, NotFound
 from gateway.exchange import Blob, Exchange
 from gateway.media import data_url
-from gateway.media.containers import Window
+from gateway.media.concurrently import run_all
 from gateway.media.data_url import Base64Window
 from gateway.media.fetch import Budget, Fetcher
 from gateway.media.files import FilesClient
@@ -28,8 +27,9 @@ from gateway.media.uploads import KEY_ERRORS, Uploads
 from gateway.media.wav import Headed, pcm_header
 from gateway.media.web_url import MAX_CHARACTERS, UNREACHABLE
 from gateway.models import base_name
+from gateway.process.threads import in_thread
+from gateway.protocols import Window
 from gateway.settings import Media
-from gateway.threads import in_thread
 
 # Up to this size items are checked and encoded on the loop, where a thread would cost more. The
 # limit is lower for a data URL without base64, whose percent signs take hundreds of times as long.

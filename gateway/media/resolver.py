@@ -11,9 +11,9 @@ from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from gateway.lookup import address_of, resolved
 from gateway.media.addresses import Policy
 from gateway.media.web_url import Target
+from gateway.network.lookup import address_of, resolved
 
 Lookup = Callable[[str, int], Awaitable[list[str]]]
 

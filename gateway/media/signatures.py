@@ -5,8 +5,8 @@ from collections.abc import Callable
 import filetype
 
 from gateway.media import containers
-from gateway.media.containers import Window
 from gateway.media.known_formats import FORMATS, Format
+from gateway.protocols import Window
 
 HEAD_BYTES = 4096
 

@@ -9,16 +9,16 @@ stream is kept alive meanwhile. Until then stand-ins take the place of their add
 
 from dataclasses import dataclass, replace
 
-from gateway.concurrently import run_all
 from gateway.errors import QuotaSpent, RateLimited, UpstreamAuth
 from gateway.exchange import Blob, Exchange, Json
 from gateway.features import map_parts
-from gateway.media.containers import Window
+from gateway.media.concurrently import run_all
 from gateway.media.files import FilesClient
 from gateway.media.formats import Claim
 from gateway.media.parts import MediaPart, naming_part
 from gateway.media.projects import project_of
 from gateway.media.shelf import StoredFile
+from gateway.protocols import Window
 
 # Raised when the keys of a project cannot serve any more.
 KEY_ERRORS = (UpstreamAuth, RateLimited, QuotaSpent)

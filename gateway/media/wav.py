@@ -2,7 +2,7 @@
 
 import struct
 
-from gateway.media.containers import Window
+from gateway.protocols import Window
 
 _RATE = 24_000
 

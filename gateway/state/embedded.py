@@ -18,16 +18,15 @@ from typing import Final
 import msgspec
 import structlog
 
-from gateway import signals
-from gateway.config import PREFIX, ConfigError
-from gateway.memory_room import server_bytes
-from gateway.settings import Settings
+from gateway.process import signals
+from gateway.process.memory_room import server_bytes
+from gateway.settings import ConfigError, Settings
 from gateway.state import shared_counters
 from gateway.state.folder import folder_in_memory
 
 # Where workers, and each reload, find the address of the running server. It is no option of
 # `[state]`, which would hide what the file says by then.
-ADDRESS_NAME: Final = f"{PREFIX}STATE_SERVER"
+ADDRESS_NAME: Final = "GATEWAY_STATE_SERVER"
 SCHEME: Final = "embedded:"
 # The address of a running one, followed by the path of its folder; only ever made here.
 STARTED: Final = "embedded+unix://"

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Final
 
-from gateway.config import ConfigError
+from gateway.settings import ConfigError
 
 PREFIX: Final = "gateway-workers-"
 # Files there are never written to a disk, which could block the writer.

@@ -7,8 +7,7 @@ from functools import partial
 from itertools import chain, repeat
 
 from gateway.errors import GatewayError, NotFound, UpstreamTimeout
-from gateway.media.containers import Window
-from gateway.protocols import UploadedFile
+from gateway.protocols import UploadedFile, Window
 from gateway.upstream.api_client import ApiClient, Refused
 from gateway.upstream.client import GeminiUpstream
 from gateway.upstream.credential import Credential

@@ -20,9 +20,9 @@ from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
-from gateway.lookup import address_of
-from gateway.outgoing import OutgoingConnection
-from gateway.socket_buffers import RECEIVE_BUFFER_BYTES, Widening
+from gateway.network.lookup import address_of
+from gateway.network.outgoing import OutgoingConnection
+from gateway.network.socket_buffers import RECEIVE_BUFFER_BYTES, Widening
 from gateway.upstream.resolver import Resolver
 
 # Enough for one request a minute. Google's front ends keep idle connections for 610 s

@@ -13,7 +13,7 @@ from itertools import zip_longest
 import structlog
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from gateway.lookup import resolved, system_lookup
+from gateway.network.lookup import resolved, system_lookup
 
 FRESH_S = 60.0
 # While the name server fails, it is asked this often.

@@ -15,9 +15,9 @@ from yarl import URL
 from gateway import __version__
 from gateway.errors import UpstreamOverloaded
 from gateway.exchange import UpstreamCall
+from gateway.network.sockets import upstream_socket
 from gateway.protocols import Refusals
 from gateway.settings import Upstream as UpstreamSettings
-from gateway.sockets import upstream_socket
 from gateway.upstream.answer import Answer
 from gateway.upstream.api_client import reuse_tracing
 from gateway.upstream.breaker import HOST, Breakers

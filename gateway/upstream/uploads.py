@@ -13,7 +13,7 @@ from yarl import URL
 
 from gateway.errors import UpstreamAuth, UpstreamError
 from gateway.exchange import Json
-from gateway.media.containers import Window
+from gateway.protocols import Window
 from gateway.upstream.api_client import ApiClient, DeadConnection, Refused
 from gateway.upstream.credential import Credential
 from gateway.upstream.faults import Failed, Fault, Kind

@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from gateway.config import read
+from gateway.process.supervisor import ENDING_S
 from gateway.settings import Server
-from gateway.supervisor import ENDING_S
 from tests.patience import HANGING_S
 
 ROOT = Path(__file__).parents[2]

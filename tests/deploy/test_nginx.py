@@ -14,8 +14,8 @@ import orjson
 import pytest
 from aiohttp import web
 
+from gateway.network.sockets import listen
 from gateway.settings import Server, Upstream
-from gateway.sockets import listen
 from tests.faults.processes import gateway_process
 from tests.faults.scripted import LAST, ScriptedUpstream, answer, stream
 from tests.running import Gateway, settings_for

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 from gateway import config
+from gateway.process.supervisor import ENDING_S, FATAL_STATUS
 from gateway.settings import Server
-from gateway.supervisor import ENDING_S, FATAL_STATUS
 
 UNIT = Path(__file__).parents[2] / "deploy" / "systemd" / "gateway.service"
 

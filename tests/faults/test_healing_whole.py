@@ -69,7 +69,7 @@ async def test_what_a_model_refuses_is_asked_again_a_day_later(running, monkeypa
     one, later = REFUSALS["seed"], [0.0]
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + later[0])
     # The loop's own clock goes on as it does.
-    monkeypatch.setattr("gateway.state.opening.time", clock)
+    monkeypatch.setattr("gateway.sharing.time", clock)
     good = answer(200, LAST)
     async with (
         ScriptedUpstream(refused(one.message), good) as upstream,

@@ -4,10 +4,10 @@ from collections.abc import Callable
 import pytest
 from aiohttp import web
 
-from gateway.connection import Bounds
-from gateway.connection_server import ConnectionServer
 from gateway.drain import Drain
-from gateway.paths import Paths
+from gateway.server.connection import Bounds
+from gateway.server.connection_server import ConnectionServer
+from gateway.server.paths import Paths
 
 BOUNDS = Bounds(header_timeout_s=5, send_timeout_s=5, max_connections=100)
 PATHS = Paths("/gemini", aliases=False)

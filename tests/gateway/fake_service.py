@@ -13,14 +13,15 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from gateway import config, health
-from gateway.balancing import ConnectionShare
+from gateway import config
 from gateway.drain import Drain
 from gateway.keys import CREDENTIALS, DRAIN, METRICS, READINESS, RELOADERS
 from gateway.log import Output
-from gateway.metrics import Metrics
+from gateway.network.sockets import listen
+from gateway.process.balancing import ConnectionShare
+from gateway.records.metrics import Metrics
+from gateway.routes import health
 from gateway.service import Service, run
-from gateway.sockets import listen
 
 
 @web.middleware

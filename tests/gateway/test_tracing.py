@@ -19,12 +19,11 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from structlog.testing import capture_logs
 
 from gateway import spans
-from gateway.config import ConfigError
 from gateway.dialects import GEMINI
 from gateway.exchange import Exchange, Outcome, UpstreamCall
 from gateway.log import secrets_of
 from gateway.service import restart_needed
-from gateway.settings import Settings, Tracing
+from gateway.settings import ConfigError, Settings, Tracing
 from gateway.tracing import Seldom, check_tracing
 from tests.faults.scripted import (
     LAST,

@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 from gateway.errors import GatewayError, Unavailable
 from gateway.exchange import Exchange, License, Limits, UpstreamCall, Usage
 from gateway.keys import EXCHANGE, METRICS, PRICES, STATE
-from gateway.metrics import Metrics
-from gateway.prices import Prices
+from gateway.records.metrics import Metrics
+from gateway.records.prices import Prices
 from gateway.settings import Price, Settings
 from gateway.state.memory import MemoryStore
 from gateway.state.rules import Plan

@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.commands.demo import demo as command
-from gateway.sockets import StartError
+from gateway.network.sockets import StartError
 from tests.demo_process import demo, shell
 
 

@@ -13,8 +13,8 @@ from gateway.commands.doctor import Finding, _examine, _show, doctor
 from gateway.database.engine import Database as Tables
 from gateway.exchange import License
 from gateway.licenses.store import LicenseStore
+from gateway.network.sockets import listen
 from gateway.settings import Admin, Credential, Database, Server, Settings, State, Upstream
-from gateway.sockets import listen
 from tests.gateway.commands.test_serve import WRONG
 from tests.gateway.state.servers import Server as StateServer
 from tests.gateway.state.servers import sentinel

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.commands import main
+from gateway.network.sockets import listen
 from gateway.settings import Settings
-from gateway.sockets import listen
 from tests.patience import HANGING_S
 
 ROOT = Path(__file__).parents[3]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.config import ConfigError
+from gateway.settings import ConfigError
 from tests.gateway.config.tables import CREDENTIAL, LICENSE
 
 

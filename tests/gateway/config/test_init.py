@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway import config
-from gateway.config import ConfigError
+from gateway.settings import ConfigError
 from tests.gateway.config.tables import CREDENTIAL, LICENSE
 
 

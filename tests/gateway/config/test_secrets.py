@@ -4,7 +4,7 @@ from hashlib import sha256
 
 import pytest
 
-from gateway.config import ConfigError
+from gateway.settings import ConfigError
 from tests.gateway.config.tables import CREDENTIAL, LICENSE, OTHER
 
 SECRET = "a-secret-that-must-not-be-told"

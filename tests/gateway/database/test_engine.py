@@ -8,10 +8,10 @@ import sys
 import pytest
 from sqlalchemy import func, select, text
 
-from gateway.config import ConfigError
 from gateway.database.engine import Database, DatabaseDown, error_text
 from gateway.database.statements import raise_revision
 from gateway.database.tables import REVISIONS
+from gateway.settings import ConfigError
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
 from gateway.errors import InvalidMedia
-from gateway.lookup import system_lookup
 from gateway.media.fetch import Budget, Fetcher
 from gateway.media.spool import Spool
+from gateway.network.lookup import system_lookup
 from gateway.settings import Media
 from tests.gateway.media.web import Web, answer, redirect
 

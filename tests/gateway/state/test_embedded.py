@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway import memory_room
-from gateway.config import ConfigError
-from gateway.settings import Settings, State
+from gateway.process import memory_room
+from gateway.settings import ConfigError, Settings, State
 from gateway.state import embedded, folder
 from gateway.state.client import Client
 from gateway.state.embedded import SOCKET, STARTED, is_embedded, state_server, with_running_server

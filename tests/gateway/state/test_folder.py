@@ -9,13 +9,13 @@ import time
 
 import pytest
 
-from gateway.config import ConfigError
+from gateway.settings import ConfigError
 from gateway.state import folder
 from gateway.state.folder import PREFIX, folder_in_memory
 
 OWNER = """
 import sys
-from gateway.config import ConfigError
+from gateway.settings import ConfigError
 from gateway.state import folder
 from pathlib import Path
 folder.MEMORY = Path(sys.argv[1])

@@ -1,7 +1,7 @@
 """Memories of conversations that another process continues."""
 
 from gateway.exchange import License, Limits
-from gateway.memories import LocalMemories
+from gateway.state.local_memories import LocalMemories
 from gateway.state.memories import SharedMemories, _name
 from gateway.state.rules import Demand, Plan
 

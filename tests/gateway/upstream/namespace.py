@@ -14,9 +14,9 @@ import time
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from gateway import sockets
 from gateway.errors import GatewayError
 from gateway.exchange import Notes, Outcome, UpstreamCall
+from gateway.network import sockets
 from gateway.settings import Models, Upstream
 from gateway.upstream.client import GeminiUpstream
 from gateway.upstream.credential import Credential

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.errors import UpstreamError
 from gateway.exchange import Notes, Outcome, UpstreamCall
-from gateway.socket_buffers import RECEIVE_BUFFER_BYTES
+from gateway.network.socket_buffers import RECEIVE_BUFFER_BYTES
 from gateway.upstream import pool
 from gateway.upstream.answer import LARGE_BYTES
 from tests.faults.scripted import (

@@ -1,0 +1,1 @@
+"""Sockets: listening ones, outgoing ones, their buffers, and look-ups of names."""

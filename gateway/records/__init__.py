@@ -1,0 +1,1 @@
+"""The figures of exchanges: metrics, and what Gemini bills for them."""

@@ -1,0 +1,1 @@
+"""The server side: connections of clients, their requests, and how answers are sent."""
