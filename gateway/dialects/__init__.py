@@ -1,4 +1,8 @@
-"""The protocols of clients: one package per dialect."""
+"""The protocols of clients: one package per dialect, an implementation of `exchange.Dialect`.
+
+No I/O: a dialect turns payloads into calls, and events into the client's chunks. What models refuse
+is in `gateway.features`.
+"""
 
 from gateway.dialects.gemini import DIALECT as GEMINI
 from gateway.dialects.openai_chat import DIALECT as OPENAI_CHAT

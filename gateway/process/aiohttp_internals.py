@@ -11,7 +11,7 @@ from aiohttp import TCPConnector, web
 from aiohttp.client_proto import ResponseHandler
 
 NAMES: Final[Mapping[type, str]] = {
-    # `connection`, `request_loop`
+    # `server.connection`, `server.request_loop`
     web.RequestHandler: (
         "_buffer_paused _close _current_request _force_close _handle_request _keepalive "
         "_keepalive_handle _keepalive_timeout _lingering_time _loop _manager _messages "
@@ -19,18 +19,18 @@ NAMES: Final[Mapping[type, str]] = {
         "_reading_paused _request_count _request_factory _request_handler "
         "_resume_reading_if_drained _task_handler _waiter"
     ),
-    # `connection_server`, `shortcuts`
+    # `server.connection_server`, `server.shortcuts`
     web.Application: "_handle _make_request",
     web.AppRunner: "_make_server",
     web.Server: "_connections _kwargs _loop",
-    # `answers`, `request_loop`, `shortcuts`
+    # `server.answers`, `server.request_loop`, `server.shortcuts`
     web.Request: "_match_info _prepare_hook _task",
     web.Response: "_body _zlib_executor _zlib_executor_size",
     web.StreamResponse: (
         "_chunked _compression _cookies _eof_sent _headers _keep_alive _payload_writer _req "
         "_send_headers_immediately"
     ),
-    # `outgoing`, `upstream.pool`, `media.fetch`
+    # `network.outgoing`, `upstream.pool`, `media.fetch`
     ResponseHandler: "_buffer_paused _loop _payload _reading_paused",
     TCPConnector: (
         "_acquired _cleanup _cleanup_handle _conns _create_connection _factory _get _loop "
