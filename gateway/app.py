@@ -29,7 +29,7 @@ from gateway.keys import (
     Reloader,
 )
 from gateway.plugins import load
-from gateway.record import RECORDER, Recorder
+from gateway.recorder import RECORDER, Recorder
 from gateway.records.metrics import Metrics
 from gateway.routes import health, models, native, usage
 from gateway.server.connection_server import defer_continue

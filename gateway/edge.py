@@ -35,7 +35,7 @@ from gateway.errors import (
 from gateway.exchange import Dialect, Exchange
 from gateway.guard import MiddlewareFault
 from gateway.keys import DRAIN, EXCHANGE
-from gateway.record import RECORDER
+from gateway.recorder import RECORDER
 from gateway.server.answers import json_response, stamp
 
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")

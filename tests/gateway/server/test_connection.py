@@ -11,7 +11,7 @@ from aiohttp import web
 from gateway.drain import Drain
 from gateway.edge import edge
 from gateway.keys import DRAIN
-from gateway.record import RECORDER, Recorder
+from gateway.recorder import RECORDER, Recorder
 from gateway.server import connection
 from gateway.server.connection import Bounds
 from tests.gateway.raw_http import CHUNKED, GET, answered, app_of, echo
