@@ -12,8 +12,6 @@ from collections.abc import Mapping
 import aiohttp
 
 from gateway.calls import with_model
-from gateway.dialects.openai_chat.finish import worth_retrying
-from gateway.dialects.openai_chat.usage import count_of
 from gateway.errors import UpstreamEmpty
 from gateway.exchange import Notes, Outcome, UpstreamCall
 from gateway.healing import hint
@@ -27,6 +25,8 @@ from gateway.upstream.hedge import hedged
 from gateway.upstream.mending import Mending
 from gateway.upstream.retry import CAP_S, POLICIES, pause
 from gateway.upstream.transport import GeminiTransport
+from gateway.wire.counts import count_of
+from gateway.wire.endings import worth_retrying
 
 _NONE: frozenset[str] = frozenset()
 _FALLBACK_KINDS = frozenset(

@@ -2,13 +2,13 @@
 
 import orjson
 
-from gateway.dialects.openai_chat import usage
-from gateway.dialects.openai_chat.finish import is_blocked, native_reason
-from gateway.dialects.openai_chat.lookups import Lookups
-from gateway.dialects.openai_chat.reply import http_date
 from gateway.errors import UpstreamError, UpstreamTruncated
 from gateway.exchange import BYTES_PER_TOKEN, Json, UpstreamCall, Usage
 from gateway.models import answering
+from gateway.wire.counts import count
+from gateway.wire.endings import is_blocked, native_reason
+from gateway.wire.lookups import Lookups
+from gateway.wire.sunset import http_date
 
 _STRANGE = "Gemini sent an event that cannot be understood."
 _SHAPE_FAULTS = (AttributeError, IndexError, KeyError, TypeError, ValueError)
@@ -47,7 +47,7 @@ class GeminiReply:
     def usage(self) -> Usage | None:
         """The counts of the last event that had any; an estimate where embeddings came without."""
         if self._metadata:
-            counts = usage.count(self._metadata)
+            counts = count(self._metadata)
             self._lookups.count(counts)
             return counts
         if not (self._has_events and self._estimate):

@@ -4,8 +4,7 @@ from typing import Any
 
 from gateway import models
 from gateway.calls import snake
-from gateway.dialects.openai_chat.native import MAX_INT32
-from gateway.dialects.openai_chat.shapes import Check, anything, fields, integer, items, of_type
+from gateway.dialects.shapes import MAX_INT32, Check, anything, fields, integer, items, of_type
 from gateway.errors import BadRequest
 from gateway.exchange import Json, Known, UpstreamCall
 

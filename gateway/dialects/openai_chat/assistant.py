@@ -13,8 +13,8 @@ from gateway.dialects.openai_chat.embedded import (
 )
 from gateway.dialects.openai_chat.finish import WITHHELD
 from gateway.dialects.openai_chat.names import wire_name
-from gateway.dialects.openai_chat.shapes import is_shallow
 from gateway.dialects.openai_chat.translation import Translation
+from gateway.dialects.shapes import is_shallow
 from gateway.errors import BadRequest
 from gateway.exchange import Blob, Json
 from gateway.features import BYPASS

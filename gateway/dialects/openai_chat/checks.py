@@ -6,7 +6,7 @@ it is translated.
 
 from gateway import models
 from gateway.dialects.openai_chat.encoders import ENCODERS
-from gateway.dialects.openai_chat.shapes import (
+from gateway.dialects.shapes import (
     Check,
     anything,
     by_type,

@@ -9,14 +9,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from gateway.dialects.shapes import MAX_INT32
 from gateway.errors import BadRequest
 from gateway.exchange import Json, Notes
 from gateway.safety import CATEGORIES, THRESHOLDS
 
 ANY = object
 Shape = Any
-# All of Gemini's integers are int32 (the discovery document).
-MAX_INT32 = 2_147_483_647
 
 # Nothing of Gemini's that is read here has as many fields or items, or so long a name. Reading
 # millions of them would hold everybody else up.

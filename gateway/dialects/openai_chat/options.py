@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.dialects.openai_chat import native, outputs, overlay, thinking
 from gateway.dialects.openai_chat.translation import Translation
+from gateway.dialects.shapes import MAX_INT32
 from gateway.errors import BadRequest
 from gateway.exchange import Json
 from gateway.features import MAX_CANDIDATES
@@ -177,8 +178,8 @@ def _stop(translation: Translation, config: Json, value: Any) -> None:
 
 def _seed(translation: Translation, config: Json, value: float) -> None:
     seed = int(value)
-    if abs(seed) > native.MAX_INT32:
-        seed %= native.MAX_INT32
+    if abs(seed) > MAX_INT32:
+        seed %= MAX_INT32
         translation.notes.adjust("seed", str(seed), "limit")
     config["seed"] = seed
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from gateway.calls import snake
 from gateway.dialects.openai_chat import native, schema
-from gateway.dialects.openai_chat.shapes import MAX_DEPTH
 from gateway.dialects.openai_chat.translation import Translation
+from gateway.dialects.shapes import MAX_DEPTH, MAX_INT32
 from gateway.errors import BadRequest
 from gateway.exchange import Json
 from gateway.features import MAX_CANDIDATES
@@ -18,7 +18,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "topK": (1, 1_000_000),
     "presencePenalty": (-2, 2),
     "frequencyPenalty": (-2, 2),
-    "maxOutputTokens": (1, native.MAX_INT32),
+    "maxOutputTokens": (1, MAX_INT32),
     "logprobs": (0, 20),
     "candidateCount": (1, MAX_CANDIDATES),
 }

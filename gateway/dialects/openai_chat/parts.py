@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import orjson
 
-from gateway.dialects.openai_chat import finish
 from gateway.dialects.openai_chat.audio import audio
 from gateway.dialects.openai_chat.calls import function_call
 from gateway.dialects.openai_chat.choice import Choice
 from gateway.dialects.openai_chat.code import executable_code, execution_result
 from gateway.dialects.openai_chat.images import image
 from gateway.exchange import Json
+from gateway.wire.endings import is_empty
 
 Translator = Callable[[Choice, Json], list[Json]]
 
@@ -21,7 +21,7 @@ def translate(choice: Choice, part: Json) -> list[Json]:
         translator = _TRANSLATORS.get(key)
         if translator is not None and value is not None:
             return translator(choice, part)
-    if finish.is_empty(part):
+    if is_empty(part):
         # Gemini would refuse it in the next request; with an empty text it may bear a signature.
         return _text(choice, {**part, "text": ""})
     return _native(choice, part)

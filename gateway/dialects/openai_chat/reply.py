@@ -5,8 +5,6 @@ chunks for both, and `collect` folds them. What ends an answer (finish reason, c
 decided in `finish`, for Gemini may say STOP and continue (seen in recorded code executions).
 """
 
-from datetime import UTC, datetime
-from email.utils import format_datetime
 from functools import lru_cache
 from zlib import crc32
 
@@ -17,13 +15,15 @@ from gateway.dialects.openai_chat.choice import Choice
 from gateway.dialects.openai_chat.closing import closing_chunks, end_reason, note, note_block
 from gateway.dialects.openai_chat.embedded import ImageBudget, split_images
 from gateway.dialects.openai_chat.errors import error_in_event
-from gateway.dialects.openai_chat.finish import is_blocked
-from gateway.dialects.openai_chat.lookups import Lookups
 from gateway.dialects.openai_chat.parts import translate
 from gateway.dialects.openai_chat.reply_options import ReplyOptions, reply_options
 from gateway.errors import UpstreamError, UpstreamTruncated
 from gateway.exchange import Json, Known, UpstreamCall, Usage
 from gateway.models import answering, base_name
+from gateway.wire.counts import Tokens, tally
+from gateway.wire.endings import is_blocked
+from gateway.wire.lookups import Lookups
+from gateway.wire.sunset import http_date
 
 _STRANGE = "Gemini sent an event that cannot be understood."
 _SHAPE_FAULTS = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
@@ -56,7 +56,7 @@ class ChatReply:
         self._choices: dict[int, Choice] = {}
         self._is_whole = not call.stream
         self._metadata: Json = {}
-        self._counts: tuple[Usage, usage.Tokens, usage.Tokens] | None = None
+        self._counts: tuple[Usage, Tokens, Tokens] | None = None
         self._cost = known.cost
         self.model: str | None = None
         self.sunset: str | None = None
@@ -67,7 +67,7 @@ class ChatReply:
     def usage(self) -> Usage | None:
         """The counts of the last event, also of a stream that was cut; None before the first."""
         if self._counts is None and self._metadata:
-            self._counts = counts = usage.tally(self._metadata)
+            self._counts = counts = tally(self._metadata)
             for choice in self._choices.values():
                 if choice.grounding:
                     lookups = Lookups()
@@ -251,12 +251,3 @@ def _written(choice: Choice) -> str:
 @lru_cache(maxsize=256)
 def _fingerprint(model: str) -> str:
     return f"fp_{crc32(model.encode()):08x}"
-
-
-def http_date(timestamp: object) -> str | None:
-    """Return the RFC 3339 *timestamp* as an HTTP date; None if it is not one."""
-    try:
-        when = datetime.fromisoformat(str(timestamp)).astimezone(UTC)
-    except (OverflowError, ValueError):
-        return None
-    return format_datetime(when, usegmt=True)

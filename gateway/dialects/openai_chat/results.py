@@ -3,8 +3,8 @@
 import orjson
 
 from gateway.dialects.openai_chat import content
-from gateway.dialects.openai_chat.shapes import is_shallow
 from gateway.dialects.openai_chat.translation import Translation
+from gateway.dialects.shapes import is_shallow
 from gateway.exchange import Json
 
 # Other types are refused within a result; in a turn of their own they are read.

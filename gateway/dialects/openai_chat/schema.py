@@ -14,7 +14,7 @@ from gateway.dialects.openai_chat.schema_merge import Parts, merge
 from gateway.dialects.openai_chat.schema_references import References
 from gateway.dialects.openai_chat.schema_rewording import reworded
 from gateway.dialects.openai_chat.schema_steps import MAX_STEPS, Budget, Steps, steps_of, width
-from gateway.dialects.openai_chat.shapes import MAX_DEPTH
+from gateway.dialects.shapes import MAX_DEPTH
 from gateway.exchange import Json
 
 # The maximum number of schemas merged in one place.

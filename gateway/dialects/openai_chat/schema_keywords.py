@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from gateway.dialects.openai_chat.shapes import is_shallow
+from gateway.dialects.shapes import is_shallow
 from gateway.exchange import Json
 
 # The maximum number of branches that two lists of alternatives may make together.

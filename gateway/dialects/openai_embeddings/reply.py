@@ -5,10 +5,10 @@ import struct
 from base64 import b64encode
 from itertools import accumulate
 
-from gateway.dialects.openai_chat.usage import count
 from gateway.dialects.openai_embeddings.request import inputs
 from gateway.errors import UpstreamError
 from gateway.exchange import BYTES_PER_TOKEN, Json, UpstreamCall, Usage
+from gateway.wire.counts import count
 
 _STRANGE = "Gemini sent vectors that cannot be understood."
 

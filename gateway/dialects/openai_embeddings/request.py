@@ -9,7 +9,7 @@ from typing import Any
 from gateway import models
 from gateway.calls import snake
 from gateway.dialects.openai_chat import native
-from gateway.dialects.openai_chat.shapes import anything, by_type, fields, integer, of_type, one_of
+from gateway.dialects.shapes import MAX_INT32, anything, by_type, fields, integer, of_type, one_of
 from gateway.errors import BadRequest
 from gateway.exchange import Json, Known, Notes, UpstreamCall
 
@@ -20,10 +20,8 @@ MOST_INPUTS = 2_048
 
 def _size(value: Any) -> None:
     integer(value)
-    if not 1 <= value <= native.MAX_INT32:
-        raise BadRequest(
-            f"This must be at least 1 and at most {native.MAX_INT32}.", code="invalid_value"
-        )
+    if not 1 <= value <= MAX_INT32:
+        raise BadRequest(f"This must be at least 1 and at most {MAX_INT32}.", code="invalid_value")
 
 
 _name = of_type(str, blank=False)

@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from gateway.dialects.openai_chat import turns
-from gateway.dialects.openai_chat.finish import worth_retrying
-from gateway.dialects.openai_chat.reply import http_date
 from gateway.errors import (
     GatewayError,
     UpstreamError,
@@ -17,6 +15,7 @@ from gateway.errors import (
     UpstreamTruncated,
 )
 from gateway.sse import SSEDecoder
+from gateway.wire.endings import worth_retrying
 
 from .recorded import SHARED, replies
 from .replying import deltas, event, frames, make_reply, message, run, stop, whole
@@ -175,7 +174,6 @@ def test_the_retirement_of_a_model_is_told_as_an_http_date():
     reply.feed(event("a") | {"modelStatus": {"retirementTime": "2027-03-15T00:00:00Z"}})
     assert reply.sunset == "Mon, 15 Mar 2027 00:00:00 GMT"
     reply.feed(stop() | {"modelStatus": None})
-    assert http_date("soon") is None
 
 
 def test_what_the_next_turn_needs_is_remembered():

@@ -1,7 +1,7 @@
 import pytest
 
-from gateway.dialects.openai_chat.lookups import Lookups
 from gateway.exchange import Usage
+from gateway.wire.lookups import Lookups
 
 WEB, PLACE = {"web": {"uri": "https://a.org/"}}, {"maps": {"placeId": "places/1"}}
 

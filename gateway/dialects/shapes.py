@@ -11,6 +11,9 @@ from gateway.errors import BadRequest
 
 Check = Callable[[Any], None]
 
+# All of Gemini's integers are int32 (the discovery document).
+MAX_INT32 = 2_147_483_647
+
 # Deeper values are rare, and every encoder of JSON has a limit.
 MAX_DEPTH = 64
 

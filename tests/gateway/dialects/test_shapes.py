@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.dialects.openai_chat.shapes import (
+from gateway.dialects.shapes import (
     fields,
     integer,
     is_shallow,
