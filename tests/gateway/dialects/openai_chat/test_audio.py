@@ -47,7 +47,7 @@ def test_pieces_may_end_anywhere_and_can_be_joined_before_decoding():
 
 
 def test_mp3_is_mp3_and_not_wav():
-    """Report 52: clients asked for mp3 and got WAV."""
+    """Seen elsewhere: clients asked for mp3 and got WAV."""
     data = b64decode(message([stop(sound(PCM * 20))], in_format("mp3"))["audio"]["data"])
     assert data.startswith((b"\xff", b"ID3"))
 

@@ -18,7 +18,7 @@ def test_a_call_goes_out_whole_in_one_delta():
 
 
 def test_parallel_calls_have_their_own_index_and_id():
-    """Report 22: calls of one answer, in one event or several, were joined into one entry."""
+    """Seen elsewhere: calls of one answer, in one event or several, were joined into one entry."""
     events = [event(call("a"), call("a", args={"x": 1})), event(call("b")), stop("")]
     calls = [delta["tool_calls"][0] for delta in deltas(run(make_reply(), events))]
     assert [tool_call["index"] for tool_call in calls] == [0, 1, 2]
@@ -31,7 +31,7 @@ def test_parallel_calls_have_their_own_index_and_id():
 
 
 def test_ids_are_unique_over_the_conversation():
-    """Report 23: the same request id and second give new ids, a native id is not used twice."""
+    """The same request id and second give new ids, a native id is not used twice."""
     first = message([stop(call(), call())])["tool_calls"]
     history = {"messages": [{"role": "assistant", "tool_calls": first}, {"role": "user"}]}
     second = message([stop(call(), call(id=first[0]["id"]), call(id="new"))], history)["tool_calls"]
@@ -100,7 +100,7 @@ def test_a_client_of_functions_gets_a_function_call():
     [stop(""), stop(), {"candidates": [{"finishReason": "STOP"}]}],
 )
 def test_a_call_before_the_event_that_stops_still_ends_in_tool_calls(last):
-    """Report 7: a call without finish reason, then an empty STOP, was told as `stop`."""
+    """Seen elsewhere: a call without finish reason, then an empty STOP, was told as `stop`."""
     chunks = run(make_reply(), [event(call()), last])
     reasons = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
     assert [reason for reason in reasons if reason] == ["tool_calls"]

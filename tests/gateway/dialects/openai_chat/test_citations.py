@@ -27,14 +27,14 @@ def cited(answer):
 
 
 def test_the_first_citation_has_no_start_and_is_kept():
-    """Report 45: citations that begin at 0 were lost."""
+    """Seen elsewhere: citations that begin at 0 were lost."""
     answer = message([stop("Paris is big.", groundingMetadata=grounding(support("Paris is big.")))])
     citation = {"start_index": 0, "end_index": 13, "url": URL, "title": "example.org"}
     assert answer["annotations"] == [{"type": "url_citation", "url_citation": citation}]
 
 
 def test_byte_offsets_become_code_points():
-    """Report 45: offsets behind letters of several bytes were wrong."""
+    """Seen elsewhere: offsets behind letters of several bytes were wrong."""
     text = "Größe 🙂 漢字. Zweiter Satz."
     start = len("Größe 🙂 漢字. ".encode())
     answer = message([stop(text, groundingMetadata=grounding(support("Zweiter Satz.", start)))])

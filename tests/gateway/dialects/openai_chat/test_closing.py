@@ -12,7 +12,7 @@ def last(chunks):
 
 
 def test_the_finish_reason_comes_once_and_in_a_chunk_of_its_own():
-    """Reports 8 to 10: a finish reason in every chunk, or beside the last text."""
+    """Seen elsewhere: a finish reason in every chunk, or beside the last text."""
     chunks = run(make_reply(), [event("a"), event(CALL), stop("b")])
     ends = [choice for chunk in chunks for choice in chunk["choices"] if choice["finish_reason"]]
     assert ends == [last(chunks)]
@@ -20,7 +20,7 @@ def test_the_finish_reason_comes_once_and_in_a_chunk_of_its_own():
 
 
 def test_text_behind_a_stop_and_in_the_last_event_is_delivered():
-    """Reports 11 and 12: what came with or after the finish reason was lost."""
+    """Seen elsewhere: what came with or after the finish reason was lost."""
     chunks = run(make_reply(), [stop(""), event("late"), stop("r")])
     assert "".join(delta["content"] for delta in deltas(chunks)) == "later"
 
@@ -35,7 +35,7 @@ def test_the_last_native_reason_wins():
 
 
 def test_an_abrupt_end_is_an_error():
-    """Report 13: a stream that was cut ended in `stop`."""
+    """Seen elsewhere: a stream that was cut ended in `stop`."""
     for events in ([], [event("a")], [event("a"), {"usageMetadata": {"promptTokenCount": 1}}]):
         with pytest.raises(UpstreamTruncated):
             run(make_reply(), events)
@@ -79,7 +79,7 @@ def test_code_at_the_end_of_a_whole_answer_is_its_end():
 
 
 def test_a_length_without_parts_is_an_empty_answer():
-    """Report 16: MAX_TOKENS without parts crashed."""
+    """Seen elsewhere: MAX_TOKENS without parts crashed."""
     empty = {
         "candidates": [{"finishReason": "MAX_TOKENS"}],
         "usageMetadata": {"promptTokenCount": 5},
@@ -101,7 +101,7 @@ def test_a_length_without_parts_is_an_empty_answer():
 )
 @pytest.mark.parametrize("candidates", [{}, {"candidates": []}, {"candidates": None}])
 def test_a_blocked_prompt_is_a_refusal(feedback, native, says, candidates):
-    """Report 17: nothing was told, or the stream did not end."""
+    """Seen elsewhere: nothing was told, or the stream did not end."""
     reply = make_reply({"stream_options": {"include_usage": True}})
     blocked = {**candidates, "promptFeedback": feedback, "usageMetadata": {"promptTokenCount": 4}}
     role, refused, end, usage = run(reply, [blocked])
@@ -153,7 +153,7 @@ def test_the_average_of_the_log_probabilities_is_told_at_the_end(given, told):
 
 
 def test_giving_up_with_nothing_is_an_error_and_with_something_an_answer():
-    """Report 44: an image model that drew nothing."""
+    """Seen elsewhere: an image model that drew nothing."""
     with pytest.raises(UpstreamEmpty, match="NO_IMAGE"):
         run(make_reply(), [event(finishReason="NO_IMAGE")])
     end = last(
@@ -164,7 +164,7 @@ def test_giving_up_with_nothing_is_an_error_and_with_something_an_answer():
 
 
 def test_an_empty_stop_is_marked():
-    """Report 18: an empty answer that claims to be complete."""
+    """Seen elsewhere: an empty answer that claims to be complete."""
     assert last(run(make_reply(), [stop()]))["finish_message"] == "Gemini ended without any output."
     assert "finish_message" not in last(run(make_reply(), [stop("a")]))
 
@@ -185,7 +185,7 @@ def test_sound_that_goes_out_as_it_came_is_no_empty_answer():
 
 
 def test_a_malformed_call_is_told_with_its_text():
-    """Report 26: the answer was empty and said nothing of why."""
+    """Seen elsewhere: the answer was empty and said nothing of why."""
     ending = event(finishReason="MALFORMED_FUNCTION_CALL", finishMessage="call:f(x")
     end = last(run(make_reply(), [ending]))
     assert (end["finish_reason"], end["finish_message"]) == ("stop", "call:f(x")

@@ -7,7 +7,7 @@ RESULT = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2\n"}}
 
 
 def test_code_and_output_are_fenced_blocks_in_order():
-    """Report 46: code execution parts were dropped."""
+    """Seen elsewhere: code execution parts were dropped."""
     answer = message([event("Let me count:"), event(CODE), event(RESULT), stop("It is 2.")])
     assert answer["content"] == (
         "Let me count:\n\n```python\nprint(2)\n```\n\n```output\n2\n```\nIt is 2."
@@ -19,7 +19,7 @@ def test_code_and_output_are_fenced_blocks_in_order():
 
 
 def test_a_stop_between_code_and_result_ends_nothing():
-    """Report 11: the answer behind such a STOP was lost, or clients stopped reading."""
+    """Seen elsewhere: the answer behind such a STOP was lost, or clients stopped reading."""
     chunks = run(make_reply(), [stop(CODE), event(RESULT), stop("2")])
     reasons = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
     assert [reason for reason in reasons if reason] == ["stop"]

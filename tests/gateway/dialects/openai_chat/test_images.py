@@ -30,7 +30,7 @@ def test_images_come_beside_the_content_when_asked_for(setting):
 
 
 def test_drafts_are_hidden_behind_the_image():
-    """Report 43: drafts that the model drew while thinking were taken for results."""
+    """Seen elsewhere: drafts that the model drew while thinking were taken for results."""
     answer = message(
         [event(image("DDDD", thought=True)), event(image("EEEE", thought=True)), stop(image())]
     )

@@ -7,7 +7,7 @@ THOUGHT = {"text": "hm\n", "thought": True}
 
 
 def test_thoughts_and_text_are_told_apart_in_order_with_their_newlines():
-    """Report 36: thoughts were lost or mixed into the answer, newlines were dropped."""
+    """Seen elsewhere: thoughts were lost or mixed into the answer, newlines were dropped."""
     parts = [THOUGHT, {"text": "\n", "thought": True}, "\n", "Red", {**THOUGHT, "text": "so"}, "."]
     assert deltas(run(make_reply(), [event(*parts), stop()])) == [
         {"reasoning_content": "hm\n"},

@@ -97,7 +97,7 @@ def test_usage_of_an_event_that_cannot_be_understood_is_counted():
 
 
 def test_usage_of_a_reply_that_was_cut_is_that_of_its_last_event():
-    """Report 54: aborted streams were not counted."""
+    """Seen elsewhere: aborted streams were not counted."""
     reply = make_reply()
     assert reply.usage is None
     reply.feed(event("a") | {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2}})
@@ -105,7 +105,7 @@ def test_usage_of_a_reply_that_was_cut_is_that_of_its_last_event():
 
 
 def test_thoughts_and_cached_tokens_are_counted_in_both_forms():
-    """Reports 37 and 53: reasoning tokens were missing, cached tokens always 0."""
+    """Seen elsewhere: reasoning tokens were missing, cached tokens always 0."""
     counts = {"promptTokenCount": 9, "cachedContentTokenCount": 8, "thoughtsTokenCount": 7}
     events = [stop("a") | {"usageMetadata": {**counts, "candidatesTokenCount": 1}}]
     *_, last = run(make_reply(USAGE), events)
@@ -161,7 +161,7 @@ def test_the_usage_frame_has_its_usage_once():
 
 
 def test_an_error_within_an_event_is_raised():
-    """Report 14: an error body in mid-stream was swallowed."""
+    """Seen elsewhere: an error body in mid-stream was swallowed."""
     reply = make_reply()
     reply.feed(event("a"))
     with pytest.raises(UpstreamOverloaded, match="overloaded"):
@@ -177,7 +177,7 @@ def test_the_retirement_of_a_model_is_told_as_an_http_date():
 
 
 def test_what_the_next_turn_needs_is_remembered():
-    """Reports 1 and 3: a signature that the client does not send back was lost."""
+    """Seen elsewhere: a signature that the client does not send back was lost."""
     reply = make_reply()
     signed = {**CALL, "thoughtSignature": "c2ln"}
     image = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}, "thoughtSignature": "aW1n"}
@@ -201,7 +201,7 @@ def test_what_the_next_turn_needs_is_remembered():
 
 
 def test_a_signature_of_three_megabytes_is_kept_whole():
-    """Report 5: a signature of a megabyte was truncated."""
+    """Seen elsewhere: a signature of a megabyte was truncated."""
     signature = "A" * 3_000_000
     data = b"data: " + orjson.dumps(stop({**CALL, "thoughtSignature": signature})) + b"\r\n\r\n"
     decoder = SSEDecoder()
@@ -375,7 +375,7 @@ def parts_of(events):
 
 
 def test_a_reply_comes_out_the_same_however_it_is_cut():
-    """Report 15: JSON that was split over reads, also within a character, broke the stream."""
+    """Seen elsewhere: JSON that was split over reads, also within a character, broke the stream."""
     code = {"executableCode": {"code": "1"}}, {"codeExecutionResult": {"output": "1"}}
     data = wire(
         [event("漢字 🙂"), event({"text": "hm", "thought": True}), event(*code), stop(CALL)]
