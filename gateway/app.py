@@ -59,10 +59,10 @@ def build_app(settings: Settings) -> web.Application:
     app[READINESS] = [_usable_credential(app)]
     app[RELOADERS] = []
     app[METRICS] = Metrics()
-    add_tracing(app, settings)
+    traces = add_tracing(app, settings)
     add_state(app, settings)
     add_accounts(app, settings)
-    app[RECORDER] = recorder = Recorder(app)
+    app[RECORDER] = recorder = Recorder(app[METRICS], app[LEDGER], traces)
     app[METRICS].catch_up = app[LEDGER].catch_up = recorder.flush
     _add_upstream(app, settings)
     app.cleanup_ctx.extend(chain.lifespans)

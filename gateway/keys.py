@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -16,9 +15,6 @@ from gateway.records.metrics import Metrics
 from gateway.records.prices import Prices
 from gateway.settings import Settings
 from gateway.state.store import StateStore
-
-if TYPE_CHECKING:
-    from gateway.spans import Traces
 
 # Returns the reason why the gateway cannot serve now, or None; it names no address and no key.
 Check = Callable[[], Awaitable[str | None]]
@@ -48,5 +44,3 @@ DATABASE = web.AppKey("database", Database)
 # By license: its reports of usage take turns.
 REPORT_TURNS = web.AppKey("report_turns", dict[str, asyncio.Lock])
 LEDGER = web.AppKey("ledger", Ledger)
-# None unless traces are enabled.
-TRACES: "web.AppKey[Traces | None]" = web.AppKey("traces")

@@ -3,16 +3,20 @@
 import asyncio
 import time
 from logging import DEBUG, INFO
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from aiohttp import web
 
 from gateway import log
 from gateway.exchange import Exchange, Outcome
-from gateway.keys import LEDGER, METRICS, TRACES
+from gateway.ledger.ledger import Ledger
 from gateway.ledger.row import row_of
 from gateway.records.metrics import Metrics
+
+if TYPE_CHECKING:
+    # Needs the extra [otel].
+    from gateway.spans import Traces
 
 _log = structlog.get_logger()
 
@@ -24,15 +28,17 @@ MOST_AT_ONCE: Final = 64
 
 
 class Recorder:
-    """Records exchanges shortly after they end.
+    """Records exchanges shortly after they end; without *traces* they get no span.
 
     The client's next request need not wait for it, and each further record of a batch costs half.
     """
 
-    __slots__ = ("_app", "_ended", "_loop")
+    __slots__ = ("_ended", "_ledger", "_loop", "_metrics", "_traces")
 
-    def __init__(self, app: web.Application) -> None:
-        self._app = app
+    def __init__(self, metrics: Metrics, ledger: Ledger, traces: "Traces | None") -> None:
+        self._metrics = metrics
+        self._ledger = ledger
+        self._traces = traces
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: list[tuple[web.Request, Exchange, float]] = []
 
@@ -53,30 +59,29 @@ class Recorder:
         ended, self._ended = self._ended, []
         for request, exchange, at in ended:
             try:
-                _record(self._app, request, exchange, at)
+                self._record(request, exchange, at)
             except Exception as error:  # noqa: BLE001 - it takes no other along
                 _log.error("not_recorded", id=exchange.id, exc_info=error)
 
+    def _record(self, request: web.Request, exchange: Exchange, ended: float) -> None:
+        """Log, count and book *exchange*: no content, no keys, no headers."""
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource is not None else "unknown"
+        # Probes come every few seconds; only failed ones are of interest.
+        level = DEBUG if route in _PROBES and exchange.outcome.status == 200 else INFO
+        log.put(level, _line(exchange, route, ended))
+        seconds = ended - exchange.started
+        _count(self._metrics, exchange, route, seconds)
+        at = time.time() - (time.monotonic() - ended)
+        row = row_of(exchange, at, seconds)
+        if row is not None:
+            self._ledger.book(row)
+        if self._traces is not None and level != DEBUG:
+            named = None if resource is None else route
+            self._traces.add(request, exchange, named, at, seconds)
+
 
 RECORDER = web.AppKey("recorder", Recorder)
-
-
-def _record(app: web.Application, request: web.Request, exchange: Exchange, ended: float) -> None:
-    """Log, count and book *exchange*: no content, no keys, no headers."""
-    resource = request.match_info.route.resource
-    route = resource.canonical if resource is not None else "unknown"
-    # Probes come every few seconds; only failed ones are of interest.
-    level = DEBUG if route in _PROBES and exchange.outcome.status == 200 else INFO
-    log.put(level, _line(exchange, route, ended))
-    seconds = ended - exchange.started
-    _count(app[METRICS], exchange, route, seconds)
-    at = time.time() - (time.monotonic() - ended)
-    row = row_of(exchange, at, seconds)
-    if row is not None:
-        app[LEDGER].book(row)
-    traces = app[TRACES]
-    if traces is not None and level != DEBUG:
-        traces.add(request, exchange, None if resource is None else route, at, seconds)
 
 
 def _line(exchange: Exchange, route: str, now: float) -> dict[str, object]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway.keys import TRACES
 from gateway.log import StandardHandler
 from gateway.settings import ConfigError, Settings
 
@@ -18,11 +17,14 @@ if TYPE_CHECKING:
 REPEATED_AFTER_S = 60.0
 
 
-def add_tracing(app: web.Application, settings: Settings) -> None:
-    """Add the maker of spans to *app*, or None. Raises `ConfigError` like `check_tracing`."""
-    app[TRACES] = traces = _make_traces() if settings.tracing.enabled else None
-    if traces is None:
-        return
+def add_tracing(app: web.Application, settings: Settings) -> "Traces | None":
+    """Return the maker of spans, which is closed with *app*; None unless traces are enabled.
+
+    Raises `ConfigError` like `check_tracing`.
+    """
+    if not settings.tracing.enabled:
+        return None
+    traces = _make_traces()
 
     async def running(_: web.Application) -> AsyncIterator[None]:
         yield
@@ -30,6 +32,7 @@ def add_tracing(app: web.Application, settings: Settings) -> None:
 
     # The first to be added is the last to be closed: the others end with requests to record.
     app.cleanup_ctx.append(running)
+    return traces
 
 
 def check_tracing(settings: Settings) -> None:

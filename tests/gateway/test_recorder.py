@@ -7,7 +7,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from gateway.keys import METRICS
-from gateway.recorder import DELAY_S, MOST_AT_ONCE, RECORDER
+from gateway.recorder import DELAY_S, MOST_AT_ONCE, RECORDER, Recorder
 from tests.faults.scripted import LAST, STALL, ScriptedUpstream, answer, refusal, stream
 from tests.running import LICENSE, SECRET, settings_for
 
@@ -130,7 +130,7 @@ async def test_many_at_once_are_recorded_at_once(running):
             media = ()
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("gateway.recorder._record", lambda *about: recorded.append(about[2]))
+            patch.setattr(Recorder, "_record", lambda *about: recorded.append(about[2]))
             for _ in range(MOST_AT_ONCE - 1):
                 recorder.end(None, Ended())
             assert recorded == []
@@ -152,12 +152,12 @@ async def test_one_that_cannot_be_recorded_takes_no_other_along(running, monkeyp
             def __init__(self, name):
                 self.id = name
 
-        def record(_app, _request, exchange, _ended):
+        def record(_self, _request, exchange, _ended):
             if exchange.id == "bad":
                 raise KeyError("something")
             recorded.append(exchange.id)
 
-        monkeypatch.setattr("gateway.recorder._record", record)
+        monkeypatch.setattr(Recorder, "_record", record)
         structlog.reset_defaults()
         with capture_logs() as logs:
             for name in ("one", "bad", "two"):
