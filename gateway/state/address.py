@@ -19,7 +19,7 @@ _SENTINEL_FIELDS: Final = ("sentinel_username", "sentinel_password")
 
 
 class WrongOption(ValueError):
-    """The query of an address contains an impossible option; the message holds no password."""
+    """An address lacks its host, or has an impossible option; the message holds no password."""
 
 
 def library_clients(url: str, timeout_s: float) -> list[Any]:
@@ -27,9 +27,12 @@ def library_clients(url: str, timeout_s: float) -> list[Any]:
 
     *timeout_s* limits connecting. Raises `ValueError` for an impossible *url*.
     """
-    make = _MAKERS.get(urlsplit(url).scheme)
-    if make is None:
-        raise ValueError(f"must begin with one of {', '.join(_MAKERS)}, memory, embedded")
+    scheme, slashes, _ = url.partition("://")
+    make = _MAKERS.get(scheme.lower())
+    if make is None or not slashes:
+        # Without the slashes the library would take what follows for a path, and go to localhost.
+        schemes = ", ".join(f"{name}://" for name in (*_MAKERS, "memory", "embedded"))
+        raise ValueError(f"must begin with one of {schemes}")
     return make(url, _options(timeout_s))
 
 
@@ -60,6 +63,8 @@ def _single(url: str, options: dict[str, Any]) -> list[Any]:
 
 def _cluster(url: str, options: dict[str, Any]) -> list[Any]:
     _refuse_unknown(url, RedisCluster)
+    if not urlsplit(url).hostname:
+        raise WrongOption("the address of a Cluster's member is missing")
     return [RedisCluster.from_url(url.replace("+cluster", "", 1), **options)]
 
 

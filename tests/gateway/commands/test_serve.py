@@ -105,7 +105,7 @@ ALL_WRONG = [
     ),
     (COMPLETE + '[[middlewares]]\nuse = "middlewares.translation:Translation"', "requires"),
     (COMPLETE.replace("port = 0", "workers = 2"), "server.workers"),
-    (COMPLETE + '[state]\nurl = "http://h"', "state.url: must begin with one of redis, "),
+    (COMPLETE + '[state]\nurl = "http://h"', "state.url: must begin with one of redis://, "),
     (COMPLETE + '[state]\nurl = "redis://h:port"', "state.url: "),
     (COMPLETE + '[state]\nurl = "redis+sentinel:///x"', "state.url: a Sentinel's address"),
     (COMPLETE + '[state]\nnamespace = "a{b}"', "state.namespace: "),

@@ -70,6 +70,7 @@ def test_sentinels_may_want_a_password_of_their_own():
         "redis://h?foo=bar",
         "unix:///x?foo=bar",
         "redis+cluster://h?foo=bar",
+        "redis+cluster://",
         "rediss://h?ssl_cert_reqs=some",
         "redis://h?retry=5",
     ],
@@ -79,7 +80,10 @@ def test_an_address_that_cannot_be_is_refused(url):
         library_clients(url, 1.0)
 
 
-@pytest.mark.parametrize("url", ["http://localhost", "localhost:6379", "", "redis+other://x"])
+@pytest.mark.parametrize(
+    "url",
+    ["http://localhost", "localhost:6379", "", "redis+other://x", "redis:h:6379", "unix:/run/x"],
+)
 def test_other_schemes_are_refused_with_the_known_ones(url):
-    with pytest.raises(ValueError, match=r"redis, rediss, unix"):
+    with pytest.raises(ValueError, match=r"redis://, rediss://, unix://"):
         library_clients(url, 1.0)
