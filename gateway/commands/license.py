@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +120,22 @@ def show(path: Path | None, id_: str, *, as_json: bool) -> None:
     if as_json:
         show_json(exports.to_row(stored))
         return
-    show_table(
-        ("", ""), [(name, value) for name, value in exports.to_row(stored).items() if value != []]
-    )
+    fields = fields_of(stored.license) | {"created": _moment(stored.created)}
+    # Digests are for programs: nobody can read a key from them.
+    keys = [
+        ("key", f"of {_moment(key.created)}, {_end(key.expires)}")
+        for key in sorted(stored.keys, key=lambda key: (key.created, key.expires is None))
+    ]
+    show_table(("", ""), [*((name, value) for name, value in fields.items() if value != []), *keys])
+
+
+def _moment(seconds: int) -> str:
+    """Return the moment of the Unix time *seconds*, as `expires` is shown."""
+    return str(datetime.fromtimestamp(seconds, UTC))
+
+
+def _end(expires: int | None) -> str:
+    return "valid" if expires is None else f"valid until {_moment(expires)}"
 
 
 @license_.command()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -41,6 +42,19 @@ def test_a_license_is_made_shown_changed_rotated_and_revoked(run_license):
     )
     assert as_json(run_license("revoke", "bob", "--json"))["disabled"] is True
     assert as_json(run_license("update", "bob", "--enabled", "--json"))["disabled"] is False
+
+
+def test_what_people_are_shown_of_keys_are_their_days(run_license):
+    run_license("create", "--id", "bob")
+    digest = as_json(run_license("show", "bob", "--json"))["keys"][0]["digest"]
+    run_license("rotate", "bob", "--overlap", "24h")
+    shown = run_license("show", "bob")
+    assert digest not in shown
+    assert re.search(r"^ *created +\d{4}-\d\d-\d\d \S+\+00:00 *$", shown, re.MULTILINE)
+    assert re.findall(r"^ *key +of \S+ \S+, (valid(?: until)?)", shown, re.MULTILINE) == [
+        "valid until",
+        "valid",
+    ]
 
 
 def test_an_update_leaves_alone_what_somebody_else_changed_meanwhile(run_license, monkeypatch):
