@@ -23,9 +23,7 @@ def test_a_license_is_made_shown_changed_rotated_and_revoked(run_license):
     )  # fmt: skip
     assert created["key"].startswith("gw-bob-")
     shown = as_json(run_license("show", "bob", "--json"))
-    assert shown["expires"] == "2030-01-01T00:00:00+08:00" or shown["expires"].startswith(
-        "2029-12-31T16:00:00"
-    )
+    assert shown["expires"] == "2029-12-31T16:00:00+00:00"
     assert (shown["models"], shown["requests_per_minute"]) == (["gemini-2.5-*"], 5)
     changed = as_json(
         run_license("update", "bob", "--clear", "requests_per_minute", "--owner", "Bob", "--json")
@@ -34,12 +32,8 @@ def test_a_license_is_made_shown_changed_rotated_and_revoked(run_license):
     assert changed["models"] == ["gemini-2.5-*"]
     rotated = as_json(run_license("rotate", "bob", "--overlap", "24h", "--json"))
     assert rotated["key"] != created["key"]
-    assert [
-        key["expires"] is None for key in as_json(run_license("show", "bob", "--json"))["keys"]
-    ] in (
-        [False, True],
-        [True, False],
-    )
+    keys = as_json(run_license("show", "bob", "--json"))["keys"]
+    assert sorted(key["expires"] is None for key in keys) == [False, True]
     assert as_json(run_license("revoke", "bob", "--json"))["disabled"] is True
     assert as_json(run_license("update", "bob", "--enabled", "--json"))["disabled"] is False
 

@@ -375,7 +375,7 @@ def parts_of(events):
 
 
 def test_a_reply_comes_out_the_same_however_it_is_cut():
-    """Seen elsewhere: JSON that was split over reads, also within a character, broke the stream."""
+    """Seen elsewhere: JSON that was split over reads, even within a letter, broke the stream."""
     code = {"executableCode": {"code": "1"}}, {"codeExecutionResult": {"output": "1"}}
     data = wire(
         [event("漢字 🙂"), event({"text": "hm", "thought": True}), event(*code), stop(CALL)]
