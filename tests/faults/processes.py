@@ -98,4 +98,5 @@ async def gateway_process(
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+            # `wait` alone never returns if more of the log is left than asyncio reads ahead.
+            await process.communicate()

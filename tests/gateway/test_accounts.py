@@ -272,7 +272,7 @@ async def test_sigkill_loses_nothing_older_than_the_interval(started):
         await reaches(lambda: booked(gateway.database), 20)
         await gateway.ask("alice-key")
         gateway.process.kill()
-        await gateway.process.wait()
+        await gateway.process.communicate()
         assert await booked(gateway.database) in {20, 21}
 
 

@@ -65,7 +65,7 @@ async def start(tmp_path: Path):
     for process in running:
         if process.returncode is None:
             process.kill()
-        await process.wait()
+        await process.communicate()
 
 
 async def _read(session: aiohttp.ClientSession, url: str, begun: asyncio.Event) -> bytes:

@@ -78,7 +78,7 @@ async def gateway(tmp_path: Path):
     for process in running:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+            await process.communicate()
 
 
 async def ended(process: asyncio.subprocess.Process) -> tuple[int, str, str]:
