@@ -28,6 +28,7 @@ from gateway.errors import (
 from gateway.exchange import Batches, Exchange, Json, Outcome, Reply, UpstreamCall
 from gateway.keys import DRAIN, EXCHANGE, PRICES, SETTINGS, UPSTREAM
 from gateway.licenses.scope import require_model
+from gateway.network.sockets import hold_last_segment
 from gateway.pacemaker import Pacemaker
 from gateway.process.threads import in_thread
 from gateway.records.spending import settle
@@ -94,11 +95,11 @@ async def stream(request: web.Request, exchange: Exchange) -> web.StreamResponse
         if not exchange.outcome.begun:
             raise
         _name_client_field(exchange, error)
-        await _send_error(response, exchange, error)
+        await _send_error(request, response, exchange, error)
     except asyncio.CancelledError:
         if not (exchange.outcome.begun and request.app[DRAIN].over):
             raise
-        await _send_error(response, exchange, restarting())
+        await _send_error(request, response, exchange, restarting())
     except ConnectionResetError:
         exchange.outcome.client_gone = True
     finally:
@@ -134,7 +135,7 @@ async def _relay(
             _pump(batches, reply, response, has_sound=has_sound), name="pump"
         )
         closing = _finish(reply, await pump)
-    await response.write_eof(_encode(reply, closing) + exchange.dialect.end)
+    await _end(request, response, _encode(reply, closing) + exchange.dialect.end)
 
 
 async def _first(
@@ -232,10 +233,25 @@ def _name_client_field(exchange: Exchange, error: GatewayError) -> None:
         error.param = exchange.dialect.client_field(exchange, error.param)
 
 
-async def _send_error(response: EventStream, exchange: Exchange, error: GatewayError) -> None:
+async def _send_error(
+    request: web.Request, response: EventStream, exchange: Exchange, error: GatewayError
+) -> None:
     """Report *error* in-band and end the stream."""
     exchange.outcome.error = error.bare()
     try:
-        await response.write_eof(exchange.dialect.encode_error(error) + exchange.dialect.end)
+        await _end(request, response, exchange.dialect.encode_error(error) + exchange.dialect.end)
     except ConnectionResetError:
         exchange.outcome.client_gone = True
+
+
+async def _end(request: web.Request, response: EventStream, data: bytes) -> None:
+    """End the stream with *data*; while the gateway stops, end the connection in the same segment.
+
+    The head promised a further request, and a proxy that learned of the end later would send one.
+    """
+    transport = request.transport if request.app[DRAIN].leaving else None
+    if transport is not None:
+        hold_last_segment(transport)
+    await response.write_eof(data)
+    if transport is not None and not transport.is_closing():
+        transport.write_eof()

@@ -1,6 +1,7 @@
 """Listening sockets, made before anything else runs: a taken port ends the start clearly."""
 
 import socket
+from asyncio import WriteTransport
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
@@ -91,6 +92,13 @@ def watch_peer(sock: socket.socket, unacknowledged_s: float) -> None:
         # Some systems define the names without supporting the options.
         with suppress(OSError, AttributeError):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def hold_last_segment(transport: WriteTransport) -> None:
+    """Send the last bytes, if they fill no segment, together with the end of *transport*."""
+    with suppress(OSError, AttributeError):
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
 
 
 def base_urls(sockets: Iterable[socket.socket], prefix: str) -> list[str]:

@@ -104,7 +104,7 @@ class ConnectionServer(web.Server):
         writer: AbstractStreamWriter,
         task: "asyncio.Task[None]",
     ) -> web.Request:
-        if message.chunked:
+        if message.chunked or self._drain.leaving:
             # aiohttp's parser would attribute the last trailer field to the next request.
             message = message._replace(should_close=True)
         if message.path not in self._shortcuts:

@@ -330,10 +330,15 @@ async def test_of_two_machines_one_stops_and_no_client_notices(run_nginx, tmp_pa
     def port_of(machine: Gateway) -> int:
         return int(machine.url.removesuffix("/gemini").rsplit(":", 1)[1])
 
+    def script(seen, _number):
+        return stream(LAST) if "stream" in seen.path else answer(200, LAST)
+
     async def ask(machine: Gateway, stopping: asyncio.Event) -> list[int]:
         statuses = []
         while not stopping.is_set() or len(statuses) < 20:
-            statuses.append((await machine.whole())[0])
+            streamed = await machine.stream()
+            assert streamed.done or streamed.status != 200
+            statuses += [(await machine.whole())[0], streamed.status]
         return statuses
 
     folders = tmp_path / "one", tmp_path / "two"
@@ -341,7 +346,7 @@ async def test_of_two_machines_one_stops_and_no_client_notices(run_nginx, tmp_pa
         folder.mkdir()
     setting = "drain_listen_s = 0"
     async with (
-        ScriptedUpstream(answer(200, LAST)) as upstream,
+        ScriptedUpstream(script) as upstream,
         gateway_process(folders[0], upstream, setting) as (process, one),
         gateway_process(folders[1], upstream, setting) as (_, two),
     ):

@@ -3,6 +3,7 @@
 import asyncio
 import resource
 import signal
+import socket
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +30,7 @@ LICENSE = "fault-license"
 BEGUN = [SSE, chunk(data(event("begun "))), STALL]
 HELD = [*BEGUN, chunk(data(LAST)), END]
 BODY = b'{"model": "gemini-2.5-flash", "messages": [{"role": "user", "content": "hi"}]}'
+STREAMED = b'{"stream": true, ' + BODY[1:]
 
 
 @pytest.fixture
@@ -71,6 +73,33 @@ async def test_told_to_stop_it_finishes_a_hundred_streams(gateway):
         assert await process.ended() == 0
         assert b"not-to-be-told" not in process.log
         assert LICENSE.encode() not in process.log
+
+
+async def test_a_proxy_sees_the_end_of_a_stream_and_of_its_connection_at_once(gateway):
+    """In between it would send another request, which nobody reads any more."""
+
+    def read_to_the_end() -> bytes:
+        answer = b""
+        while not answer.endswith(END):
+            answer += client.recv(65_536)
+        return client.recv(1, socket.MSG_DONTWAIT)
+
+    async with ScriptedUpstream(HELD) as upstream, gateway(upstream) as (process, one):
+        host, port = one.url.removeprefix("http://").split("/")[0].split(":")
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(
+                b"POST /gemini/v1/chat/completions HTTP/1.1\r\nHost: x\r\n"
+                b"Authorization: %b\r\nContent-Type: application/json\r\n"
+                b"Content-Length: %d\r\n\r\n%b" % (LICENSE.encode(), len(STREAMED), STREAMED)
+            )
+            reading = asyncio.create_task(asyncio.to_thread(read_to_the_end))
+            while not upstream.seen:
+                await one.tick()
+            process.send(signal.SIGTERM)
+            await process.line("draining")
+            upstream.release.set()
+            assert await asyncio.wait_for(reading, HANGING_S) == b""
+        assert await process.ended() == 0
 
 
 async def test_a_request_that_is_still_arriving_when_told_to_stop_is_answered(gateway):

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import time
 from types import SimpleNamespace
 
 import orjson
@@ -9,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from gateway.drain import Drain
+from gateway.server.answers import EventStream
 from gateway.server.connection import ANSWERED_ABOVE_CAP, Bounds
 from gateway.server.connection_server import connection_cap
 from tests.gateway.raw_http import CHUNKED, GET, answered, app_of, echo
@@ -104,6 +106,20 @@ async def test_while_draining_an_answer_closes_its_connection(serve_app, dial):
     writer.write(GET)
     _, headers, _ = await answered(reader)
     assert headers["connection"] == "close"
+
+
+async def test_a_stream_that_begins_while_connections_end_says_so(serve_app, dial):
+    async def events(request):
+        response = EventStream(time.monotonic, {})
+        await response.prepare(request)
+        await response.write_eof(b"data: 1\n\n")
+        return response
+
+    drain = Drain()
+    drain.leave_connections()
+    port, _ = await serve_app(app_of(events), drain=drain)
+    reader, _ = await dial(port, GET)
+    assert b"\r\nConnection: close\r\n" in await reader.read()
 
 
 async def test_idle_connections_can_be_closed_without_disturbing_busy_ones(serve_app, dial):
