@@ -297,7 +297,7 @@ class CredentialPool:
         self._log(
             (credential.name, ""), "credential_out", credential, reason=reason, seconds=recheck_s
         )
-        if self._publish is not None:
+        if self._publish is not None and not fault.is_local:
             self._publish(credential.mark, reason.encode(), min(seconds, LONGEST_SHARED_S))
 
     _EFFECTS: ClassVar[dict[Kind, Callable[["CredentialPool", Credential, Place, Fault], None]]] = {

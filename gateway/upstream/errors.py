@@ -45,13 +45,15 @@ _DEAD_TEXT = re.compile(
 # A name that the client chose, such as that of an object in Cloud Storage, follows one of these
 # signs. Whatever comes behind it says nothing about a key.
 _BEFORE_NAMES = re.compile(r"(?:(?:Consumer|project) '[^']*'|: (?=Consumer )|[^'/:])*")
+# The key may be used from other addresses only.
+_ADDRESS_REASON = "API_KEY_IP_ADDRESS_BLOCKED"
 _DEAD_REASONS = frozenset(
     {
         "CONSUMER_SUSPENDED",
         "CONSUMER_INVALID",
         "SERVICE_DISABLED",
         "API_KEY_SERVICE_BLOCKED",
-        "API_KEY_IP_ADDRESS_BLOCKED",
+        _ADDRESS_REASON,
         "API_KEY_HTTP_REFERRER_BLOCKED",
         "API_KEY_ANDROID_APP_BLOCKED",
         "API_KEY_IOS_APP_BLOCKED",
@@ -123,6 +125,7 @@ def _bad_request(google_error: GoogleError) -> Fault:
         return Fault(
             Kind.REGION,
             UpstreamAuth(google_error.message, code="upstream_region_error"),
+            is_local=True,
         )
     error = (
         TooLarge(google_error.message)
@@ -140,7 +143,8 @@ def _unauthenticated(_google_error: GoogleError) -> Fault:
 
 def _forbidden(google_error: GoogleError) -> Fault:
     if google_error.reasons & _DEAD_REASONS:
-        return Fault(Kind.KEY_DEAD, _no_usable_key())
+        is_local = _ADDRESS_REASON in google_error.reasons
+        return Fault(Kind.KEY_DEAD, _no_usable_key(), is_local=is_local)
     if _CACHE_TEXT.search(google_error.message):
         return _no_cache(google_error)
     # Checked before the patterns below: the file's name is chosen by the client.

@@ -59,13 +59,15 @@ class Fault:
     """One failed attempt. *retry_after_s* is the delay that upstream asks for, in seconds.
 
     Where the credential is at fault, the delay applies to that credential only. *reason* is logged
-    for a broken network; no client gets it.
+    for a broken network; no client gets it. *is_local* means that the same call may succeed from
+    another machine: Google refuses the address of this one.
     """
 
     kind: Kind
     error: GatewayError
     retry_after_s: float | None = None
     reason: str = ""
+    is_local: bool = False
 
 
 class Failed(Exception):

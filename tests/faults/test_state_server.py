@@ -179,6 +179,26 @@ async def test_what_one_process_learns_of_a_key_keeps_the_others_from_it(
         assert upstream.keys == ["spare-key"] * 10
 
 
+async def test_a_machine_whose_address_google_refuses_takes_no_key_from_the_others(
+    valkey, tmp_path
+):
+    info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo"}
+    info["reason"] = "API_KEY_IP_ADDRESS_BLOCKED"
+    refused = refusal(403, "PERMISSION_DENIED", "The address violates a restriction.", [info])
+    async with (
+        ScriptedUpstream(refused) as from_there,
+        ScriptedUpstream(answer(200, LAST)) as from_here,
+        aiohttp.ClientSession() as session,
+    ):
+        options = {"workers": 1, "state": valkey.url, "timeout_s": 10, "limits": ""}
+        async with gateway(tmp_path / "one", upstream=from_there.url, **options) as (there, _):
+            assert (await ask(session, there))[0] == 503
+            await until_it_fares(session, there, "key_dead")
+        # What machines publish, it would know from its first request on.
+        async with gateway(tmp_path / "two", upstream=from_here.url, **options) as (here, _):
+            assert (await ask(session, here))[0] == 200
+
+
 async def until_it_fares(session, url: str, fares: str) -> None:
     """Wait until the gateway at *url* says that the main credential *fares* so."""
     async with asyncio.timeout(HANGING_S):

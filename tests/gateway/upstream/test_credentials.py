@@ -304,6 +304,16 @@ def test_a_key_that_one_operator_brings_back_is_back_in_all(kind):
     assert [state["reason"] for state in two.states()] == [None, None]
 
 
+@pytest.mark.parametrize("kind", [Kind.KEY_DEAD, Kind.REGION])
+def test_a_key_that_is_refused_to_one_machine_only_is_out_there_alone(kind):
+    one, _ = pool_of(*one_and_two())
+    two, _ = pool_of(*one_and_two())
+    one.share(two.hear)
+    one.report(one.credentials[0], "m", Fault(kind, RateLimited("no"), is_local=True))
+    assert [state["state"] for state in one.states()] == ["out", "ready"]
+    assert [state["state"] for state in two.states()] == ["ready", "ready"]
+
+
 HOUR, NOON_TO_MIDNIGHT = 3600, 12 * 3600
 
 

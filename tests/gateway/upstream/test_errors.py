@@ -139,6 +139,14 @@ def test_each_refusal_is_of_its_kind(body, kind, status):
         assert KEY not in fault.error.message
 
 
+def test_only_refusals_of_an_address_concern_one_machine_alone():
+    bodies = [body for body, _, _ in ROWS]
+    local = [body["error"] for body in bodies if fault_of_error(body["error"], redact).is_local]
+    [region, address] = local
+    assert region["message"].startswith("User location is not supported")
+    assert address["details"][0]["reason"] == "API_KEY_IP_ADDRESS_BLOCKED"
+
+
 def test_a_busy_key_rests_as_long_as_it_is_told_but_a_second_at_least():
     rests = [
         fault_of_error(envelope(*EXHAUSTED, "x", MINUTE, *one)["error"], redact).retry_after_s
