@@ -18,6 +18,7 @@ from gateway.upstream.answer import Answer
 
 # All candidates of a stream must come concurrently; whole answers may take turns.
 MOST_AT_ONCE = MAX_CANDIDATES
+_STRANGE = "Gemini sent an event that cannot be understood."
 
 
 class FanOut:
@@ -47,7 +48,7 @@ class FanOut:
         # The latest counts of each call.
         self._usages: list[Json] = [{}] * len(self._calls)
         # At most one batch per call waits here, so a slow client slows all of them down.
-        self._queue: asyncio.Queue[list[Json] | GatewayError | None] = asyncio.Queue(1)
+        self._queue: asyncio.Queue[list[Json] | Exception | None] = asyncio.Queue(1)
         self._unread: list[Json] = []
 
     async def __aenter__(self) -> Batches:
@@ -102,10 +103,8 @@ class FanOut:
             async for events in batches:
                 await self._enqueue([self._numbered(event, index) for event in events])
             await self._queue.put(None)
-        except GatewayError as error:
+        except Exception as error:  # noqa: BLE001 - raised where all events are read
             await self._queue.put(error)
-        except Exception:  # noqa: BLE001 - whatever it is, who waits for the end must hear of it
-            await self._queue.put(UpstreamError("Gemini sent an event that cannot be understood."))
 
     async def _enqueue(self, events: list[Json]) -> None:
         try:
@@ -117,7 +116,7 @@ class FanOut:
     def _keep_unread(self, index: int, batches: Batches) -> None:
         """Keep the first events of *batches*, which nobody will read: they are paid for."""
         if isinstance(batches, Answer):
-            with suppress(AttributeError, KeyError, TypeError, ValueError):
+            with suppress(UpstreamError):
                 self._unread += [self._numbered(event, index) for event in batches.unread()]
 
     def _report_unread(self) -> None:
@@ -133,12 +132,17 @@ class FanOut:
         """Return *event* numbered for the call *index*, with what all calls have cost so far.
 
         Its candidate gets the call's number; an event with usage alone gets a candidate, too.
-        Embeddings, which come in one event, get the number themselves.
+        Embeddings, which come in one event, get the number themselves. Raises `UpstreamError` for
+        candidates of an unknown shape.
         """
         if "embeddings" in event:
             return {**event, "index": index}
         candidates = event.get("candidates") or [{}]
-        event = {**event, "candidates": [{**candidate, "index": index} for candidate in candidates]}
+        try:
+            numbered = [{**candidate, "index": index} for candidate in candidates]
+        except TypeError:
+            raise UpstreamError(_STRANGE) from None
+        event = {**event, "candidates": numbered}
         usage = event.get("usageMetadata")
         if isinstance(usage, dict):
             self._usages[index] = usage
@@ -149,7 +153,7 @@ class FanOut:
         open_calls = len(self._calls)
         while open_calls:
             item = await self._queue.get()
-            if isinstance(item, GatewayError):
+            if isinstance(item, Exception):
                 raise item
             if item is None:
                 open_calls -= 1

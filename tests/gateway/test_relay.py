@@ -4,10 +4,13 @@ import asyncio
 import gc
 
 import pytest
+import structlog
 
 from gateway.exchange import Exchange
 from gateway.keys import DRAIN
+from gateway.log.line import place
 from gateway.settings import Settings
+from gateway.upstream.fanout import FanOut
 from tests.faults.scripted import (
     END,
     LAST,
@@ -137,6 +140,22 @@ async def test_several_candidates_by_several_calls(running):
         assert len(upstream.seen) == 3
     indexes = [c["index"] for one in seen.chunks for c in one["choices"] if c.get("finish_reason")]
     assert sorted(indexes) == [0, 1, 2]
+
+
+async def test_a_fault_of_the_gateway_among_several_calls_is_logged_and_no_fault_of_gemini(
+    running, monkeypatch
+):
+    monkeypatch.setattr(FanOut, "_numbered", lambda _, event, index: event[index])
+    with structlog.testing.capture_logs() as lines:
+        async with (
+            ScriptedUpstream(answer(200, LAST)) as upstream,
+            running(settings_for(upstream.url)) as gateway,
+        ):
+            status, body, headers = await gateway.whole(model="gemini-3.7-flash", n=2)
+    assert (status, body["error"]["code"]) == (500, "internal_error")
+    (line,) = [line for line in lines if line["event"] == "unexpected_error"]
+    assert line["id"] == headers["x-request-id"]
+    assert "test_relay.py" in place(line["exc_info"])
 
 
 async def begin(gateway, upstream, count: int, **more) -> list[asyncio.Task]:
