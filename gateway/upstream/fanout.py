@@ -71,7 +71,8 @@ class FanOut:
             self._report_unread()
             await self._stack.aclose()
             if isinstance(error, ExceptionGroup):
-                raise _first(error) from None
+                # The others are equal or were cancelled because of it.
+                raise error.exceptions[0] from None
             raise
         for index, opening in enumerate(openings):
             self._tasks.append(asyncio.create_task(self._pump(index, opening.result())))
@@ -173,9 +174,3 @@ def _sum(usages: list[Json]) -> Json:
             total[name] = total[name] + value if adds else value
     total[CALLS] = sum(map(bool, usages))
     return total
-
-
-def _first(group: ExceptionGroup[Exception]) -> Exception:
-    """Return the first failure in *group*; the others are equal or were cancelled because of it."""
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, ExceptionGroup) else error

@@ -1,12 +1,14 @@
 """Copies of one call look like one call with several candidates."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 
 from gateway.errors import UpstreamError, UpstreamOverloaded, UpstreamTruncated
 from gateway.exchange import Notes, Outcome, UpstreamCall
 from gateway.upstream.breaker import FAILURES, HOST
+from gateway.upstream.fanout import FanOut
 from tests.faults.scripted import (
     CLOSE,
     END,
@@ -24,9 +26,25 @@ from tests.faults.scripted import (
 CALL = UpstreamCall("m", {}, stream=True, copies=3)
 
 
-async def collect(upstream, call=CALL):
-    async with upstream.open(call, Outcome(), Notes()) as batches:
+async def collect(upstream, call=CALL, outcome=None):
+    async with upstream.open(call, outcome or Outcome(), Notes()) as batches:
         return [one async for batch in batches for one in batch]
+
+
+class Endless:
+    """An upstream whose answers go on for as long as they are read."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    @asynccontextmanager
+    async def open(self, *_):
+        yield self._batches()
+
+    async def _batches(self):
+        while True:
+            self.given += 1
+            yield [event("a")]
 
 
 async def test_each_copy_is_a_candidate_of_its_own(gemini):
@@ -45,13 +63,37 @@ async def test_an_event_with_usage_alone_still_says_whose_it_is(gemini):
         assert sorted(e["candidates"][0]["index"] for e in events) == [0, 0, 1, 1, 2, 2]
 
 
-async def test_a_copy_that_cannot_begin_fails_the_whole(gemini):
-    scripts = [stream(LAST), refusal(503, "UNAVAILABLE")]
+@pytest.mark.parametrize("shape", [{}, {"candidates": [None]}])
+async def test_a_copy_that_cannot_begin_fails_the_whole(gemini, shape):
+    scripts = [stream(LAST), stream(LAST | shape), [0.05, *refusal(503, "UNAVAILABLE")]]
+    outcome = Outcome()
     async with ScriptedUpstream(*scripts) as scripted:
         upstream = await gemini(scripted.url, max_attempts=1)
         with pytest.raises(UpstreamOverloaded):
-            await collect(upstream)
+            await collect(upstream, outcome=outcome)
         assert upstream.pool.credentials[0].leases == 0
+    *events, counts = outcome.unread
+    assert len(events) == (1 if shape else 2)
+    assert counts == {"usageMetadata": events[-1]["usageMetadata"]}
+
+
+async def test_a_fault_of_the_gateway_at_the_beginning_is_raised_as_it_is():
+    class Broken:
+        def open(self, *_):
+            raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        await FanOut(Broken(), CALL, Outcome(), Notes()).__aenter__()
+
+
+async def test_what_nobody_reads_stays_upstream():
+    upstream = Endless()
+    async with FanOut(upstream, CALL, Outcome(), Notes()) as batches:
+        await anext(batches)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        # The one that was read, one in the queue, and one that each call holds.
+        assert upstream.given == 2 + CALL.copies
 
 
 @pytest.mark.parametrize("circuit", ["m", HOST])
@@ -123,8 +165,10 @@ async def test_the_counts_are_those_of_all_copies(gemini):
         },
     }
     early = {**event("a"), "usageMetadata": {"promptTokenCount": 3, "totalTokenCount": 3}}
+    outcome = Outcome()
     async with ScriptedUpstream(stream(early, last)) as scripted:
-        events = await collect(await gemini(scripted.url))
+        events = await collect(await gemini(scripted.url), outcome=outcome)
+    assert outcome.unread == ()
     assert events[-1]["usageMetadata"] == {
         "promptTokenCount": 9,
         "candidatesTokenCount": 6,
@@ -135,15 +179,16 @@ async def test_the_counts_are_those_of_all_copies(gemini):
     }
 
 
-async def test_what_waits_to_be_read_is_told_when_its_reader_fails(gemini):
+@pytest.mark.parametrize("count", [0, 1])
+async def test_what_waits_to_be_read_is_told_when_its_reader_fails(gemini, count):
     outcome = Outcome()
     async with ScriptedUpstream(stream(LAST)) as scripted:
         upstream = await gemini(scripted.url)
         opening = upstream.open(CALL, outcome, Notes())
-        (first,) = await anext(await opening.__aenter__())
+        batches = await opening.__aenter__()
+        read = [one for _ in range(count) for one in await anext(batches)]
         await asyncio.sleep(0.01)
         await opening.__aexit__(UpstreamError, UpstreamError("the reader gave up"), None)
     *events, counts = outcome.unread
-    known_events = [first, *events]
-    assert sorted(one["candidates"][0]["index"] for one in known_events) == [0, 1, 2]
+    assert sorted(one["candidates"][0]["index"] for one in read + events) == [0, 1, 2]
     assert counts["usageMetadata"]["totalTokenCount"] == 15

@@ -1,6 +1,7 @@
 """Two attempts side by side: the first success counts, the other one is dropped."""
 
 import asyncio
+import gc
 from contextlib import suppress
 
 import pytest
@@ -121,7 +122,7 @@ async def test_leaving_again_while_the_loser_ends_loses_no_success():
 
 
 async def test_a_success_after_leaving_is_discarded():
-    discarded, began = [], []
+    discarded, began, noted = [], [], []
 
     async def attempt():
         began.append(None)
@@ -130,8 +131,14 @@ async def test_a_success_after_leaving_is_discarded():
         await asyncio.sleep(0.01)
         return "late"
 
-    hedging = hedged(attempt, after_s=0.01, allowed=lambda: True, discard=discarded.append)
-    task = asyncio.create_task(hedging)
+    async def call():
+        try:
+            await hedged(attempt, after_s=0.01, allowed=lambda: True, discard=discarded.append)
+        finally:
+            # What they have cost is settled next.
+            noted.extend(discarded)
+
+    task = asyncio.create_task(call())
     while len(began) < 2:
         await asyncio.sleep(0.001)
     task.cancel()
@@ -140,4 +147,34 @@ async def test_a_success_after_leaving_is_discarded():
     async with asyncio.timeout(5):
         while len(discarded) < 2:
             await asyncio.sleep(0.001)
-    assert discarded == ["late", "late"]
+    assert discarded == noted == ["late", "late"]
+
+
+@pytest.mark.parametrize("end", ["cancelled", "failed", "late"])
+async def test_however_the_loser_ends_nothing_but_a_success_is_left_of_it(end):
+    faults = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: faults.append(context))
+    made = []
+    discarded = []
+
+    async def attempt():
+        made.append(None)
+        if len(made) > 1:
+            return "second"
+        try:
+            await loop.create_future()
+        except asyncio.CancelledError:
+            if end == "late":
+                return end
+            if end == "failed":
+                raise ConnectionError from None
+            raise
+
+    winner = await hedged(attempt, after_s=0.001, allowed=lambda: True, discard=discarded.append)
+    assert winner == "second"
+    for _ in range(3):
+        await asyncio.sleep(0)
+    gc.collect()
+    assert discarded == (["late"] if end == "late" else [])
+    assert faults == []
