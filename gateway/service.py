@@ -135,32 +135,34 @@ class Service:
         self._stop.set()
 
     async def _drain(self, runner: Runner, drain: Drain) -> None:
-        listen_s = self.settings.server.drain_listen_s
-        if not listen_s:
-            # Proxies turn to other machines before any request is refused here.
-            drain.leave_connections()
-            await self._end_listening(runner)
-            await asyncio.sleep(LEAVING_S)
-        log.info("draining", running=drain.count)
-        drain.begin()
-        if listen_s:
-            await asyncio.sleep(ARRIVING_S)
-        runner.connections.close_idle()
-        finished = asyncio.create_task(self._wait_for_requests(runner.connections, drain))
-        stop_now = asyncio.create_task(self._stop_now.wait())
-        ends = {finished, stop_now}
-        if listen_s:
+        if listen_s := self.settings.server.drain_listen_s:
+            ends = await self._refuse(runner, drain)
             # In this time load balancers see `/readyz`; then proxies are refused, and turn to other
             # machines.
             await asyncio.wait(ends, timeout=listen_s, return_when=asyncio.FIRST_COMPLETED)
             await self._end_listening(runner)
+        else:
+            # Proxies turn to other machines before any request is refused here.
+            drain.leave_connections()
+            await self._end_listening(runner)
+            await asyncio.sleep(LEAVING_S)
+            ends = await self._refuse(runner, drain)
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        stop_now.cancel()
-        finished.cancel()
+        for end in ends:
+            end.cancel()
         if drain.count:
             log.warning("ending_requests", running=drain.count)
             drain.end()
             await drain.finished(END_GRACE_S)
+
+    async def _refuse(self, runner: Runner, drain: Drain) -> set[asyncio.Task[object]]:
+        """Admit no new request; return two tasks, the first of which to end ends all requests."""
+        log.info("draining", running=drain.count)
+        drain.begin()
+        await asyncio.sleep(ARRIVING_S)
+        runner.connections.close_idle()
+        finished = asyncio.create_task(self._wait_for_requests(runner.connections, drain))
+        return {finished, asyncio.create_task(self._stop_now.wait())}
 
     async def _end_listening(self, runner: Runner) -> None:
         """Stop listening; clients already in the queue would otherwise be cut without an answer."""
