@@ -200,7 +200,7 @@ class Attempts:
         is_last = failed.final or is_late or self._calls_left() <= len(fallbacks)
         if is_last or counts[kind] > policy.retries:
             raise failed
-        wait = pause(failed.fault, max(1, self._calls_made), random.uniform)
+        wait = pause(failed.fault, self._calls_made, random.uniform)
         # Rather than wait long, ask another model.
         if self._loop.time() + wait >= self._deadline or (fallbacks and wait > CAP_S):
             raise failed

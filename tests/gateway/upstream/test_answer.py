@@ -70,6 +70,23 @@ async def test_what_holds_no_event_is_a_failed_attempt(body, streaming):
         assert caught.value.fault.kind is Kind.GARBAGE
 
 
+async def test_what_is_too_large_is_not_asked_for_again(monkeypatch):
+    monkeypatch.setattr("gateway.upstream.answer.MAX_WHOLE_BYTES", 100)
+    async with answered(*answer(200, event("x" * 100)), streaming=False) as one:
+        with pytest.raises(Failed) as caught:
+            await one.begin()
+    assert (caught.value.fault.kind, caught.value.final) == (Kind.GARBAGE, True)
+
+
+@pytest.mark.parametrize("second", [b"data: 5\r\n\r\n", b"data: []\r\n\r\n", b"data: {\r\n\r\n"])
+async def test_what_follows_and_is_no_event_fails_an_attempt_that_looks_for_more(second):
+    async with answered(SSE, chunk(data(event("a"))), 0.02, chunk(second), END) as one:
+        await one.begin()
+        with pytest.raises(Failed) as caught:
+            await one.is_single()
+    assert caught.value.fault.kind is Kind.GARBAGE
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
@@ -124,6 +141,17 @@ async def test_while_nobody_reads_nothing_is_silent():
         await asyncio.sleep(0.6)
         seen += [e for batch in await rest(one) for e in batch]
         assert seen == [event("a"), event("b"), LAST]
+
+
+async def test_a_silence_after_a_pause_of_the_reader_is_told():
+    script = [SSE, chunk(data(event("a"))), 0.02, chunk(data(event("b"))), STALL]
+    async with answered(*script, idle_s=0.05) as one, asyncio.timeout(5):
+        await one.begin()
+        await anext(one)
+        await anext(one)
+        await asyncio.sleep(0.2)
+        with pytest.raises(UpstreamTimeout):
+            await anext(one)
 
 
 @pytest.mark.parametrize("noise", [b": ping\n\n", b"\r\n", b"garbage\n"])

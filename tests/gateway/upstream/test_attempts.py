@@ -1,6 +1,9 @@
 """What is done about a fault before the first byte: replacement, fallback, hedging, weak answers."""
 
 import asyncio
+import random
+from contextlib import suppress
+from dataclasses import replace
 from errno import EMFILE
 
 import pytest
@@ -13,10 +16,11 @@ from gateway.errors import (
     Unavailable,
     UpstreamError,
     UpstreamOverloaded,
+    UpstreamTimeout,
 )
 from gateway.exchange import Notes, Outcome, UpstreamCall
 from gateway.settings import Models, Replacement
-from gateway.upstream import breaker
+from gateway.upstream import breaker, retry
 from gateway.upstream.attempts import Attempts
 from gateway.upstream.breaker import HOST
 from gateway.upstream.faults import Fault, Kind
@@ -42,12 +46,15 @@ EMPTY = stream({"candidates": [{"content": {"role": "model"}, "finishReason": "S
 GOOD = stream(event("good "), LAST)
 
 
-async def ask(upstream, call=CALL):
-    outcome = Outcome()
+async def ask(upstream, call=CALL, outcome=None):
+    outcome = outcome or Outcome()
     async with upstream.open(call, outcome, Notes()) as batches:
         events = [one async for batch in batches for one in batch]
     text = "".join(
-        part["text"] for one in events for part in one["candidates"][0]["content"].get("parts", ())
+        part["text"]
+        for one in events
+        for candidate in one["candidates"][:1]
+        for part in candidate["content"].get("parts", ())
     )
     return text, outcome
 
@@ -72,6 +79,7 @@ async def test_a_model_that_is_gone_is_replaced_and_that_is_remembered(gemini):
         upstream = await gemini(scripted.url, models=models)
         text, outcome = await ask(upstream)
         assert (text, outcome.model, outcome.attempts) == ("good end", "new", 2)
+        assert outcome.credential == "c1"
         assert upstream.names.resolve("old") == "new"
         assert paths(scripted) == ["old", "new"]
 
@@ -212,6 +220,63 @@ async def test_a_fallback_is_asked_rather_than_waited_for_the_model(gemini):
         assert paths(scripted) == ["old", "second"]
 
 
+async def test_a_fallback_is_asked_instead_of_a_model_that_is_silent(gemini):
+    models = Models(fallbacks={"old": ("second",)})
+    async with ScriptedUpstream([STALL], GOOD) as scripted:
+        limits = {"first_event_timeout_s": 0.05, "max_attempts": 2}
+        upstream = await gemini(scripted.url, models=models, **limits)
+        await asyncio.wait_for(ask(upstream), 4)
+        assert paths(scripted) == ["old", "second"]
+
+
+async def test_no_fallback_is_asked_after_the_deadline(gemini):
+    models = Models(fallbacks={"old": ("second",)})
+    outcome = Outcome()
+    async with ScriptedUpstream([STALL]) as scripted:
+        upstream = await gemini(scripted.url, models=models, deadline_s=0.1)
+        with pytest.raises(UpstreamTimeout):
+            await ask(upstream, outcome=outcome)
+    assert (outcome.model, outcome.attempts) == ("old", 1)
+
+
+async def test_after_the_head_was_sent_for_a_file_the_same_model_is_tried_again(gemini, impatient):
+    models = Models(fallbacks={"old": ("second",)})
+    async with ScriptedUpstream(BUSY) as scripted:
+        upstream = await gemini(scripted.url, models=models, max_attempts=2)
+        with pytest.raises(UpstreamOverloaded):
+            await ask(upstream, outcome=Outcome(begun=True))
+        assert paths(scripted) == ["old", "old"]
+
+
+async def test_pauses_grow_from_attempt_to_attempt(gemini, monkeypatch):
+    longest = []
+    monkeypatch.setattr(random, "uniform", lambda _, most: longest.append(most) or 0.0)
+    async with ScriptedUpstream(BUSY, BUSY, GOOD) as scripted:
+        await ask(await gemini(scripted.url))
+    assert longest == [retry.BASE_S, 2 * retry.BASE_S]
+
+
+async def test_requests_earn_what_retries_cost(gemini):
+    async with ScriptedUpstream(GOOD) as scripted:
+        upstream = await gemini(scripted.url)
+        while upstream.budget.take():
+            pass
+        for _ in range(5):
+            await ask(upstream)
+        assert upstream.budget.take()
+
+
+@pytest.mark.parametrize("hedge_after_s", [0, 0.02])
+async def test_without_budget_there_is_one_attempt(gemini, monkeypatch, hedge_after_s):
+    script = [0.1, *GOOD] if hedge_after_s else BUSY
+    async with ScriptedUpstream(script) as scripted:
+        upstream = await gemini(scripted.url, hedge_after_s=hedge_after_s)
+        monkeypatch.setattr(retry.RetryBudget, "take", lambda _: False)
+        with suppress(UpstreamOverloaded):
+            await ask(upstream)
+        assert len(scripted.seen) == 1
+
+
 async def test_the_last_attempt_may_bring_an_empty_answer(gemini):
     async with ScriptedUpstream(EMPTY) as scripted:
         text, outcome = await ask(await gemini(scripted.url, max_attempts=1))
@@ -231,6 +296,14 @@ async def test_an_empty_stop_with_text_behind_it_is_no_empty_answer(gemini):
     async with ScriptedUpstream(script) as scripted:
         text, outcome = await ask(await gemini(scripted.url))
         assert (text, outcome.attempts) == ("end", 1)
+
+
+@pytest.mark.parametrize("change", [{"verbatim": True}, {"action": "embedContent"}])
+async def test_an_empty_answer_is_passed_on_where_nothing_may_be_changed(gemini, change):
+    call = replace(CALL, stream=False, **change)
+    empty = answer(200, {"candidates": []})
+    async with ScriptedUpstream(empty) as scripted:
+        assert (await ask(await gemini(scripted.url), call))[1].attempts == 1
 
 
 async def test_a_second_empty_answer_is_passed_on(gemini):
@@ -429,11 +502,23 @@ async def test_several_refusals_of_one_request_are_mended_one_after_another(gemi
         assert scripted.seen[-1].body.keys() == {"contents"}
 
 
-async def test_a_refusal_that_nothing_mends_is_told_at_once(gemini):
+async def test_a_mended_call_that_fails_otherwise_still_shows_what_the_model_refuses(gemini):
+    body = {"contents": [], "generationConfig": {"presencePenalty": 1}}
     said = refusal(400, "INVALID_ARGUMENT", REFUSED[0])
+    async with ScriptedUpstream(said, refusal(400, "INVALID_ARGUMENT", "else")) as scripted:
+        upstream = await gemini(scripted.url)
+        with pytest.raises(BadRequest):
+            await ask(upstream, replace(CALL, body=body))
+        assert [model for model, _ in upstream.refusals.learned] == ["old"]
+
+
+@pytest.mark.parametrize("penalty", [{}, {"presencePenalty": 1}])
+async def test_a_refusal_that_nothing_mends_is_told_at_once(gemini, penalty):
+    said = refusal(400, "INVALID_ARGUMENT", REFUSED[0])
+    body = {"contents": [], "generationConfig": penalty}
     async with ScriptedUpstream(said) as scripted:
         with pytest.raises(BadRequest):
-            await ask(await gemini(scripted.url))
+            await ask(await gemini(scripted.url), replace(CALL, body=body, verbatim=bool(penalty)))
         assert len(scripted.seen) == 1
 
 

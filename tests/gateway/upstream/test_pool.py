@@ -90,6 +90,19 @@ async def test_they_fail_no_list_of_models_either(gemini):
         assert await upstream.models() == []
 
 
+async def test_any_number_of_calls_goes_up_at_once(gemini):
+    connector = (await gemini("http://127.0.0.1:9")).session.connector
+    assert (connector.limit, connector.limit_per_host) == (0, 0)
+
+
+async def test_the_first_connection_that_dies_is_a_failure(gemini):
+    async with ScriptedUpstream([RESET]) as scripted:
+        upstream = await gemini(scripted.url, max_attempts=1)
+        with pytest.raises(UpstreamError):
+            await ask(upstream)
+        assert len(scripted.seen) == 1
+
+
 async def test_a_new_connection_that_dies_is_a_failure(gemini):
     async with ScriptedUpstream(answer(200, LAST), [RESET]) as scripted:
         upstream = await gemini(scripted.url, max_attempts=1)
@@ -114,6 +127,20 @@ async def test_one_that_breaks_in_its_answer_says_nothing_of_the_others(gemini):
         with pytest.raises(UpstreamError):
             await asking
         assert waiting(upstream) == WARM - 1
+
+
+async def test_who_leaves_says_nothing_of_the_others_either(gemini):
+    async with Ageing(STALL) as ageing:
+        upstream = await gemini(ageing.url)
+        await ageing.warm(upstream)
+        asking = asyncio.create_task(ask(upstream))
+        while len(ageing.used) == WARM:
+            await asyncio.sleep(0.001)
+        asking.cancel()
+        await asyncio.wait({asking})
+        await asyncio.sleep(0.01)
+        assert asking.cancelled()
+        assert (waiting(upstream), len(ageing.used)) == (WARM - 1, WARM + 1)
 
 
 async def test_an_answer_that_ended_behind_a_broken_event_leaves_no_connection_behind(gemini):
@@ -170,6 +197,8 @@ async def test_few_connections_wait_for_long(gemini, monkeypatch):
         upstream = await gemini(ageing.url)
         await ageing.warm(upstream)
         assert waiting(upstream) == WARM
+        connector = upstream.session.connector
+        ((*idle,),) = connector._conns.values()
         began_at = asyncio.get_running_loop().time()
         while waiting(upstream) > 4:
             await asyncio.sleep(0.01)
@@ -177,6 +206,8 @@ async def test_few_connections_wait_for_long(gemini, monkeypatch):
         while waiting(upstream):
             await asyncio.sleep(0.01)
         assert asyncio.get_running_loop().time() - began_at >= 0.3 - 0.05
+        assert not any(connection.is_connected() for connection, _ in idle)
+        assert (connector._conns, connector._cleanup_handle) == ({}, None)
 
 
 async def receive_buffer(upstream, *, streaming: bool) -> int:

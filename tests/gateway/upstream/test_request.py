@@ -136,6 +136,8 @@ async def test_a_connection_on_which_the_body_was_not_sent_is_not_used_again():
             response = await target(client, port).post("key", b"x" * 10_000_000)
             assert response.status == 429
             response.close()
+            # Else it would hold the body until upstream reads on.
+            await asyncio.wait({response._writing})
         release.set()
     assert answer_each.connections == 2
 
@@ -180,6 +182,16 @@ async def test_interim_answers_tell_nothing():
     async with listening(handle) as port, session() as client:
         response = await target(client, port).post("key", b"{}")
         assert (response.status, await response.content.read()) == (200, b"ok")
+
+
+async def test_an_answer_without_a_length_goes_to_the_end_of_its_connection():
+    async def handle(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nall of it")
+
+    async with listening(handle) as port, session() as client:
+        response = await target(client, port).post("key", b"")
+        assert await response.content.read() == b"all of it"
 
 
 @pytest.mark.parametrize(
@@ -244,6 +256,14 @@ async def test_who_stops_waiting_cuts_the_connection():
                 await target(client, port).post("key", b"x" * 100_000)
         async with asyncio.timeout(10):
             await gone.wait()
+
+
+async def test_a_body_that_cannot_be_written_is_reported_by_its_answer_alone(monkeypatch):
+    async def write(_, piece):
+        raise ConnectionResetError
+
+    monkeypatch.setattr(StreamWriter, "write", write)
+    await _write_in_pieces(None, b"", b"x")
 
 
 async def test_a_large_body_is_written_in_pieces_none_of_which_is_a_copy(monkeypatch):
