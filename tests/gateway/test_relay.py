@@ -6,6 +6,7 @@ import gc
 import pytest
 import structlog
 
+from gateway import relay
 from gateway.exchange import Exchange
 from gateway.keys import DRAIN
 from gateway.log.line import place
@@ -75,6 +76,28 @@ async def test_a_refusal_to_speak_is_an_answer_streamed_and_whole(running, told)
         seen = await gateway.stream(**speech)
     assert (status, whole["choices"][0]["finish_reason"]) == (200, "content_filter")
     assert (seen.status, seen.finish_reasons, seen.done) == (200, ["content_filter"], True)
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_minutes_of_speech_do_not_hold_up_the_others(running, monkeypatch, streaming):
+    async def counted(work, *args):
+        threads.append(work)
+        return await in_thread(work, *args)
+
+    threads = []
+    in_thread = relay.in_thread
+    monkeypatch.setattr(relay, "in_thread", counted)
+    sound = {"inlineData": {"mimeType": "audio/L16;rate=24000", "data": "AAAA" * 100}}
+    spoken = {"candidates": [{"content": {"parts": [sound]}, "finishReason": "STOP"}]}
+    script = [SSE, chunk(data(spoken)), 0.02, chunk(data(spoken)), END]
+    async with (
+        ScriptedUpstream(script if streaming else answer(200, spoken)) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        speech = {"model": "gemini-2.5-flash-preview-tts", "modalities": ["audio"]}
+        async with gateway.post(stream=streaming, **speech) as response:
+            await response.read()
+    assert len(threads) == 1 + streaming
 
 
 async def test_a_stream_has_the_headers_that_keep_proxies_from_buffering(running):

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
+from contextlib import nullcontext, suppress
 
 import pytest
 
 from gateway.state import batcher as batcher_module
-from gateway.state.batcher import Batcher, PatientTimeout
+from gateway.state.batcher import GRACE_TURNS, Batcher, PatientTimeout
 from gateway.state.store import NotDone, StoreDown
 
 
@@ -149,6 +150,24 @@ async def test_who_is_cancelled_at_the_time_of_the_timeout_is_cancelled():
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_fault_at_the_time_of_the_timeout_is_told_as_it_is():
+    limit = PatientTimeout(10)
+    limit._give_up(0)
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(60)
+    # It raises nothing of its own.
+    limit.__exit__(LookupError, LookupError(), None)
+
+
+@pytest.mark.parametrize(("turns", "is_over"), [(GRACE_TURNS - 1, False), (GRACE_TURNS + 3, True)])
+async def test_what_comes_a_few_turns_after_the_time_counts(turns, is_over):
+    limit = PatientTimeout(10)
+    with pytest.raises(StoreDown) if is_over else nullcontext(), limit:
+        limit._begin_slice(0)
+        for _ in range(turns):
+            await asyncio.sleep(0)
 
 
 async def test_after_a_fault_the_next_command_is_tried(server):

@@ -69,6 +69,13 @@ async def test_of_several_spent_limits_the_one_with_the_longest_wait_is_named(st
     assert refused.wait_us > 60e6
 
 
+async def test_a_spent_limit_refuses_nobody_who_takes_nothing_of_it(store):
+    limited = plan(tokens_per_minute=10, tokens_per_day=10)
+    await store.take(limited, Demand(tokens=10))
+    assert (await store.take(limited, Demand())).refused is None
+    assert (await store.take(limited, Demand(tokens=1))).refused is not None
+
+
 async def test_a_slot_given_back_is_free_for_the_next(store):
     one = plan(concurrent_requests=1)
     for _ in range(3):

@@ -143,6 +143,13 @@ async def test_while_nobody_reads_nothing_is_silent():
         assert seen == [event("a"), event("b"), LAST]
 
 
+async def test_a_stream_may_last_longer_than_a_silence():
+    steps = [step for n in range(14) for step in (0.05, chunk(data(event(str(n)))))]
+    async with answered(SSE, *steps, END, idle_s=0.5) as one:
+        await one.begin()
+        assert len(await rest(one)) == 14
+
+
 async def test_a_silence_after_a_pause_of_the_reader_is_told():
     script = [SSE, chunk(data(event("a"))), 0.02, chunk(data(event("b"))), STALL]
     async with answered(*script, idle_s=0.05) as one, asyncio.timeout(5):
