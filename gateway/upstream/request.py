@@ -185,10 +185,8 @@ async def _write_in_pieces(protocol: ResponseHandler, head: bytes, body: bytes) 
 
 def _release(connection: Connection, writing: asyncio.Task[None] | None, *, reusable: bool) -> None:
     """Return *connection* to the pool, or cut it: also if part of the body was not sent."""
-    if writing is not None and not writing.done():
-        writing.cancel()
-        reusable = False
-    if reusable:
+    # Cutting it also ends the task that writes.
+    if reusable and (writing is None or writing.done()):
         connection.release()
     else:
         connection.close()

@@ -13,9 +13,18 @@ from gateway.edge import edge
 from gateway.keys import DRAIN
 from gateway.recorder import RECORDER, Recorder
 from gateway.server import connection
+from gateway.server.answers import MAX_UNSENT_BYTES
 from gateway.server.connection import Bounds
 from tests.gateway.raw_http import CHUNKED, GET, answered, app_of, echo
 from tests.patience import HANGING_S
+
+
+async def test_the_gateway_itself_buffers_little_for_a_client(serve_app, dial):
+    port, server = await serve_app(app_of(echo))
+    reader, _ = await dial(port, GET)
+    await answered(reader)
+    (client,) = server.connections
+    assert client.transport.get_write_buffer_limits()[1] == MAX_UNSENT_BYTES
 
 
 @pytest.mark.parametrize("begun", [b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX-"])
@@ -45,7 +54,8 @@ async def test_a_head_in_pieces_and_a_slow_handler_are_fine(serve_app, dial):
     reader, writer = await dial(port)
     for byte in GET:
         writer.write(bytes([byte]))
-        await writer.drain()
+        # Each comes alone.
+        await asyncio.sleep(0.001)
     assert (await answered(reader))[2] == b"done"
 
 

@@ -7,7 +7,9 @@ import pytest
 import structlog
 from aiohttp import web
 
+from gateway.drain import Drain
 from gateway.server import request_loop
+from gateway.server.connection_server import KEEPALIVE_S
 
 TENANT: ContextVar[str] = ContextVar("tenant", default="nobody")
 
@@ -49,6 +51,33 @@ async def test_what_a_request_sets_in_its_context_is_not_there_for_the_next(serv
     assert len(server.connections) == 1
     tasks = [task for task in asyncio.all_tasks() if "RequestLoop.start" in repr(task)]
     assert len(tasks) == 1
+
+
+async def test_a_connection_is_kept_for_its_time_from_the_latest_request_on(serve_app, dial):
+    port, server = await serve_app(app_of(name_tenant))
+    reader, writer = await dial(port)
+    loop = asyncio.get_running_loop()
+    for _ in range(2):
+        asked_at = loop.time()
+        writer.write(get("/"))
+        await answers(reader, 1)
+        await asyncio.sleep(0.01)
+        (kept,) = server.connections
+        assert asked_at < kept._next_keepalive_close_time - KEEPALIVE_S <= loop.time()
+        assert kept._keepalive_handle.when() <= kept._next_keepalive_close_time
+
+
+async def test_a_request_that_is_ended_takes_its_connection_along(serve_app, dial):
+    async def wait(_: web.Request) -> web.Response:
+        await asyncio.sleep(60)
+
+    drain = Drain()
+    port, _ = await serve_app(app_of(wait), drain=drain)
+    reader, _ = await dial(port, get("/"))
+    while not drain.count:
+        await asyncio.sleep(0.001)
+    drain.end()
+    assert await asyncio.wait_for(reader.read(), 5) == b""
 
 
 async def test_a_request_shares_its_task_with_others_as_long_as_it_sets_nothing(serve_app, dial):

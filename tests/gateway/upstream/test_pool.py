@@ -83,6 +83,15 @@ async def test_connections_that_died_while_they_waited_fail_no_call(gemini, endi
         assert len(ageing.used) <= WARM + 2 * calls
 
 
+async def test_the_address_that_took_a_connection_is_told(gemini, monkeypatch):
+    told = []
+    monkeypatch.setattr(pool.Resolver, "reached", lambda _, *place: told.append(place))
+    async with ScriptedUpstream(answer(200, LAST)) as scripted:
+        port = int(scripted.url.rpartition(":")[2])
+        await ask(await gemini(scripted.url))
+    assert told == [("127.0.0.1", port, "127.0.0.1")]
+
+
 async def test_they_fail_no_list_of_models_either(gemini):
     async with Ageing(RESET) as ageing:
         upstream = await gemini(ageing.url)
@@ -242,3 +251,6 @@ async def test_a_large_event_or_body_is_received_with_a_large_buffer(gemini, lar
         sizes = [await receive_buffer(upstream, streaming=streaming) for _ in range(3)]
     assert sizes[0] == sizes[2] == RECEIVE_BUFFER_BYTES
     assert sizes[1] > 2 * RECEIVE_BUFFER_BYTES
+    async with ScriptedUpstream(large) as scripted:
+        upstream = await gemini(scripted.url)
+        assert await receive_buffer(upstream, streaming=streaming) > 2 * RECEIVE_BUFFER_BYTES
