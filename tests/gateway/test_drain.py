@@ -31,6 +31,26 @@ async def test_requests_that_run_are_waited_for():
     assert await task == "finished"
 
 
+async def test_the_last_of_them_is_waited_for():
+    drain, events = Drain(), [asyncio.Event(), asyncio.Event()]
+    tasks = [asyncio.create_task(running(drain, go_on)) for go_on in events]
+    await asyncio.sleep(0)
+    finished = asyncio.create_task(drain.finished(5))
+    for go_on, task in zip(events, tasks, strict=True):
+        assert not finished.done()
+        go_on.set()
+        await task
+        await asyncio.sleep(0)
+    assert await finished
+
+
+async def test_connections_that_end_still_have_their_requests_admitted():
+    drain = Drain()
+    drain.leave_connections()
+    drain.leave(drain.enter())
+    assert (drain.leaving, drain.begun, drain.over) == (True, False, False)
+
+
 async def test_once_begun_nobody_new_is_let_in():
     drain = Drain()
     drain.begin()

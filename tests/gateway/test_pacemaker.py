@@ -58,6 +58,8 @@ async def test_no_timer_is_left_behind(running):
         await asyncio.sleep(0.2)
         names = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}
         assert not {name for name in names if name.startswith("Pacemaker")}
+        timers = [timer for timer in gateway.loop._scheduled if not timer.cancelled()]
+        assert not [timer for timer in timers if "Pacemaker" in repr(timer)]
 
 
 async def test_a_commit_in_one_turn_with_the_first_event_ends_nothing(running):
