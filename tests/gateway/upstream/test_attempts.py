@@ -359,6 +359,13 @@ async def test_an_open_breaker_asks_nobody(gemini):
         assert 0 < caught.value.retry_after <= 5
 
 
+async def test_an_open_breaker_is_not_waited_for(gemini):
+    upstream = await gemini("http://127.0.0.1:9")
+    open_circuit(upstream, "old")
+    with pytest.raises(UpstreamOverloaded):
+        await asyncio.wait_for(ask(upstream), 4)
+
+
 async def test_an_overloaded_model_is_asked_again_when_it_says(gemini):
     async with ScriptedUpstream(busy_for("0.4s"), GOOD) as scripted:
         upstream = await gemini(scripted.url)
