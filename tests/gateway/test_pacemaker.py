@@ -111,6 +111,7 @@ async def test_an_answer_without_content_ends_after_a_commit_as_it_does_without_
         running(settings_for(upstream.url, **settings)) as gateway,
         gateway.post(stream=True) as response,
     ):
+        assert "x-request-id" in response.headers
         upstream.release.set()
         seen = streamed(await response.read())
     assert (seen.text, seen.finish_reasons, seen.done) == ("", ["stop"], True)

@@ -110,6 +110,7 @@ async def test_a_stream_has_the_headers_that_keep_proxies_from_buffering(running
         assert response.headers["Cache-Control"] == "no-cache"
         assert response.headers["X-Accel-Buffering"] == "no"
         assert "x-request-id" in response.headers
+        assert 0 <= int(response.headers["openai-processing-ms"]) < 60_000
 
 
 @pytest.mark.parametrize("streaming", [True, False])

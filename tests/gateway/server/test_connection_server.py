@@ -10,9 +10,11 @@ import pytest
 from aiohttp import web
 
 from gateway.drain import Drain
+from gateway.keys import DRAIN
 from gateway.server.answers import EventStream
 from gateway.server.connection import ANSWERED_ABOVE_CAP, Bounds
-from gateway.server.connection_server import connection_cap
+from gateway.server.connection_server import Runner, connection_cap
+from gateway.settings import Server, Settings
 from tests.gateway.raw_http import CHUNKED, GET, answered, app_of, echo
 
 SECRET = b"gw-license-that-must-not-be-logged"
@@ -146,6 +148,16 @@ async def test_idle_connections_can_be_closed_without_disturbing_busy_ones(serve
 )
 def test_the_cap_leaves_descriptors_for_upstream(configured, descriptors, cap):
     assert connection_cap(configured, descriptors) == cap
+
+
+async def test_a_runner_bounds_connections_as_its_settings_say():
+    app = web.Application()
+    app[DRAIN] = Drain()
+    settings = Server(header_timeout_s=1.0, send_timeout_s=2.0, max_connections=3)
+    runner = Runner(app, Settings(server=settings))
+    await runner.setup()
+    assert runner.connections._bounds == Bounds(1.0, 2.0, 3)
+    await runner.cleanup()
 
 
 async def test_what_was_written_before_the_end_of_a_request_is_waited_for_too(serve_app, dial):
