@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.dialects.openai_chat.audio_output import AudioOutput
+from gateway.dialects.openai_chat.distinct import Distinct
 from gateway.dialects.openai_chat.reply_options import ReplyOptions
 from gateway.exchange import Json
 
@@ -15,7 +16,8 @@ class Choice:
     turn as the next request must repeat it. *pieces* are the texts of `content`, each with whether
     Gemini wrote it (true) or the gateway inserted it (false). *image_keys* are the keys by which
     the images will be recognised when they come back. *finish_reason* is in Gemini's vocabulary.
-    *is_whole* means that the candidate comes in one piece, with nothing after it.
+    *grounding_lists* are the lists in *grounding* that came in pieces. *is_whole* means that the
+    candidate comes in one piece, with nothing after it.
     """
 
     __slots__ = (
@@ -29,6 +31,7 @@ class Choice:
         "finish_message",
         "finish_reason",
         "grounding",
+        "grounding_lists",
         "image_keys",
         "images",
         "index",
@@ -63,6 +66,7 @@ class Choice:
         self.draft: Json | None = None
         self.audio: AudioOutput | None = None
         self.grounding: Json = {}
+        self.grounding_lists: dict[str, dict[str, Distinct]] = {}
         self.citations: dict[tuple[Any, ...], Json] = {}
         # The plain text since the last part of another kind, in UTF-8. One string per event, which
         # is what a `StringIO` keeps, would cost a long stream four times its text.

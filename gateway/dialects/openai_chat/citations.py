@@ -7,7 +7,8 @@ against the text that Gemini quotes, and then shifted.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -22,6 +23,12 @@ _ADDRESSES: dict[str, tuple[str, ...]] = {
     "retrievedContext": ("uri", "documentName", "fileSearchStore"),
     "image": ("sourceUri", "imageUri"),
 }
+# The bytes of a character in UTF-8 after its first.
+_FURTHER = bytes(range(0x80, 0xC0))
+# Characters are counted from the beginning of a block, so that a place costs the same everywhere.
+_BLOCK = 4_096
+# For quoted texts that are elsewhere than Gemini says; few are. Further ones have no place.
+_MAX_SEARCHED = 16 * 1_048_576
 _RETRIEVED = "URL_RETRIEVAL_STATUS_SUCCESS"
 
 
@@ -47,49 +54,6 @@ def keep_citations(choice: Choice, value: Any) -> None:
     for source in value.get("citationSources") or value.get("citations") or ():
         place = (source.get("startIndex"), source.get("endIndex"), source.get("uri"))
         choice.citations[place] = source
-
-
-def grounding_noter(name: str) -> Callable[[Choice, Any], None]:
-    """Return a function that notes the metadata *name*, which may come in pieces or repeatedly."""
-
-    def keep(choice: Choice, value: Any) -> None:
-        # What is nested too deeply to be sent is refused here, not when it is written.
-        orjson.dumps(value)
-        before = choice.grounding.get(name)
-        choice.grounding[name] = value if before is None else _merged(before, value)
-
-    return keep
-
-
-def _merged(before: Json, value: Json) -> Json:
-    """Return both metadata as one, without repetitions."""
-    new = value.get("groundingChunks") or []
-    chunks = _joined(before.get("groundingChunks") or [], new)
-    if new and chunks != new:
-        # The places named by its supports are those in its own list.
-        supports = value.get("groundingSupports") or []
-        value = {
-            **value,
-            "groundingSupports": [_renumbered(support, new, chunks) for support in supports],
-        }
-    merged = dict(before)
-    for name, field in value.items():
-        if isinstance(field, list):
-            merged[name] = _joined(before.get(name) or [], field)
-        elif field:
-            merged[name] = field
-    return merged
-
-
-def _joined(before: list[Any], more: list[Any]) -> list[Any]:
-    return before + [item for item in more if item not in before]
-
-
-def _renumbered(support: Json, new: list[Any], chunks: list[Any]) -> Json:
-    """Return *support*, which refers to chunks of *new*, as one that refers to *chunks*."""
-    indices = support.get("groundingChunkIndices") or []
-    places = [chunks.index(new[at]) if 0 <= at < len(new) else at for at in indices]
-    return {**support, "groundingChunkIndices": places}
 
 
 def _grounded(metadata: Json, written: "_Written") -> Iterator[Json]:
@@ -125,7 +89,7 @@ def _cited(choice: Choice, written: "_Written") -> Iterator[Json]:
 class _Written:
     """The text that Gemini wrote, and the place of its characters in `content`."""
 
-    __slots__ = ("_bytes", "_length", "_shifts", "_starts")
+    __slots__ = ("_bytes", "_length", "_marks", "_searchable", "_shifts", "_starts")
 
     def __init__(self, choice: Choice) -> None:
         choice.end_run()
@@ -143,18 +107,21 @@ class _Written:
                 inserted += len(text)
         self._bytes = "".join(texts).encode()
         self._length = start + inserted
+        self._searchable = _MAX_SEARCHED
+        blocks = (self._bytes[at : at + _BLOCK] for at in range(0, len(self._bytes), _BLOCK))
+        self._marks = [*accumulate(map(_begun, blocks), initial=0)]
 
     def find(self, segment: Json) -> tuple[int, int] | None:
         """Return the place of *segment* in `content`, None if it is not there."""
         start, end = int(segment.get("startIndex") or 0), int(segment.get("endIndex") or 0)
         quoted = (segment.get("text") or "").encode()
-        if quoted and self._bytes[start:end] != quoted:
-            start = self._nearest(quoted, start)
+        if quoted:
+            if start < 0 or not self._bytes.startswith(quoted, start):
+                start = self._nearest(quoted, start)
             end = start + len(quoted)
         if not 0 <= start < end <= len(self._bytes):
             return None
-        first = len(self._bytes[:start].decode(errors="ignore"))
-        last = first + len(self._bytes[start:end].decode(errors="ignore"))
+        first, last = self._characters(start), self._characters(end)
         # The end is one past the place of the last cited character.
         return self._moved(first), self._moved(max(first, last - 1)) + 1
 
@@ -168,11 +135,29 @@ class _Written:
 
     def _nearest(self, quoted: bytes, wanted: int) -> int:
         """Return where *quoted* begins nearest to *wanted*, -1 if nowhere."""
+        self._searchable -= len(self._bytes)
+        if self._searchable < 0:
+            return -1
         after = self._bytes.find(quoted, max(wanted, 0))
-        before = self._bytes.rfind(quoted, 0, max(wanted, 0) + len(quoted))
+        # Unlike `find`, `rfind` compares the whole of a long text at every place.
+        reverse = self._bytes[: max(wanted, 0) + len(quoted)][::-1]
+        behind = reverse.find(quoted[::-1])
+        before = len(reverse) - behind - len(quoted) if behind >= 0 else -1
         places = [place for place in (before, after) if place >= 0]
         return min(places, key=lambda place: abs(place - wanted), default=-1)
+
+    def _characters(self, at: int) -> int:
+        """Count the whole characters before the byte *at*."""
+        mark = at // _BLOCK
+        count = self._marks[mark] + _begun(self._bytes[mark * _BLOCK : at])
+        # The last one may go on.
+        return count - (self._bytes[at : at + 1] in _FURTHER if at < len(self._bytes) else 0)
 
     def _moved(self, character: int) -> int:
         """Return the place of *character* of the written text in `content`."""
         return character + self._shifts[bisect_right(self._starts, character) - 1]
+
+
+def _begun(text: bytes) -> int:
+    """Count the characters that begin in *text*."""
+    return len(text.translate(None, _FURTHER))

@@ -8,8 +8,9 @@ import orjson
 from gateway.dialects.openai_chat.audio import last_audio
 from gateway.dialects.openai_chat.calls import last_call
 from gateway.dialects.openai_chat.choice import Choice
-from gateway.dialects.openai_chat.citations import annotations, grounding_noter, keep_citations
+from gateway.dialects.openai_chat.citations import annotations, keep_citations
 from gateway.dialects.openai_chat.finish import finish_reason, refusal
+from gateway.dialects.openai_chat.grounding import grounding_noter
 from gateway.dialects.openai_chat.images import last_draft
 from gateway.errors import UpstreamEmpty, UpstreamTruncated
 from gateway.exchange import Json
