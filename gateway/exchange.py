@@ -102,8 +102,8 @@ class Usage:
 
     What may have another price than text is counted separately as well: sound and images in the
     prompt, sound in its cached part, images, sound and video in the completion, *searches* of the
-    web and those of *maps*. The counts are the sum of *calls* calls. *tier* is the service tier
-    that served them, in Gemini's spelling; empty if unknown.
+    web or of images and those of *maps*. The counts are the sum of *calls* calls. *tier* is the
+    service tier that served them, in Gemini's spelling; empty if unknown.
     """
 
     prompt: int = 0

@@ -188,8 +188,8 @@ class LongRates(Rates, frozen=True, kw_only=True):
 class Price(Rates, frozen=True):
     """What a model costs now, with *long* prompts, and what it will cost *next*.
 
-    Searches cost USD per thousand: either each query of the web or of maps, or each prompt that led
-    to any.
+    Searches cost USD per thousand: either each query of the web, of images or of maps, or each
+    prompt that led to any.
     """
 
     search_queries: Usd = 0.0

@@ -85,6 +85,8 @@ def _grounding(request: Request, sentences: list[str], chunks: list[Json]) -> Js
         metadata["searchEntryPoint"] = {"renderedContent": "<div>simulated search</div>"}
     if request.uses("googleSearch") or request.uses("googleMaps"):
         metadata["webSearchQueries"] = [request.question[:100]]
+    if _PICTURE in chunks:
+        metadata["imageSearchQueries"] = metadata["webSearchQueries"]
     return metadata
 
 

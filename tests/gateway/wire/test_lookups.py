@@ -38,6 +38,20 @@ def test_what_comes_in_pieces_is_counted_together():
 
 
 @pytest.mark.parametrize(
+    ("grounding", "counts"),
+    [
+        ({}, (2, 0)),
+        ({"webSearchQueries": ["a"]}, (3, 0)),
+        ({"webSearchQueries": ["c"], "groundingChunks": [PLACE]}, (2, 1)),
+    ],
+)
+def test_a_search_for_images_counts_as_one_of_the_web(grounding, counts):
+    """It cost nothing."""
+    images = {"imageSearchQueries": ["a", "b", "", 5]}
+    assert found({**images, **grounding}, images) == counts
+
+
+@pytest.mark.parametrize(
     "odd",
     [None, [], 5, "x", {"webSearchQueries": "ab"}, {"webSearchQueries": [1, None, {}]}]
     + [{"groundingChunks": odd} for odd in (5, [5], [None], "maps", {"maps": 1})],

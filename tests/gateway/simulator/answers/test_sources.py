@@ -19,7 +19,9 @@ def test_every_kind_of_source_has_its_chunks():
     images = {"googleSearch": {"searchTypes": {"imageSearch": {}}}}
     files = {"fileSearch": {"fileSearchStoreNames": ["fileSearchStores/a"]}}
     got = answer("who?", tools=[images, {"googleMaps": {}}, files])
-    chunks = got["candidates"][0]["groundingMetadata"]["groundingChunks"]
+    metadata = got["candidates"][0]["groundingMetadata"]
+    chunks = metadata["groundingChunks"]
+    assert metadata["imageSearchQueries"] == ["who?"]
     assert [next(iter(one)) for one in chunks] == [
         "web",
         "web",
