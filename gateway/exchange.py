@@ -207,8 +207,11 @@ class Reply(Protocol):
     def feed(self, *events: Json) -> list[Json]:
         """Translate the events of one read; raise `GatewayError` for one that is an error."""
 
-    def finish(self) -> list[Json]:
-        """Return the closing chunks; raise `UpstreamTruncated` if upstream never finished."""
+    def finish(self, *, broken: bool = False) -> list[Json]:
+        """Return the closing chunks; raise `UpstreamTruncated` if upstream never finished.
+
+        *broken* means that its body ended before its time.
+        """
 
     def encode(self, chunks: list[Json]) -> bytes:
         """Return the frames of *chunks* as bytes."""

@@ -220,7 +220,7 @@ def _has_sound(call: UpstreamCall) -> bool:
 def _finish(reply: Reply, break_error: UpstreamError | None) -> list[Json]:
     """Close the reply; a break after the finish reason lost nothing, one before is reported."""
     try:
-        return reply.finish()
+        return reply.finish(broken=break_error is not None)
     except UpstreamTruncated:
         if break_error is None:
             raise

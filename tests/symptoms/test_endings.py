@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.faults.scripted import END, SSE, STALL, ScriptedUpstream, chunk, data
+from tests.faults.scripted import CLOSE, END, RESET, SSE, STALL, ScriptedUpstream, chunk, data
 from tests.running import settings_for
 from tests.symptoms.reply import USAGE, ask, calls, says
 
@@ -95,6 +95,26 @@ async def test_what_comes_after_a_first_stop_is_delivered(scripted, streaming, e
     places = [reply.text.find(one) for one in said]
     assert places[0] > -1
     assert places == sorted(places)
+
+
+async def test_an_answer_may_end_with_code(scripted, streaming):
+    """A stream of it had failed, the same answer in one piece had not."""
+    async with scripted([says({"text": "So:"}), says(CODE, finish="STOP")]) as (gateway, upstream):
+        reply = await ask(gateway, streaming=streaming)
+    assert (reply.error, reply.finish_reason) == (None, "stop")
+    assert reply.text == "So:\n\n```python\nprint(6 * 7)\n```\n"
+    assert len(upstream.seen) == 1
+
+
+@pytest.mark.parametrize("cut", [RESET, CLOSE])
+async def test_a_stream_that_breaks_off_behind_code_lost_its_output(running, cut):
+    script = [SSE, chunk(data(says(CODE, finish="STOP"))), 0.05, cut]
+    async with (
+        ScriptedUpstream(script) as upstream,
+        running(settings_for(upstream.url)) as gateway,
+    ):
+        reply = await ask(gateway, streaming=True)
+    assert (reply.finish_reason, reply.error["code"]) == (None, "upstream_stream_truncated")
 
 
 async def test_the_last_reason_to_end_is_the_one_told(scripted, streaming):

@@ -92,8 +92,9 @@ class GeminiReply:
         if event.get("modelStatus"):
             self.sunset = http_date(event["modelStatus"].get("retirementTime"))
 
-    def finish(self) -> list[Json]:
+    def finish(self, *, broken: bool = False) -> list[Json]:
         """Close the reply. Raises `UpstreamTruncated` when the stream was cut before its end."""
+        del broken
         if self._streamed and not self._ended:
             raise UpstreamTruncated("Gemini's reply ended without a finish reason.")
         return []

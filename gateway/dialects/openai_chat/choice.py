@@ -16,8 +16,8 @@ class Choice:
     turn as the next request must repeat it. *pieces* are the texts of `content`, each with whether
     Gemini wrote it (true) or the gateway inserted it (false). *image_keys* are the keys by which
     the images will be recognised when they come back. *finish_reason* is in Gemini's vocabulary.
-    *grounding_lists* are the lists in *grounding* that came in pieces. *is_whole* means that the
-    candidate comes in one piece, with nothing after it.
+    *grounding_lists* are the lists in *grounding* that came in pieces. *is_whole* means that
+    nothing can come after what the candidate holds.
     """
 
     __slots__ = (
@@ -46,10 +46,10 @@ class Choice:
         "run",
     )
 
-    def __init__(self, index: int, options: ReplyOptions, *, is_whole: bool = False) -> None:
+    def __init__(self, index: int, options: ReplyOptions) -> None:
         self.index = index
         self.options = options
-        self.is_whole = is_whole
+        self.is_whole = False
         self.finish_reason: str | None = None
         self.finish_message: str | None = None
         self.continuation: str | None = None

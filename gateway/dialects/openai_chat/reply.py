@@ -43,7 +43,6 @@ class ChatReply:
         "_counts",
         "_fingerprint",
         "_head",
-        "_is_whole",
         "_metadata",
         "_options",
         "_usage_head",
@@ -54,7 +53,6 @@ class ChatReply:
     def __init__(self, call: UpstreamCall, payload: Json, known: Known) -> None:
         self._options: ReplyOptions = reply_options(call, payload, known)
         self._choices: dict[int, Choice] = {}
-        self._is_whole = not call.stream
         self._metadata: Json = {}
         self._counts: tuple[Usage, Tokens, Tokens] | None = None
         self._cost = known.cost
@@ -101,14 +99,19 @@ class ChatReply:
             raise UpstreamError(_STRANGE) from error
         return chunks
 
-    def finish(self) -> list[Json]:
+    def finish(self, *, broken: bool = False) -> list[Json]:
         """Return the closing chunks of every choice, then the usage if it was requested.
+
+        Code that still waits for its result will get none; only if the body was *broken* may that
+        have been lost.
 
         Raises `UpstreamTruncated` when a choice has no finish reason, `UpstreamEmpty` when Gemini
         gave up on one that is empty.
         """
         if not self._choices:
             raise UpstreamTruncated("Gemini's reply ended before it began.")
+        for choice in self._choices.values():
+            choice.is_whole = not broken
         try:
             chunks = [
                 chunk for choice in self._choices.values() for chunk in closing_chunks(choice)
@@ -225,7 +228,7 @@ class ChatReply:
     def _open(self, index: int, chunks: list[Json]) -> Choice:
         if not isinstance(index, int):
             raise TypeError("the index of a candidate is a number")
-        choice = self._choices[index] = Choice(index, self._options, is_whole=self._is_whole)
+        choice = self._choices[index] = Choice(index, self._options)
         chunks.append(choice.chunk({"role": "assistant", "content": ""}))
         return choice
 

@@ -80,8 +80,9 @@ class EmbeddingsReply:
         if type(metadata) is dict:
             self._counted += count(metadata).prompt
 
-    def finish(self) -> list[Json]:
+    def finish(self, *, broken: bool = False) -> list[Json]:
         """Check that every text of every call has its vector. Raises `UpstreamError`."""
+        del broken
         sizes = [len(self._vectors[at]) for at in sorted(self._vectors)]
         if sizes != self._sizes or not all(map(all, self._vectors.values())):
             raise UpstreamError("Gemini did not send a vector for each text.")

@@ -41,10 +41,13 @@ def test_an_abrupt_end_is_an_error():
             run(make_reply(), events)
 
 
-def test_code_that_was_never_run_is_an_abrupt_end():
+@pytest.mark.parametrize("stream", [False, True])
+def test_code_that_was_never_run_is_an_abrupt_end_if_the_body_was_broken(stream):
     """Gemini says STOP with code that it is about to run; the answer comes after it."""
+    reply = make_reply(stream=stream)
+    reply.feed(stop({"executableCode": {"code": "1"}}))
     with pytest.raises(UpstreamTruncated):
-        run(make_reply(), [stop({"executableCode": {"code": "1"}})])
+        reply.finish(broken=True)
 
 
 def test_code_that_was_never_run_since_the_length_was_reached_is_an_end():
@@ -71,10 +74,12 @@ def test_what_an_answer_is_continued_with_is_told_at_its_end():
     assert (end["finish_reason"], end["continuation_token"]) == ("length", "t")
 
 
-def test_code_at_the_end_of_a_whole_answer_is_its_end():
-    """Nothing can come after it."""
-    answer = whole([stop("hi", {"executableCode": {"code": "1"}})], stream=False)
-    assert answer["choices"][0]["finish_reason"] == "stop"
+@pytest.mark.parametrize("stream", [False, True])
+def test_code_at_the_end_of_an_answer_is_its_end(stream):
+    """Nothing can come after it. A stream with this end had failed, a whole answer had not."""
+    reply = make_reply(stream=stream)
+    answer = reply.collect(run(reply, [stop("hi", {"executableCode": {"code": "1"}})]))
+    assert answer["choices"][0]["finish_reason"] == reply.finish_reason == "stop"
     assert answer["choices"][0]["message"]["content"] == "hi\n\n```python\n1\n```\n"
 
 
