@@ -61,11 +61,12 @@ def text_key(text: str, images: Sequence[str] = (), question: str = "") -> str |
     """Return the key of the answer that showed *text* and the *images* of these keys.
 
     None for an empty one. A short text is identified by its *question*, too. Next to images blanks
-    do not count: how they are separated from the text is up to the client.
+    do not count: how they are separated from the text is up to the client. Line ends and blanks
+    before them never do.
     """
     if images:
         return "text/" + _digest("\n".join(("".join(text.split()), *images)))
-    text = text.strip()
+    text = _with_even_lines(text)
     if not text:
         return None
     return "text/" + _digest(text if len(text) >= _DISTINCTIVE_LENGTH else f"{question}\n{text}")
@@ -83,9 +84,19 @@ def question(messages: Sequence[Json], index: int) -> str:
     if isinstance(body, list):
         texts = (part.get("text") for part in reversed(body))
         body = next((text for text in texts if isinstance(text, str)), None)
-    end = body[-_END_OF_QUESTION:] if isinstance(body, str) else ""
+    # With other line ends it is longer.
+    end = body[-2 * _END_OF_QUESTION :] if isinstance(body, str) else ""
+    end = _with_even_lines(end)[-_END_OF_QUESTION:]
     # Many calls have the same result.
     return f"{message['tool_call_id']}\n{end}" if message.get("tool_call_id") else end
+
+
+def _with_even_lines(text: str) -> str:
+    """Return *text* as all clients keep it, whatever they end their lines with."""
+    if "\r" in text or " \n" in text or "\t\n" in text:
+        lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        text = "\n".join(line.rstrip(" \t") for line in lines)
+    return text.strip()
 
 
 def memory_entries(

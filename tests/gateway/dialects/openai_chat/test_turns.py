@@ -125,6 +125,27 @@ def test_a_question_is_the_message_that_is_answered(messages, question):
     assert turns.question(messages, len(messages)) == question
 
 
+LINES = "one\n\ttwo\n\nthree"
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r", " \n", "  \r\n", "\t\n"])
+def test_line_ends_and_blanks_before_them_do_not_matter(line_end):
+    """The signature of a text was lost by clients that trim lines, or end them otherwise."""
+    changed = LINES.replace("\n", line_end)
+    assert turns.text_key(changed * 20) == turns.text_key(LINES * 20)
+    assert turns.text_key(changed, question="a") == turns.text_key(LINES, question="a")
+    asked = [
+        turns.question([{"role": "user", "content": text * 20 + "\n"}], 1)
+        for text in (LINES, changed)
+    ]
+    assert asked[0] == asked[1] == (LINES * 20)[-200:]
+
+
+@pytest.mark.parametrize("other", ["one\ntwo\n\nthree", "one\n\ttwo\nthree", "one \ttwo\n\nthree"])
+def test_blanks_within_lines_and_empty_lines_do(other):
+    assert turns.text_key(other) != turns.text_key(LINES)
+
+
 def test_a_short_text_is_known_by_its_question_a_long_one_by_itself():
     long = "It is. " * 50
     assert turns.text_key("It is.", question="a") != turns.text_key("It is.", question="b")
