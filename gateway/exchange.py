@@ -230,7 +230,7 @@ class Known:
     Never changed once it is made.
 
     *media* is keyed by (message index, part index). *memories* holds what is remembered under
-    `Dialect.memory_keys`. *refusals* are the features that this model is known to refuse. *created*
+    the dialect's keys. *refusals* are the features that this model is known to refuse. *created*
     is the answer's time in seconds since 1970, *model* the name that aliases and replacements
     resolve to. *cost* estimates the price of some usage in USD, None without a known price.
     """
@@ -270,6 +270,9 @@ class Dialect(Protocol):
 
         *media* is as in `Known`.
         """
+
+    def lost_keys(self, payload: Json, memories: Mapping[str, bytes]) -> list[str]:
+        """Return further keys, of what *memories*, found by the first ones, does not hold."""
 
     def call(self, payload: Json, known: Known, notes: Notes) -> UpstreamCall:
         """Translate the checked *payload* into the upstream call."""

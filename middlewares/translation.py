@@ -49,17 +49,15 @@ class Translation:
         dialect, payload = exchange.dialect, exchange.payload
         exchange.requested_model = base_name(payload["model"])
         model = self._names.resolve(exchange.requested_model)
-        license_id = exchange.license.id
         # Every turn of the model has a key, each of which takes a digest.
-        may_be_known = self._memories.may_know(license_id)
-        keys = dialect.memory_keys(payload, exchange.media) if may_be_known else []
+        may_be_known = self._memories.may_know(exchange.license.id)
+        memories = await self._recall(exchange) if may_be_known else {}
         # Filled one by one: keyword arguments would take three times as long.
         known = Known(exchange.id)
         known.created = int(time.time())
         known.model = model
         known.media = exchange.media
-        if keys:
-            known.memories = await self._memories.recall(license_id, keys)
+        known.memories = memories
         known.refusals = self._refusals.of(model)
         known.image_output = self._chat.image_output
         known.safety = self._chat.safety
@@ -68,6 +66,16 @@ class Translation:
         if exchange.notes.is_strict:
             exchange.notes.refuse_if_any()
         exchange.reply = dialect.reply(exchange.call, payload, known)
+
+    async def _recall(self, exchange: Exchange) -> dict[str, bytes]:
+        """Return what is remembered of the turns in the payload."""
+        dialect, license_id, payload = exchange.dialect, exchange.license.id, exchange.payload
+        memories: dict[str, bytes] = {}
+        if keys := dialect.memory_keys(payload, exchange.media):
+            memories = await self._memories.recall(license_id, keys)
+        if lost := dialect.lost_keys(payload, memories):
+            memories |= await self._memories.recall(license_id, lost)
+        return memories
 
     def _cost(self, outcome: Outcome, model: str, usage: Usage) -> float | None:
         """Estimate by the price of the model that answered: *model*, unless it was a fallback."""

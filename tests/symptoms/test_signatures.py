@@ -1,6 +1,8 @@
 """Thought signatures reach Gemini again, whatever the client does with them."""
 
 import base64
+import itertools
+import json
 
 import pytest
 
@@ -78,18 +80,98 @@ async def test_a_forgotten_signature_is_made_up_for_before_gemini_misses_it(
     assert [one.status for one in simulator.received] == [200, 200]
 
 
-async def test_a_client_that_renames_calls_never_sends_gemini_a_bare_one(
+def renamed(reply) -> list[dict]:
+    """Return turn and results of a client that gives calls ids of its own."""
+    for number, call in enumerate(reply.calls):
+        call["id"] = f"renamed{number}"
+    return [plain(reply), *results(reply)]
+
+
+def nameless(reply) -> list[dict]:
+    """Return turn and results of a client that keeps no ids."""
+    turn = plain(reply)
+    for call in turn["tool_calls"]:
+        del call["id"]
+    called = [call["function"]["name"] for call in reply.calls]
+    return [turn, *({"role": "tool", "name": name, "content": "ok"} for name in called)]
+
+
+def rewritten(reply) -> list[dict]:
+    """Return turn and results of a client that gives ids of its own, and writes arguments anew."""
+    turn, *others = renamed(reply)
+    for call in turn["tool_calls"]:
+        arguments = json.loads(call["function"]["arguments"])
+        backwards = dict(reversed(arguments.items()))
+        call["function"]["arguments"] = json.dumps(backwards, indent=2)
+    return [turn, *others]
+
+
+def step(number: int, count: int = 1) -> list[dict]:
+    """Return one of several answers that make the same calls; only the first of them is signed."""
+    signed_as = {"thoughtSignature": base64.b64encode(b"step %d" % number).decode()}
+    made = [
+        calls("look", {"b": 1, "a": "é"}, id=f"n{number}{at}", **({} if at else signed_as))
+        for at in range(count)
+    ]
+    return [says(*made), says({"text": ""}, finish="STOP")]
+
+
+@pytest.mark.parametrize("keep", [renamed, nameless, rewritten])
+async def test_a_client_that_does_not_keep_ids_sends_every_signature(scripted, streaming, keep):
+    """Those of a loop have equal names, arguments and results, and each has its own signature.
+
+    Reported in qwen-code#1187.
+    """
+    steps = [step(0), step(1), step(2, count=2), step(3)]
+    made = [part for one in steps for part in one[0]["candidates"][0]["content"]["parts"]]
+    messages = [QUESTION]
+    async with scripted(*steps, [says({"text": "Seen"}, finish="STOP")]) as (gateway, upstream):
+        for _ in steps:
+            reply = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
+            messages += keep(reply)
+        reply = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
+    assert (reply.status, reply.text) == (200, "Seen")
+    assert sent_calls(upstream.seen[-1].body) == made
+
+
+@pytest.mark.parametrize("keep", [renamed, nameless])
+async def test_gemini_accepts_the_calls_of_a_client_that_does_not_keep_ids(
+    gateway, simulator, streaming, keep
+):
+    question = {"role": "user", "content": "parallel: look"}
+    reply = await ask(gateway, streaming=streaming, messages=[question], **CAN_LOOK)
+    signature = signed(reply.calls[0])
+    messages = [question, *keep(reply)]
+    reply = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
+    assert (reply.status, reply.finish_reason) == (200, "stop")
+    first, second = sent_calls(simulator.received[-1].body)
+    assert (first["thoughtSignature"], "thoughtSignature" in second) == (signature, False)
+    assert [one.status for one in simulator.received] == [200, 200]
+
+
+FUNCTION = {"model": MODEL, "functions": [TOOL["function"]]}
+
+
+async def test_a_call_of_another_conversation_does_not_lend_its_signature(
     gateway, simulator, streaming
 ):
-    """Reported in qwen-code#1187."""
-    reply = await ask(gateway, streaming=streaming, messages=[QUESTION], **CAN_LOOK)
-    reply.calls[0]["id"] = "renamed"
-    messages = [QUESTION, plain(reply), *results(reply)]
-    reply = await ask(gateway, streaming=streaming, messages=messages, **CAN_LOOK)
-    assert reply.status == 200
-    [part] = sent_calls(simulator.received[-1].body)
-    assert part["thoughtSignature"] == BYPASS
-    assert [one.status for one in simulator.received] == [200, 200]
+    """Both look, without ids, and without arguments that would tell them apart."""
+    asked = [
+        [{"role": "user", "content": "Look"}],
+        [{"role": "user", "content": "Look!"}],
+        [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}, QUESTION],
+    ]
+    first = asked[0]
+    reply = await ask(gateway, streaming=streaming, messages=first, **CAN_LOOK)
+    legacy = await ask(gateway, streaming=streaming, messages=first, **FUNCTION)
+    old = {"role": "assistant", "content": None, "function_call": legacy.message["function_call"]}
+    turns = nameless(reply), [old, {"role": "function", "name": "look", "content": "ok"}]
+    for (turn, fields), messages in itertools.product(
+        zip(turns, (CAN_LOOK, FUNCTION), strict=True), asked
+    ):
+        await ask(gateway, streaming=streaming, messages=[*messages, *turn], **fields)
+        [part] = sent_calls(simulator.received[-1].body)
+        assert (part["thoughtSignature"] == BYPASS) is (messages is not first)
 
 
 @pytest.mark.parametrize("carries", [False, True], ids=["plain", "carried"])

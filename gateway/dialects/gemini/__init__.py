@@ -34,6 +34,11 @@ class Gemini:
         del payload, media
         return []
 
+    def lost_keys(self, payload: Json, memories: Mapping[str, bytes]) -> list[str]:
+        """Return no keys: see `memory_keys`."""
+        del payload, memories
+        return []
+
     def call(self, payload: Json, known: Known, notes: Notes) -> UpstreamCall:
         """Return *payload* as the upstream call."""
         del notes

@@ -34,6 +34,10 @@ class OpenAIChat:
         """Return the keys of the memories that translating *payload* would use."""
         return request.memory_keys(payload, media)
 
+    def lost_keys(self, payload: Json, memories: Mapping[str, bytes]) -> list[str]:
+        """Return further keys: of calls that *memories* does not hold under their ids."""
+        return request.lost_keys(payload, memories)
+
     def call(self, payload: Json, known: Known, notes: Notes) -> UpstreamCall:
         """Translate the checked *payload* into the upstream call."""
         return request.call(payload, known, notes)

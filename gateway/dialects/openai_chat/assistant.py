@@ -20,6 +20,8 @@ from gateway.exchange import Blob, Json
 from gateway.features import BYPASS
 
 Media = Mapping[tuple[int, int], Blob]
+# The fields of a message that hold calls.
+CALLS = frozenset({"tool_calls", "function_call"})
 
 
 def turn(translation: Translation, message: Json, index: int) -> list[Json]:
@@ -41,7 +43,10 @@ def turn(translation: Translation, message: Json, index: int) -> list[Json]:
     signature = None
     if not _PLAIN.issuperset(message):
         by_call, signature = turns.carried_signatures(message)
-        calls = [_call(translation, tool_call, by_call) for tool_call in tool_calls(message)]
+        calls = [
+            _call(translation, index, place, tool_call, by_call)
+            for place, tool_call in enumerate(tool_calls(message))
+        ]
     visible = _visible_parts(translation, message, index)
     parts = _restored(translation, message, index, visible, calls)
     if message.get("native_parts"):
@@ -79,8 +84,9 @@ def visible_content(
     *media* are those of the whole conversation; looking for images takes from *image_budget*.
     """
     body = message.get("content")
-    if isinstance(body, str) and IMAGE_MARK not in body and not message.get("images"):
-        return body, []
+    is_plain = not body or (isinstance(body, str) and IMAGE_MARK not in body)
+    if is_plain and not message.get("images"):
+        return body or "", []
     texts: list[str] = []
     images: list[str] = []
     for part in _texts_and_images(message, index, media, image_budget):
@@ -115,22 +121,49 @@ def _image_beside(image: Json, image_budget: ImageBudget) -> Json | None:
     return data_image(url.get("url") if isinstance(url, dict) else url)
 
 
-def memory_key(call: Json) -> str:
-    """Return the key under which the tool *call* of a client is remembered."""
+def memory_key(call: Json) -> str | None:
+    """Return the key under which the tool *call* of a client is remembered; None without an id."""
     call_id = call.get("id")
-    if call_id:
-        return turns.call_key(turns.split_id(call_id)[0])
-    function = call.get("function") or {}
-    name = wire_name(function.get("name", ""))
-    return turns.legacy_key(name, _arguments(function.get("arguments")))
+    return turns.call_key(turns.split_id(call_id)[0]) if call_id else None
 
 
-def _call(translation: Translation, call: Json, by_call: dict[str, str]) -> Json:
+def lost_keys(messages: Sequence[Json], index: int, memories: Mapping[str, bytes]) -> list[str]:
+    """Return other keys of the calls at *index* whose ids are not among the *memories*."""
+    keys = map(memory_key, tool_calls(messages[index]))
+    lost = [place for place, key in enumerate(keys) if key not in memories]
+    return [nameless_key(messages, index, place) for place in lost]
+
+
+def nameless_key(messages: Sequence[Json], index: int, place: int) -> str:
+    """Return the key of the call at *place* of the message at *index* that needs no id."""
+    name, arguments = _called(tool_calls(messages[index])[place])
+    return turns.nameless_key(turns.occasion(messages, index), place, wire_name(name), arguments)
+
+
+def _called(call: Json) -> tuple[str, Json]:
+    """Return the name of a client's *call*, and its arguments as Gemini takes them."""
     if call.get("type") == "custom":
-        name, args = call["custom"]["name"], {"input": call["custom"].get("input") or ""}
-    else:
-        name, args = call["function"]["name"], _arguments(call["function"].get("arguments"))
-    memory = turns.read_entry(translation.known.memories, memory_key(call))
+        return call["custom"]["name"], {"input": call["custom"].get("input") or ""}
+    return call["function"]["name"], _arguments(call["function"].get("arguments"))
+
+
+def _remembered(translation: Translation, index: int, place: int, call: Json) -> Json | None:
+    """Return what is known of the *call* at *place* of the message at *index*."""
+    memories = translation.known.memories
+    if not memories:
+        return None
+    entry = turns.read_entry(memories, memory_key(call))
+    if entry is None:
+        key = nameless_key(translation.payload["messages"], index, place)
+        entry = turns.read_entry(memories, key)
+    return entry
+
+
+def _call(
+    translation: Translation, index: int, place: int, call: Json, by_call: dict[str, str]
+) -> Json:
+    name, args = _called(call)
+    memory = _remembered(translation, index, place, call)
     call_id = turns.split_id(call.get("id") or "")[0]
     native: Json = {"name": wire_name(name), "args": args}
     # An id is sent back exactly if the call came with one; if that is unknown, to models whose
@@ -176,10 +209,11 @@ def _restored(
     images = _sign_images(translation, visible, keys)
     if images is None:
         return None
-    key = turns.text_key(text, keys, turns.question(translation.payload["messages"], index))
+    key = turns.text_key_at(translation.payload["messages"], index, text, keys)
     if key is None and calls:
-        key = memory_key(tool_calls(message)[0])
-    entry = turns.read_entry(memories, key) or {}
+        entry = _remembered(translation, index, 0, tool_calls(message)[0]) or {}
+    else:
+        entry = turns.read_entry(memories, key) or {}
     turn = entry.get("t")
     if not isinstance(turn, list) or not turns.is_from_model(entry, translation.name.base):
         return None

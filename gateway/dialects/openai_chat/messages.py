@@ -92,7 +92,7 @@ class _Walk:
         """Process a message of the model; the results of its calls come before the next turn."""
         parts = assistant.turn(self.translation, message, index)
         self.add("model", parts)
-        if _CALLS.isdisjoint(message) or not (calls := assistant.tool_calls(message)):
+        if assistant.CALLS.isdisjoint(message) or not (calls := assistant.tool_calls(message)):
             return
         native = [part for part in parts if "functionCall" in part]
         for at, (call, tool_call) in enumerate(zip(native, calls, strict=False)):
@@ -157,7 +157,6 @@ class _Walk:
         return None
 
 
-_CALLS = frozenset({"tool_calls", "function_call"})
 _RESULTS = frozenset({"tool", "function"})
 _ROLES: dict[str, Callable[[_Walk, Json, int], None]] = {
     "system": _Walk.instruct,

@@ -148,7 +148,8 @@ class ChatReply:
         special = [choice for choice in self._choices.values() if choice.has_more_than_text()]
         if not special:
             return []
-        origin = turns.Origin(base_name(self._options.model), self._options.question)
+        options = self._options
+        origin = turns.Origin(base_name(options.model), options.question, options.occasion)
         try:
             return [
                 entry

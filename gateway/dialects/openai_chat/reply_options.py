@@ -20,7 +20,8 @@ class ReplyOptions:
 
     *function_names* maps wire names to the client's names, *custom_tools* are its free-text tools,
     *legacy_functions* is true for `functions` in place of `tools`. *earlier_call_ids* are those of
-    the conversation so far, *question* is the end of the message that is answered.
+    the conversation so far, *question* is the end of the message that is answered, *occasion* tells
+    this answer from all others if it may hold calls.
     """
 
     exchange_id: str
@@ -35,6 +36,7 @@ class ReplyOptions:
     legacy_functions: bool
     earlier_call_ids: frozenset[str]
     question: str
+    occasion: str
 
 
 def reply_options(call: UpstreamCall, payload: Json, known: Known) -> ReplyOptions:
@@ -63,7 +65,14 @@ def reply_options(call: UpstreamCall, payload: Json, known: Known) -> ReplyOptio
         bool(payload.get("functions")) and not payload.get("tools"),
         _call_ids(payload),
         turns.question(payload["messages"], len(payload["messages"])),
+        _occasion(payload),
     )
+
+
+def _occasion(payload: Json) -> str:
+    if not (payload.get("tools") or payload.get("functions")):
+        return ""
+    return turns.occasion(payload["messages"], len(payload["messages"]))
 
 
 def _custom_tools(payload: Json) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """The whole payload as the upstream call."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -79,13 +80,26 @@ def memory_keys(payload: Json, media: assistant.Media) -> list[str]:
     image_budget = ImageBudget()
     for index, message in enumerate(payload["messages"]):
         if message["role"] == "assistant":
-            keys += map(assistant.memory_key, assistant.tool_calls(message))
+            if not assistant.CALLS.isdisjoint(message):
+                calls = assistant.tool_calls(message)
+                keys += [key for key in map(assistant.memory_key, calls) if key is not None]
             text, images = assistant.visible_content(message, index, media, image_budget)
-            key = turns.text_key(text, images, turns.question(payload["messages"], index))
+            key = turns.text_key_at(payload["messages"], index, text, images)
             if key is not None:
                 keys.append(key)
             keys += images
     return keys
+
+
+def lost_keys(payload: Json, memories: Mapping[str, bytes]) -> list[str]:
+    """Return further keys to ask for: of calls that *memories* does not hold under their ids."""
+    messages = payload["messages"]
+    return [
+        key
+        for index, message in enumerate(messages)
+        if message["role"] == "assistant" and not assistant.CALLS.isdisjoint(message)
+        for key in assistant.lost_keys(messages, index, memories)
+    ]
 
 
 def _begin(payload: Json, known: Known, notes: Notes) -> Translation:

@@ -5,6 +5,7 @@ output as code. The reply side makes entries, the request side asks for them by 
 sends again: the id of a tool call, the data of an image, or all that was visible. Entries:
 
     call/<id>       {"s": signature, "i": native id, "t": turn}, each absent if there was none
+    call/<digest>   the same, for clients that give calls other ids or none
     image/<digest>  {"s": signature}
     text/<digest>   {"t": turn}
 
@@ -29,13 +30,20 @@ _INSTRUCTIONS = frozenset({"system", "developer"})
 # A text of at least this length answers one question only; a shorter one may answer many.
 _DISTINCTIVE_LENGTH = 100
 _END_OF_QUESTION = 200
+# How many messages before an answer, and how much of their beginnings and ends, identify it.
+_LAST_MESSAGES = 4
+_SKETCHED = 1_000
 
 
 class Origin(NamedTuple):
-    """The *model* that was asked, without suffixes, and the end of the *question*."""
+    """The *model* that was asked, without suffixes, the end of the *question*, and the *occasion*.
+
+    Without the last one calls are known by their ids alone.
+    """
 
     model: str = ""
     question: str = ""
+    occasion: str = ""
 
 
 _UNKNOWN = Origin()
@@ -46,10 +54,10 @@ def call_key(call_id: str) -> str:
     return "call/" + (call_id if len(call_id) <= 128 else _digest(call_id))
 
 
-def legacy_key(name: str, arguments: Any) -> str:
-    """Return the key of a `function_call`, which has no id."""
+def nameless_key(occasion: str, place: int, name: str, arguments: Any) -> str:
+    """Return the key of the call at *place* of an answer, for clients that do not keep its id."""
     encoded = orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS).decode()
-    return "call/" + _digest(f"{name}\n{encoded}")
+    return "call/" + _digest(f"{occasion}\n{place}\n{name}\n{encoded}")
 
 
 def image_key(data: str) -> str:
@@ -70,6 +78,19 @@ def text_key(text: str, images: Sequence[str] = (), question: str = "") -> str |
     if not text:
         return None
     return "text/" + _digest(text if len(text) >= _DISTINCTIVE_LENGTH else f"{question}\n{text}")
+
+
+def text_key_at(
+    messages: Sequence[Json], index: int, text: str, images: Sequence[str]
+) -> str | None:
+    """Return the key of *text* and *images* as the answer at *index*; None for an empty one."""
+    if images:
+        return text_key(text, images)
+    # Nearly every turn with calls has none.
+    text = _with_even_lines(text) if text else ""
+    if not text or len(text) >= _DISTINCTIVE_LENGTH:
+        return text_key(text)
+    return text_key(text, question=question(messages, index))
 
 
 def question(messages: Sequence[Json], index: int) -> str:
@@ -99,6 +120,28 @@ def _with_even_lines(text: str) -> str:
     return text.strip()
 
 
+def occasion(messages: Sequence[Json], index: int) -> str:
+    """Return what tells the answer at *index* from those of other conversations, and from others.
+
+    Equal calls are frequent: that is how the conversation began and what was said last.
+    """
+    begin = next((message for message in messages if message["role"] == "user"), None)
+    known = [*([begin] if begin else ()), *messages[max(0, index - _LAST_MESSAGES) : index]]
+    return "\n".join((str(index), *map(_sketch, known)))
+
+
+def _sketch(message: Json) -> str:
+    """Return the role of *message*, and the beginning and the end of its text."""
+    body = message.get("content")
+    if isinstance(body, list):
+        texts = (part.get("text") for part in body)
+        body = "\n".join(text for text in texts if isinstance(text, str))
+    text = body if isinstance(body, str) else ""
+    if len(text) > 2 * _SKETCHED:
+        text = f"{len(text)} {text[:_SKETCHED]}\n{text[-_SKETCHED:]}"
+    return f"{message['role']} {text}"
+
+
 def memory_entries(
     parts: Sequence[Json],
     content: str,
@@ -123,14 +166,18 @@ def memory_entries(
     is_kept = any(map(_is_more_than_text, parts)) or _has_text_after_call(parts)
     turn = list(_compact(parts)) if is_kept else None
     native_calls = [part for part in parts if "functionCall" in part]
-    for part, call in zip(native_calls, calls, strict=False):
+    for place, (part, call) in enumerate(zip(native_calls, calls, strict=False)):
         native = part["functionCall"]
-        key = call_key(call["id"]) if call.get("id") else None
-        key = key or legacy_key(native["name"], native.get("args") or {})
         facts = {"s": part.get("thoughtSignature"), "i": native.get("id"), **model_entry}
         if text is None and part is native_calls[0]:
             facts["t"] = turn
-        entries.append((key, orjson.dumps({k: v for k, v in facts.items() if v})))
+        value = orjson.dumps({k: v for k, v in facts.items() if v})
+        if call.get("id"):
+            entries.append((call_key(call["id"]), value))
+        if origin.occasion:
+            arguments = native.get("args") or {}
+            key = nameless_key(origin.occasion, place, native["name"], arguments)
+            entries.append((key, value))
     if text is not None and turn is not None:
         entries.append((text, orjson.dumps({"t": turn, **model_entry})))
     return entries

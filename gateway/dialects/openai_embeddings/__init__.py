@@ -33,6 +33,11 @@ class OpenAIEmbeddings:
         del payload, media
         return []
 
+    def lost_keys(self, payload: Json, memories: Mapping[str, bytes]) -> list[str]:
+        """Return no keys: see `memory_keys`."""
+        del payload, memories
+        return []
+
     def call(self, payload: Json, known: Known, notes: Notes) -> UpstreamCall:
         """Translate the checked *payload* into the upstream call."""
         return request.call(payload, known, notes)

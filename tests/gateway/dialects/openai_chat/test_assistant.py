@@ -200,7 +200,8 @@ def test_a_turn_without_text_and_ids_is_made_of_what_the_client_sent():
 def test_a_turn_without_text_is_known_by_its_call_without_an_id():
     invocation = {"toolCall": {"toolType": "FILE_SEARCH", "id": "t1"}, "thoughtSignature": "c2ln"}
     native = [invocation, {"functionCall": {"name": "f", "args": {}}}]
-    memories = dict(turns.memory_entries(native, "", [{"function": "f"}]))
+    origin = turns.Origin(occasion=turns.occasion([user("Hi")], 1))
+    memories = dict(turns.memory_entries(native, "", [{"function": "f"}], origin=origin))
     message = assistant(None, function_call={"name": "f", "arguments": "{}"})
     call, _ = ask(messages=[user("Hi"), message], memories=memories)
     assert parts(call.body["contents"], 1) == native

@@ -189,25 +189,34 @@ def test_strict_mode_refuses_what_was_dropped_by_its_name():
     assert caught.value.param == "logit_bias"
 
 
-def test_what_may_be_remembered_is_asked_for_by_ids_and_text():
+def test_what_may_be_remembered_is_asked_for_by_ids_and_text_then_by_the_place_of_calls():
     legacy = {"role": "assistant", "function_call": {"name": "f", "arguments": '{"a":1}'}}
-    payload = {
-        "messages": [
-            user("Hi"),
-            assistant("Yes ", call("1__thought__s", "f"), call("2", "f")),
-            legacy,
-            assistant(None, {"function": {"name": "g"}}),
-            assistant(None, {"function": {"name": "get weather!"}}),
-        ]
-    }
+    custom = {"id": "5", "type": "custom", "custom": {"name": "c", "input": "free"}}
+    messages = [
+        user("Hi"),
+        assistant("Yes ", call("1__thought__s", "f"), call("2", "f")),
+        legacy,
+        assistant(None, {"function": {"name": "g"}}),
+        assistant(None, {"function": {"name": "get weather!"}}, custom),
+    ]
+    payload = {"messages": messages}
     assert DIALECT.memory_keys(payload, {}) == [
         turns.call_key("1"),
         turns.call_key("2"),
         turns.text_key("Yes", question="Hi"),
-        turns.legacy_key("f", {"a": 1}),
-        turns.legacy_key("g", {}),
+        turns.call_key("5"),
+    ]
+    places = [
+        (1, 1, "f", {}),
+        (2, 0, "f", {"a": 1}),
+        (3, 0, "g", {}),
         # As it was told upstream.
-        turns.legacy_key(wire_name("get weather!"), {}),
+        (4, 0, wire_name("get weather!"), {}),
+        (4, 1, "c", {"input": "free"}),
+    ]
+    assert DIALECT.lost_keys(payload, {turns.call_key("1"): b"{}"}) == [
+        turns.nameless_key(turns.occasion(messages, index), at, name, arguments)
+        for index, at, name, arguments in places
     ]
 
 

@@ -30,10 +30,49 @@ def test_a_turn_that_speaks_behind_a_call_keeps_its_order():
     assert [key for key, _ in in_order] == [turns.call_key("1")]
 
 
-def test_a_legacy_call_is_known_by_name_and_arguments():
-    parts = [{"functionCall": {"name": "f", "args": {"a": 1, "b": 2}}, "thoughtSignature": "s"}]
-    ((key, _),) = turns.memory_entries(parts, "", [{"function": "f"}])
-    assert key == turns.legacy_key("f", {"b": 2, "a": 1})
+def test_a_call_is_known_by_its_place_too():
+    """A legacy call has no id, and some clients give others or none."""
+    called = {"name": "f", "args": {"a": 1, "b": 2}}
+    parts = [{"functionCall": called, "thoughtSignature": "s"}, {"functionCall": called}]
+    origin = turns.Origin(occasion="x")
+    found = turns.memory_entries(parts, "", [{"function": "f"}, {"id": "2"}], origin=origin)
+    place = [turns.nameless_key("x", at, "f", {"b": 2, "a": 1}) for at in range(2)]
+    assert [key for key, _ in found] == [place[0], turns.call_key("2"), place[1]]
+    assert found[1][1] == found[2][1] != found[0][1]
+    assert turns.nameless_key("y", 0, "f", {"a": 1, "b": 2}) not in place
+    assert turns.nameless_key("x", 0, "f", {"a": 1}) not in place
+    assert turns.memory_entries(parts, "", [{"function": "f"}]) == []
+
+
+ASKED = {"role": "user", "content": "Look"}
+POLL = [{"role": "assistant", "content": None}, {"role": "tool", "content": "wait"}]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        [],
+        [ASKED, *POLL],
+        [{"role": "user", "content": "Look!"}, *POLL * 3],
+        [ASKED, *POLL * 2, POLL[0], {"role": "tool", "content": "done"}],
+        [ASKED, *POLL * 2, {"role": "assistant", "content": "Hm"}, POLL[1]],
+        [ASKED, *POLL * 4],
+        [{"role": "user", "content": "a" * 1_500 + "b" + "a" * 1_500}, *POLL * 3],
+    ],
+)
+def test_an_occasion_is_that_of_one_answer(other):
+    history = [ASKED, *POLL * 3]
+    one = turns.occasion(history, len(history))
+    assert one == turns.occasion([*history, *POLL], len(history))
+    assert one != turns.occasion(other, len(other))
+
+
+def test_an_occasion_does_not_depend_on_the_form_of_a_text_and_is_short():
+    text = "a" * 9_000_000
+    plain, parted = ([{"role": "user", "content": body}] for body in (text, [{"text": text}, {}]))
+    assert turns.occasion(plain, 1) == turns.occasion(parted, 1)
+    assert len(turns.occasion(plain, 1)) < 10_000
+    assert turns.occasion(plain, 1) != turns.occasion([{"role": "user", "content": text + "a"}], 1)
 
 
 def test_images_are_kept_by_place_only_and_sound_not_at_all():
