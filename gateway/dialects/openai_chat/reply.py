@@ -76,8 +76,9 @@ class ChatReply:
     @property
     def finish_reason(self) -> str | None:
         """Why the first choice ended, in OpenAI's vocabulary; None while any choice goes on."""
-        ends = [end_reason(choice) for choice in self._choices.values()]
-        return ends[0] if ends and all(ends) else None
+        # In a stream any of them may come first.
+        ends = {index: end_reason(choice) for index, choice in self._choices.items()}
+        return ends[min(ends)] if ends and all(ends.values()) else None
 
     def open(self) -> list[Json]:
         """Return the chunk to send before the first event: the role of the first choice."""

@@ -181,6 +181,8 @@ def _with_cached_content(body: Json, cached: Any, translation: Translation) -> J
 
 def _note_unsent(translation: Translation) -> None:
     payload, notes = translation.payload, translation.notes
+    if (payload.get("stream_options") or {}).get("include_obfuscation"):
+        notes.drop("stream_options.include_obfuscation")
     if _SENT.issuperset(payload) and "extra_body" not in payload:
         return
     for name, value in payload.items():

@@ -70,6 +70,12 @@ def test_a_candidate_that_did_not_end_makes_the_reply_truncated():
         reply.finish()
 
 
+def test_the_finish_reason_is_that_of_the_first_choice_whichever_came_first():
+    reply = make_reply()
+    reply.feed(event("b", index=1, finishReason="MAX_TOKENS"), stop("a"))
+    assert reply.finish_reason == "stop"
+
+
 def test_the_finish_reason_is_known_as_soon_as_gemini_gave_it():
     reply = make_reply()
     assert reply.finish_reason is None

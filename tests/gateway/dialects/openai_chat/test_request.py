@@ -226,6 +226,12 @@ def test_a_media_part_that_nobody_read_is_refused_by_its_place():
     assert caught.value.param == "messages[0].content[1]"
 
 
+def test_chunks_of_equal_length_are_asked_for_in_vain():
+    for asked, dropped in ((True, ["stream_options.include_obfuscation"]), (False, []), (None, [])):
+        _, notes = ask(stream=True, stream_options={"include_obfuscation": asked})
+        assert list(notes.dropped) == dropped
+
+
 def test_media_among_instructions_are_dropped_and_noted():
     _, notes = ask(messages=[{"role": "system", "content": seeing("x")}, user("Hi")])
     assert list(notes.dropped) == ["messages[0].content"]
