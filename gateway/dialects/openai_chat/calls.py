@@ -46,9 +46,11 @@ def _whole(choice: Choice, part: Json) -> list[Json]:
         choice.calls.append({"function": name})
         text = orjson.dumps(arguments).decode()
         return [{"function_call": {"name": name, "arguments": text}}]
+    call_id = _call_id(choice, call.get("id"))
+    choice.call_ids.add(call_id)
     tool_call: Json = {
         "index": len(choice.calls),
-        "id": _call_id(choice, call.get("id")),
+        "id": call_id,
         **_typed(choice, name, arguments),
     }
     signature = part.get("thoughtSignature")
@@ -80,7 +82,7 @@ def _call_id(choice: Choice, native: str | None) -> str:
     is made from the exchange, not at random: the same events always give the same answer. The
     number of earlier calls counts, because a client may send one request id again and again.
     """
-    used = {call.get("id") for call in choice.calls}
+    used = choice.call_ids
     earlier = choice.options.earlier_call_ids
     if native:
         call_id = native if native.startswith(_ID_PREFIX) else _ID_PREFIX + native

@@ -23,6 +23,7 @@ class Choice:
     __slots__ = (
         "audio",
         "average_logprob",
+        "call_ids",
         "calls",
         "citations",
         "continuation",
@@ -57,6 +58,7 @@ class Choice:
         self.is_blocked = False
         self.ratings: Sequence[Json] = ()
         self.calls: list[Json] = []
+        self.call_ids: set[str] = set()
         self.pending: Json | None = None
         self.parts: list[Json] = []
         self.pieces: list[tuple[str, bool]] = []

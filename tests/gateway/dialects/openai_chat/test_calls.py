@@ -3,7 +3,10 @@ import re
 import orjson
 import pytest
 
+from gateway.dialects.openai_chat.calls import function_call
+
 from .replying import deltas, event, make_reply, message, run, stop, whole
+from .test_choice import make_choice
 
 
 def call(name="get_weather", **fields):
@@ -38,6 +41,21 @@ def test_ids_are_unique_over_the_conversation():
     ids = [tool_call["id"] for tool_call in (*first, *second)]
     assert len(set(ids)) == 5
     assert ids[-1] == "call_new"
+
+
+class Unread(list):
+    """Calls that may be added to and counted, but not looked through."""
+
+    def __iter__(self):
+        raise AssertionError("the calls were looked through")
+
+
+def test_earlier_calls_are_not_looked_through_for_each_call():
+    """A model that repeated a call thousands of times stopped the process for seconds."""
+    choice = make_choice()
+    choice.calls = Unread()
+    made = [function_call(choice, call(id="n1")) for _ in range(9)]
+    assert len({delta["tool_calls"][0]["id"] for [delta] in made}) == len(choice.calls) == 9
 
 
 @pytest.mark.parametrize("native", [None, "n1", "call_n1", "n" * 36, "call_" + "n" * 36])
