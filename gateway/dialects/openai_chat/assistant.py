@@ -1,7 +1,7 @@
 """An assistant message as a turn of the model, as close as possible to what the model wrote."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.dialects.openai_chat import content, results, turns
 from gateway.dialects.openai_chat.embedded import (
@@ -24,6 +24,13 @@ Media = Mapping[tuple[int, int], Blob]
 CALLS = frozenset({"tool_calls", "function_call"})
 
 
+class _Calls(NamedTuple):
+    """The calls of one turn as *parts*, signed, and what is *known* of each."""
+
+    parts: list[Json]
+    known: list[Json | None]
+
+
 def turn(translation: Translation, message: Json, index: int) -> list[Json]:
     """Return the parts of the assistant *message* at *index*.
 
@@ -39,14 +46,11 @@ def turn(translation: Translation, message: Json, index: int) -> list[Json]:
     ):
         # Nearly every turn: plain text, of which nothing else is remembered.
         return [{"text": body}] if body else []
-    calls: list[Json] = []
+    calls = _Calls([], [])
     signature = None
     if not _PLAIN.issuperset(message):
         by_call, signature = turns.carried_signatures(message)
-        calls = [
-            _call(translation, index, place, tool_call, by_call)
-            for place, tool_call in enumerate(tool_calls(message))
-        ]
+        calls = _calls(translation, message, index, by_call)
     visible = _visible_parts(translation, message, index)
     parts = _restored(translation, message, index, visible, calls)
     if message.get("native_parts"):
@@ -55,11 +59,11 @@ def turn(translation: Translation, message: Json, index: int) -> list[Json]:
         parts = visible
         if signature and parts and "text" in parts[-1]:
             parts[-1] = {**parts[-1], "thoughtSignature": signature}
-        elif signature and calls:
-            calls[0].setdefault("thoughtSignature", signature)
-        parts += calls
+        elif signature and calls.parts:
+            calls.parts[0].setdefault("thoughtSignature", signature)
+        parts += calls.parts
     if translation.can.signed_calls:
-        if calls:
+        if calls.parts:
             _bypass(parts)
         if "IMAGE" in translation.can.outputs:
             parts = [_signed_image(part) for part in parts]
@@ -131,13 +135,17 @@ def lost_keys(messages: Sequence[Json], index: int, memories: Mapping[str, bytes
     """Return other keys of the calls at *index* whose ids are not among the *memories*."""
     keys = map(memory_key, tool_calls(messages[index]))
     lost = [place for place, key in enumerate(keys) if key not in memories]
-    return [nameless_key(messages, index, place) for place in lost]
+    return nameless_keys(messages, index, lost) if lost else []
 
 
-def nameless_key(messages: Sequence[Json], index: int, place: int) -> str:
-    """Return the key of the call at *place* of the message at *index* that needs no id."""
-    name, arguments = _called(tool_calls(messages[index])[place])
-    return turns.nameless_key(turns.occasion(messages, index), place, wire_name(name), arguments)
+def nameless_keys(messages: Sequence[Json], index: int, places: Iterable[int]) -> list[str]:
+    """Return the keys of the calls at these *places* of the message at *index* that need no id."""
+    calls, occasion = tool_calls(messages[index]), turns.occasion(messages, index)
+    keys = []
+    for place in places:
+        name, arguments = _called(calls[place])
+        keys.append(turns.nameless_key(occasion, place, wire_name(name), arguments))
+    return keys
 
 
 def _called(call: Json) -> tuple[str, Json]:
@@ -147,23 +155,32 @@ def _called(call: Json) -> tuple[str, Json]:
     return call["function"]["name"], _arguments(call["function"].get("arguments"))
 
 
-def _remembered(translation: Translation, index: int, place: int, call: Json) -> Json | None:
-    """Return what is known of the *call* at *place* of the message at *index*."""
+def _calls(translation: Translation, message: Json, index: int, by_call: dict[str, str]) -> _Calls:
+    """Return the calls of the *message* at *index*."""
+    known = _remembered(translation, message, index)
+    pairs = zip(tool_calls(message), known, strict=True)
+    return _Calls([_call(translation, call, memory, by_call) for call, memory in pairs], known)
+
+
+def _remembered(translation: Translation, message: Json, index: int) -> list[Json | None]:
+    """Return what is known of each call of the *message* at *index*."""
     memories = translation.known.memories
+    calls = tool_calls(message)
     if not memories:
-        return None
-    entry = turns.read_entry(memories, memory_key(call))
-    if entry is None:
-        key = nameless_key(translation.payload["messages"], index, place)
-        entry = turns.read_entry(memories, key)
-    return entry
+        return [None] * len(calls)
+    entries = [turns.read_entry(memories, memory_key(call)) for call in calls]
+    lost = [place for place, entry in enumerate(entries) if entry is None]
+    if lost:
+        keys = nameless_keys(translation.payload["messages"], index, lost)
+        for place, key in zip(lost, keys, strict=True):
+            entries[place] = turns.read_entry(memories, key)
+    return entries
 
 
 def _call(
-    translation: Translation, index: int, place: int, call: Json, by_call: dict[str, str]
+    translation: Translation, call: Json, memory: Json | None, by_call: dict[str, str]
 ) -> Json:
     name, args = _called(call)
-    memory = _remembered(translation, index, place, call)
     call_id = turns.split_id(call.get("id") or "")[0]
     native: Json = {"name": wire_name(name), "args": args}
     # An id is sent back exactly if the call came with one; if that is unknown, to models whose
@@ -199,7 +216,7 @@ def _arguments(arguments: Any) -> Json:
 
 
 def _restored(
-    translation: Translation, message: Json, index: int, visible: list[Json], calls: list[Json]
+    translation: Translation, message: Json, index: int, visible: list[Json], calls: _Calls
 ) -> list[Json] | None:
     """Return the remembered turn, with the images in *visible* signed; None if there is none."""
     memories = translation.known.memories
@@ -210,14 +227,12 @@ def _restored(
     if images is None:
         return None
     key = turns.text_key_at(translation.payload["messages"], index, text, keys)
-    if key is None and calls:
-        entry = _remembered(translation, index, 0, tool_calls(message)[0]) or {}
-    else:
-        entry = turns.read_entry(memories, key) or {}
+    is_of_call = key is None and bool(calls.known)
+    entry = (calls.known[0] if is_of_call else turns.read_entry(memories, key)) or {}
     turn = entry.get("t")
     if not isinstance(turn, list) or not turns.is_from_model(entry, translation.name.base):
         return None
-    return turns.restore(turn, calls, images)
+    return turns.restore(turn, calls.parts, images)
 
 
 def _sign_images(
