@@ -1,9 +1,8 @@
 """An assistant message as a turn of the model, as close as possible to what the model wrote."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
 
-from gateway.dialects.openai_chat import content, results, turns
+from gateway.dialects.openai_chat import content, past_calls, turns
 from gateway.dialects.openai_chat.embedded import (
     IMAGE_MARK,
     ImageBudget,
@@ -12,23 +11,11 @@ from gateway.dialects.openai_chat.embedded import (
     split_images,
 )
 from gateway.dialects.openai_chat.finish import WITHHELD
-from gateway.dialects.openai_chat.names import wire_name
 from gateway.dialects.openai_chat.translation import Translation
-from gateway.dialects.shapes import is_shallow
-from gateway.errors import BadRequest
 from gateway.exchange import Blob, Json
 from gateway.features import BYPASS
 
 Media = Mapping[tuple[int, int], Blob]
-# The fields of a message that hold calls.
-CALLS = frozenset({"tool_calls", "function_call"})
-
-
-class _Calls(NamedTuple):
-    """The calls of one turn as *parts*, signed, and what is *known* of each."""
-
-    parts: list[Json]
-    known: list[Json | None]
 
 
 def turn(translation: Translation, message: Json, index: int) -> list[Json]:
@@ -46,11 +33,11 @@ def turn(translation: Translation, message: Json, index: int) -> list[Json]:
     ):
         # Nearly every turn: plain text, of which nothing else is remembered.
         return [{"text": body}] if body else []
-    calls = _Calls([], [])
+    calls = past_calls.Calls([], [])
     signature = None
     if not _PLAIN.issuperset(message):
         by_call, signature = turns.carried_signatures(message)
-        calls = _calls(translation, message, index, by_call)
+        calls = past_calls.signed(translation, message, index, by_call)
     visible = _visible_parts(translation, message, index)
     parts = _restored(translation, message, index, visible, calls)
     if message.get("native_parts"):
@@ -72,12 +59,6 @@ def turn(translation: Translation, message: Json, index: int) -> list[Json]:
 
 _TEXT_ONLY = frozenset({"role", "content", "name"})
 _PLAIN = _TEXT_ONLY | {"refusal"}
-
-
-def tool_calls(message: Json) -> list[Json]:
-    """Return the calls of an assistant *message*; in the gateway's answers the legacy one leads."""
-    legacy = message.get("function_call")
-    return [*([{"function": legacy}] if legacy else ()), *(message.get("tool_calls") or ())]
 
 
 def visible_content(
@@ -125,98 +106,12 @@ def _image_beside(image: Json, image_budget: ImageBudget) -> Json | None:
     return data_image(url.get("url") if isinstance(url, dict) else url)
 
 
-def memory_key(call: Json) -> str | None:
-    """Return the key under which the tool *call* of a client is remembered; None without an id."""
-    call_id = call.get("id")
-    return turns.call_key(turns.split_id(call_id)[0]) if call_id else None
-
-
-def lost_keys(messages: Sequence[Json], index: int, memories: Mapping[str, bytes]) -> list[str]:
-    """Return other keys of the calls at *index* whose ids are not among the *memories*."""
-    keys = map(memory_key, tool_calls(messages[index]))
-    lost = [place for place, key in enumerate(keys) if key not in memories]
-    return nameless_keys(messages, index, lost) if lost else []
-
-
-def nameless_keys(messages: Sequence[Json], index: int, places: Iterable[int]) -> list[str]:
-    """Return the keys of the calls at these *places* of the message at *index* that need no id."""
-    calls, occasion = tool_calls(messages[index]), turns.occasion(messages, index)
-    keys = []
-    for place in places:
-        name, arguments = _called(calls[place])
-        keys.append(turns.nameless_key(occasion, place, wire_name(name), arguments))
-    return keys
-
-
-def _called(call: Json) -> tuple[str, Json]:
-    """Return the name of a client's *call*, and its arguments as Gemini takes them."""
-    if call.get("type") == "custom":
-        return call["custom"]["name"], {"input": call["custom"].get("input") or ""}
-    return call["function"]["name"], _arguments(call["function"].get("arguments"))
-
-
-def _calls(translation: Translation, message: Json, index: int, by_call: dict[str, str]) -> _Calls:
-    """Return the calls of the *message* at *index*."""
-    known = _remembered(translation, message, index)
-    pairs = zip(tool_calls(message), known, strict=True)
-    return _Calls([_call(translation, call, memory, by_call) for call, memory in pairs], known)
-
-
-def _remembered(translation: Translation, message: Json, index: int) -> list[Json | None]:
-    """Return what is known of each call of the *message* at *index*."""
-    memories = translation.known.memories
-    calls = tool_calls(message)
-    if not memories:
-        return [None] * len(calls)
-    entries = [turns.read_entry(memories, memory_key(call)) for call in calls]
-    lost = [place for place, entry in enumerate(entries) if entry is None]
-    if lost:
-        keys = nameless_keys(translation.payload["messages"], index, lost)
-        for place, key in zip(lost, keys, strict=True):
-            entries[place] = turns.read_entry(memories, key)
-    return entries
-
-
-def _call(
-    translation: Translation, call: Json, memory: Json | None, by_call: dict[str, str]
-) -> Json:
-    name, args = _called(call)
-    call_id = turns.split_id(call.get("id") or "")[0]
-    native: Json = {"name": wire_name(name), "args": args}
-    # An id is sent back exactly if the call came with one; if that is unknown, to models whose
-    # calls all have one.
-    if memory is not None:
-        native_id = memory.get("i")
-    else:
-        native_id = call_id if translation.can.call_ids else None
-    if native_id:
-        native = {"id": native_id, **native}
-    part: Json = {"functionCall": native}
-    if memory is None or turns.is_from_model(memory, translation.name.base):
-        signature = (memory or {}).get("s") or turns.carried_signature(call) or by_call.get(call_id)
-        if signature:
-            part["thoughtSignature"] = signature
-    elif "s" in memory:
-        translation.notes.adjust("thought_signature", "dropped", "other_model")
-    return part
-
-
-def _arguments(arguments: Any) -> Json:
-    """Return the arguments of a call as an object, which Gemini expects."""
-    if not isinstance(arguments, str | None):
-        if not is_shallow(arguments):
-            raise BadRequest("These arguments are nested too deeply.", param="messages")
-        return arguments if isinstance(arguments, dict) else {"input": arguments}
-    if not arguments:
-        return {}
-    value = results.parse_object(arguments)
-    if value is not None:
-        return value
-    return {"input": arguments} if arguments.strip() else {}
-
-
 def _restored(
-    translation: Translation, message: Json, index: int, visible: list[Json], calls: _Calls
+    translation: Translation,
+    message: Json,
+    index: int,
+    visible: list[Json],
+    calls: past_calls.Calls,
 ) -> list[Json] | None:
     """Return the remembered turn, with the images in *visible* signed; None if there is none."""
     memories = translation.known.memories

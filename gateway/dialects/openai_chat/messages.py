@@ -8,7 +8,7 @@ call without a result gets one that says so, a result without a call becomes tex
 from collections import deque
 from collections.abc import Callable
 
-from gateway.dialects.openai_chat import assistant, content, results
+from gateway.dialects.openai_chat import assistant, content, past_calls, results
 from gateway.dialects.openai_chat.translation import Translation
 from gateway.exchange import Json
 
@@ -92,7 +92,7 @@ class _Walk:
         """Process a message of the model; the results of its calls come before the next turn."""
         parts = assistant.turn(self.translation, message, index)
         self.add("model", parts)
-        if assistant.CALLS.isdisjoint(message) or not (calls := assistant.tool_calls(message)):
+        if past_calls.FIELDS.isdisjoint(message) or not (calls := past_calls.tool_calls(message)):
             return
         native = [part for part in parts if "functionCall" in part]
         for at, (call, tool_call) in enumerate(zip(native, calls, strict=False)):

@@ -5,7 +5,16 @@ from functools import lru_cache
 from typing import Any
 
 from gateway import features, models
-from gateway.dialects.openai_chat import assistant, messages, native, options, tools, turns, unread
+from gateway.dialects.openai_chat import (
+    assistant,
+    messages,
+    native,
+    options,
+    past_calls,
+    tools,
+    turns,
+    unread,
+)
 from gateway.dialects.openai_chat.checks import FIELDS
 from gateway.dialects.openai_chat.embedded import ImageBudget
 from gateway.dialects.openai_chat.offered_tools import Tools
@@ -80,9 +89,9 @@ def memory_keys(payload: Json, media: assistant.Media) -> list[str]:
     image_budget = ImageBudget()
     for index, message in enumerate(payload["messages"]):
         if message["role"] == "assistant":
-            if not assistant.CALLS.isdisjoint(message):
-                calls = assistant.tool_calls(message)
-                keys += [key for key in map(assistant.memory_key, calls) if key is not None]
+            if not past_calls.FIELDS.isdisjoint(message):
+                calls = past_calls.tool_calls(message)
+                keys += [key for key in map(past_calls.memory_key, calls) if key is not None]
             text, images = assistant.visible_content(message, index, media, image_budget)
             key = turns.text_key_at(payload["messages"], index, text, images)
             if key is not None:
@@ -97,8 +106,8 @@ def lost_keys(payload: Json, memories: Mapping[str, bytes]) -> list[str]:
     return [
         key
         for index, message in enumerate(messages)
-        if message["role"] == "assistant" and not assistant.CALLS.isdisjoint(message)
-        for key in assistant.lost_keys(messages, index, memories)
+        if message["role"] == "assistant" and not past_calls.FIELDS.isdisjoint(message)
+        for key in past_calls.lost_keys(messages, index, memories)
     ]
 
 
