@@ -18,6 +18,7 @@ import msgspec
 from msgspec.structs import FieldInfo
 
 from gateway.config import checks, secrets
+from gateway.config.files import content
 from gateway.settings import ConfigError, Section, Settings
 from gateway.zones import zone_of
 
@@ -81,7 +82,7 @@ def _tree(path: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
         return {}
     chosen = chosen or DEFAULT_PATH
     try:
-        return tomllib.loads(chosen.read_bytes().decode("utf-8-sig"))
+        return tomllib.loads(content(chosen).decode("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{chosen}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

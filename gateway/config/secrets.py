@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
+from gateway.config.files import content
 from gateway.licenses.digest import digest, normalised
 from gateway.settings import Credential, Database, License, Settings
 
@@ -98,7 +99,7 @@ def _secret(option: str, value: str, place: str, environ: Mapping[str, str]) -> 
         return environ[value].strip()
     if option == "key_file":
         try:
-            return Path(value).read_text(encoding="utf-8-sig").strip()
+            return content(Path(value)).decode("utf-8-sig").strip()
         except OSError as error:
             raise ValueError(f"{place}: {value} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:

@@ -78,6 +78,14 @@ def build(settings) -> web.Application:
     return app
 
 
+def load_again(path: Path):
+    """Hang first, as on a file system that does not answer, if there is a pipe to hang on."""
+    pipe = path.with_suffix(".pipe")
+    if pipe.exists():
+        pipe.read_bytes()
+    return config.load(path)
+
+
 def main(path: Path, *rest: str) -> int:
     options = dict(argument.lstrip("-").split("=") for argument in rest)
     settings = config.load(path)
@@ -89,7 +97,7 @@ def main(path: Path, *rest: str) -> int:
         sockets = listen(settings.server.host, settings.server.port)
     worker = int(options.get("worker", 0))
     share = ConnectionShare(int(options["counts-fd"]), worker) if "counts-fd" in options else None
-    reread = partial(config.load, path)
+    reread = partial(load_again, path)
     status = run(Service(settings, sockets, output, build, reread, worker, share))
     output.sink.flush()
     return status

@@ -213,15 +213,29 @@ async def test_a_reload_takes_over_what_is_right_and_refuses_what_is_wrong(start
 
 async def test_a_reload_that_hangs_holds_up_neither_requests_nor_the_end(start):
     service, url = await start()
-    service.config.unlink()
-    os.mkfifo(service.config)
+    pipe = service.config.with_suffix(".pipe")
+    os.mkfifo(pipe)
     service.send(signal.SIGHUP)
-    writer = await _read_by_somebody(service.config)
+    writer = await _read_by_somebody(pipe)
     async with aiohttp.ClientSession() as session, session.get(f"{url}/pid") as answer:
         assert answer.status == 200
     service.send(signal.SIGTERM)
     assert await service.ended() == 0
     os.close(writer)
+
+
+async def test_a_reload_that_would_wait_for_a_pipe_is_refused_and_the_next_one_is_not(start):
+    service, _ = await start()
+    good = service.config.read_text()
+    service.config.unlink()
+    os.mkfifo(service.config)
+    service.send(signal.SIGHUP)
+    line = await service.line("reload_refused")
+    assert "cannot be read: it is a pipe or a device" in line["reason"]
+    service.config.unlink()
+    service.config.write_text(good)
+    service.send(signal.SIGHUP)
+    await service.line("reloaded")
 
 
 async def _read_by_somebody(fifo: Path) -> int:

@@ -1,5 +1,6 @@
 """Secrets: where they come from, and that no complaint holds one."""
 
+import os
 from hashlib import sha256
 
 import pytest
@@ -39,6 +40,12 @@ def test_a_secret_that_cannot_be_had_is_told_with_its_path(load, text, complaint
     with pytest.raises(ConfigError) as caught:
         load(text)
     assert complaint in str(caught.value)
+
+
+def test_a_secret_is_not_read_from_a_pipe(load, tmp_path):
+    os.mkfifo(tmp_path / "key")
+    with pytest.raises(ConfigError, match="key_file: key cannot be read: it is a pipe or a device"):
+        load(CREDENTIAL + "key_file='key'")
 
 
 def test_secrets_come_from_the_file_the_environment_or_a_file_of_their_own(load, tmp_path):
