@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway.healing import LearnedRefusals
 from gateway.keys import MEMORIES, METRICS, READINESS, REFUSALS, RELOADERS, STATE
+from gateway.process.imports import without
 from gateway.process.memory_room import kept_bytes
 from gateway.settings import ConfigError, Settings, State
 from gateway.state.embedded import STARTED, is_embedded, server_binary
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from gateway.state.guarded import GuardedStore
     from gateway.state.valkey import ValkeyStore
 
+# redis-py imports it if it is there, for metrics that nobody asks for.
+_METRICS_OF_LIBRARY = "opentelemetry"
 # Errors of addresses that quote nothing of them; the library's may contain a part of the password.
 _HARMLESS = ("must begin with ", "a Sentinel's address ")
 _NOT_UNDERSTOOD = (
@@ -54,7 +57,8 @@ def make_store(settings: Settings) -> "MemoryStore | GuardedStore":
     if settings.state.url.startswith("memory:"):
         return MemoryStore()
     try:
-        from gateway.state.guarded import GuardedStore
+        with without(_METRICS_OF_LIBRARY):
+            from gateway.state.guarded import GuardedStore
 
         shared = _make_shared_store(settings.state)
     except ImportError as error:

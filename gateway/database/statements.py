@@ -10,6 +10,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from importlib import import_module
 from itertools import chain
 from operator import itemgetter
 from types import SimpleNamespace
@@ -17,7 +18,6 @@ from typing import Any, Final
 
 import orjson
 from sqlalchemy import Boolean, Column, Dialect, LargeBinary, Table, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import Executable
 
@@ -141,5 +141,6 @@ async def look_for_revision(database: Database, name: str) -> int:
 
 
 def _insert(dialect: Dialect, table: Table) -> Any:
-    module: Any = sqlite if dialect.name == "sqlite" else postgresql
+    # Each dialect takes memory, and one is used.
+    module: Any = import_module(f"sqlalchemy.dialects.{dialect.name}")
     return module.insert(table)
