@@ -2,17 +2,17 @@
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import structlog
 from sqlalchemy import URL, Dialect, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.database.migrating import migrate
+from gateway.database.sqlite_file import SqliteFile
 from gateway.settings import ConfigError
 
 # Raised by the libraries when the database does not answer or misbehaves.
@@ -23,10 +23,10 @@ CONNECT_TIMEOUT_S = 5.0
 # A hanging server does not close connections either, and would delay the end of the gateway.
 CLOSE_TIMEOUT_S = 2.0
 _TURN_S = 0.02
-# Modification times are as coarse as the kernel's clock: two changes may share one.
-_COARSE_S = 0.1
 # Of one transaction, including the wait for its connection.
 TRANSACTION_TIMEOUT_S = 30.0
+
+_log: Final = structlog.get_logger()
 
 _DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
 _NO_DRIVER = "database.url: must begin with sqlite+aiosqlite:/// or postgresql+asyncpg://"
@@ -42,11 +42,12 @@ class Database:
     def __init__(self, url: str) -> None:
         parsed, self._engine = _make_engine(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        if self.is_sqlite:
-            _prepare_sqlite(self._engine.sync_engine)
         name = parsed.database if self.is_sqlite else None
-        # The second is the write-ahead log.
-        self._files = (Path(name), Path(f"{name}-wal")) if name else None
+        self._file = SqliteFile(name) if name else None
+        self._times_replaced = 0
+        self._replacing = asyncio.Lock()
+        if self.is_sqlite:
+            _prepare_sqlite(self._engine.sync_engine, self._file)
         # SQLite has one writer at a time; a second one of this process waits here instead.
         self._turn = asyncio.Lock()
         # With a write-ahead log readers do not block writers; a database in memory has one
@@ -64,6 +65,7 @@ class Database:
         Raises one of `DatabaseDown`.
         """
         async with asyncio.timeout(TRANSACTION_TIMEOUT_S), self._turn:
+            await self._leave_replaced_file()
             return await migrate(self._engine)
 
     @asynccontextmanager
@@ -72,7 +74,7 @@ class Database:
         async with (
             asyncio.timeout(TRANSACTION_TIMEOUT_S),
             self._turn_if_sqlite(),
-            self._engine.connect() as connection,
+            self._connect() as connection,
         ):
             if self.is_sqlite:
                 # A reading transaction that begins to write may be refused at once.
@@ -86,7 +88,7 @@ class Database:
         async with (
             asyncio.timeout(TRANSACTION_TIMEOUT_S),
             self._reading_turn if self.is_sqlite else nullcontext(),
-            self._engine.connect() as connection,
+            self._connect() as connection,
         ):
             yield connection
 
@@ -99,27 +101,48 @@ class Database:
         async with (
             asyncio.timeout(TRANSACTION_TIMEOUT_S),
             self._turn,
-            self._engine.connect() as connection,
+            self._connect() as connection,
         ):
             pooled: Any = await connection.get_raw_connection()
             return list(await pooled.driver_connection.execute_fetchall(statement, values))
+
+    async def times_replaced(self) -> int:
+        """Turn to the file that is at the path now; return how often it was another one.
+
+        Raises one of `DatabaseDown` if there is none.
+        """
+        await self._leave_replaced_file()
+        return self._times_replaced
 
     def stamp(self) -> tuple[int, ...] | None:
         """Return a value that changes with every change by anybody; None if files do not show it.
 
         It takes microseconds, where asking SQLite takes a thread and milliseconds.
         """
-        if not self._files or not (main := _stat(self._files[0])):
-            return None
-        stamp = main + _stat(self._files[1])
-        changed_at = max(stamp[2::3]) / 1e9
-        return None if time.time() - changed_at < _COARSE_S else stamp
+        return self._file.stamp() if self._file else None
 
     async def close(self) -> None:
         """Close all connections."""
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _connect(self) -> AsyncIterator[AsyncConnection]:
+        await self._leave_replaced_file()
+        async with self._engine.connect() as connection:
+            yield connection
+
+    async def _leave_replaced_file(self) -> None:
+        """Close the connections to a file in whose place there is another one now."""
+        if self._file is None or not self._file.is_replaced():
+            return
+        async with self._replacing:
+            if self._file.is_replaced():
+                await self._engine.dispose()
+                self._file.note_opened()
+                self._times_replaced += 1
+                _log.warning("database_replaced")
 
     def _turn_if_sqlite(self) -> AbstractAsyncContextManager[Any]:
         return self._turn if self.is_sqlite else nullcontext()
@@ -149,15 +172,6 @@ def _make_engine(url: str) -> tuple[URL, AsyncEngine]:
         # The end of a password, which errors of the connection would quote.
         raise ConfigError(_NOT_UNDERSTOOD)
     return parsed, engine
-
-
-def _stat(file: Path) -> tuple[int, ...]:
-    """Return inode, size and modification time of *file*; nothing if it does not exist."""
-    try:
-        status = file.stat()
-    except OSError:
-        return ()
-    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def error_text(error: BaseException) -> str:
@@ -195,7 +209,7 @@ async def _prepare_connection(connection: Any) -> None:
                 await asyncio.sleep(_TURN_S)
 
 
-def _prepare_sqlite(engine: Any) -> None:
+def _prepare_sqlite(engine: Any, file: SqliteFile | None) -> None:
     """Make SQLite begin transactions when told to, also for tables, and use a write-ahead log."""
 
     @event.listens_for(engine, "do_connect")
@@ -213,6 +227,8 @@ def _prepare_sqlite(engine: Any) -> None:
             # Nobody else would: the connection is not in the pool yet, and holds a thread.
             connection.close()
             raise
+        if file is not None:
+            file.note_opened()
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:

@@ -35,6 +35,7 @@ class LicenseWatch:
         self._book = book
         self._interval_s = FILE_INTERVAL_S if database.is_sqlite else SERVER_INTERVAL_S
         self._migrated = False
+        self._times_replaced = 0
         self._revision = -1
         self._stamp: tuple[int, ...] | None = None
         self._seen_at: float | None = None
@@ -91,6 +92,10 @@ class LicenseWatch:
             self._logged_reason = ""
 
     async def _take_over(self) -> None:
+        times_replaced = await self._database.times_replaced()
+        if times_replaced != self._times_replaced:
+            self._times_replaced = times_replaced
+            self._migrated, self._revision = False, -1
         if not self._migrated:
             if await self._database.migrate():
                 log.warning("database_newer")

@@ -189,3 +189,25 @@ async def test_whatever_goes_wrong_in_a_look_the_next_one_is_made(database, book
             await asyncio.sleep(0.01)
     await watch.close()
     assert book.find("key").id == "a"
+
+
+async def test_the_licenses_of_a_file_that_took_the_place_of_another_are_read(tmp_path, book):
+    """Its number of changes may be the same."""
+    paths = [tmp_path / "a.db", tmp_path / "b.db"]
+    for path in paths:
+        database = Database(f"sqlite+aiosqlite:///{path}")
+        await database.migrate()
+        await LicenseStore(database).create(License(path.stem), path.name)
+        await database.close()
+    database = Database(f"sqlite+aiosqlite:///{paths[0]}")
+    watch = watching(database, book)
+    await watch.refresh()
+    assert book.find("a.db").id == "a"
+    for file in tmp_path.glob("a.db*"):
+        file.unlink()
+    await watch.refresh()
+    assert book.find("a.db").id == "a"
+    paths[1].rename(paths[0])
+    await watch.refresh()
+    assert (book.find("a.db"), book.find("b.db").id) == (None, "b")
+    await database.close()
