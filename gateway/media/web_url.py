@@ -18,7 +18,7 @@ UNREACHABLE = "This URL cannot be fetched: it does not lead to a public http or 
 _CLEAN = re.compile(r"[^\x00-\x20\x7f-\xa0\\\u2028\u2029\ud800-\udfff]+")
 _ORIGIN = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(?P<port>\d{1,5}))?(?=[/?#]|$)",
-    re.IGNORECASE,
+    re.ASCII | re.IGNORECASE,
 )
 _NUMERIC_LABEL = re.compile(r"(?:0x[0-9a-f]*|\d+)", re.IGNORECASE)
 

@@ -13,6 +13,8 @@ POLICY = Policy.of(["localhost:8080"])
 READ = {
     "https://example.com/a.png": ("example.com", 443),
     "http://example.com": ("example.com", 80),
+    "http://example.com?a": ("example.com", 80),
+    "http://example.com#a": ("example.com", 80),
     "HTTP://EXAMPLE.com:443/a?b=%2F&c=d%20e#f": ("example.com", 443),
     "https://xn--bcher-kva.example/ü.png": ("xn--bcher-kva.example", 443),
     "https://a_b.example-c.com./x": ("a_b.example-c.com.", 443),
@@ -28,6 +30,7 @@ REFUSED = [
     "http:a.png",
     "//example.com/",
     "ftp://example.com/",
+    "ftp://example.com:80/",
     "gopher://example.com/",
     "file:///etc/passwd",
     "http://example.com:8080/",
@@ -35,6 +38,7 @@ REFUSED = [
     "http://example.com:0/",
     "http://example.com:99999/",
     "http://example.com:/",
+    "http://example.com:000080/",
     "http://user@example.com/",
     "http://user:secret@example.com/",
     "http://example.com@127.0.0.1/",
@@ -46,6 +50,12 @@ REFUSED = [
     "http://example.com/\r\nHost: a",
     "http://example.com/\0",
     "http://example.com\t/",
+    "http://example.com/\x7f",
+    "http://example.com/\x85",
+    "http://example.com/\xa0",
+    "http://example.com/\u2028",
+    "http://example.com/\u2029",
+    "http://example.com/a\\b",
     " http://example.com/",
     "http://ex%61mple.com/",
     "http://127.0.0.1%2f.example.com/",
@@ -53,12 +63,16 @@ REFUSED = [
     "http://１２７.0.0.1/",
     "http://127。0。0。1/",
     "http://bücher.example/",
+    # The sign for kelvin, a lower-case k of which is the letter.
+    "http://\u212a.example/",
     "http://127.0.0.1/",
     "http://127.0.0.1./",
     "http://127.1/",
     "http://2130706433/",
     "http://0x7f000001/",
+    "http://8.8.8.0x/",
     "http://0x7f.0.0.1/",
+    "http://8.8.8.0x/",
     "http://0177.0.0.1/",
     "http://017700000001/",
     "http://0/",
@@ -95,6 +109,12 @@ def test_an_ordinary_url_is_read(text: str, origin: tuple[str, int]):
 def test_a_signed_url_goes_out_as_it_came():
     text = "https://example.com/a%2Fb+c;d?X-Sig=%2b%2F=&e=%E4"
     assert str(parse(text, POLICY).url) == text
+
+
+def test_characters_beyond_ascii_are_quoted():
+    assert str(parse("http://example.com/ü?a=é", POLICY).url) == (
+        "http://example.com/%C3%BC?a=%C3%A9"
+    )
 
 
 @pytest.mark.parametrize("text", REFUSED)
