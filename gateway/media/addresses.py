@@ -36,7 +36,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Tell whether *address*, and the IPv4 address that it may carry, is global unicast."""
     if isinstance(address, IPv4Address):
         denied = any(address in network for network in _DENIED_V4)
-        return address.is_global and not (address.is_multicast or address.is_reserved or denied)
+        return address.is_global and not address.is_multicast and not denied
     if address.scope_id is not None:
         return False
     if address.ipv4_mapped:

@@ -211,9 +211,10 @@ class Fetcher:
 
     def _next(self, target: Target, response: aiohttp.ClientResponse) -> Target:
         location = response.headers.get("Location", "")
-        if not location or "\\" in location:
+        if not location:
             raise InvalidMedia(UNREACHABLE)
-        return parse(str(target.url.join(URL(location, encoded=location.isascii()))), self._policy)
+        # Joined unchanged: all of it is read as strictly as the client's URL.
+        return parse(str(target.url.join(URL(location, encoded=True))), self._policy)
 
     def _check_head(self, response: aiohttp.ClientResponse) -> None:
         if response.status != 200:

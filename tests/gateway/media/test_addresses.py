@@ -97,7 +97,22 @@ def test_operators_exceptions_hold_for_what_they_name_only():
     assert not policy.admits("any.test", 443, "10.2.2.3")
 
 
-@pytest.mark.parametrize("entry", ["10.0.0.0/33", "host:port", "a/b"])
-def test_a_wrong_exception_is_told(entry: str):
-    with pytest.raises(ValueError, match=r"."):
+def test_exceptions_are_read_in_every_spelling():
+    policy = Policy.of([" files.inside ", "fd00::7", "[fd00::8]", "10.1.9.9/16"])
+    assert policy.hosts == {"files.inside", "fd00::7", "fd00::8"}
+    assert not policy.origins
+    assert policy.admits("any.test", 443, "10.1.2.3")
+
+
+@pytest.mark.parametrize(
+    ("entry", "fault"),
+    [
+        ("10.0.0.0/33", "does not appear to be"),
+        ("a/b", "does not appear to be"),
+        ("host:port", "no number after its colon"),
+        ("host:+80", "no number after its colon"),
+    ],
+)
+def test_a_wrong_exception_is_told(entry: str, fault: str):
+    with pytest.raises(ValueError, match=fault):
         Policy.of([entry])

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import InvalidMedia
 from gateway.media.addresses import Policy
-from gateway.media.web_url import UNREACHABLE, parse
+from gateway.media.web_url import UNREACHABLE, _read_twice, parse
 
 POLICY = Policy.of(["localhost:8080"])
 
@@ -15,6 +15,7 @@ READ = {
     "http://example.com": ("example.com", 80),
     "http://example.com?a": ("example.com", 80),
     "http://example.com#a": ("example.com", 80),
+    "HTTPS://EXAMPLE.com/": ("example.com", 443),
     "HTTP://EXAMPLE.com:443/a?b=%2F&c=d%20e#f": ("example.com", 443),
     "https://xn--bcher-kva.example/ü.png": ("xn--bcher-kva.example", 443),
     "https://a_b.example-c.com./x": ("a_b.example-c.com.", 443),
@@ -109,6 +110,26 @@ def test_an_ordinary_url_is_read(text: str, origin: tuple[str, int]):
 def test_a_signed_url_goes_out_as_it_came():
     text = "https://example.com/a%2Fb+c;d?X-Sig=%2b%2F=&e=%E4"
     assert str(parse(text, POLICY).url) == text
+
+
+def test_an_address_has_one_spelling():
+    policy = Policy.of(["[fd00::7]:8080"])
+    for text in ("http://[fd00::7]:8080/", "http://[FD00:0:0::0007]:8080/"):
+        assert parse(text, policy).host == "fd00::7"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://other.example/",
+        "http://example.com:8080/",
+        "http://user@example.com/",
+        "http://:secret@example.com/",
+    ],
+)
+def test_what_the_libraries_read_otherwise_is_refused_by_itself(text: str):
+    with pytest.raises(InvalidMedia):
+        _read_twice(text, "example.com", 80)
 
 
 def test_characters_beyond_ascii_are_quoted():

@@ -51,6 +51,23 @@ async def silence(web: "Web", writer: asyncio.StreamWriter) -> None:
     await asyncio.Event().wait()
 
 
+def closing_after(body: bytes) -> Handler:
+    """Answer with *body*, whose length only the end of the connection tells."""
+
+    async def handle(_web: "Web", writer: asyncio.StreamWriter) -> None:
+        writer.write(ENDLESS + body)
+        await writer.drain()
+        writer.close()
+
+    return handle
+
+
+async def announce(_web: "Web", writer: asyncio.StreamWriter) -> None:
+    """Announce 1 GB, and send nothing of it."""
+    writer.write(HUGE)
+    await asyncio.Event().wait()
+
+
 async def cut(_web: "Web", writer: asyncio.StreamWriter) -> None:
     """Send less than announced, and close."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nx")
