@@ -20,6 +20,7 @@ class Files:
     def __init__(self, first: list[str], full: dict[str, int]) -> None:
         self.first = first
         self.full = full
+        self.stored: list[str] = []
 
     async def find(self, name: str) -> str | None:
         return name.rpartition("/")[2]
@@ -30,6 +31,7 @@ class Files:
         self.full[project] = self.full.get(project, 9) - 1
         if self.full[project] < 0:
             raise QuotaSpent("spent")
+        self.stored.append(bytes(window).decode())
         return StoredFile(Blob(mime, uri=f"{project}/{bytes(window).decode()}"), project, 0.0)
 
 
@@ -71,7 +73,10 @@ async def test_items_go_to_the_project_of_a_file_that_the_client_names():
 
 async def test_all_items_move_when_the_keys_of_their_project_fail_half_way():
     exchange, large = uploads("a", "b", "c")
-    await large.store(Files(["one", "two"], {"one": 1}), MODEL)
+    files = Files(["one", "two"], {"one": 1})
+    await large.store(files, MODEL)
+    # It begins with the one that failed.
+    assert files.stored == ["a", "b", "c", "a"]
     assert places(exchange) == ["two/a", "two/b", "two/c"]
     assert exchange.media_project == "two"
 
@@ -82,5 +87,5 @@ async def test_what_cannot_move_names_the_part_that_failed(items, named):
     if named:
         large.note_named_file("part 9", named)
     with pytest.raises(GatewayError) as caught:
-        await large.store(Files(["one", "two"], {"one": 0}), MODEL)
+        await large.store(Files(["two"] if named else ["one", "two"], {"one": 0}), MODEL)
     assert (caught.value.code, caught.value.param) == ("insufficient_quota", "part 0")

@@ -6,6 +6,7 @@ import pytest
 from gateway.dialects.openai_chat import turns
 from gateway.dialects.openai_chat.finish import refusal
 from gateway.errors import BadRequest
+from gateway.exchange import Blob
 from gateway.features import BYPASS
 from tests.gateway.dialects.openai_chat.asking import (
     ask,
@@ -89,6 +90,9 @@ def test_a_signature_is_read_from_reasoning_details_and_thinking_blocks():
     blocks = [{"type": "thinking", "thinking": "...", "signature": "sig"}]
     sent = contents(user("Hi"), assistant("text", thinking_blocks=blocks), user("Go"))
     assert parts(sent, 1) == [{"text": "text", "thoughtSignature": "sig"}]
+    texts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    sent = contents(user("Hi"), assistant(texts, thinking_blocks=blocks), user("Go"))
+    assert parts(sent, 1) == [{"text": "a"}, {"text": "b", "thoughtSignature": "sig"}]
     sent = contents(user("Hi"), assistant(None, call("1", "f"), thinking_blocks=blocks))
     assert parts(sent, 1)[0]["thoughtSignature"] == "sig"
 
@@ -109,9 +113,32 @@ def test_images_of_the_history_are_sent_back_with_their_signature():
     memories = dict(turns.memory_entries(native, "", [], [turns.image_key("AAAA")]))
     sent = contents(user("Draw"), assistant(text), user("Bigger"), memories=memories)
     assert parts(sent, 1) == native
-    shown = assistant("", images=[{"type": "image_url", "image_url": {"url": url}}])
-    sent = contents(user("Draw"), shown, user("Bigger"))
-    assert parts(sent, 1)[0]["inlineData"]["data"] == "AAAA"
+    image = {"type": "image_url", "image_url": {"url": url}}
+    sent = contents(user("Draw"), assistant("", images=[image]), user("Bigger"), memories=memories)
+    assert parts(sent, 1) == native
+    media = {(1, 0): Blob("image/png", "AAAA")}
+    history = [user("Draw"), assistant([image]), user("Bigger")]
+    assert parts(contents(*history, memories=memories, media=media), 1) == native
+    assert parts(contents(*history, media=media), 1) == [{"inlineData": native[0]["inlineData"]}]
+
+
+def test_an_image_beside_text_leads_to_the_turn_that_is_remembered():
+    image = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}, "thoughtSignature": "c2ln"}
+    native = [image, {"text": "Here", "thoughtSignature": "dGV4"}]
+    memories = dict(turns.memory_entries(native, "Here", [], [turns.image_key("AAAA")]))
+    shown = assistant("Here", images=[{"image_url": {"url": "data:image/png;base64,AAAA"}}])
+    sent = contents(user("Draw"), shown, user("Bigger"), memories=memories)
+    assert parts(sent, 1) == native
+
+
+def test_a_call_of_another_model_goes_without_its_signature():
+    memories = {turns.call_key("1"): orjson.dumps({"s": "c2ln", "m": "gemini-3-pro-preview"})}
+    messages = [user("Hi"), assistant(None, call("1", "f")), result("1", "ok")]
+    sent, notes = ask(messages=messages, memories=memories)
+    assert "thoughtSignature" not in parts(sent.body["contents"], 1)[0]
+    assert notes.adjusted == {"thought_signature": "dropped;reason=other_model"}
+    memories = {turns.call_key("1"): orjson.dumps({"m": "gemini-3-pro-preview"})}
+    assert not ask(messages=messages, memories=memories)[1].adjusted
 
 
 def test_an_image_of_another_model_goes_without_its_signature():
@@ -186,7 +213,9 @@ def test_an_image_that_nobody_remembers_gets_the_bypass_where_images_are_signed(
     history = [user("Draw"), assistant(f"Here\n\n![image]({url})\n"), user("Bigger")]
     sent = contents(*history, model=model)
     image = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
-    assert parts(sent, 1)[1] == {**image, **signature}
+    text, drawn = parts(sent, 1)
+    assert text.keys() == {"text"}
+    assert drawn == {**image, **signature}
 
 
 def test_a_turn_without_text_and_ids_is_made_of_what_the_client_sent():
@@ -212,6 +241,11 @@ def test_of_what_was_spoken_the_words_go_up():
     call, notes = ask(messages=[user("Hi"), assistant(None, audio=audio), user("So?")])
     assert parts(call.body["contents"], 1) == [{"text": "It rains."}]
     assert notes.adjusted == {"messages[1].audio": "transcript;reason=no_counterpart"}
+
+
+def test_a_transcript_that_is_no_text_is_no_words():
+    _, notes = ask(messages=[user("Hi"), assistant(audio={"id": "a", "transcript": 5}), user("?")])
+    assert list(notes.dropped) == ["messages[1].audio"]
 
 
 def test_words_that_were_written_and_spoken_go_back_once():

@@ -58,6 +58,12 @@ def test_earlier_calls_are_not_looked_through_for_each_call():
     assert len({delta["tool_calls"][0]["id"] for [delta] in made}) == len(choice.calls) == 9
 
 
+def test_a_native_id_that_comes_twice_names_one_call():
+    first, second = message([stop(call(id="n1"), call(id="n1"))])["tool_calls"]
+    assert first["id"] == "call_n1"
+    assert second["id"] not in {"n1", "call_n1"}
+
+
 @pytest.mark.parametrize("native", [None, "n1", "call_n1", "n" * 36, "call_" + "n" * 36])
 def test_ids_have_the_form_of_openais(native):
     """Agno gives ids of another form new ones, under which no signature is remembered."""

@@ -164,8 +164,9 @@ def test_what_is_asked_for_in_words_goes_with_cached_content():
 
 
 def test_native_fields_at_the_top_count_before_those_in_extra_body():
-    call, _ = ask(google={"topK": 1}, extra_body={"google": {"top_k": 2, "seed": 3}})
+    call, notes = ask(google={"topK": 1}, extra_body={"google": {"top_k": 2, "seed": 3}})
     assert call.body["generationConfig"] == {"topK": 1, "seed": 3}
+    assert list(notes.dropped) == ["google.top_k"]
 
 
 def test_an_alias_goes_up_and_its_own_abilities_count():
@@ -198,13 +199,17 @@ def test_what_may_be_remembered_is_asked_for_by_ids_and_text_then_by_the_place_o
         legacy,
         assistant(None, {"function": {"name": "g"}}),
         assistant(None, {"function": {"name": "get weather!"}}, custom),
+        assistant("![image](data:image/png;base64,AAAA)"),
     ]
     payload = {"messages": messages}
+    image = turns.image_key("AAAA")
     assert DIALECT.memory_keys(payload, {}) == [
         turns.call_key("1"),
         turns.call_key("2"),
         turns.text_key("Yes", question="Hi"),
         turns.call_key("5"),
+        turns.text_key("", [image]),
+        image,
     ]
     places = [
         (1, 1, "f", {}),
@@ -293,8 +298,9 @@ def test_a_forced_call_beside_maps_has_no_form():
         tools=[{"google_maps": {}}, function("f", OBJECT)],
         tool_choice="required",
         response_format={"type": "json_object"},
+        temperature=0.5,
     )
-    assert "generationConfig" not in call.body
+    assert call.body["generationConfig"] == {"temperature": 0.5}
     assert list(notes.adjusted) == ["response_format"]
 
 
