@@ -1,14 +1,15 @@
 """What the middleware's tests do not show: what is fetched, and what is left behind."""
 
 import time
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from contextlib import ExitStack
+from copy import deepcopy
 
 import pytest
 
 from gateway.dialects import OPENAI_CHAT
-from gateway.errors import GatewayError, InvalidMedia, Unavailable
-from gateway.exchange import Exchange, License, UpstreamCall
+from gateway.errors import GatewayError, InvalidMedia, NotFound, Unavailable, UpstreamAuth
+from gateway.exchange import Blob, Exchange, License, UpstreamCall
 from gateway.media import spool
 from gateway.media.fetch import Fetcher
 from gateway.media.intake import Intake
@@ -16,6 +17,8 @@ from gateway.media.parts import find
 from gateway.settings import Media
 from tests.gateway.media.samples import pcm, sample
 from tests.gateway.media.web import answer, running
+
+PNG = b64encode(sample("png")).decode()
 
 
 async def nowhere(_host: str, _port: int) -> list[str]:
@@ -95,6 +98,72 @@ async def test_many_texts_of_percent_signs_do_not_stop_the_others():
         exchange = await take(server, *(dict(text, file=dict(text["file"])) for _ in range(20)))
         assert time.thread_time() - began < 0.1
     assert [blob.mime for blob in exchange.media.values()] == ["text/plain"] * 20
+
+
+def test_without_uploads_none_of_them_is_lost():
+    intake = Intake(Media(), "http://127.0.0.1:1", Fetcher(Media(), nowhere))
+    exchange = Exchange("req-1", OPENAI_CHAT, 0.0)
+    assert not intake.forget_lost(exchange, NotFound("models/m is not found"))
+
+
+class Serving:
+    """A Files API whose projects all serve, or none."""
+
+    def __init__(self, *, serves: bool) -> None:
+        self._serves = serves
+
+    def serves(self, project: str, model: str) -> bool:
+        assert (project, model) == ("one", "m")
+        return self._serves
+
+
+NAMED = Blob(None, uri="http://127.0.0.1:1/v1beta/files/abc")
+UPLOADED = Blob("image/png", uri=NAMED.uri)
+
+
+@pytest.mark.parametrize(
+    ("error", "change", "moves"),
+    [
+        (UpstreamAuth("No."), {}, True),
+        (NotFound("No."), {}, False),
+        (UpstreamAuth("No."), {"media_project": None}, False),
+        (UpstreamAuth("No."), {"media": {(0, 0): UPLOADED, (0, 1): NAMED}}, False),
+        (
+            UpstreamAuth("No."),
+            {"payload": {"model": "m", "google": {"cached_content": "c"}}},
+            False,
+        ),
+    ],
+)
+def test_uploads_move_where_nothing_else_holds_them(error, change, moves):
+    exchange = Exchange("req-1", OPENAI_CHAT, 0.0)
+    exchange.payload = {"model": "m"}
+    exchange.media_project = "one"
+    exchange.media = {(0, 0): UPLOADED}
+    for name, value in change.items():
+        setattr(exchange, name, value)
+    for serves in (True, False):
+        files = Serving(serves=serves)
+        intake = Intake(Media(), "http://127.0.0.1:1", Fetcher(Media(), nowhere), files)
+        assert intake.can_move(exchange, error) is (moves and not serves)
+
+
+async def test_a_url_and_a_data_url_at_fault_are_named():
+    url = {"type": "image_url", "image_url": {"url": "http://10.0.0.1/"}}
+    data = {"type": "image_url", "image_url": {"url": f"data:;base64,{PNG}"}}
+    async with running({}) as server:
+        with pytest.raises(InvalidMedia) as caught:
+            await take(server, deepcopy(data), url)
+        assert (caught.value.code, caught.value.param) == (
+            "invalid_image_url",
+            "messages[0].content[1].image_url",
+        )
+        with pytest.raises(InvalidMedia) as caught:
+            await take(server, deepcopy(data), deepcopy(data), max_request_bytes=len(sample("png")))
+    assert (caught.value.code, caught.value.param) == (
+        "media_too_large",
+        "messages[0].content[1].image_url",
+    )
 
 
 @pytest.mark.parametrize("most", [1_200, 2_400])

@@ -151,6 +151,28 @@ def test_citation_metadata_is_told_once_though_a_stream_repeats_it():
     assert answer["grounding"] == {"citationMetadata": {"citationSources": [first, second]}}
 
 
+def test_citations_that_differ_by_their_end_only_are_all_told():
+    sources = [{"startIndex": 1, "endIndex": end, "uri": "https://a.org/"} for end in (2, 3)]
+    events = [event("0123", citationMetadata={}), stop(citationMetadata={"citations": sources})]
+    assert cited(message(events)) == ["1", "12"]
+
+
+def test_a_quotation_without_a_place_is_looked_for():
+    found = grounding({"segment": {"text": "old"}, "groundingChunkIndices": [0]})
+    assert cited(message([stop("Paris is old.", groundingMetadata=found)])) == ["old"]
+
+
+def test_more_sources_may_come_without_places():
+    other = {"web": {"uri": "https://b.org/", "title": "b.org"}}
+    events = [
+        event("Paris", groundingMetadata=grounding(support("Paris"))),
+        stop(groundingMetadata={"groundingChunks": [other]}),
+    ]
+    answer = message(events)
+    assert cited(answer) == ["Paris"]
+    assert answer["grounding"]["groundingMetadata"]["groundingChunks"] == [WEB, other]
+
+
 def test_a_citation_without_a_place_or_beyond_the_text_is_of_the_whole():
     sources = [
         {"uri": "https://a.org/"},
@@ -165,6 +187,7 @@ def test_pages_that_were_read_are_cited_unless_grounding_does():
         {"retrievedUrl": URL, "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_SUCCESS"},
         {"retrievedUrl": "https://b.org/", "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_SUCCESS"},
         {"retrievedUrl": "https://c.org/", "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_ERROR"},
+        {"urlRetrievalStatus": "URL_RETRIEVAL_STATUS_SUCCESS"},
     ]
     metadata = {"urlContextMetadata": {"urlMetadata": pages}}
     answer = message([stop("Paris", groundingMetadata=grounding(support("Paris")), **metadata)])

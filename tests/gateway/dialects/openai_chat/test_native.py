@@ -8,6 +8,8 @@ from gateway.errors import BadRequest
 from gateway.simulator.strict.shape import _MESSAGES
 from tests.gateway.dialects.openai_chat.asking import OBJECT, ask, body, function
 
+MANY = {f"k{i}": 1 for i in range(513)}
+
 
 def config(**fields):
     return body(**fields).get("generationConfig", {})
@@ -90,6 +92,27 @@ def test_of_a_field_sent_twice_one_counts_and_the_other_is_named(payload, droppe
     assert list(notes.dropped) == dropped
 
 
+def test_fields_beside_a_group_count_before_those_in_it_whatever_their_names():
+    google = {"generation_config": {"frequency_penalty": 1, "top_p": 1}, "frequencyPenalty": 0.5}
+    assert config(google=google) == {"frequencyPenalty": 0.5, "topP": 1}
+
+
+@pytest.mark.parametrize(
+    ("google", "param", "code"),
+    [
+        ({"top_k": 2.5}, "google.top_k", "invalid_type"),
+        ({"top_k": 2**31}, "google.top_k", "invalid_value"),
+        ({"top_k": True}, "google.top_k", "invalid_type"),
+        ({"media_resolution": "HUGE"}, "google.media_resolution", "invalid_type"),
+        ({"generation_config": 5}, "google.generation_config", "invalid_type"),
+    ],
+)
+def test_what_does_not_fit_is_named(google, param, code):
+    with pytest.raises(BadRequest) as caught:
+        ask(google=google)
+    assert (caught.value.param, caught.value.code) == (param, code)
+
+
 def test_of_two_schemas_the_one_that_is_left_out_is_named():
     call, notes = ask(google={"response_schema": {"type": "ARRAY"}, "responseJsonSchema": OBJECT})
     assert call.body["generationConfig"]["responseJsonSchema"] == OBJECT
@@ -97,20 +120,19 @@ def test_of_two_schemas_the_one_that_is_left_out_is_named():
 
 
 @pytest.mark.parametrize(
-    ("google", "param"),
+    ("google", "param", "code"),
     [
-        ({f"k{i}": 1 for i in range(513)}, "google"),
-        ({"generationConfig": {f"k{i}": 1 for i in range(513)}}, "google.generationConfig"),
-        ({"thinking_config": {f"k{i}": 1 for i in range(513)}}, "google.thinking_config"),
-        ({"stop_sequences": ["a"] * 513}, "google.stop_sequences"),
-        ({"tools": [{}] * 513}, "google.tools"),
+        (MANY, "google", "too_many_fields"),
+        ({"generationConfig": MANY}, "google.generationConfig", "too_many_fields"),
+        ({"thinking_config": MANY}, "google.thinking_config", "too_many_fields"),
+        ({"stop_sequences": ["a"] * 513}, "google.stop_sequences", "array_too_long"),
+        ({"tools": [{}] * 513}, "google.tools", "array_too_long"),
     ],
 )
-def test_too_many_entries_are_refused(google, param):
+def test_too_many_entries_are_refused(google, param, code):
     with pytest.raises(BadRequest) as caught:
         ask(google=google)
-    assert caught.value.param == param
-    assert caught.value.code in ("array_too_long", "too_many_fields")
+    assert (caught.value.param, caught.value.code) == (param, code)
 
 
 def test_an_endless_name_is_no_name_of_gemini():
