@@ -79,6 +79,45 @@ def test_results_are_one_turn_in_the_order_of_the_calls_with_names_from_the_ids(
     assert parts(sent, 1)[0]["functionCall"] == {"name": "a", "args": {"x": 1}}
 
 
+def test_turns_of_calls_in_a_row_are_one_turn_before_their_results():
+    sent = contents(
+        user("Hi"),
+        assistant(None, call("1", "a")),
+        assistant(None, call("2", "b")),
+        result("1", "one"),
+        result("2", "two"),
+    )
+    assert roles(sent) == ["user", "model", "user"]
+    assert [part["functionCall"]["name"] for part in parts(sent, 1)] == ["a", "b"]
+    assert [part["functionResponse"]["name"] for part in parts(sent)] == ["a", "b"]
+
+
+def test_a_result_before_its_call_is_not_the_result_of_it():
+    sent = contents(
+        user("Hi"), result("1", "old"), assistant(None, call("1", "a")), result("1", "new")
+    )
+    [part] = parts(sent)
+    assert part["functionResponse"]["response"] == {"output": "new"}
+
+
+def test_a_result_without_a_name_answers_the_call_before_it():
+    sent = contents(
+        user("Hi"),
+        assistant(None, function_call={"name": "f", "arguments": "{}"}),
+        {"role": "function", "content": "ok"},
+    )
+    assert parts(sent) == [{"functionResponse": {"name": "f", "response": {"output": "ok"}}}]
+
+
+def test_only_names_of_speakers_are_noted():
+    messages = [
+        user("Hi") | {"name": ""},
+        assistant(None, function_call={"name": "f", "arguments": "{}"}),
+        {"role": "function", "name": "f", "content": "ok"},
+    ]
+    assert not ask(messages=messages)[1].dropped
+
+
 def test_an_orphaned_call_gets_a_result_that_says_so():
     upstream_call, notes = ask(
         messages=[user("Hi"), assistant(None, call("1", "a")), user("Well?")]

@@ -8,6 +8,7 @@ from gateway.dialects.openai_chat import turns
 
 def test_a_plain_answer_leaves_nothing():
     assert turns.memory_entries([{"text": "Hi"}], "Hi", []) == []
+    assert turns.memory_entries([{"text": "Hi "}, {"text": "you"}], "Hi you", []) == []
 
 
 def test_a_call_leaves_its_signature_and_native_id():
@@ -75,6 +76,21 @@ def test_an_occasion_does_not_depend_on_the_form_of_a_text_and_is_short():
     assert turns.occasion(plain, 1) != turns.occasion([{"role": "user", "content": text + "a"}], 1)
 
 
+def test_calls_keep_their_places_among_other_parts():
+    first, second = ({"functionCall": {"name": name, "args": {}}} for name in "ab")
+    code = {"executableCode": {"code": "1"}}
+    parts = [first, code, second, code]
+    found = dict(turns.memory_entries(parts, "", [{"id": "1"}, {"id": "2"}]))
+    turn = orjson.loads(found[turns.call_key("1")])["t"]
+    assert turns.restore(turn, [first, second], []) == parts
+
+
+def test_what_a_turn_answers_is_the_last_text_before_it():
+    texts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}, {"type": "image_url"}]
+    asked = [{"role": "user", "content": texts}, {"role": "developer", "content": "c"}]
+    assert turns.question(asked, 2) == "b"
+
+
 def test_images_are_kept_by_place_only_and_sound_not_at_all():
     parts = [
         {"text": "See"},
@@ -92,6 +108,7 @@ def test_blanks_between_text_and_images_do_not_matter_but_the_images_do():
     key = turns.text_key("See it", ["image/1", "image/2"])
     assert turns.text_key("See\n\nit\n", ["image/1", "image/2"]) == key
     assert turns.text_key("See it", ["image/1"]) != key != turns.text_key("See it")
+    assert turns.text_key("Saw it", ["image/1", "image/2"]) != key
     assert turns.text_key("", ["image/1"]) is not None
 
 
