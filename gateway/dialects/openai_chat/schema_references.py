@@ -31,7 +31,7 @@ class References:
         if within not in ("", "#") and not within.startswith("#/"):
             return self._anchored(within.removeprefix("#"), pointer)
         self._budget.spend(pointer.count("/"))
-        for step in within[1:].split("/")[1:]:
+        for step in within.split("/")[1:]:
             name = unquote(step).replace("~1", "/").replace("~0", "~")
             if isinstance(target, dict) and name in target:
                 target = target[name]

@@ -68,9 +68,26 @@ def test_a_kind_that_the_part_does_not_hold_is_refused_with_its_formats():
         )
 
 
+@pytest.mark.parametrize(
+    ("data", "declared", "kinds"),
+    [
+        (sample("gif"), "", ["image"]),
+        (b"\0", "audio/mpeg", ["audio"]),
+        (b"\0", "", ["image", "audio", "video", "document"]),
+    ],
+)
+def test_the_formats_named_are_those_of_the_kind(data, declared, kinds):
+    with pytest.raises(UnsupportedMedia) as caught:
+        decide_format(data, Claim(PARAM, ANY, declared))
+    allowed = caught.value.message.partition("Allowed formats: ")[2]
+    assert [one.partition(":")[0] for one in allowed.split("; ")] == kinds
+
+
 def test_raw_samples_are_sound_only_when_they_are_declared_so():
     assert decide_format(pcm(), Claim(PARAM, ("audio",), "audio/L16;rate=24000")).name == "pcm"
     assert decide_format(sample("wav"), Claim(PARAM, ("audio",), "pcm16")).name == "wav"
+    # Samples may look like anything.
+    assert decide_format(sample("mp3"), Claim(PARAM, ("audio",), "pcm16")).name == "pcm"
 
 
 @pytest.mark.parametrize(

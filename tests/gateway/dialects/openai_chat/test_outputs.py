@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.dialects.openai_chat.outputs import _BY_NAME, _VOICES
 from gateway.errors import BadRequest
 from tests.gateway.dialects.openai_chat.asking import ask, body
 
@@ -27,6 +28,20 @@ def test_voices_go_by_openais_names_and_geminis(name, native):
 
 def test_a_model_of_speech_speaks_without_being_told_so():
     assert config(model=TTS) == {"responseModalities": ["AUDIO"]}
+
+
+def test_every_voice_is_one_of_geminis():
+    assert len(_VOICES) == len(set(_VOICES)) == 30
+    for name, native in _BY_NAME.items():
+        assert native in _VOICES
+        assert config(model=TTS, audio={"voice": name})["speechConfig"] == voice(native)
+    openais = "alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse"
+    assert _BY_NAME.keys() >= {*openais.split(), *map(str.lower, _VOICES)}
+
+
+def test_only_a_native_setting_asks_for_video():
+    google = {"response_modalities": ["VIDEO"]}
+    assert config(google=google) == {"responseModalities": ["VIDEO"]}
 
 
 def speakers(count):
@@ -82,9 +97,15 @@ def test_native_modalities_override_openais_and_that_is_noted(modalities, droppe
 
 
 def test_a_model_of_text_does_not_speak_which_is_noted():
-    call, notes = ask(modalities=["text", "audio"], google={"speech_config": voice("Puck")})
+    audio = {"voice": "alloy", "format": "wav"}
+    speech = {"speech_config": voice("Puck")}
+    call, notes = ask(modalities=["text", "audio"], audio=audio, google=speech)
     assert "generationConfig" not in call.body
-    assert set(notes.adjusted) == {"modalities", "google.speech_config"}
+    assert notes.adjusted == {
+        "modalities": "text;reason=model",
+        "audio": "dropped;reason=model",
+        "google.speech_config": "dropped;reason=model",
+    }
 
 
 @pytest.mark.parametrize(

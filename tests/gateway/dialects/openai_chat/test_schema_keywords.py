@@ -11,6 +11,10 @@ from gateway.dialects.openai_chat.schema_steps import Steps
     [
         ({"type": "number", "exclusiveMinimum": 0}, ["exclusiveMinimum"]),
         ({"type": "integer", "exclusiveMinimum": 2**60}, ["exclusiveMinimum"]),
+        ({"exclusiveMinimum": 0}, ["exclusiveMinimum"]),
+        ({"type": "x", "nullable": True}, ["type"]),
+        ({"const": 1, "enum": [2]}, ["false"]),
+        ({"multipleOf": 2}, ["multipleOf"]),
         ({"minimum": "1"}, ["minimum"]),
         ({"minimum": True}, ["minimum"]),
         ({"$ref": 5}, ["$ref"]),

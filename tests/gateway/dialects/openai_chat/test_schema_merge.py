@@ -34,6 +34,10 @@ A, B = {"type": "string"}, {"type": "integer"}
         ),
         ([{"type": ["number", "null"]}, {"type": ["integer", "string"]}], {"type": "integer"}),
         ([{"type": "integer"}, {"type": "number"}], {"type": "integer"}),
+        (
+            [{"type": ["number", "integer"]}, {"type": ["integer", "number"]}],
+            {"type": ["number", "integer"]},
+        ),
         ([{"pattern": "a"}, {"pattern": "a"}], {"pattern": "a"}),
         ([{"uniqueItems": False}, {"uniqueItems": True}], {"uniqueItems": True}),
         (

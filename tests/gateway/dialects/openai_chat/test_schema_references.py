@@ -9,13 +9,20 @@ from gateway.errors import BadRequest
 
 
 @pytest.mark.parametrize(
-    "pointer", ["#/$defs/B", "https://example.com/a.json", "#/properties/x/9", "#/$defs/A/type/x"]
+    "pointer",
+    [
+        "#/$defs/B",
+        "https://example.com/a.json",
+        "#/properties/x/9",
+        "#/$defs/A/type/x",
+        "#/$defs/A/anyOf/1",
+        "#/$defs/A/anyOf/x",
+    ],
 )
 def test_a_reference_that_leads_nowhere_is_refused_by_its_place(pointer):
+    definitions = {"A": {"type": "x", "anyOf": [{}]}}
     with pytest.raises(BadRequest) as caught:
-        normalise(
-            {"properties": {"a": {"$ref": pointer}}, "$defs": {"A": {"type": "x"}}}, "here", Steps()
-        )
+        normalise({"properties": {"a": {"$ref": pointer}}, "$defs": definitions}, "here", Steps())
     assert caught.value.param == "here"
 
 
@@ -41,6 +48,25 @@ def test_references_by_anchor_and_by_the_schemas_own_name(reference):
     (definition,) = normalised["$defs"].items()
     assert definition[1] == {"type": "string"}
     assert normalised["properties"]["a"] == {"$ref": f"#/$defs/{definition[0]}"}
+
+
+@pytest.mark.parametrize("reference", ["", "#", "http://x/y", "http://x/y#"])
+def test_a_schema_may_refer_to_itself_as_a_whole(reference):
+    normalised, _ = normalise(referring(reference), "p", Steps())
+    assert normalised == {"type": "object", "properties": {"a": {"$ref": "#"}}}
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"), [("a~1b", "a/b"), ("a~0b", "a~b"), ("a~01b", "a~1b"), ("a%20b", "a b")]
+)
+def test_signs_in_the_names_of_a_pointer_are_escaped(reference, name):
+    references = References({"$defs": {name: {"type": "string"}}}, Budget("p", 100))
+    assert references.find(f"#/$defs/{reference}") == {"type": "string"}
+
+
+def test_an_anchor_is_found_among_alternatives_too():
+    references = References({"anyOf": [{}, {"$anchor": "A"}]}, Budget("p", 100))
+    assert references.find("#A") == {"$anchor": "A"}
 
 
 @pytest.mark.parametrize("reference", ["#B", "http://x/z#A", "A", "http://x/yA"])

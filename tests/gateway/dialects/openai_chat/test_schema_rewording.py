@@ -15,6 +15,11 @@ from gateway.dialects.openai_chat.schema_steps import Steps
         ({"const": True, "type": "boolean"}, {"type": "boolean", "enum": [True]}),
         ({"type": "string", "nullable": False}, {"type": "string"}),
         ({"type": ["string"], "nullable": True}, {"type": ["string", "null"]}),
+        ({"type": ["string", "null"], "nullable": True}, {"type": ["string", "null"]}),
+        (
+            {"properties": {"a": {"type": "string"}}, "nullable": True},
+            {"type": ["object", "null"], "properties": {"a": {"type": "string"}}},
+        ),
         ({"title": "T", "nullable": True}, {"title": "T"}),
         (
             {"anyOf": [{"type": "string"}], "nullable": True, "description": "d"},
@@ -40,6 +45,10 @@ from gateway.dialects.openai_chat.schema_steps import Steps
         (
             {"type": "array", "items": [{"type": "string"}], "additionalItems": False},
             {"type": "array", "prefixItems": [{"type": "string"}], "maxItems": 1},
+        ),
+        (
+            {"type": "array", "items": [{"type": "string"}]},
+            {"type": "array", "prefixItems": [{"type": "string"}]},
         ),
         (
             {"type": "object", "propertyNames": {"type": "string"}, "patternProperties": {}},
