@@ -4,7 +4,7 @@ import pytest
 
 from gateway.errors import BadRequest
 from gateway.features import CHANGES
-from gateway.models import _TABLE, ModelName, base_name, capabilities, parse
+from gateway.models import _TABLE, ModelName, answering, base_name, capabilities, parse
 from gateway.simulator.models import MODELS
 
 
@@ -24,6 +24,21 @@ from gateway.simulator.models import MODELS
 def test_a_name_is_taken_apart(name, parsed):
     assert parse(name) == parsed
     assert base_name(name) == parsed.base
+
+
+@pytest.mark.parametrize(
+    ("version", "name"),
+    [
+        ("gemini-2.5-flash-001", "gemini-2.5-flash-001"),
+        ("models/gemini-2.5-flash-001", "gemini-2.5-flash-001"),
+        ("no name", None),
+        ("a\r\nset-cookie: b", None),
+        (5, None),
+        (None, None),
+    ],
+)
+def test_the_model_that_answered_is_named_if_it_is_a_name(version, name):
+    assert answering(version) == name
 
 
 @pytest.mark.parametrize("name", ["", "-a", "a/b", "a b", "a" * 129, "ä", "a\n", "models/"])

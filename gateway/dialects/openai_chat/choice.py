@@ -126,7 +126,7 @@ class Choice:
 
     def has_more_than_text(self) -> bool:
         """Tell whether more than plain text is to be remembered of this turn."""
-        return bool(self.calls) or any(len(part) > 1 or "text" not in part for part in self.parts)
+        return any(len(part) > 1 or "text" not in part for part in self.parts)
 
     def awaits_result(self) -> bool:
         """Tell whether the last part is code that Gemini has yet to run."""

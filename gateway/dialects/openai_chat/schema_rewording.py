@@ -35,7 +35,7 @@ def _nullable(schema: Json, _lost: set[str]) -> Json:
         return rest
     if rest.keys().isdisjoint(_BESIDE_TYPE):
         types = rest.get("type", "object" if "properties" in rest else None)
-        if is_type(types) and "null" not in types:
+        if types is not None and is_type(types) and "null" not in types:
             rest["type"] = [*listed(types), "null"]
         return rest
     annotations = {name: rest.pop(name) for name in _ANNOTATIONS if name in rest}
