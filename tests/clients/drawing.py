@@ -5,7 +5,7 @@ from itertools import chain
 
 from hypothesis import strategies as st
 
-from gateway.dialects.openai_chat.encoders import Sound, wav_header
+from gateway.dialects.openai_chat.reply.encoders import Sound, wav_header
 from gateway.simulator.answers.media import pcm, png
 
 MODELS = st.sampled_from(

@@ -9,7 +9,7 @@ from base64 import b64decode, b64encode
 
 import pytest
 
-from gateway.dialects.openai_chat.encoders import ENCODERS, Wav
+from gateway.dialects.openai_chat.reply.encoders import ENCODERS, Wav
 from tests.faults.scripted import ScriptedUpstream, answer, stream
 from tests.running import settings_for
 

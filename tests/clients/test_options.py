@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.dialects.openai_chat import collect
+from gateway.dialects.openai_chat.reply import collect
 from tests.running import LICENSE, settings_for
 
 # It refuses several candidates, so that as many calls are made.

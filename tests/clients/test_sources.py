@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from gateway.dialects.openai_chat import collect
+from gateway.dialects.openai_chat.reply import collect
 from tests.running import settings_for
 
 SAID = ["Das Café schließt um 18 Uhr.", "巴黎是法国的首都。", "The source says so 😀."]

@@ -1,4 +1,9 @@
-"""OpenAI's chat completions."""
+"""OpenAI's chat completions.
+
+`request` makes the upstream call of a payload, with its `tools` and JSON schemas (`schema`);
+`reply` makes chunks of Gemini's events. What both need is in the modules beside them: `turns` links
+the answer of one request to the history in the next.
+"""
 
 from collections.abc import Mapping
 

@@ -5,7 +5,7 @@ it is translated.
 """
 
 from gateway import models
-from gateway.dialects.openai_chat.encoders import ENCODERS
+from gateway.dialects.openai_chat.reply.encoders import ENCODERS
 from gateway.dialects.shapes import (
     Check,
     anything,

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.calls import snake
-from gateway.dialects.openai_chat import content, native, results
+from gateway.dialects.openai_chat import native
 from gateway.dialects.openai_chat.names import wire_name
-from gateway.dialects.openai_chat.overlay import OVERRULED
+from gateway.dialects.openai_chat.request import content, results
+from gateway.dialects.openai_chat.request.overlay import OVERRULED
 from gateway.exchange import Blob, Json, UpstreamCall
 
 _STEP = re.compile(r"(\w+)|\[(\d{1,9})\]")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from gateway.dialects.openai_chat.embedded import ImageBudget
-from gateway.dialects.openai_chat.schema_steps import Steps
+from gateway.dialects.openai_chat.schema.steps import Steps
 from gateway.exchange import Json, Known, Notes
 from gateway.models import Capabilities, ModelName
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from .drawn import EVENTS, EVIDENCE, PARTS, PAYLOADS
-from .replying import event, frames, make_reply, run, stop, whole
+from tests.gateway.dialects.openai_chat.drawn import EVENTS, EVIDENCE, PARTS, PAYLOADS
+from tests.gateway.dialects.openai_chat.replying import event, frames, make_reply, run, stop, whole
 
 ENDING = {
     "candidates": [

@@ -2,8 +2,7 @@ import pytest
 
 from gateway.dialects.openai_chat.client_fields import client_field
 from gateway.exchange import Blob
-
-from .asking import ask, assistant, call, function, result, user
+from tests.gateway.dialects.openai_chat.asking import ask, assistant, call, function, result, user
 
 VIDEO = {"type": "video_url", "video_url": {"url": "https://youtu.be/x"}}
 PAYLOAD = {

@@ -64,7 +64,7 @@ def looked_at(monkeypatch):
         return real(url)
 
     monkeypatch.setattr(embedded, "data_image", look)
-    monkeypatch.setattr("gateway.dialects.openai_chat.assistant.data_image", look)
+    monkeypatch.setattr("gateway.dialects.openai_chat.request.assistant.data_image", look)
     return urls
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from gateway import models
-from gateway.dialects.openai_chat import outputs, tools
+from gateway.dialects.openai_chat import tools
+from gateway.dialects.openai_chat.request import outputs
 from gateway.dialects.openai_chat.translation import Translation
 from gateway.exchange import Known, Notes
 
