@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from gateway import __version__
+from gateway import __version__, config
 from gateway.commands import COMMANDS, main
 from tests.patience import HANGING_S
 
@@ -117,7 +117,7 @@ def test_a_file_that_may_not_be_read_is_told_by_the_configuration(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.toml").touch()
     monkeypatch.setattr(os, "access", lambda *_, **__: False)
-    monkeypatch.setattr(Path, "read_bytes", _denied)
+    monkeypatch.setattr(config, "content", _denied)
     result = CliRunner().invoke(main, [*words, "--config", "a.toml"])
     assert (result.exit_code, result.output) == (
         78,
