@@ -77,6 +77,7 @@ async def test_unknown_addresses_and_methods_are_json_errors(gateway, method, pa
     assert body["error"]["code"] == code
     assert set(body["error"]) == {"message", "type", "param", "code"}
     assert "x-request-id" in response.headers
+    assert "WWW-Authenticate" not in response.headers
     assert ("Allow" in response.headers) == (status == 405)
 
 
@@ -88,6 +89,11 @@ async def test_a_wrong_base_url_or_api_is_told_the_right_one(gateway, path):
         f"There is nothing at {path!r}. Chat completions are at '/gemini/v1/chat/completions'."
     )
     assert body["error"]["message"] == message
+
+
+async def test_an_unknown_address_is_told_to_a_native_client_in_its_form(gateway):
+    _, body = await ask(gateway, "GET", "/nowhere", headers={"x-goog-api-key": "k"})
+    assert (body["error"]["code"], body["error"]["status"]) == (404, "NOT_FOUND")
 
 
 async def test_a_harmless_request_id_is_kept_and_another_one_replaced(gateway):
@@ -151,6 +157,10 @@ async def others(request, handler):
             return None
         case "forbid":
             raise web.HTTPForbidden(reason="Not on Sundays.")
+        case "later":
+            raise web.HTTPTooManyRequests(text="Later.", headers={"Retry-After": "7"})
+        case "redirect":
+            raise web.HTTPFound("/elsewhere")
         case "refuse":
             return web.Response(status=403, text="no")
         case _:
@@ -171,6 +181,7 @@ async def beside_others(running):
     [
         ("POST", "/gemini/v1/chat/completions", "answer", 200),
         ("POST", "/gemini/v1/chat/completions", "nothing", 500),
+        ("POST", "/gemini/v1/chat/completions", "redirect", 500),
         ("POST", "/gemini/v1/chat/completions", "forbid", 403),
         ("POST", "/gemini/v1/chat/completions", "refuse", 403),
         ("OPTIONS", "/gemini/v1/chat/completions", "", 204),
@@ -232,3 +243,6 @@ async def test_a_refusal_of_anothers_keeps_its_status_and_takes_the_clients_form
     _, body = await ask(beside_others, "POST", path, headers={"x-do": "forbid"}, json={})
     assert body["error"]["message"] == "Not on Sundays."
     assert body["error"]["code"] == "permission_denied"
+    response, body = await ask(beside_others, "POST", path, headers={"x-do": "later"}, json={})
+    assert body["error"]["message"] == "Later."
+    assert (response.status, response.headers["retry-after"]) == (429, "7")

@@ -210,6 +210,14 @@ def message(**fields):
         (message(role="user", content=[{}]), "messages[0].content[0].type"),
         (message(role="user", content=[{"type": "hologram"}]), "messages[0].content[0].type"),
         (message(role="user", content=[{"type": "text"}]), "messages[0].content[0].text"),
+        *(
+            (message(role="user", content=[{"type": kind}]), f"messages[0].content[0].{needed}")
+            for kind, needed in {
+                "input_text": "text",
+                "output_text": "text",
+                "input_image": "image_url",
+            }.items()
+        ),
         (
             message(role="assistant", tool_calls=[{"function": {}}]),
             "messages[0].tool_calls[0].function.name",
