@@ -1,25 +1,6 @@
 from gateway.dialects.openai_chat.reply.usage import service_tier, wire
 from gateway.wire.counts import count, tally
-
-FULL = {
-    "promptTokenCount": 100,
-    "toolUsePromptTokenCount": 20,
-    "cachedContentTokenCount": 64,
-    "candidatesTokenCount": 30,
-    "thoughtsTokenCount": 50,
-    "totalTokenCount": 200,
-    "promptTokensDetails": [
-        {"modality": "TEXT", "tokenCount": 60},
-        {"modality": "IMAGE", "tokenCount": 30},
-        {"modality": "VIDEO", "tokenCount": 10},
-    ],
-    "toolUsePromptTokensDetails": [{"modality": "TEXT", "tokenCount": 20}],
-    "candidatesTokensDetails": [
-        {"modality": "AUDIO", "tokenCount": 20},
-        {"modality": "VIDEO", "tokenCount": 10},
-        {"modality": "TEXT"},
-    ],
-}
+from tests.gateway.wire.test_counts import FULL
 
 
 def test_the_details_tell_of_cache_thoughts_and_modalities():
