@@ -15,10 +15,10 @@ from gateway.exchange import CALLS, Batches, Json, Notes, Outcome, UpstreamCall
 from gateway.features import MAX_CANDIDATES
 from gateway.protocols import Upstream
 from gateway.upstream.answer import Answer
+from gateway.wire.events import STRANGE
 
 # All candidates of a stream must come concurrently; whole answers may take turns.
 MOST_AT_ONCE = MAX_CANDIDATES
-_STRANGE = "Gemini sent an event that cannot be understood."
 
 
 class FanOut:
@@ -142,7 +142,7 @@ class FanOut:
         try:
             numbered = [{**candidate, "index": index} for candidate in candidates]
         except TypeError:
-            raise UpstreamError(_STRANGE) from None
+            raise UpstreamError(STRANGE) from None
         event = {**event, "candidates": numbered}
         usage = event.get("usageMetadata")
         if isinstance(usage, dict):

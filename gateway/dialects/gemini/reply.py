@@ -7,10 +7,10 @@ from gateway.exchange import BYTES_PER_TOKEN, Json, UpstreamCall, Usage
 from gateway.models import answering
 from gateway.wire.counts import count
 from gateway.wire.endings import is_blocked, native_reason
+from gateway.wire.events import STRANGE
 from gateway.wire.lookups import Lookups
 from gateway.wire.sunset import http_date
 
-_STRANGE = "Gemini sent an event that cannot be understood."
 _SHAPE_FAULTS = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 # An empty line between frames, which event parsers ignore.
 _NOTHING = b"\r\n"
@@ -70,7 +70,7 @@ class GeminiReply:
             for event in events:
                 self._note(event)
         except _SHAPE_FAULTS as error:
-            raise UpstreamError(_STRANGE) from error
+            raise UpstreamError(STRANGE) from error
         return list(events)
 
     def _note(self, event: Json) -> None:

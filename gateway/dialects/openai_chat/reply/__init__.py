@@ -26,10 +26,10 @@ from gateway.exchange import Json, Known, UpstreamCall, Usage
 from gateway.models import answering, base_name
 from gateway.wire.counts import Tokens, tally
 from gateway.wire.endings import is_blocked
+from gateway.wire.events import STRANGE
 from gateway.wire.lookups import Lookups
 from gateway.wire.sunset import http_date
 
-_STRANGE = "Gemini sent an event that cannot be understood."
 _SHAPE_FAULTS = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 # A candidate with only these has nothing to be noted.
 _PARTS_ONLY = frozenset({"content", "index"})
@@ -101,7 +101,7 @@ class ChatReply:
             for event in events:
                 self._feed(event, chunks)
         except _SHAPE_FAULTS as error:
-            raise UpstreamError(_STRANGE) from error
+            raise UpstreamError(STRANGE) from error
         return chunks
 
     def finish(self, *, broken: bool = False) -> list[Json]:
@@ -122,7 +122,7 @@ class ChatReply:
                 chunk for choice in self._choices.values() for chunk in closing_chunks(choice)
             ]
         except _SHAPE_FAULTS as error:
-            raise UpstreamError(_STRANGE) from error
+            raise UpstreamError(STRANGE) from error
         if self._options.include_usage:
             chunks.append({"choices": [], **self._totals()})
         elif (counts := self.usage) is not None:
