@@ -15,9 +15,8 @@ class Distinct:
     __slots__ = ("_places", "items")
 
     def __init__(self, items: list[Any]) -> None:
-        self.items: list[Any] = []
+        self.items = list(items)
         self._places: dict[bytes, int] = {}
-        self.items += items
         for place, item in enumerate(items):
             self._places.setdefault(_key(item), place)
 
