@@ -92,7 +92,7 @@ class ConnectionServer(web.Server):
             handle = self._app._handle  # noqa: SLF001
         response = await handle(request)
         if self._drain.leaving:
-            # Also after a stream whose head promised more: its next request would be refused.
+            # If it began before, its head promised more; the next request would be refused.
             response.force_close()
         return response
 
@@ -104,8 +104,9 @@ class ConnectionServer(web.Server):
         writer: AbstractStreamWriter,
         task: "asyncio.Task[None]",
     ) -> web.Request:
+        # After a chunked body aiohttp's parser would attribute the last trailer field to the next
+        # request; while the gateway stops, heads should not promise that there may be one.
         if message.chunked or self._drain.leaving:
-            # aiohttp's parser would attribute the last trailer field to the next request.
             message = message._replace(should_close=True)
         if message.path not in self._shortcuts:
             message = self._normalised(message)
